@@ -1,0 +1,68 @@
+"""The article table that every part of the graph shares.
+
+One row is one article. `article_id` names the content, not the row: two rows with the same
+normalised title and text have the same id, whatever file they came from.
+"""
+
+import hashlib
+from enum import IntEnum
+from typing import Final
+
+import polars as pl
+
+
+class Label(IntEnum):
+    """What a label means, in WELFake's file as in every table here."""
+
+    REAL = 0
+    FAKE = 1
+
+
+ARTICLE_SCHEMA: Final = pl.Schema(
+    {
+        "article_id": pl.String,
+        "title": pl.String,
+        "text": pl.String,
+        "label": pl.Int8,
+        "source": pl.String,
+        "published_at": pl.Datetime("us", "UTC"),
+        "batch": pl.String,
+    }
+)
+"""Columns of a cleaned article table. `text` may be empty; `label`, `source` and `published_at` may be
+null; the rest never is."""
+
+
+RAW_SCHEMA: Final = pl.Schema(
+    {
+        "row": pl.Int64,
+        "title": pl.String,
+        "text": pl.String,
+        "label": pl.String,
+        "source": pl.String,
+        "published_at": pl.String,
+    }
+)
+"""Columns of a file as read, before anything is judged: every value is still text. `row` counts the
+records of the file from 0. A column that the file lacks is all null."""
+
+
+QUARANTINE_SCHEMA: Final = pl.Schema(
+    {"row": pl.Int64, "reason": pl.String, "detail": pl.String, "record": pl.String}
+)
+"""Columns of a quarantine table: record number in the file, one of a few fixed reasons, what exactly was
+wrong, and the start of the record itself (the whole of it stays in the raw bytes)."""
+
+
+def article_id(title: str, text: str) -> str:
+    """Name an article by its content.
+
+    Args:
+        title: normalised title.
+        text: normalised text, possibly empty.
+
+    Returns:
+        32 hex digits: the first 16 bytes of the SHA-256 of title and text, joined by a newline
+        (which a normalised title cannot hold).
+    """
+    return hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()[:32]
