@@ -1,0 +1,5 @@
+"""The `fakenews` command."""
+
+from fakenews_assets.cli.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,237 @@
+"""Runs parts of the graph in this process, with a progress bar, on the same Dagster instance as the UI."""
+
+import hashlib
+import os
+import threading
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fakenews_assets import progress
+from fakenews_assets.staleness import stale_assets
+from fakenews_resources.store import Store
+
+_POLL_SECONDS = 0.25
+_STEP_EVENTS = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
+
+
+class GraphFailed(RuntimeError):
+    """A run did not succeed; the message is for the person at the terminal."""
+
+
+@contextmanager
+def abort_on_failure() -> Iterator[None]:
+    """Turn a failed run into its message and exit status 1, without a stack trace."""
+    try:
+        yield
+    except GraphFailed as error:
+        Console(stderr=True).print(f"[bold red]Failed:[/] {error}", highlight=False, markup=True)
+        raise typer.Exit(1) from None
+
+
+def batch_name(source: str) -> str:
+    """A name for what `source` holds: for a file, its stem and the start of its SHA-256, so that a changed
+    file gets another name; for any other source, its scheme or host and the date."""
+    path = Path(source)
+    if path.is_file():
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return f"{path.name.split('.')[0]}-{digest[:8]}"
+    stem = source.split(":")[0] if "://" not in source else source.rsplit("/", 1)[-1].split(".")[0]
+    return f"{stem}-{datetime.now(UTC):%Y%m%d}"
+
+
+def use_project_home() -> None:
+    """Point DAGSTER_HOME at the folder of dagster.yaml, from here upwards, unless it is set."""
+    if os.environ.get("DAGSTER_HOME"):
+        return
+    here = Path.cwd()
+    home = next((folder for folder in (here, *here.parents) if (folder / "dagster.yaml").is_file()), None)
+    if home is None:
+        raise GraphFailed("No dagster.yaml here or above. Run this inside the project's folder, or set DAGSTER_HOME.")
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+class GraphRunner:
+    """A session with the graph: opens the Dagster instance, runs jobs, shows how far they are."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        use_project_home()
+        with self.console.status("Loading the graph"):
+            warnings.filterwarnings("ignore", category=dg.BetaWarning)
+            warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+            from fakenews_assets.definitions import defs, storage
+
+            self.defs = defs
+            self.store: Store = storage.store
+        self.run_ids: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.instance = dg.DagsterInstance.get()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.instance.dispose()
+
+    def add_batch(self, name: str) -> None:
+        """Register a partition of `news_batches`; one that exists stays as it is."""
+        self.instance.add_dynamic_partitions("news_batches", [name])
+
+    def ingest(self, batch: str, uri: str) -> None:
+        """Receive and clean one batch."""
+        self.run("ingest_batch", batch, {"raw_news": {"uri": uri}})
+
+    def lifecycle(self, batch: str, uri: str, config: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """One batch from its source to evaluated candidates; what is up to date is left alone."""
+        from fakenews_assets.evaluation.partitions import candidates
+
+        config = {"raw_news": {"uri": uri}, **(config or {})}
+        self.run("full_lifecycle", batch, config)
+        for candidate in candidates.get_partition_keys():
+            self.run("evaluate_candidate", candidate, config)
+
+    def run(self, job_name: str, partition: str, config: Mapping[str, Mapping[str, Any]]) -> None:
+        """Run what is stale of a job. Raises GraphFailed when a step fails or a blocking check stops it."""
+        job = self.defs.resolve_job_def(job_name)
+        assets = self._assets_of(job)
+        names = [asset.key.to_user_string() for asset in assets]
+        stale = stale_assets(assets, self.store, dict.fromkeys(names, partition), config)
+        todo = [asset.key.to_user_string() for asset in stale]
+        with _Bars(self.console, names, todo, suffix=f" [{partition}]" if names == ["evaluation"] else "") as bars:
+            if not todo:
+                return
+            run_id = str(uuid.uuid4())
+            with bars.following(self.instance, run_id), progress.listening(bars.show):
+                result = job.execute_in_process(
+                    run_id=run_id,
+                    instance=self.instance,
+                    partition_key=partition,
+                    asset_selection=[asset.key for asset in stale],
+                    run_config={
+                        "ops": {name: {"config": dict(config[name])} for name in todo if name in config},
+                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    },
+                    raise_on_error=False,
+                )
+        self.run_ids.append(run_id)
+        if not result.success:
+            raise GraphFailed(_reason(result))
+
+    def show_summary(self, batch: str) -> None:
+        """Say what became of a batch."""
+        summary = self.store.current(f"clean_news/{batch}").read_json("summary.json")
+        table = Table("batch", "rows in", "rejected", "real", "fake", "unlabelled", title="Ingested", title_justify="left")
+        rejected = summary["rows_in"] - summary["rows_out"]
+        table.add_row(
+            batch, *(f"{n:,}" for n in (summary["rows_in"], rejected, summary["real"], summary["fake"], summary["unlabelled"]))
+        )
+        self.console.print(table)
+
+    def _assets_of(self, job: dg.JobDefinition) -> list[dg.AssetsDefinition]:
+        graph = self.defs.resolve_asset_graph()
+        selected = job.asset_layer.executable_asset_keys
+        return [graph.get(key).assets_def for key in graph.toposorted_asset_keys if key in selected]
+
+
+class _Bars:
+    """One line per asset: waiting, running with what it reports, done."""
+
+    def __init__(self, console: Console, names: Sequence[str], todo: Sequence[str], suffix: str) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        for name in names:
+            task = self._progress.add_task(f"{name}{suffix}", start=False, total=1, note="waiting")
+            self._tasks[name] = task
+            if name not in todo:
+                self._progress.start_task(task)
+                self._progress.update(task, completed=1, note="up to date")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, report: progress.Progress) -> None:
+        """Draw what an asset reports of itself."""
+        if report.task in self._tasks:
+            # A finished fraction of less than one: only the step's end completes the bar.
+            total = max(report.total or report.done * 2, report.done * 1.01, 1e-9)
+            self._progress.update(self._tasks[report.task], completed=report.done, total=total, note=report.note)
+
+    @contextmanager
+    def following(self, instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+        """Mark steps as started, done or failed, as the run's events say."""
+        stop = threading.Event()
+
+        def poll() -> None:
+            cursor: str | None = None
+            while True:
+                last_round = stop.wait(_POLL_SECONDS)
+                if instance.has_run(run_id):
+                    found = instance.get_records_for_run(run_id, cursor=cursor, of_type=_STEP_EVENTS)
+                    cursor = found.cursor
+                    for record in found.records:
+                        self._mark(record.event_log_entry)
+                if last_round:
+                    return
+
+        thread = threading.Thread(target=poll, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _mark(self, entry: dg.EventLogEntry) -> None:
+        task = self._tasks.get(entry.step_key or "")
+        if task is None:
+            return
+        if entry.dagster_event_type == dg.DagsterEventType.STEP_START:
+            self._progress.start_task(task)
+            self._progress.update(task, note="")
+        else:
+            failed = entry.dagster_event_type == dg.DagsterEventType.STEP_FAILURE
+            total = self._progress.tasks[task].total
+            self._progress.update(task, completed=0 if failed else total, note="[red]failed" if failed else "")
+            self._progress.stop_task(task)
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    refused = [
+        f"check {check.check_name} of {check.asset_key.to_user_string()}: {check.description}"
+        for check in result.get_asset_check_evaluations()
+        if check.blocking and not check.passed
+    ]
+    if refused:
+        return "\n".join(refused)
+    for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return f"{event.step_key}: {data.user_failure_data.description}"
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {error.message.strip() if error else 'no reason recorded'}"
+    return "the run failed before its first step; look at it in the Dagster UI (`make ui`)"

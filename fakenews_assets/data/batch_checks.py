@@ -1,0 +1,156 @@
+"""What a cleaned batch must satisfy before anything is trained on it. Pure functions of counts and tables.
+
+A batch that fails one of these is stored, so that a person can look at it, but not admitted: clustering and
+everything after it leave it out, in this run and in every later one.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.data.cleaning import CleaningSummary
+from fakenews_assets.data.label_semantics import Meaning
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, Label
+
+_NULLABLE: Final = {"label", "source", "published_at"}
+
+
+class CheckOutcome(BaseModel):
+    """The verdict of one check on one batch, with the numbers that it rests on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    passed: bool
+    description: str
+    numbers: dict[str, Any] = Field(default_factory=dict)
+
+
+class BatchLimits(BaseModel):
+    """When a batch is refused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_balance_shift: float = Field(
+        default=0.25, ge=0, le=1, description="Largest distance between the batch's share of fakes and the corpus's."
+    )
+    first_batch_max_skew: float = Field(
+        default=0.4, ge=0, le=0.5, description="Largest distance from one half while there is no corpus yet."
+    )
+    max_repeated_share: float = Field(
+        default=0.3, ge=0, le=1, description="Largest share of rows that repeat an earlier row of the batch."
+    )
+
+
+def check_batch(
+    summary: CleaningSummary,
+    articles: pl.LazyFrame,
+    earlier: Iterable[CleaningSummary],
+    limits: BatchLimits,
+) -> list[CheckOutcome]:
+    """All checks of one batch.
+
+    Args:
+        summary: counts of the batch.
+        articles: the batch as written.
+        earlier: summaries of the batches that the corpus already holds.
+    """
+    return [
+        check_schema(articles),
+        check_label_values(articles),
+        check_label_balance(summary, earlier, limits),
+        check_label_semantics(summary),
+        check_duplicates(summary, limits),
+    ]
+
+
+def check_schema(articles: pl.LazyFrame) -> CheckOutcome:
+    """Columns and types are ARTICLE_SCHEMA, and no value is null that must not be."""
+    found = articles.collect_schema()
+    if found != ARTICLE_SCHEMA:
+        return CheckOutcome(
+            name="schema", passed=False, description=f"Columns are {dict(found)}, not {dict(ARTICLE_SCHEMA)}."
+        )
+    required = [name for name in ARTICLE_SCHEMA if name not in _NULLABLE]
+    nulls = articles.select(pl.col(required).null_count()).collect().row(0, named=True)
+    passed = not any(nulls.values())
+    return CheckOutcome(
+        name="schema",
+        passed=passed,
+        description="Columns and types as agreed." if passed else f"Null values where none may be: {nulls}.",
+        numbers={"nulls": sum(nulls.values())},
+    )
+
+
+def check_label_values(articles: pl.LazyFrame) -> CheckOutcome:
+    """Every label is 0, 1 or null."""
+    odd = (
+        articles.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in([int(label) for label in Label]))
+        .select(pl.len())
+        .collect()
+        .item()
+    )
+    return CheckOutcome(
+        name="label_values",
+        passed=odd == 0,
+        description="Every label is 0 (real), 1 (fake) or missing." if not odd else f"{odd} labels are neither 0 nor 1.",
+        numbers={"odd": odd},
+    )
+
+
+def check_label_balance(
+    summary: CleaningSummary, earlier: Iterable[CleaningSummary], limits: BatchLimits
+) -> CheckOutcome:
+    """The batch's share of fakes is near the corpus's, or its distance may be chance (3 standard errors)."""
+    if not summary.labelled:
+        return CheckOutcome(name="label_balance", passed=True, description="No labelled rows: nothing to compare.")
+    share = summary.fake / summary.labelled
+    corpus = [(other.fake, other.labelled) for other in earlier]
+    labelled = sum(n for _, n in corpus)
+    expected = sum(fake for fake, _ in corpus) / labelled if labelled else 0.5
+    allowed = limits.max_balance_shift if labelled else limits.first_batch_max_skew
+    chance = 3 * math.sqrt(expected * (1 - expected) / summary.labelled)
+    passed = abs(share - expected) <= allowed + chance
+    return CheckOutcome(
+        name="label_balance",
+        passed=passed,
+        description=(
+            f"{share:.1%} of the labelled rows are fake; "
+            + (f"the corpus has {expected:.1%}" if labelled else "without a corpus, one half is expected")
+            + f", give or take {allowed:.0%} (and {chance:.1%} for chance)."
+        ),
+        numbers={"fake_share": share, "corpus_fake_share": expected if labelled else None, "labelled": summary.labelled},
+    )
+
+
+def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
+    """The content does not contradict 1 = fake."""
+    testimony = summary.testimony
+    description = {
+        Meaning.FAKE_IS_ONE: "Rows labelled 1 read like fakes, rows labelled 0 like reports.",
+        Meaning.FLIPPED: (
+            "The labels are the wrong way round: rows labelled 0 read like fakes, rows labelled 1 like reports. "
+            "Here 1 = fake. Swap the labels in the file and ingest it as a new batch."
+        ),
+        Meaning.UNDECIDED: "The content does not tell (too few rows of each label, or no difference in style).",
+    }[testimony.meaning]
+    return CheckOutcome(
+        name="label_semantics",
+        passed=testimony.meaning is not Meaning.FLIPPED,
+        description=description,
+        numbers=testimony.model_dump(mode="json"),
+    )
+
+
+def check_duplicates(summary: CleaningSummary, limits: BatchLimits) -> CheckOutcome:
+    """Not too many rows repeat an earlier row of the same batch."""
+    share = summary.repeated / summary.rows_out if summary.rows_out else 0.0
+    return CheckOutcome(
+        name="duplicates",
+        passed=share <= limits.max_repeated_share,
+        description=f"{summary.repeated} rows ({share:.1%}) repeat an earlier row; {limits.max_repeated_share:.0%} may.",
+        numbers={"repeated": summary.repeated, "share": share},
+    )

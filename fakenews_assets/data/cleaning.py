@@ -1,0 +1,226 @@
+"""From rows as received to validated, normalised articles; what cannot be used is kept with its reason.
+
+A batch streams through in chunks: memory depends on the chunk, not on the file.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.data.label_semantics import LabelTestimony, LabelWitness
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.reading import RawChunk, read_raw
+from fakenews_assets.data.reasons import Reason
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, article_id
+
+_LABELS: Final = {
+    "0": Label.REAL,
+    "1": Label.FAKE,
+    "real": Label.REAL,
+    "fake": Label.FAKE,
+}
+"""What counts as a label. Words such as "true" are refused: files disagree on what is true of them."""
+
+_DATE_FORMATS: Final = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%d-%b-%y")
+_RECORD_CHARACTERS: Final = 500
+
+
+class CleaningLimits(BaseModel):
+    """Beyond which a row, or the whole batch, is refused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_title_chars: int = Field(default=1_000, gt=0, description="A longer title goes to quarantine.")
+    max_text_chars: int = Field(default=200_000, gt=0, description="A longer text goes to quarantine.")
+    max_reject_share: float = Field(
+        default=0.05, ge=0, le=1, description="A batch with a larger share of rejected rows fails as a whole."
+    )
+
+
+class CleaningSummary(BaseModel):
+    """Counts of one batch. `rows_in = rows_out + rejected`, always."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows_in: int
+    rows_out: int
+    rejected: dict[str, int]
+    artefacts: dict[str, int]
+    fake: int
+    real: int
+    unlabelled: int
+    missing_text: int
+    undated: int
+    repeated: int
+    """Rows whose article_id an earlier row of the batch has already."""
+    testimony: LabelTestimony
+
+    @property
+    def labelled(self) -> int:
+        """Rows with a label."""
+        return self.fake + self.real
+
+
+class BatchRejected(ValueError):
+    """Too many rows of a batch are unusable, or none is usable; nothing of it is stored."""
+
+    def __init__(self, message: str, commonest: list[tuple[str, int]], examples: pl.DataFrame) -> None:
+        super().__init__(message)
+        self.commonest = commonest
+        self.examples = examples
+
+
+def clean_batch(
+    raw: Path,
+    batch: str,
+    folder: Path,
+    *,
+    preparation: TextPreparation,
+    limits: CleaningLimits,
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> CleaningSummary:
+    """Clean one received file into Parquet parts.
+
+    Args:
+        raw: the file as received.
+        batch: written into every row.
+        folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
+            (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
+        on_progress: called after each chunk with the rows read so far.
+
+    Raises:
+        UnreadableFile: the file as a whole cannot be read.
+        BatchRejected: more than `limits.max_reject_share` of its rows cannot be used, or all of them.
+    """
+    tally = _Tally()
+    for number, chunk in enumerate(read_raw(raw)):
+        articles, rejects = _clean_chunk(chunk, batch, preparation, limits, tally)
+        articles.write_parquet(folder / f"articles-{number:04d}.parquet")
+        tally.rejects.append(rejects)
+        on_progress(tally.rows_in)
+    quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *tally.rejects]).sort("row")
+    _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
+    quarantine.write_parquet(folder / "quarantine.parquet")
+    (folder / "prepare.json").write_text(preparation.model_dump_json(indent=2), encoding="utf-8")
+    ids = pl.scan_parquet(folder / "articles-*.parquet").select(pl.col("article_id").n_unique()).collect().item()
+    return tally.summary(quarantine, repeated=tally.rows_out - ids)
+
+
+@dataclass
+class _Tally:
+    rows_in: int = 0
+    rows_out: int = 0
+    labels: Counter[int | None] = field(default_factory=Counter)
+    artefacts: Counter[str] = field(default_factory=Counter)
+    missing_text: int = 0
+    undated: int = 0
+    rejects: list[pl.DataFrame] = field(default_factory=list)
+    witness: LabelWitness = field(default_factory=LabelWitness)
+
+    def summary(self, quarantine: pl.DataFrame, repeated: int) -> CleaningSummary:
+        return CleaningSummary(
+            rows_in=self.rows_in,
+            rows_out=self.rows_out,
+            rejected=dict(quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).rows()),
+            artefacts=dict(self.artefacts),
+            fake=self.labels[Label.FAKE],
+            real=self.labels[Label.REAL],
+            unlabelled=self.labels[None],
+            missing_text=self.missing_text,
+            undated=self.undated,
+            repeated=repeated,
+            testimony=self.witness.testify(),
+        )
+
+
+def _clean_chunk(
+    chunk: RawChunk, batch: str, preparation: TextPreparation, limits: CleaningLimits, tally: _Tally
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = chunk.rows.with_columns(
+        label_found=pl.col("label").str.strip_chars(), label=_parsed_label(), published_at=_parsed_date()
+    )
+    # Long fields go first: no pattern should have to look through twenty megabytes.
+    long_title, long_text = pl.col("title").str.len_chars(), pl.col("text").str.len_chars()
+    rows, rejects = _sift(
+        rows,
+        {
+            Reason.FIELD_TOO_LONG: (
+                (long_title > limits.max_title_chars) | (long_text > limits.max_text_chars),
+                pl.format("title {} characters, text {}", long_title.fill_null(0), long_text.fill_null(0)),
+            ),
+            Reason.LABEL_OUT_OF_RANGE: (
+                pl.col("label").is_null() & (pl.col("label_found").fill_null("") != ""),
+                pl.format("{} is not one of 0, 1, real, fake", pl.col("label_found").str.head(40)),
+            ),
+        },
+    )
+    tally.witness.observe(rows, rows["label"])
+    rows, counts = preparation.apply_counting(rows)
+    rows, empty = _sift(rows, {Reason.EMPTY_TITLE: (pl.col("title") == "", pl.lit("nothing left after cleaning"))})
+    articles = rows.with_columns(
+        pl.Series("article_id", map(article_id, rows["title"], rows["text"]), dtype=pl.String),
+        batch=pl.lit(batch),
+        source=pl.col("source").str.strip_chars().replace("", None),
+    ).select(ARTICLE_SCHEMA.names())
+
+    all_rejects = pl.concat([chunk.rejects, *rejects, *empty])
+    tally.rows_in += len(articles) + len(all_rejects)
+    tally.rows_out += len(articles)
+    tally.labels.update(dict(articles.group_by("label").len().rows()))
+    tally.artefacts.update(counts)
+    tally.missing_text += int((articles["text"] == "").sum())
+    tally.undated += articles["published_at"].null_count()
+    return articles, all_rejects
+
+
+def _sift(
+    rows: pl.DataFrame, refusals: dict[Reason, tuple[pl.Expr, pl.Expr]]
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Part the rows that meet a refusal from the rest; the first reason that holds is the row's reason."""
+    rejects = []
+    for reason, (condition, detail) in refusals.items():
+        bad = rows.select(condition.fill_null(False)).to_series()
+        if bad.any():
+            record = pl.concat_str(
+                *(pl.col(name).str.head(_RECORD_CHARACTERS) for name in ("title", "text")),
+                separator=" | ",
+                ignore_nulls=True,
+            ).str.head(_RECORD_CHARACTERS)
+            rejects.append(
+                rows.filter(bad).select("row", reason=pl.lit(str(reason)), detail=detail, record=record)
+            )
+            rows = rows.filter(~bad)
+    return rows, rejects
+
+
+def _parsed_label() -> pl.Expr:
+    found = pl.col("label").str.strip_chars().str.to_lowercase()
+    return found.replace_strict({word: int(label) for word, label in _LABELS.items()}, default=None, return_dtype=pl.Int8)
+
+
+def _parsed_date() -> pl.Expr:
+    found = pl.col("published_at").str.strip_chars().str.replace(r"Z$", "+00:00")
+    parsed = [
+        found.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us") for pattern in _DATE_FORMATS
+    ]
+    return pl.coalesce(parsed)
+
+
+def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
+    share = len(quarantine) / rows_in if rows_in else 0.0
+    if share <= limits.max_reject_share and len(quarantine) < rows_in:
+        return
+    commonest = quarantine.group_by("reason", "detail").len().sort("len", "reason", descending=[True, False]).head(10)
+    named = [(f"{reason}: {detail}", count) for reason, detail, count in commonest.rows()]
+    raise BatchRejected(
+        f"Batch {batch!r}: {len(quarantine)} of {rows_in} rows cannot be used ({share:.1%}; at most "
+        f"{limits.max_reject_share:.1%} may be). Mend the file and ingest it again, or raise max_reject_share. "
+        f"Commonest reasons: " + "; ".join(f"{name} ({count})" for name, count in named),
+        named,
+        quarantine.head(20),
+    )

@@ -1,0 +1,131 @@
+"""Text preparation: the one function between an article as written and an article as any model sees it.
+
+Training, batch scoring and serving all call `TextPreparation.apply`; its settings travel inside the model
+bundle as `prepare.json`, so that a served title is prepared exactly as the training titles were.
+"""
+
+import html
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FIELDS: Final = ("title", "text")
+
+_STRAIGHT: Final = {
+    **dict.fromkeys("‘’‚‛′`´ʼ", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys("‐‑‒–—―−", "-"),
+}
+"""Typographic quotes and dashes, and what a keyboard would have given. NFKC leaves them alone."""
+
+_INVISIBLE: Final = r"[\p{Cf}\p{Co}\p{Cn}\x{FFFD}]"  # zero-width, direction marks, private use
+_BLANK: Final = r"[\s\p{Cc}\p{Z}]+"  # a control character separates words, as a blank does
+_ENTITY: Final = r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);"
+
+
+class ArtefactRule(BaseModel):
+    """One publisher artefact and where it is removed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="What the metadata calls it.")
+    field: Literal["title", "text", "both"] = Field(description="Where it is removed.")
+    pattern: str = Field(min_length=1, description="Rust regular expression; every match is removed.")
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        try:
+            pl.Series([""]).str.contains(self.pattern)
+        except pl.exceptions.ComputeError as error:
+            raise ValueError(f"rule {self.name!r}: not a Rust regular expression: {error}") from error
+        return self
+
+    def applies_to(self, field: str) -> bool:
+        """Whether this rule is for `field`."""
+        return self.field in (field, "both")
+
+
+def read_rules(path: Path) -> tuple[ArtefactRule, ...]:
+    """The rules of a TOML table of artefacts. Raises ValueError that names the file and the fault."""
+    try:
+        rules = tomllib.loads(path.read_text(encoding="utf-8"))["rule"]
+        return tuple(ArtefactRule.model_validate(rule) for rule in rules)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a table of artefacts ([[rule]] name, field, pattern): {error}") from error
+
+
+def default_rules() -> tuple[ArtefactRule, ...]:
+    """The artefacts that ship with the project (`artefacts.toml`)."""
+    return read_rules(Path(str(files("fakenews_assets.data") / "artefacts.toml")))
+
+
+class TextPreparation(BaseModel):
+    """Normalisation and artefact removal with fixed settings; a pure function of its input.
+
+    Applying it twice changes nothing more: `apply(apply(x)) == apply(x)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    rules: tuple[ArtefactRule, ...] = Field(default_factory=default_rules)
+
+    def apply(self, articles: pl.DataFrame) -> pl.DataFrame:
+        """Prepare the columns `title` and `text`; null becomes the empty string.
+
+        Args:
+            articles: any frame with string columns `title` and `text`.
+
+        Returns:
+            The same frame, same rows, same order, with both columns replaced.
+        """
+        return self.apply_counting(articles)[0]
+
+    def apply_counting(self, articles: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+        """As `apply`, and per rule how often a field held it."""
+        counts = dict.fromkeys((rule.name for rule in self.rules), 0)
+        columns = []
+        for field in FIELDS:
+            column = articles[field].fill_null("")
+            todo = (column != "").arg_true()
+            # To a fixed point, because one artefact can hide another: "BREAKING: Tax bill passes [VIDEO] - CNN",
+            # "&amp;amp;". Only what a round changed goes round again.
+            while len(todo):
+                before = column.gather(todo)
+                after = self._strip(_normalise(before), field, counts)
+                column = _put(column, todo, after)
+                todo = todo.filter(before != after)
+            columns.append(column.alias(field))
+        return articles.with_columns(columns), counts
+
+    def _strip(self, column: pl.Series, field: str, counts: dict[str, int]) -> pl.Series:
+        for rule in self.rules:
+            if not rule.applies_to(field):
+                continue
+            hits = column.str.contains(rule.pattern).arg_true()
+            counts[rule.name] += len(hits)
+            if len(hits):
+                column = _put(column, hits, _tidy(column.gather(hits).str.replace_all(rule.pattern, "")))
+        return column
+
+
+def _normalise(column: pl.Series) -> pl.Series:
+    """Entities decoded, NFKC, straight quotes and dashes, no control characters, single blanks."""
+    encoded = column.str.contains(_ENTITY).arg_true()
+    if len(encoded):
+        decoded = [html.unescape(value) for value in column.gather(encoded)]
+        column = _put(column, encoded, pl.Series(decoded, dtype=pl.String))
+    column = column.str.normalize("NFKC").str.replace_many(_STRAIGHT)
+    return _tidy(column.str.replace_all(_INVISIBLE, ""))
+
+
+def _put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
+    return column.clone().scatter(rows, values)  # scatter writes into its own series
+
+
+def _tidy(column: pl.Series) -> pl.Series:
+    return column.str.replace_all(_BLANK, " ").str.strip_chars(" ")

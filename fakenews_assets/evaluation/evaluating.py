@@ -1,0 +1,175 @@
+"""The whole evaluation of one candidate on the frozen test split."""
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_assets.evaluation.bootstrap import Interval, MetricName, bootstrap_intervals
+from fakenews_assets.evaluation.footprint import folder_bytes, parameter_count
+from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.evaluation.slices import SliceConfig, SliceScore, score_slices
+from fakenews_assets.evaluation.speed import Speed, SpeedConfig, measure_speed
+from fakenews_assets.training.classifier import Article, Classifier
+
+GENERATED_DATA_NOTE: Final = (
+    "Scores on the generated sample corpus prove only that the plumbing works; "
+    "they say nothing about real news."
+)
+"""The note for every evaluation whose test rows come from the `sample` source."""
+
+PREDICTION_SCHEMA: Final = pl.Schema(
+    {
+        "article_id": pl.String,
+        "label": pl.Int8,
+        "probability": pl.Float64,
+        "predicted": pl.Int8,
+        "abstained": pl.Boolean,
+    }
+)
+"""Columns of a prediction table: what the article is, the probability of fake, the label at the threshold,
+and whether the classifier declined to answer."""
+
+_SPEED_ARTICLES = 512
+_ROWS_AT_ONCE = 4096
+
+
+class EvaluationConfig(BaseModel):
+    """How a candidate is judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="An article is called fake from this probability on; the classifier's own.",
+    )
+    resamples: int = Field(1000, ge=100, description="Bootstrap test sets behind each interval.")
+    level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+    seed: int = Field(0, description="Draws the bootstrap and the articles of the speed measurement.")
+    slices: SliceConfig = Field(default_factory=SliceConfig, description="How the rows are divided.")
+    speed: SpeedConfig = Field(default_factory=SpeedConfig, description="How long speed is measured.")
+
+
+class Evaluation(BaseModel):
+    """What is known about one candidate on one test split."""
+
+    model_config = ConfigDict(frozen=True)
+
+    candidate: str
+    note: str | None = Field(description="What a reader must know before believing the numbers.")
+    config: EvaluationConfig
+    rows: int
+    clusters: int | None = Field(
+        description="Near-duplicate clusters that the intervals draw, or None: they draw rows."
+    )
+    abstained: int = Field(description="Rows without an answer; the metrics count them all the same.")
+    metrics: Metrics
+    intervals: dict[MetricName, Interval | None]
+    slices: tuple[SliceScore, ...]
+    speed: Speed
+    bytes_on_disk: int
+    parameters: int | None = Field(description="None where the model's format does not tell.")
+
+
+def evaluate(
+    classifier: Classifier,
+    test: pl.DataFrame,
+    config: EvaluationConfig,
+    model_folder: Path,
+    *,
+    data_note: str | None = None,
+) -> tuple[Evaluation, pl.DataFrame]:
+    """Predict the test split once, score it, then measure speed.
+
+    Args:
+        classifier: the candidate, loaded.
+        test: columns of `ARTICLE_SCHEMA`, every row labelled, and `cluster_id` if near-duplicates are
+            known: the intervals then draw whole clusters.
+        config: how to judge.
+        model_folder: the candidate's files, for their size and parameters.
+        data_note: carried to every report; `GENERATED_DATA_NOTE` for the sample corpus.
+
+    Returns:
+        The evaluation, and the predictions behind it (`PREDICTION_SCHEMA`, in the order of `test`).
+
+    Raises:
+        ValueError: the test split is empty, unlabelled in part, or lacks a column; or the classifier
+            decides at another threshold than the configured one.
+        FileNotFoundError: the model folder holds no file.
+    """
+    _require_usable(test)
+    predictions = predict_table(classifier, test)
+    _require_threshold(predictions, config.threshold, classifier.name)
+    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    clusters = test["cluster_id"] if "cluster_id" in test.columns else None
+    resampling = {
+        "threshold": config.threshold,
+        "resamples": config.resamples,
+        "level": config.level,
+        "seed": config.seed,
+    }
+    timed = test.sample(min(_SPEED_ARTICLES, test.height), shuffle=True, seed=config.seed)
+    evaluation = Evaluation(
+        candidate=classifier.name,
+        note=data_note,
+        config=config,
+        rows=test.height,
+        clusters=None if clusters is None else clusters.n_unique(),
+        abstained=int(predictions["abstained"].sum()),
+        metrics=Metrics.of(labels, probabilities, config.threshold),
+        intervals=bootstrap_intervals(
+            labels, probabilities, clusters=None if clusters is None else clusters.to_numpy(), **resampling
+        ),
+        slices=score_slices(test.with_columns(predictions["probability"]), config.slices, **resampling),
+        speed=measure_speed(classifier, _articles(timed), config.speed),
+        bytes_on_disk=folder_bytes(model_folder),
+        parameters=parameter_count(model_folder),
+    )
+    return evaluation, predictions
+
+
+def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFrame:
+    """Predict every row, a few thousand at a time, into a table of `PREDICTION_SCHEMA`."""
+    parts = []
+    for part in articles.iter_slices(_ROWS_AT_ONCE):
+        answers = classifier.predict(_articles(part))
+        parts.append(
+            part.select("article_id", "label").with_columns(
+                probability=pl.Series(answers.probability, dtype=pl.Float64),
+                predicted=pl.Series(answers.label, dtype=pl.Int8),
+                abstained=pl.Series(answers.abstained, dtype=pl.Boolean),
+            )
+        )
+    return pl.concat(parts).select(PREDICTION_SCHEMA.names()).cast(dict(PREDICTION_SCHEMA))
+
+
+def _articles(table: pl.DataFrame) -> list[Article]:
+    rows = table.select("title", pl.col("text").fill_null("")).iter_rows()
+    return [Article(title=title, text=text) for title, text in rows]
+
+
+def _require_usable(test: pl.DataFrame) -> None:
+    missing = [name for name in ARTICLE_SCHEMA.names() if name not in test.columns]
+    if missing:
+        raise ValueError(f"The test split lacks the columns {', '.join(missing)}.")
+    if test.is_empty():
+        raise ValueError("The test split is empty; ingest more articles, then materialize the splits.")
+    unlabelled = test["label"].null_count()
+    if unlabelled:
+        raise ValueError(
+            f"{unlabelled} of {test.height} test rows have no label; keep unlabelled articles out of the splits."
+        )
+
+
+def _require_threshold(predictions: pl.DataFrame, threshold: float, candidate: str) -> None:
+    """Refuse to score decisions that the classifier would not take."""
+    other = predictions.filter((pl.col("probability") >= threshold) != (pl.col("predicted") == 1)).height
+    if other:
+        raise ValueError(
+            f"{candidate} decides {other} of {predictions.height} rows otherwise than a threshold of "
+            f"{threshold:g}; set EvaluationConfig.threshold to the classifier's own."
+        )

@@ -1,0 +1,151 @@
+"""An evaluation as files and as Markdown."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from fakenews_assets.evaluation.bootstrap import Interval
+from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.plots import (
+    confusion_plot,
+    curves_plot,
+    reliability_plot,
+    score_plot,
+    slice_plot,
+)
+from fakenews_assets.plotting import to_png
+
+EVALUATION_FILE = "evaluation.json"
+PREDICTIONS_FILE = "predictions.parquet"
+REPORT_FILE = "evaluation.md"
+
+
+def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[str, Figure]:
+    """Draw every figure that the test split allows, by file name without suffix.
+
+    The curves need both classes and are left out of a split that has one.
+    """
+    metrics = evaluation.metrics
+    figures = {
+        "reliability": reliability_plot(predictions, metrics),
+        "confusion": confusion_plot(metrics.confusion),
+        "scores": score_plot(predictions, metrics.threshold),
+    }
+    if metrics.roc_auc is not None:
+        figures["curves"] = curves_plot(predictions, metrics)
+    figures["slices"] = slice_plot(evaluation.slices, metrics.accuracy)
+    return figures
+
+
+def write_evaluation(evaluation: Evaluation, predictions: pl.DataFrame, folder: Path) -> None:
+    """Write `evaluation.json`, `predictions.parquet`, one PNG per figure and `evaluation.md`.
+
+    The files are written one after the other: hand over a fresh folder and publish it as a whole.
+
+    Args:
+        evaluation: what to report.
+        predictions: the table that `evaluate` returned with it.
+        folder: where to; made if missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / EVALUATION_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    predictions.write_parquet(folder / PREDICTIONS_FILE)
+    images = []
+    for name, figure in evaluation_plots(evaluation, predictions).items():
+        (folder / f"{name}.png").write_bytes(to_png(figure))
+        images.append(f"![{name}]({name}.png)")
+    report = "\n\n".join([to_markdown(evaluation), *images])
+    (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Read back what `write_evaluation` wrote.
+
+    Raises:
+        FileNotFoundError: the folder holds no evaluation.
+        pydantic.ValidationError: the file is not an evaluation of this version.
+    """
+    return Evaluation.model_validate_json((folder / EVALUATION_FILE).read_bytes())
+
+
+def to_markdown(evaluation: Evaluation) -> str:
+    """Report an evaluation as Markdown tables, without figures."""
+    metrics, speed = evaluation.metrics, evaluation.speed
+    drawn = f"{evaluation.clusters:,} near-duplicate clusters" if evaluation.clusters else "rows"
+    interval_head = f"{evaluation.config.level:.0%} interval"
+    parts = [f"## {_cell(evaluation.candidate)} on {evaluation.rows:,} test articles"]
+    if evaluation.note:
+        parts.append(f"> **{evaluation.note}**")
+    parts += [
+        _table(
+            ("metric", "value", interval_head),
+            [
+                ("accuracy", _number(metrics.accuracy), _span(evaluation.intervals.get("accuracy"))),
+                ("macro-F1", _number(metrics.macro_f1), _span(evaluation.intervals.get("macro_f1"))),
+                ("ROC-AUC", _number(metrics.roc_auc), _span(evaluation.intervals.get("roc_auc"))),
+                ("PR-AUC", _number(metrics.pr_auc), _span(evaluation.intervals.get("pr_auc"))),
+                ("log loss", _number(metrics.log_loss), _span(evaluation.intervals.get("log_loss"))),
+                ("Brier score", _number(metrics.brier), _span(evaluation.intervals.get("brier"))),
+                ("ECE", _number(metrics.ece), ""),
+            ],
+        ),
+        _table(
+            ("class", "precision", "recall", "F1", "articles"),
+            [
+                (name, _number(one.precision), _number(one.recall), _number(one.f1), f"{one.rows:,}")
+                for name, one in (("real", metrics.real), ("fake", metrics.fake))
+            ],
+        ),
+        f"Threshold {metrics.threshold:g}; {evaluation.abstained:,} articles without an answer count all the "
+        f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
+        "### Slices",
+        _table(
+            ("dimension", "slice", "articles", "fake", "accuracy", interval_head, "macro-F1", interval_head),
+            [
+                (
+                    one.dimension,
+                    _cell(one.name),
+                    f"{one.rows:,}",
+                    f"{one.fake_share:.0%}",
+                    _number(one.accuracy),
+                    "too few" if one.too_few else _span(one.accuracy_interval),
+                    _number(one.macro_f1),
+                    "too few" if one.too_few else _span(one.macro_f1_interval),
+                )
+                for one in evaluation.slices
+            ],
+        ),
+        "### Speed and size",
+        _table(
+            ("measure", "value"),
+            [
+                ("latency of one article, median", f"{speed.latency_p50_ms:.2f} ms"),
+                ("latency of one article, 95th percentile", f"{speed.latency_p95_ms:.2f} ms"),
+                ("throughput at batch 32", f"{speed.rows_per_second:,.0f} articles/s"),
+                ("size on disk", f"{evaluation.bytes_on_disk / 1e6:,.1f} MB"),
+                ("parameters", "unknown" if evaluation.parameters is None else f"{evaluation.parameters:,}"),
+            ],
+        ),
+        f"Measured over {speed.single_repetitions:,} single predictions and {speed.batch_repetitions:,} batches, "
+        f"{speed.threads} threads, {speed.processor}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _span(interval: Interval | None) -> str:
+    return "undefined" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

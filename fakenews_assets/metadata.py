@@ -1,0 +1,36 @@
+"""Numbers, tables and plots in the form that the Dagster UI shows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+_CELL_CHARACTERS = 200
+
+
+def counts(table: Mapping[str, int]) -> dg.MarkdownMetadataValue:
+    """A two-column table, largest count first."""
+    rows = [f"| {name} | {count:,} |" for name, count in sorted(table.items(), key=lambda item: -item[1])]
+    return dg.MetadataValue.md("\n".join(["| what | count |", "| --- | ---: |", *(rows or ["| none | 0 |"])]))
+
+
+def records(table: pl.DataFrame) -> dg.TableMetadataValue:
+    """The rows of a small frame; long cells are cut."""
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in table.to_dicts()],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, _column_type(table[name].dtype)) for name in table.columns]),
+    )
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, int | float | bool):
+        return value
+    text = str(value)
+    return text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
+
+
+def _column_type(dtype: pl.DataType) -> str:
+    if dtype == pl.Boolean:
+        return "bool"
+    return "int" if dtype.is_integer() else "float" if dtype.is_float() else "string"

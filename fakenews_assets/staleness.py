@@ -1,0 +1,62 @@
+"""Which stored values no longer follow from what they were made of.
+
+Dagster shows the same in its UI as "unsynced". This asks the store instead: it knows the version of every
+input that was really read, and it answers without a daemon.
+"""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from fakenews_resources.storage import key_of
+from fakenews_resources.store import Store, ValueMissing
+
+
+def stale_assets(
+    assets: Iterable[dg.AssetsDefinition],
+    store: Store,
+    partitions: Mapping[str, str],
+    config: Mapping[str, Mapping[str, Any]],
+) -> list[dg.AssetsDefinition]:
+    """The assets that have to be made again, in the order given.
+
+    An asset is stale when nothing is stored, when its code version or its configuration differs from what
+    is recorded, when an input has another version by now, or when something before it is stale.
+
+    Args:
+        assets: in topological order.
+        partitions: partition by name of asset, for partitioned ones.
+        config: configuration by name of asset, as far as it differs from the defaults.
+    """
+    stale: list[dg.AssetsDefinition] = []
+    remade: set[dg.AssetKey] = set()
+    for asset in assets:
+        name = asset.key.to_user_string()
+        key = key_of(asset.key, partitions[name] if asset.partitions_def else None)
+        follows_stale = not remade.isdisjoint(asset.asset_deps[asset.key])
+        if follows_stale or _is_outdated(asset, store, key, config.get(name, {})):
+            stale.append(asset)
+            remade.add(asset.key)
+    return stale
+
+
+def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Mapping[str, Any]) -> bool:
+    try:
+        record = store.current(key).record
+        assert record is not None
+        return (
+            record.code_version != asset.code_versions_by_key[asset.key]
+            or record.config != _with_defaults(asset, config)
+            or any(store.current(name).version != version for name, version in record.upstream.items())
+        )
+    except ValueMissing:
+        return True
+
+
+def _with_defaults(asset: dg.AssetsDefinition, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that a run records when it is given `config`."""
+    body = asset.op.compute_fn.decorated_fn  # pyright: ignore[reportAttributeAccessIssue]
+    config_type = inspect.get_annotations(body).get("config")
+    return config_type(**config).model_dump(mode="json") if config_type else {}

@@ -1,0 +1,203 @@
+"""What happens around the steps: reports, checkpoints that survive a kill, pruning."""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, ModelPruning
+from torch import Tensor, nn
+from typing_extensions import override
+
+from fakenews_assets.training.history import (
+    Progress,
+    ProgressListener,
+    TrainingHistory,
+    TrainingPoint,
+    ValidationPoint,
+)
+from fakenews_assets.training.module import TokenBatch
+
+POINT_EVERY: Final = 20
+"""Steps averaged into one point of the training curve."""
+
+REPORT_EVERY_SECONDS: Final = 2.0
+"""Shortest time between two reports of progress, validations aside."""
+
+
+class Recorder(Callback):
+    """Keeps the curves, measures speed, and reports progress. Its state travels in the checkpoints."""
+
+    def __init__(self, epochs: int, total_steps: int, on_progress: ProgressListener | None = None) -> None:
+        self.epochs = epochs
+        self.total_steps = total_steps
+        self.on_progress = on_progress
+        self.training: list[TrainingPoint] = []
+        self.validation: list[ValidationPoint] = []
+        self.rows = 0
+        self.seconds = 0.0
+        self.resumed_from_step = 0
+        self._losses: list[Tensor] = []
+        self._clock = 0.0
+        self._reported = 0.0
+
+    @property
+    def rows_per_second(self) -> float:
+        """Training rows per second over the whole run, evaluations not counted."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+    def history(self) -> TrainingHistory:
+        """The curves so far."""
+        return TrainingHistory(
+            steps_per_epoch=self.total_steps // self.epochs,
+            training=list(self.training),
+            validation=list(self.validation),
+        )
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.resumed_from_step = trainer.global_step
+        self._clock = time.perf_counter()
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # Lightning's own union; training_step returns a dictionary
+        batch: TokenBatch,
+        batch_idx: int,
+    ) -> None:
+        self._tick()
+        self.rows += len(batch["labels"]) * trainer.world_size
+        self._losses.append(outputs["row_loss"])
+        if trainer.global_step % POINT_EVERY == 0 or trainer.global_step == self.total_steps:
+            learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+            loss = sum(loss.item() for loss in self._losses) / len(self._losses)
+            self.training.append(
+                TrainingPoint(step=trainer.global_step, loss=loss, learning_rate=learning_rate)
+            )
+            self._losses.clear()
+        if self._clock - self._reported >= REPORT_EVERY_SECONDS:
+            self._report(trainer)
+
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tick()
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._clock = time.perf_counter()
+        best = min((point.loss for point in self.validation), default=float("inf"))
+        point = ValidationPoint(
+            step=trainer.global_step,
+            loss=trainer.callback_metrics["val_loss"].item(),
+            accuracy=trainer.callback_metrics["val_accuracy"].item(),
+            macro_f1=trainer.callback_metrics["val_macro_f1"].item(),
+        )
+        self.validation.append(point)
+        self._report(trainer, point, is_best=point.loss < best)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "training": [point.model_dump() for point in self.training],
+            "validation": [point.model_dump() for point in self.validation],
+            "losses": [loss.item() for loss in self._losses],
+            "rows": self.rows,
+            "seconds": self.seconds,
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.training = [TrainingPoint(**point) for point in state_dict["training"]]
+        self.validation = [ValidationPoint(**point) for point in state_dict["validation"]]
+        self._losses = [Tensor([loss]) for loss in state_dict["losses"]]
+        self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._clock
+        self._clock = now
+
+    def _report(
+        self, trainer: Trainer, validation: ValidationPoint | None = None, is_best: bool = False
+    ) -> None:
+        if self.on_progress is None or not trainer.is_global_zero:
+            return
+        self._reported = time.perf_counter()
+        self.on_progress(
+            Progress(
+                epoch=trainer.current_epoch + 1,
+                epochs=self.epochs,
+                step=trainer.global_step,
+                total_steps=self.total_steps,
+                train_loss=self.training[-1].loss if self.training else None,
+                rows_per_second=self.rows_per_second,
+                validation=validation,
+                is_best=is_best,
+            )
+        )
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Weights with the lowest validation loss."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best-{step}",
+            monitor="val_loss",
+            save_top_k=1,
+            save_weights_only=True,
+            save_on_train_epoch_end=False,
+        )
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best of an earlier run, unless a kill fell between its successor and the next checkpoint.
+
+        Then its file is gone, and the resumed run will soon evaluate the successor again.
+        """
+        if Path(state_dict["best_model_path"]).is_file():
+            super().load_state_dict(state_dict)
+
+
+class ResumeCheckpoint(ModelCheckpoint):
+    """The whole state of the run, every few steps; one file is kept, and it is always complete."""
+
+    def __init__(self, folder: Path, every_steps: int) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="resume-{step}",
+            every_n_train_steps=every_steps,
+            save_on_train_epoch_end=False,
+        )
+
+
+class OneShotPruning(ModelPruning):
+    """Lightning's unstructured pruning, applied once.
+
+    ModelPruning prunes again after every epoch, so its share compounds, and it forgets its masks when a run
+    resumes. Here the smallest weights go before the first step and all of training is recovery. A resumed run
+    does the same: its smallest weights are the zeros it was saved with, hence the same mask.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__(
+            "l1_unstructured",
+            parameter_names=["weight"],
+            amount=share,
+            apply_pruning=False,
+            use_lottery_ticket_hypothesis=False,
+        )
+
+    @override
+    def filter_parameters_to_prune(self, parameters_to_prune: Any = ()) -> list[tuple[nn.Module, str]]:
+        """Linear layers only: embeddings and normalisation are not what pruning is about."""
+        return [(module, name) for module, name in parameters_to_prune if isinstance(module, nn.Linear)]
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(self.amount, float)
+        self.apply_pruning(self.amount)

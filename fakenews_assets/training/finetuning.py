@@ -1,0 +1,245 @@
+"""Fine-tune an encoder on labelled articles: two tables in, a folder with a classifier out."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.training.batches import TrainingData
+from fakenews_assets.training.batching import steps_per_epoch
+from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
+from fakenews_assets.training.checkpoints import AtomicCheckpointIO, encoder_weights, open_run
+from fakenews_assets.training.encoders import load_encoder, load_tokenizer, quiet_transformers, resolve, weights_digest
+from fakenews_assets.training.history import ProgressListener, TrainingHistory, ValidationPoint
+from fakenews_assets.training.machine import limit_torch_threads, supports_bf16
+from fakenews_assets.training.module import FakeNewsModule
+from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.token_cache import cache_key, tokenize_table
+from fakenews_assets.training.tokenization import ArticleEncoder
+
+_RECORD_FILE: Final = "training.json"
+
+_NOT_THE_RESULT: Final = {"resume", "checkpoint_every"}
+"""Settings that two runs may differ in and still be the same run."""
+
+
+class TrainingFailed(RuntimeError):
+    """The run ended without a usable model; the message says what to change."""
+
+
+class FinetuneResult(BaseModel):
+    """What a run did; stored as training.json beside the model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: FinetuneSettings
+    train_rows: int
+    val_rows: int
+    steps: int = Field(description="Optimisation steps taken, resumed ones included.")
+    total_steps: int = Field(description="Steps planned; more than `steps` if training stopped early.")
+    resumed_from_step: int = Field(
+        description="Step of the checkpoint this process started from; 0: from scratch."
+    )
+    best: ValidationPoint = Field(description="The validation whose weights were saved.")
+    history: TrainingHistory
+    seconds: float = Field(description="Time in training steps and checkpoints, over all resumptions.")
+    rows_per_second: float = Field(description="Training rows per such second.")
+    precision: str = Field(description="`bf16` or `fp32`: arithmetic of the forward pass.")
+    encoder_sha256: str = Field(description="Digest of the pretrained weights and their configuration.")
+    versions: dict[str, str]
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the validation loss ended the run before its last step."""
+        return self.steps < self.total_steps
+
+
+def finetune(
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: FinetuneSettings,
+    output: Path,
+    work: Path,
+    on_progress: ProgressListener | None = None,
+) -> FinetuneResult:
+    """Fine-tune, keep the weights with the lowest validation loss, and save them.
+
+    Args:
+        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
+        val: the same, decides when to stop and which weights to keep.
+        settings: every choice of the run.
+        output: the classifier's folder (weights as safetensors, tokenizer, encoding.json, training.json),
+            for `load_classifier`. It appears complete or not at all; an earlier one is replaced.
+        work: scratch that outlives a killed process. The same call with the same folder resumes from its last
+            checkpoint, at most `checkpoint_every` steps back; other data or settings start over. Tokenised
+            tables stay in `work/tokens`; checkpoints are removed at the end.
+        on_progress: called every few seconds and after every validation.
+
+    Raises:
+        EncoderUnavailable: the pretrained weights are not here.
+        TrainingFailed: the tables cannot be trained on, or the loss left the finite numbers.
+    """
+    for name, frame in (("training", train), ("validation", val)):
+        _require_both_labels(name, frame)
+    limit_torch_threads()
+    source = resolve(settings.encoder)
+    encoder = ArticleEncoder(load_tokenizer(source), settings.encoding)
+    data = TrainingData(
+        (tokenize_table(train, encoder, work / "tokens"), _labels(train)),
+        (tokenize_table(val, encoder, work / "tokens"), _labels(val)),
+        encoder,
+        settings,
+    )
+    digest = weights_digest(source)
+    checkpoints = work / "checkpoints"
+    identity = json.dumps(
+        [
+            settings.model_dump(mode="json", exclude=_NOT_THE_RESULT),
+            digest,
+            *(
+                cache_key(frame, encoder) + _labels(frame).astype(np.int8).tobytes().hex()
+                for frame in (train, val)
+            ),
+        ]
+    )
+    checkpoint = open_run(checkpoints, identity)
+    if not settings.resume:
+        checkpoint = None
+
+    world_size = settings.devices * settings.num_nodes
+    per_epoch = steps_per_epoch(len(train), settings.batch_size, world_size)
+    module = FakeNewsModule(
+        load_encoder(
+            source,
+            seed=settings.seed,
+            dropout=settings.dropout,
+            attention_dropout=settings.attention_dropout,
+        ),
+        settings,
+        total_steps=per_epoch * settings.epochs,
+    )
+    recorder = Recorder(settings.epochs, module.total_steps, on_progress)
+    best = BestCheckpoint(checkpoints)
+    precision = "bf16" if _wants_bf16(settings) else "fp32"
+    with _quiet_lightning():
+        trainer = Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            max_epochs=settings.epochs,
+            val_check_interval=max(1, per_epoch // settings.evaluations_per_epoch),
+            callbacks=[
+                recorder,
+                EarlyStopping("val_loss", patience=settings.patience, check_on_train_epoch_end=False),
+                best,
+                ResumeCheckpoint(checkpoints, settings.checkpoint_every),
+                *([OneShotPruning(settings.pruning)] if settings.pruning else []),
+            ],
+            plugins=[AtomicCheckpointIO()],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # TrainingBatches shares out the rows itself
+        )
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+
+    history = recorder.history()
+    if not best.best_model_path:
+        raise TrainingFailed(
+            f"No validation had a finite loss in {trainer.global_step} steps; lower learning_rate or raise warmup."
+        )
+    result = FinetuneResult(
+        settings=settings,
+        train_rows=len(train),
+        val_rows=len(val),
+        steps=trainer.global_step,
+        total_steps=module.total_steps,
+        resumed_from_step=recorder.resumed_from_step,
+        best=min(history.validation, key=lambda point: point.loss),
+        history=history,
+        seconds=recorder.seconds,
+        rows_per_second=recorder.rows_per_second,
+        precision=precision,
+        encoder_sha256=digest,
+        versions={"python": platform.python_version()}
+        | {package: version(package) for package in ("torch", "transformers", "lightning")},
+    )
+    if trainer.is_global_zero:
+        module.encoder.load_state_dict(encoder_weights(Path(best.best_model_path)))
+        _save(module, encoder, result, output)
+        shutil.rmtree(checkpoints)
+    return result
+
+
+def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResult, output: Path) -> None:
+    """Write the whole folder aside, then put it in place."""
+    aside = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    with quiet_transformers():
+        module.encoder.save_pretrained(aside)
+    encoder.save(aside)
+    (aside / _RECORD_FILE).write_text(result.model_dump_json(indent=2) + "\n")
+    if output.exists():
+        replaced = output.with_name(f".{output.name}.{os.getpid()}.replaced")
+        output.rename(replaced)
+        aside.rename(output)
+        shutil.rmtree(replaced)
+    else:
+        aside.rename(output)
+
+
+def _labels(frame: pl.DataFrame) -> NDArray[np.int64]:
+    return frame.get_column("label").cast(pl.Int64).to_numpy()
+
+
+def _require_both_labels(name: str, frame: pl.DataFrame) -> None:
+    found = set(frame.get_column("label").unique().to_list())
+    if found != {0, 1}:
+        raise TrainingFailed(
+            f"The {name} rows must hold both labels, 0 (real) and 1 (fake), and no other; found"
+            f" {sorted(found, key=str)} in {len(frame)} rows. Check the split, and filter out unlabelled articles."
+        )
+
+
+def _wants_bf16(settings: FinetuneSettings) -> bool:
+    if settings.precision == "auto":
+        return supports_bf16(settings.accelerator)
+    return settings.precision == "bf16"
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notes on hardware and loaders out of the log of whoever called."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # TrainingBatches resumes by step and feeds ready-made tensors: neither the loader workers nor the
+            # resumable-loader protocol that these ask for would do anything.
+            warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # The encoder leaves evaluation mode in FakeNewsModule.on_fit_start.
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            # The folder of a resumed run is not empty.
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            yield
+    finally:
+        logger.setLevel(level)

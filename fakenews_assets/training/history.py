@@ -1,0 +1,58 @@
+"""What a training run reports: while it runs, and afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class TrainingPoint(_Record):
+    """Training loss, averaged over the steps since the point before."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class ValidationPoint(_Record):
+    """One pass over the validation rows, after `step` optimisation steps."""
+
+    step: int
+    loss: float
+    accuracy: float
+    macro_f1: float
+
+
+class TrainingHistory(_Record):
+    """The curves of a run, in order of steps."""
+
+    steps_per_epoch: int
+    training: list[TrainingPoint]
+    validation: list[ValidationPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a running training stands."""
+
+    epoch: int
+    """Counted from 1."""
+    epochs: int
+    step: int
+    """Optimisation steps done, over all epochs and resumptions."""
+    total_steps: int
+    train_loss: float | None
+    """Mean over the latest steps; None before the first of them."""
+    rows_per_second: float
+    """Training rows per second since the start, evaluations not counted."""
+    validation: ValidationPoint | None
+    """Set when a validation has just ended."""
+    is_best: bool
+    """Whether that validation has the lowest loss so far."""
+
+
+ProgressListener = Callable[[Progress], None]

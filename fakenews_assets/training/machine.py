@@ -1,0 +1,48 @@
+"""What the machine offers: usable processors and bfloat16 arithmetic."""
+
+import os
+from pathlib import Path
+from typing import Final, Literal
+
+import torch
+
+Accelerator = Literal["auto", "cpu", "gpu", "mps"]
+
+_CGROUP_CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+
+
+def usable_cpus(quota_file: Path = _CGROUP_CPU_QUOTA) -> int:
+    """Count the processors this process may really use, at least 1.
+
+    A container often sees every processor of its host while its cgroup grants a few; one thread per visible
+    processor then makes everything slower. The answer is the smaller of the affinity mask and the quota.
+
+    Args:
+        quota_file: cgroup v2 `cpu.max`: "<microseconds per period | max> <period>".
+    """
+    visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not quota_file.is_file():
+        return visible
+    quota, period = quota_file.read_text().split()
+    if quota == "max":
+        return visible
+    return max(1, min(visible, int(quota) // int(period)))
+
+
+def supports_bf16(accelerator: Accelerator = "auto") -> bool:
+    """Tell whether bfloat16 is computed in hardware where Lightning's `accelerator` would run.
+
+    Emulated bfloat16 is slower than float32, so it does not count. On x86 the instructions are AVX512_BF16 or
+    AMX_BF16, on ARM the BF16 extension; torch reports all of them by name.
+    """
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def limit_torch_threads() -> None:
+    """Let torch use no more threads than there are processors for it; a lower limit set before stays."""
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))

@@ -1,0 +1,98 @@
+"""Every choice of a fine-tuning run."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fakenews_assets.training.encoders import EncoderSpec
+from fakenews_assets.training.machine import Accelerator
+from fakenews_assets.training.tokenization import EncodingSettings, Inputs
+
+
+class FinetuneSettings(BaseModel):
+    """Settings of `finetune`. The defaults are those that the quality benchmark runs with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: EncoderSpec = Field(default=EncoderSpec(), description="Pretrained encoder to start from.")
+    inputs: Inputs = Field(default="title", description="What the model reads: titles, or titles with texts.")
+    drop_text: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="With `title_and_text`: share of the rows that show only their title, drawn anew in each"
+        " epoch, so that one model serves headlines and whole articles.",
+    )
+    max_tokens: int = Field(
+        default=256, ge=8, description="Longest input in tokens; longer articles are cut."
+    )
+
+    epochs: int = Field(default=3, ge=1, description="Passes over the training rows, at most.")
+    learning_rate: float = Field(default=8e-5, gt=0, description="Peak learning rate, after warm-up.")
+    batch_size: int = Field(
+        default=32, ge=1, description="Mean rows per batch and process; see batching.plan_epoch."
+    )
+    warmup: float = Field(
+        default=0.06, ge=0, lt=1, description="Share of all steps over which the learning rate rises from 0."
+    )
+    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on matrices only.")
+    gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the whole gradient.")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="Probability moved to the other class."
+    )
+    dropout: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Of embeddings, hidden layers and head; null: the encoder's own.",
+    )
+    attention_dropout: float | None = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Of attention weights; null: the encoder's own. 0 keeps the fused attention kernel, which"
+        " has no dropout on a CPU.",
+    )
+    pruning: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of all linear weights set to zero before training, smallest first, and"
+        " kept there (unstructured L1). Shrinks nothing by itself; 0: off.",
+    )
+
+    patience: int = Field(
+        default=4, ge=1, description="Evaluations without a lower validation loss before stopping."
+    )
+    evaluations_per_epoch: int = Field(default=2, ge=1, description="Validations per epoch, evenly spaced.")
+    checkpoint_every: int = Field(
+        default=200, ge=1, description="Steps between resumable checkpoints: what a killed run loses at most."
+    )
+    resume: bool = Field(
+        default=True, description="Continue from the work folder's checkpoint if it is of the same run."
+    )
+    seed: int = Field(default=0, ge=0, description="Decides the new head, the order of rows, and dropout.")
+
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto",
+        description="Arithmetic of the forward pass; weights stay float32. `auto`: bfloat16 where the hardware"
+        " has it.",
+    )
+    accelerator: Accelerator = Field(default="auto", description="Lightning's accelerator.")
+    devices: int = Field(default=1, ge=1, description="Processors or GPUs per node; one process each.")
+    num_nodes: int = Field(default=1, ge=1, description="Machines that train together.")
+    strategy: str = Field(default="auto", description="Lightning's strategy, such as `ddp`.")
+
+    @model_validator(mode="after")
+    def _input_fits_encoder(self) -> "FinetuneSettings":
+        if self.max_tokens > self.encoder.max_tokens:
+            raise ValueError(
+                f"max_tokens={self.max_tokens} is longer than the encoder {self.encoder.name!r} reads"
+                f" ({self.encoder.max_tokens}); lower max_tokens"
+            )
+        return self
+
+    @property
+    def encoding(self) -> EncodingSettings:
+        """How articles are laid out, as stored beside the tokenizer."""
+        return EncodingSettings(inputs=self.inputs, max_tokens=self.max_tokens)

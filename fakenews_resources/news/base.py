@@ -1,0 +1,98 @@
+"""What every news source delivers, and how it fails."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that have arrived so far and, where it is known, their total."""
+
+_SUFFIXES: Final = (
+    ".csv.gz",
+    ".jsonl.gz",
+    ".ndjson.gz",
+    ".csv",
+    ".tsv",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A file as it arrived, complete and under its final name.
+
+    Attributes:
+        path: where it lies.
+        uri: where it came from, in full and without credentials: its provenance.
+        sha256: hex digest of its bytes.
+        size_bytes: its length.
+    """
+
+    path: Path
+    uri: str
+    sha256: str
+    size_bytes: int
+
+    @property
+    def suffix(self) -> str:
+        """The part of the name that tells the format, such as `.csv.gz`; empty if it is none we know.
+        A hint for people and file names: the reader decides by content."""
+        return next((suffix for suffix in _SUFFIXES if self.path.name.lower().endswith(suffix)), "")
+
+
+class SourceError(Exception):
+    """A source did not deliver. The message says why and what to do next."""
+
+
+class BadAddress(SourceError):
+    """The URI names no source, or names it wrongly."""
+
+
+class NotFound(SourceError):
+    """The source has no such file."""
+
+
+class Refused(SourceError):
+    """The source will not hand the file over: credentials, permissions, or a request it does not take."""
+
+
+class Unreachable(SourceError):
+    """The source stayed out of reach through every attempt. What arrived is kept to be resumed."""
+
+
+class Changed(SourceError):
+    """The file changed while it was being read."""
+
+
+class ChecksumMismatch(SourceError):
+    """The bytes are not those that were announced. They are kept aside, never delivered."""
+
+
+def file_name(uri: str) -> str:
+    """The last part of the URI's path as a safe file name; `news` if nothing is left of it."""
+    name = unquote(urlsplit(uri).path).rstrip("/").rsplit("/", 1)[-1]
+    return re.sub(r"[^\w.\-]+", "_", name, flags=re.ASCII).lstrip("._") or "news"
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user name and password, fit for a manifest or a log."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """Hex digest of a file's bytes by one of `hashlib`'s algorithms."""
+    with path.open("rb") as file:
+        # md5 serves as a checksum that a publisher announced, not against an attacker.
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def received(path: Path, uri: str) -> Received:
+    """Describe a file that lies under its final name."""
+    return Received(path, uri, digest(path, "sha256"), path.stat().st_size)

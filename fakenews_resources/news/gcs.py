@@ -1,0 +1,85 @@
+"""News from Google Cloud Storage."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fakenews_resources.news.base import (
+    BadAddress,
+    NotFound,
+    Progress,
+    Received,
+    Refused,
+    Unreachable,
+    file_name,
+    received,
+)
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+_TIMEOUT_S = 60
+
+
+def receive_gcs(
+    address: str, into: Path, *, client: "storage.Client | None" = None, progress: Progress | None = None
+) -> Received:
+    """Download one object. Google's client does the retries and compares checksums.
+
+    Args:
+        address: `gs://bucket/object`, with `#generation` for one version of it. Without, the newest is
+            taken, and the `uri` that is returned names its generation.
+        into: folder for the copy.
+        client: the client to use; by default one with the credentials of the environment.
+        progress: called before and after the transfer.
+
+    Raises:
+        BadAddress: if the address lacks a bucket or an object.
+        NotFound: if there is no such bucket, object or generation.
+        Refused: if there are no credentials, or they do not suffice.
+        Unreachable: if the service could not be reached, or broke off.
+    """
+    # Slow imports, not needed by any other source.
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+    from google.cloud import storage
+
+    bucket, name, generation = _parse(address)
+    target = into / file_name(name)
+    aside = target.with_name(target.name + ".partial")
+    into.mkdir(parents=True, exist_ok=True)
+    try:
+        client = client or storage.Client()
+        blob = client.bucket(bucket).get_blob(name, generation=generation, timeout=_TIMEOUT_S)
+        if blob is None:
+            raise NotFound(f"no object at {address}: check bucket, name and generation")
+        uri = f"gs://{bucket}/{name}#{blob.generation}"
+        if progress:
+            progress(0, blob.size)
+        # Bound to the generation just seen, so that an overwrite in between cannot mix two versions.
+        blob.download_to_filename(str(aside), if_generation_match=blob.generation, timeout=_TIMEOUT_S)
+        if progress:
+            progress(aside.stat().st_size, blob.size)
+    except api.NotFound as error:
+        raise NotFound(f"no object at {address}: check bucket, name and generation") from error
+    except (api.ClientError, auth.DefaultCredentialsError, auth.RefreshError) as error:
+        raise Refused(
+            f"{address} was refused ({error}): run `gcloud auth application-default login`, or grant the "
+            "service account the role Storage Object Viewer"
+        ) from error
+    except (api.GoogleAPIError, auth.TransportError, OSError) as error:
+        raise Unreachable(
+            f"{address} could not be fetched ({error}): check the network, then run again"
+        ) from error
+    aside.replace(target)
+    return received(target, uri)
+
+
+def _parse(address: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(address)
+    name = parts.path.removeprefix("/")
+    if not parts.netloc or not name or (parts.fragment and not parts.fragment.isdecimal()):
+        raise BadAddress(
+            f"{address} names no object: write gs://bucket/object, or gs://bucket/object#generation"
+        )
+    return parts.netloc, name, int(parts.fragment) if parts.fragment else None

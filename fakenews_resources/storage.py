@@ -1,0 +1,127 @@
+"""The store as a Dagster resource, and the IO manager through which every edge of the graph passes."""
+
+import shutil
+from collections.abc import Mapping
+from typing import get_origin
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from fakenews_resources.store import Artefact, Store, ValueMissing
+
+
+class Storage(dg.ConfigurableResource):
+    """Decides where values live, and remembers what each step has read of them.
+
+    Drafts that a failed step left behind are removed at the end of the run.
+    """
+
+    root: str = Field(
+        default=".fakenews",
+        description="Folder that holds every value of the graph. Relative paths start at the working directory.",
+    )
+    _drafts: list[Artefact] = PrivateAttr(default_factory=list)
+    _reads: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        """The plain store behind this resource."""
+        return Store(self.root)
+
+    def draft(self) -> Artefact:
+        """An empty folder for the value that an asset is about to return."""
+        draft = self.store.draft()
+        self._drafts.append(draft)
+        return draft
+
+    def read(self, context: dg.AssetExecutionContext, key: str) -> Artefact:
+        """The current value of a key, noted as an input of the step.
+
+        For inputs that depend on the partition: the asset names them all in `deps` and reads the one it needs.
+
+        Raises:
+            dg.Failure: nothing is stored there.
+        """
+        try:
+            return self.read_for(context.op_execution_context.op.name, key)
+        except ValueMissing as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    def read_for(self, op_name: str, key: str) -> Artefact:
+        """As `read`, for the step of this op. Raises ValueMissing when nothing is stored there."""
+        artefact = self.store.current(key)
+        self._reads.setdefault(op_name, {})[key] = artefact.version
+        return artefact
+
+    def take_reads(self, op_name: str) -> dict[str, str]:
+        """What the step of this op has read, version by key; forgotten afterwards."""
+        return self._reads.pop(op_name, {})
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 (Dagster's signature)
+        self._reads.clear()
+        while self._drafts:
+            shutil.rmtree(self._drafts.pop().path, ignore_errors=True)
+
+
+def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:
+    """The store key of an asset's value: its path, then its partition if it has one."""
+    return "/".join([*asset_key.path, *([partition] if partition is not None else [])])
+
+
+class ArtefactIOManager(dg.ConfigurableIOManager):
+    """Commits the `Artefact` that an asset returns and hands the current one to its readers.
+
+    A reader declares what it wants by its annotation: `Artefact`, or `dict[str, Artefact]` for every stored
+    partition of a partitioned asset. What a step has read is written, version by version, into the record of
+    what it makes.
+    """
+
+    storage: dg.ResourceDependency[Storage]
+
+    def handle_output(self, context: dg.OutputContext, obj: Artefact) -> None:
+        if not isinstance(obj, Artefact):
+            raise dg.DagsterInvariantViolationError(
+                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}; assets return an Artefact."
+            )
+        step = context.step_context
+        config = step.op_config
+        stored = self.storage.store.commit(
+            key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None),
+            obj,
+            run_id=context.run_id,
+            code_version=step.job_def.asset_layer.get(context.asset_key).code_version,
+            config=config if isinstance(config, Mapping) else None,
+            upstream=self.storage.take_reads(step.op.name),
+        )
+        assert stored.record is not None
+        context.add_output_metadata(
+            {
+                "version": stored.version,
+                "path": dg.MetadataValue.path(str(stored.path)),
+                "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> Artefact | dict[str, Artefact]:
+        if context.has_asset_partitions and get_origin(context.dagster_type.typing_type) is dict:
+            return self._load_all(context)
+        key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
+        try:
+            return self._load(context, key)
+        except ValueMissing as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    def _load_all(self, context: dg.InputContext) -> dict[str, Artefact]:
+        found: dict[str, Artefact] = {}
+        missing: list[str] = []
+        for partition in context.asset_partition_keys:
+            try:
+                found[partition] = self._load(context, key_of(context.asset_key, partition))
+            except ValueMissing:
+                missing.append(partition)
+        if missing:
+            context.log.warning(f"{context.asset_key.to_user_string()} has no value yet for {missing}: left out.")
+        return found
+
+    def _load(self, context: dg.InputContext, key: str) -> Artefact:
+        return self.storage.read_for(context.step_context.op.name, key)

@@ -1,0 +1,239 @@
+"""Where every value of the graph lives, as immutable versions behind one pointer per value.
+
+    <root>/<key>/<version>/...        the files of one version, named by their content
+    <root>/<key>/<version>.json       its record: who made it, from what, when
+    <root>/<key>/CURRENT              the version that readers get
+
+A version is written aside, renamed into place, and only then named by `CURRENT`. A process killed at
+any moment therefore leaves the old value or the new one, and equal content is stored once.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+_STALE_DRAFT_SECONDS = 24 * 3600
+_HASH_CHUNK_BYTES = 1 << 20
+
+
+class StoreError(RuntimeError):
+    """A value cannot be read from or written to the store; the message says what to do next."""
+
+
+class ValueMissing(StoreError):
+    """Nothing has been stored under this key yet."""
+
+
+class FileEntry(BaseModel):
+    """One file of a version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    bytes: int
+
+
+class Record(BaseModel):
+    """What is known of how a version came to be. Kept beside the version and never part of its hash."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    version: str
+    files: dict[str, FileEntry]
+    created_at: datetime
+    run_id: str | None = None
+    code_version: str | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    upstream: dict[str, str] = Field(default_factory=dict, description="Version read of each input key.")
+    meta: dict[str, Any] = Field(default_factory=dict, description="What the asset itself wants remembered.")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A folder of files: a draft while `record` is None, one immutable version afterwards.
+
+    `meta` is what the asset wants remembered beside its files (it does not change the version); fill it
+    on a draft, read it on a version.
+    """
+
+    path: Path
+    record: Record | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The content hash that names this version. Raises StoreError for a draft."""
+        if self.record is None:
+            raise StoreError(f"{self.path} is a draft: it has no version until it is committed.")
+        return self.record.version
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A table stored as `<table>.parquet` or as parts `<table>-0000.parquet`, read lazily."""
+        parts = sorted(self.path.glob(f"{table}-[0-9]*.parquet"))
+        return pl.scan_parquet(parts or self.path / f"{table}.parquet")
+
+    def read_json(self, name: str) -> Any:
+        """The content of a JSON file in this folder."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+class Store:
+    """A folder that holds the graph's values. Safe for several processes: the last commit of a key wins."""
+
+    def __init__(self, root: str | Path) -> None:
+        if "://" in str(root):
+            raise StoreError(
+                f"Cannot store in {root}: this version keeps its values in a local folder. "
+                "Set FAKENEWS_STORAGE to a path."
+            )
+        self.root = Path(root).expanduser().resolve()
+
+    def draft(self) -> Artefact:
+        """An empty folder on the store's own file system, to fill and then commit or discard."""
+        drafts = self.root / ".drafts"
+        drafts.mkdir(parents=True, exist_ok=True)
+        _remove_stale(drafts)
+        folder = drafts / uuid.uuid4().hex
+        folder.mkdir()
+        return Artefact(folder)
+
+    def workspace(self, *parts: str) -> Path:
+        """A folder for unfinished work that a later run may take up again, such as checkpoints."""
+        folder = self.root.joinpath(".work", *(quote(part, safe="") for part in parts))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def commit(
+        self,
+        key: str,
+        draft: Artefact,
+        *,
+        run_id: str | None = None,
+        code_version: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        upstream: Mapping[str, str] | None = None,
+    ) -> Artefact:
+        """Make a draft the current version of a key.
+
+        The draft's files move; nothing of it remains in its folder. Content equal to an existing
+        version adds no files, only a new record.
+        """
+        files = {
+            path.relative_to(draft.path).as_posix(): hash_file(path)
+            for path in sorted(draft.path.rglob("*"))
+            if path.is_file()
+        }
+        if not files:
+            raise StoreError(f"Nothing to commit under {key!r}: the draft holds no files.")
+        record = Record(
+            key=key,
+            version=_version_of(files),
+            files=files,
+            created_at=datetime.now(UTC),
+            run_id=run_id,
+            code_version=code_version,
+            config=dict(config or {}),
+            upstream=dict(upstream or {}),
+            meta=draft.meta,
+        )
+        home = self._home(key)
+        home.mkdir(parents=True, exist_ok=True)
+        target = home / record.version
+        if not target.exists():
+            try:
+                draft.path.rename(target)
+            except OSError:
+                if not target.exists():  # else another process stored the same content a moment ago
+                    raise
+        _write_atomically(home / f"{record.version}.json", record.model_dump_json(indent=2))
+        _write_atomically(home / "CURRENT", record.version)
+        return Artefact(target, record, record.meta)
+
+    def current(self, key: str) -> Artefact:
+        """The version that `key` points at. Raises ValueMissing when there is none."""
+        pointer = self._home(key) / "CURRENT"
+        try:
+            version = pointer.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            raise ValueMissing(f"Nothing is stored under {key!r} in {self.root}. Materialize it first.") from None
+        return self.get(key, version)
+
+    def get(self, key: str, version: str) -> Artefact:
+        """One version of a key, current or not. Raises ValueMissing when it is not there."""
+        home = self._home(key)
+        try:
+            record = Record.model_validate_json((home / f"{version}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueMissing(f"{key!r} has no version {version} in {self.root}.") from None
+        return Artefact(home / version, record, record.meta)
+
+    def exists(self, key: str) -> bool:
+        """Whether `key` has a current version."""
+        return (self._home(key) / "CURRENT").is_file()
+
+    def verify(self, artefact: Artefact) -> list[str]:
+        """Re-hash every file of a version; the names that are missing, changed or extra, in order."""
+        assert artefact.record is not None
+        expected = artefact.record.files
+        found = {p.relative_to(artefact.path).as_posix(): p for p in artefact.path.rglob("*") if p.is_file()}
+        return sorted(
+            name
+            for name in expected.keys() | found.keys()
+            if name not in expected or name not in found or hash_file(found[name]) != expected[name]
+        )
+
+    def _home(self, key: str) -> Path:
+        parts = [quote(part, safe="@+=") for part in key.split("/")]
+        if not all(parts) or any(part.startswith(".") for part in parts):
+            raise StoreError(f"{key!r} is not a usable key: parts must not be empty or start with a dot.")
+        return self.root.joinpath(*parts)
+
+
+def hash_file(path: Path) -> FileEntry:
+    """SHA-256 and size of a file, read in chunks."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(_HASH_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return FileEntry(sha256=digest.hexdigest(), bytes=size)
+
+
+def _version_of(files: Mapping[str, FileEntry]) -> str:
+    """32 hex digits over the names and hashes of all files, in order of name."""
+    lines = "".join(f"{name}\0{entry.sha256}\n" for name, entry in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Replace a small file as a whole, durably: readers see the old text or the new one."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with aside.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)
+
+
+def _remove_stale(drafts: Path) -> None:
+    """Sweep what killed processes left behind; a living draft is younger than a day."""
+    for folder in drafts.iterdir():
+        try:
+            age = time.time() - folder.stat().st_mtime
+        except FileNotFoundError:  # its owner finished meanwhile
+            continue
+        if age > _STALE_DRAFT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

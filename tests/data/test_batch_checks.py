@@ -1,0 +1,136 @@
+"""Checks of a batch, each with input that passes and input that fails."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from fakenews_assets.data.batch_checks import (
+    BatchLimits,
+    check_batch,
+    check_duplicates,
+    check_label_balance,
+    check_label_semantics,
+    check_label_values,
+    check_schema,
+)
+from fakenews_assets.data.checks import BATCH_CHECKS
+from fakenews_assets.data.cleaning import CleaningSummary
+from fakenews_assets.data.label_semantics import LabelTestimony, LabelWitness, Meaning
+from fakenews_assets.data.schema import ARTICLE_SCHEMA
+
+ARTICLES = pl.DataFrame(
+    [("id1", "t", "", 1, None, None, "b"), ("id2", "u", "x", None, "s", None, "b")],
+    schema=ARTICLE_SCHEMA,
+    orient="row",
+)
+NO_TESTIMONY = LabelTestimony(meaning=Meaning.UNDECIDED, fake=0, real=0, auc=None, z=None)
+
+
+def summary(fake: int = 50, real: int = 50, **changes: Any) -> CleaningSummary:
+    values: dict[str, Any] = {
+        "rows_in": fake + real,
+        "rows_out": fake + real,
+        "rejected": {},
+        "artefacts": {},
+        "fake": fake,
+        "real": real,
+        "unlabelled": 0,
+        "missing_text": 0,
+        "undated": 0,
+        "repeated": 0,
+        "testimony": NO_TESTIMONY,
+    }
+    return CleaningSummary(**values | changes)
+
+
+def witness(real_title: str, fake_title: str, rows: int = 60) -> LabelTestimony:
+    raw = pl.DataFrame(
+        {
+            "title": [real_title if n % 2 else fake_title for n in range(rows)],
+            "text": ["WASHINGTON (Reuters) - a" if n % 2 and "says" in real_title else None for n in range(rows)],
+        }
+    )
+    seen = LabelWitness()
+    for half in (raw[: rows // 3], raw[rows // 3 :]):
+        labels = half.select(pl.col("title").eq(fake_title).cast(pl.Int8)).to_series()
+        seen.observe(half, labels)
+    return seen.testify()
+
+
+def test_schema() -> None:
+    assert check_schema(ARTICLES.lazy()).passed
+    assert not check_schema(ARTICLES.drop("source").lazy()).passed
+    assert not check_schema(ARTICLES.cast({"label": pl.Int64}).lazy()).passed
+    outcome = check_schema(ARTICLES.with_columns(title=pl.lit(None, pl.String)).lazy())
+    assert not outcome.passed
+    assert "title" in outcome.description
+
+
+def test_label_values() -> None:
+    assert check_label_values(ARTICLES.lazy()).passed
+    outcome = check_label_values(ARTICLES.with_columns(label=pl.lit(2, pl.Int8)).lazy())
+    assert not outcome.passed
+    assert outcome.numbers["odd"] == 2
+
+
+@pytest.mark.parametrize(
+    ("batch", "corpus", "passed"),
+    [
+        (summary(50, 50), [], True),
+        (summary(95, 5), [], True),  # 100 rows: within chance of nine in ten
+        (summary(1000, 0), [], False),
+        (summary(700, 300), [summary(500, 500)], True),
+        (summary(900, 100), [summary(500, 500)], False),
+        (summary(900, 100), [summary(800, 200), summary(80, 20)], True),
+        (summary(5, 0), [summary(500, 500)], True),  # five rows prove nothing
+        (summary(0, 0, unlabelled=10), [summary(500, 500)], True),
+    ],
+)
+def test_label_balance(batch: CleaningSummary, corpus: list[CleaningSummary], passed: bool) -> None:
+    assert check_label_balance(batch, corpus, BatchLimits()).passed is passed
+
+
+def test_duplicates() -> None:
+    assert check_duplicates(summary(repeated=30), BatchLimits()).passed
+    assert not check_duplicates(summary(repeated=31), BatchLimits()).passed
+
+
+def test_label_semantics_follow_the_content() -> None:
+    real, fake = "Minister says talks go on", "WATCH: You won't believe this SHOCKING meltdown!"
+    right, flipped, alike = witness(real, fake), witness(fake, real), witness("Talks go on", "Rates rise again")
+    assert right.meaning is Meaning.FAKE_IS_ONE
+    assert flipped.meaning is Meaning.FLIPPED
+    assert alike.meaning is Meaning.UNDECIDED
+    assert check_label_semantics(summary(testimony=right)).passed
+    assert check_label_semantics(summary(testimony=alike)).passed
+    outcome = check_label_semantics(summary(testimony=flipped))
+    assert not outcome.passed
+    assert "wrong way round" in outcome.description
+
+
+def test_few_rows_or_one_label_decide_nothing() -> None:
+    fake, real = "WATCH: You won't believe this SHOCKING meltdown!", "Minister says talks go on"
+    assert witness(fake, real, rows=20).meaning is Meaning.UNDECIDED
+    one_label = LabelWitness()
+    one_label.observe(pl.DataFrame({"title": [fake] * 99, "text": [""] * 99}), pl.Series([0] * 99, dtype=pl.Int8))
+    assert one_label.testify().meaning is Meaning.UNDECIDED
+    assert LabelWitness().testify().auc is None
+
+
+def test_auc_agrees_with_sklearn() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    titles = ["Wow! Look", "Minister says no", "WATCH this", "Plain words", "Talks go on: officials", "BREAKING: ALERT!"]
+    labels = pl.Series([1, 0, 1, 0, 1, 0], dtype=pl.Int8)
+    raw = pl.DataFrame({"title": titles, "text": [""] * 6})
+    seen = LabelWitness()
+    seen.observe(raw, labels)
+    from fakenews_assets.data.label_semantics import sensationalism
+
+    assert seen.testify().auc == pytest.approx(roc_auc_score(labels, raw.select(sensationalism()).to_series()))
+
+
+def test_every_named_check_is_made() -> None:
+    outcomes = check_batch(summary(), ARTICLES.lazy(), [], BatchLimits())
+    assert [outcome.name for outcome in outcomes] == list(BATCH_CHECKS)

@@ -1,0 +1,159 @@
+"""Cleaning: every row ends in the articles or in quarantine, and bad files say what is wrong."""
+
+import gzip
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.reading import UnreadableFile
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, article_id
+
+LENIENT = CleaningLimits(max_reject_share=1.0)
+
+
+def clean(
+    tmp_path: Path, content: str | bytes, limits: CleaningLimits = LENIENT, name: str = "news.csv"
+) -> tuple[CleaningSummary, pl.DataFrame, pl.DataFrame]:
+    raw = tmp_path / name
+    raw.write_bytes(content.encode() if isinstance(content, str) else content)
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    summary = clean_batch(raw, "b1", folder, preparation=TextPreparation(), limits=limits)
+    articles = pl.scan_parquet(folder / "articles-*.parquet").collect()
+    return summary, articles, pl.read_parquet(folder / "quarantine.parquet")
+
+
+def test_a_row_becomes_an_article(tmp_path: Path) -> None:
+    content = (
+        ",title,text,label,source,published_at\n"
+        '0,Tax bill passes – Breitbart,"WASHINGTON (Reuters) - It\n""passed"".",0, Daily ,2017-03-04\n'
+    )
+    summary, articles, quarantine = clean(tmp_path, content)
+    assert articles.schema == ARTICLE_SCHEMA
+    row = articles.row(0, named=True)
+    assert row["title"] == "Tax bill passes"
+    assert row["text"] == 'It "passed".'
+    assert row["article_id"] == article_id("Tax bill passes", 'It "passed".')
+    assert (row["label"], row["source"], row["batch"]) == (0, "Daily", "b1")
+    assert row["published_at"].isoformat() == "2017-03-04T00:00:00+00:00"
+    assert quarantine.schema == QUARANTINE_SCHEMA
+    assert quarantine.is_empty()
+    assert summary.artefacts["wire dateline"] == 1
+    assert summary.artefacts["site suffix"] == 1
+
+
+def test_the_preparation_travels_with_the_batch(tmp_path: Path) -> None:
+    clean(tmp_path, "title\nA\n")
+    stored = (tmp_path / "clean" / "prepare.json").read_text()
+    assert TextPreparation.model_validate_json(stored) == TextPreparation()
+
+
+def test_every_reject_has_its_reason_and_nothing_is_lost(tmp_path: Path) -> None:
+    content = (
+        "title,text,label\n"
+        "fine,x,1\n"
+        ",no title,1\n"
+        "[VIDEO],only a tag,0\n"
+        "odd label,x,7\n"
+        f"{'long ' * 300},x,1\n"
+        f"long text,{'y' * 200_001},0\n"
+        "ragged,x,1,surplus,more\n"
+    ).encode() + b"caf\xe9 latin,x,1\nlast,x,0\n"
+    summary, articles, quarantine = clean(tmp_path, content)
+    assert articles["title"].to_list() == ["fine", "last"]
+    assert dict(quarantine.select("row", "reason").rows()) == {
+        1: "empty title",
+        2: "empty title",
+        3: "label out of range",
+        4: "over-long field",
+        5: "over-long field",
+        6: "unreadable row",
+        7: "wrong encoding",
+    }
+    assert summary.rows_in == 9
+    assert summary.rows_out + sum(summary.rejected.values()) == summary.rows_in
+    assert all(len(record) <= 500 for record in quarantine["record"])
+
+
+def test_labels_as_words_and_missing_labels(tmp_path: Path) -> None:
+    content = "title,label\na,FAKE\nb,real\nc,1\nd,0\ne,\nf,true\n"
+    summary, articles, quarantine = clean(tmp_path, content)
+    assert articles["label"].to_list() == [1, 0, 1, 0, None]
+    assert quarantine["detail"].to_list() == ["true is not one of 0, 1, real, fake"]
+    assert (summary.fake, summary.real, summary.unlabelled) == (2, 2, 1)
+
+
+def test_a_title_of_twenty_megabytes_goes_to_quarantine(tmp_path: Path) -> None:
+    summary, articles, quarantine = clean(tmp_path, f'title,label\n"{"x" * 20_000_000}",1\nfine,0\n')
+    assert articles["title"].to_list() == ["fine"]
+    assert quarantine["reason"].to_list() == ["over-long field"]
+    assert "20000000" in quarantine["detail"][0]
+    assert summary.rejected == {"over-long field": 1}
+
+
+def test_nul_bytes_separate_words(tmp_path: Path) -> None:
+    _, articles, _ = clean(tmp_path, b"title,label\nTax\x00bill,1\n")
+    assert articles["title"].to_list() == ["Tax bill"]
+
+
+def test_repeated_rows_are_counted_and_duplicate_serials_do_no_harm(tmp_path: Path) -> None:
+    summary, articles, _ = clean(tmp_path, ",title,text,label\n5,a,x,1\n5,b,y,0\n5,a,x,1\n")
+    assert len(articles) == 3
+    assert summary.repeated == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2017-03-04", "2017-03-04T00:00:00+00:00"),
+        ("2017-03-04 05:06:07", "2017-03-04T05:06:07+00:00"),
+        ("2017-03-04T05:06:07+02:00", "2017-03-04T03:06:07+00:00"),
+        ("2017-03-04T05:06:07Z", "2017-03-04T05:06:07+00:00"),
+        ("March 4, 2017", "2017-03-04T00:00:00+00:00"),
+        ("yesterday", None),
+    ],
+)
+def test_dates(tmp_path: Path, written: str, expected: str | None) -> None:
+    summary, articles, _ = clean(tmp_path, f'title,date\na,"{written}"\n')
+    found = articles["published_at"][0]
+    assert (found.isoformat() if found else None) == expected
+    assert summary.undated == (expected is None)
+
+
+def test_too_many_rejects_fail_with_the_ten_commonest_reasons(tmp_path: Path) -> None:
+    rows = [f"t{n},{n % 12 + 2}" for n in range(60)] + [f"fine {n},1" for n in range(40)]
+    with pytest.raises(BatchRejected, match=r"60 of 100 rows cannot be used \(60\.0%; at most 5\.0%") as caught:
+        clean(tmp_path, "title,label\n" + "\n".join(rows) + "\n", CleaningLimits())
+    assert len(caught.value.commonest) == 10
+    assert caught.value.commonest[0][1] == 5
+    assert len(caught.value.examples) == 20
+
+
+def test_a_batch_without_one_usable_row_fails_even_when_lenient(tmp_path: Path) -> None:
+    with pytest.raises(BatchRejected, match="1 of 1 rows"):
+        clean(tmp_path, "title,label\na,7\n")
+
+
+def test_a_cut_gzip_file_fails_as_a_whole(tmp_path: Path) -> None:
+    content = "title,label\n" + "".join(f"headline number {n} about something else {n * 7919},1\n" for n in range(5000))
+    with pytest.raises(UnreadableFile, match="cut or damaged"):
+        clean(tmp_path, gzip.compress(content.encode())[:-2000], name="news.csv.gz")
+
+
+def test_chunks_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fakenews_assets.data import cleaning
+    from fakenews_assets.data.reading import read_raw
+
+    lines = [json.dumps({"title": f"Headline {n % 50} [VIDEO]", "label": n % 3}) for n in range(200)]
+    whole = clean(tmp_path, "\n".join(lines), name="news.jsonl")
+    monkeypatch.setattr(cleaning, "read_raw", lambda path: read_raw(path, chunk_rows=7))
+    (tmp_path / "again").mkdir()
+    parts = clean(tmp_path / "again", "\n".join(lines), name="news.jsonl")
+    assert len(list((tmp_path / "again" / "clean").glob("articles-*.parquet"))) > 20
+    assert parts[0] == whole[0]
+    assert parts[1].equals(whole[1])
+    assert parts[2].equals(whole[2])

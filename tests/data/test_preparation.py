@@ -1,0 +1,124 @@
+"""Text preparation: what goes, what stays, and that a second pass changes nothing."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
+
+
+def prepared(title: str = "", text: str = "") -> tuple[str, str]:
+    frame = TextPreparation().apply(pl.DataFrame({"title": [title], "text": [text]}))
+    return frame["title"][0], frame["text"][0]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("  Two   blanks\tand\na line ", "Two blanks and a line"),
+        ("Trump’s “plan” – at last", "Trump's \"plan\" - at last"),
+        ("Caf\u00e9 and Cafe\u0301", "Caf\u00e9 and Caf\u00e9"),
+        ("Ｆｕｌｌ　ｗｉｄｔｈ", "Full width"),
+        ("Zero\u200bwidth \u202eturned\u202c", "Zerowidth turned"),
+        ("A\x00B\x07C", "A B C"),
+        ("AT&amp;T &#8217;twas &amp;#8217;twice&amp;#8217;", "AT&T 'twas 'twice'"),
+        ("R&D &unknown; stays & so", "R&D &unknown; stays & so"),
+        ("Tax bill passes - The New York Times", "Tax bill passes"),
+        ("Tax bill passes - Breitbart", "Tax bill passes"),
+        ("Tax bill passes – CNN", "Tax bill passes"),
+        ("Tax bill passes [VIDEO]", "Tax bill passes"),
+        ("Tax bill passes (TWEETS/IMAGES)", "Tax bill passes"),
+        ("BREAKING: WATCH: Tax bill passes (VIDEO) - CNN", "Tax bill passes"),
+        ("UPDATE 3-Oil falls", "Oil falls"),
+        ("Factbox: Who is who", "Who is who"),
+        ("Poll (Reuters): tax", "Poll: tax"),
+        ("The New York Times sues - again", "The New York Times sues - again"),
+        ("Watch out, video games (and more) ahead", "Watch out, video games (and more) ahead"),
+        ("[VIDEO]", ""),
+    ],
+)
+def test_titles(found: str, expected: str) -> None:
+    assert prepared(title=found)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("WASHINGTON (Reuters) - The bill passed.", "The bill passed."),
+        ("SAN FRANCISCO/NEW YORK, Sept 3 (AP) — The bill passed.", "The bill passed."),
+        ("(Reuters) - The bill passed.", "The bill passed."),
+        ("He told (Reuters) so.", "He told so."),
+        ("21st Century Wire says The bill passed.", "The bill passed."),
+        ("The bill passed. Featured image via Getty Images", "The bill passed."),
+        ("The bill passed. pic.twitter.com/abc123", "The bill passed."),
+        ("See https://example.org/x?y=1 for it.", "See for it."),
+        ("The bill passed. Read more: Daily Mail", "The bill passed."),
+        ("They read more books via trains.", "They read more books via trains."),
+    ],
+)
+def test_texts(found: str, expected: str) -> None:
+    assert prepared(text=found)[1] == expected
+
+
+def test_null_becomes_empty_and_other_columns_and_order_stay() -> None:
+    frame = pl.DataFrame({"n": [1, 2, 3], "title": ["a", None, " c "], "text": [None, "b", None]})
+    out = TextPreparation().apply(frame)
+    assert out.rows() == [(1, "a", ""), (2, "", "b"), (3, "c", "")]
+
+
+def test_counts_say_how_often_each_artefact_stood_there() -> None:
+    frame = pl.DataFrame({"title": ["A [VIDEO]", "B (VIDEO)", "C"], "text": ["X (Reuters) - a", "", "(AP) - b"]})
+    _, counts = TextPreparation().apply_counting(frame)
+    assert counts["media tag"] == 2
+    assert counts["wire dateline"] == 2
+    assert counts["site suffix"] == 0
+    assert set(counts) == {rule.name for rule in default_rules()}
+
+
+def test_no_rows_is_fine() -> None:
+    empty = pl.DataFrame(schema={"title": pl.String, "text": pl.String})
+    assert TextPreparation().apply(empty).equals(empty)
+
+
+@given(st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=5))
+@example([("&amp;amp;amp;lt;b", "&＆amp;#8217;")])
+@example([("[VIDEO] [VI[VIDEO]DEO]", "(Reuters) - (Reuters) - x - CNN - CNN")])
+def test_a_second_pass_changes_nothing(rows: list[tuple[str, str]]) -> None:
+    frame = pl.DataFrame(rows, schema={"title": pl.String, "text": pl.String}, orient="row")
+    once = TextPreparation().apply(frame)
+    assert TextPreparation().apply(once).equals(once)
+
+
+def test_settings_survive_json_and_prepare_alike() -> None:
+    settings = TextPreparation().model_dump_json()
+    frame = pl.DataFrame({"title": ["WATCH: A [VIDEO]"], "text": ["(Reuters) - b"]})
+    assert TextPreparation.model_validate_json(settings).apply(frame).equals(TextPreparation().apply(frame))
+
+
+def test_a_users_table_extends_the_default(tmp_path: Path) -> None:
+    table = tmp_path / "mine.toml"
+    table.write_text('[[rule]]\nname = "own site"\nfield = "title"\npattern = "\\\\s*- Example Daily$"\n')
+    preparation = TextPreparation(rules=default_rules() + read_rules(table))
+    frame, counts = preparation.apply_counting(pl.DataFrame({"title": ["A [VIDEO] - Example Daily"], "text": [""]}))
+    assert frame["title"][0] == "A"
+    assert counts["own site"] == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[[rule]]\nname = "x"\nfield = "title"\npattern = "("\n',
+        '[[rule]]\nname = "x"\nfield = "body"\npattern = "a"\n',
+        '[[rule]]\nname = "x"\nfield = "title"\n',
+        "rule = 3\n",
+        "no toml",
+    ],
+)
+def test_a_bad_table_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    table = tmp_path / "mine.toml"
+    table.write_text(content)
+    with pytest.raises(ValueError, match=r"mine\.toml: not a table of artefacts"):
+        read_rules(table)

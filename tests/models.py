@@ -1,0 +1,86 @@
+"""Tiny real models: two layers, hidden 32, a vocabulary of letters and a few words.
+
+Small enough to train in a test, real enough that every runtime accepts them.
+"""
+
+import random
+import string
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import torch
+from transformers import BertConfig, BertModel, BertTokenizer
+
+from fakenews_assets.training.encoders import load_encoder, load_tokenizer, quiet_transformers
+from fakenews_assets.training.tokenization import ArticleEncoder, EncodingSettings, Inputs
+
+REAL_WORDS = ("senate", "minister", "court", "budget", "talks", "bank")
+FAKE_WORDS = ("shocking", "exposed", "secret", "hoax", "busted", "miracle")
+COMMON_WORDS = ("the", "a", "of", "on", "in", "new", "says", "report", "city", "people", "news", "today")
+
+_CHARACTERS = string.ascii_lowercase + string.digits + ".,:;!?'\"()-"
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def build_tiny_bert(folder: Path, *, max_tokens: int = 64, seed: int = 0) -> Path:
+    """Save an untrained BERT encoder (about 24,000 parameters) with its tokenizer, as a hub model would lie there.
+
+    Args:
+        folder: made if missing.
+        max_tokens: number of positions.
+        seed: decides the weights.
+
+    Returns:
+        The folder, usable as `EncoderSpec(name=str(folder), max_tokens=max_tokens)`.
+    """
+    pieces = [*_SPECIAL, *_CHARACTERS, *(f"##{character}" for character in _CHARACTERS)]
+    pieces += [*REAL_WORDS, *FAKE_WORDS, *(word for word in COMMON_WORDS if len(word) > 1)]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = BertTokenizer(vocab=vocabulary, model_max_length=max_tokens)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=max_tokens,
+    )
+    with torch.random.fork_rng(), quiet_transformers():
+        torch.manual_seed(seed)
+        BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def build_tiny_classifier(
+    folder: Path, *, inputs: Inputs = "title_and_text", max_tokens: int = 64, seed: int = 0
+) -> Path:
+    """Save an untrained classifier as `finetune` saves a trained one: weights, tokenizer, encoding.json.
+
+    Returns:
+        The folder, for `load_classifier`.
+    """
+    with TemporaryDirectory() as base, quiet_transformers():
+        build_tiny_bert(Path(base), max_tokens=max_tokens, seed=seed)
+        load_encoder(Path(base), seed=seed).save_pretrained(folder)
+        settings = EncodingSettings(inputs=inputs, max_tokens=max_tokens)
+        ArticleEncoder(load_tokenizer(Path(base)), settings).save(folder)
+    return folder
+
+
+def separable_articles(rows: int, *, seed: int = 0, with_text: bool = False) -> pl.DataFrame:
+    """Make labelled articles that a single word gives away, of 3 to 12 words.
+
+    Returns:
+        Columns `title`, `text` (empty unless `with_text`) and `label`.
+    """
+    rng = random.Random(seed)  # noqa: S311 - test data
+    records = []
+    for row in range(rows):
+        label = row % 2
+        words = [*rng.choices(COMMON_WORDS, k=rng.randint(2, 11)), rng.choice((REAL_WORDS, FAKE_WORDS)[label])]
+        rng.shuffle(words)
+        text = " ".join(rng.choices(COMMON_WORDS, k=rng.randint(5, 30))) if with_text else ""
+        records.append({"title": " ".join(words), "text": text, "label": label})
+    return pl.DataFrame(records, schema={"title": pl.String, "text": pl.String, "label": pl.Int8})

@@ -1,0 +1,138 @@
+"""The store: versions, pointers, and what a kill leaves behind."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fakenews_resources.store import Artefact, Store, StoreError, ValueMissing
+
+
+def draft_of(store: Store, **files: str) -> Artefact:
+    draft = store.draft()
+    for name, content in files.items():
+        (draft.path / name).write_text(content)
+    return draft
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "values")
+
+
+def test_a_committed_value_is_read_back_with_its_record(store: Store) -> None:
+    draft = draft_of(store, a="one", b="two")
+    draft.meta["rows"] = 2
+    stored = store.commit("news/b1", draft, run_id="r", code_version="3", config={"x": 1}, upstream={"raw/b1": "v"})
+
+    found = store.current("news/b1")
+    assert found == stored
+    assert (found.path / "a").read_text() == "one"
+    assert found.record is not None
+    assert found.record.upstream == {"raw/b1": "v"}
+    assert found.record.files["b"].bytes == 3
+    assert found.meta == {"rows": 2}
+    assert not draft.path.exists()
+
+
+def test_equal_content_has_one_version_and_other_content_another(store: Store) -> None:
+    first = store.commit("k", draft_of(store, a="one"))
+    again = store.commit("k", draft_of(store, a="one"))
+    other = store.commit("k", draft_of(store, a="two"))
+    renamed = store.commit("k", draft_of(store, b="two"))
+
+    assert first.version == again.version
+    assert len({first.version, other.version, renamed.version}) == 3
+    assert store.current("k").version == renamed.version
+    assert (store.get("k", first.version).path / "a").read_text() == "one"
+
+
+def test_what_is_not_there_says_what_to_do(store: Store) -> None:
+    assert not store.exists("k")
+    with pytest.raises(ValueMissing, match="Materialize it first"):
+        store.current("k")
+    store.commit("k", draft_of(store, a="one"))
+    with pytest.raises(ValueMissing, match="no version"):
+        store.get("k", "0" * 32)
+    with pytest.raises(StoreError, match="holds no files"):
+        store.commit("k", store.draft())
+
+
+@pytest.mark.parametrize("key", ["", "a//b", ".hidden", "a/../b", "a/.work"])
+def test_keys_cannot_leave_the_store(store: Store, key: str) -> None:
+    with pytest.raises(StoreError, match="not a usable key"):
+        store.commit(key, draft_of(store, a="one"))
+
+
+def test_a_key_with_unusual_characters_stays_one_folder(store: Store) -> None:
+    store.commit("news/2026 @ö|x", draft_of(store, a="one"))
+    assert (store.current("news/2026 @ö|x").path / "a").read_text() == "one"
+    assert len(list((store.root / "news").iterdir())) == 1
+
+
+def test_verify_names_what_changed(store: Store) -> None:
+    stored = store.commit("k", draft_of(store, a="one", b="two", c="three"))
+    assert store.verify(stored) == []
+    (stored.path / "a").write_text("onE")
+    (stored.path / "b").unlink()
+    (stored.path / "extra").write_text("x")
+    assert store.verify(stored) == ["a", "b", "extra"]
+
+
+def test_scan_reads_one_table_or_its_parts(store: Store) -> None:
+    draft = store.draft()
+    pl.DataFrame({"x": [1]}).write_parquet(draft.path / "whole.parquet")
+    for part in range(12):
+        pl.DataFrame({"x": [part]}).write_parquet(draft.path / f"parts-{part:04d}.parquet")
+    stored = store.commit("k", draft)
+    assert stored.scan("whole").collect()["x"].to_list() == [1]
+    assert stored.scan("parts").collect()["x"].to_list() == list(range(12))
+
+
+def test_stale_drafts_are_swept_and_young_ones_kept(store: Store) -> None:
+    old, young = store.draft(), store.draft()
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(old.path, (long_ago, long_ago))
+    store.draft()
+    assert not old.path.exists()
+    assert young.path.exists()
+
+
+def test_remote_roots_are_refused_clearly() -> None:
+    with pytest.raises(StoreError, match="FAKENEWS_STORAGE"):
+        Store("gs://bucket/prefix")
+
+
+WRITER = """
+import sys
+from fakenews_resources.store import Store
+store, number = Store(sys.argv[1]), 0
+while True:
+    number += 1
+    draft = store.draft()
+    for name in "abcdefgh":
+        (draft.path / name).write_text(str(number) * 2000)
+    store.commit("k", draft)
+    print(number, flush=True)
+"""
+
+
+def test_kill_9_during_commits_leaves_a_whole_value(store: Store) -> None:
+    store.commit("k", draft_of(store, a="first"))
+    for wait in (0.0, 0.003, 0.011):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WRITER), str(store.root)], stdout=subprocess.PIPE
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()  # it is committing now
+        time.sleep(wait)
+        writer.kill()
+        writer.wait()
+        assert store.verify(store.current("k")) == []
+    store.commit("k", draft_of(store, a="last"))
+    assert (store.current("k").path / "a").read_text() == "last"

@@ -1,0 +1,247 @@
+"""The whole of a fine-tuning run, on a tiny encoder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+from tests.models import separable_articles
+
+from fakenews_assets.training.classifier import Article, load_classifier
+from fakenews_assets.training.encoders import EncoderSpec
+from fakenews_assets.training.finetuning import FinetuneResult, TrainingFailed, finetune
+from fakenews_assets.training.history import Progress
+from fakenews_assets.training.settings import FinetuneSettings
+
+TRAIN, VAL = separable_articles(192, seed=1), separable_articles(64, seed=2)
+
+MakeSettings = Callable[..., FinetuneSettings]
+
+
+@pytest.fixture
+def make_settings(tiny_bert: Path) -> MakeSettings:
+    def make(**changes: object) -> FinetuneSettings:
+        defaults = {
+            "encoder": EncoderSpec(name=str(tiny_bert), max_tokens=64),
+            "max_tokens": 32,
+            "batch_size": 16,
+            "learning_rate": 5e-3,
+            "epochs": 2,
+            "precision": "fp32",
+            "accelerator": "cpu",
+        }
+        return FinetuneSettings.model_validate(defaults | changes)
+
+    return make
+
+
+class Killed(Exception):
+    """Stands for a kill inside one process."""
+
+
+def killed_at(step: int) -> Callable[[Progress], None]:
+    def listener(progress: Progress) -> None:
+        if progress.step >= step:
+            raise Killed
+
+    return listener
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_learns_what_can_be_learnt_and_saves_a_classifier(make_settings: MakeSettings, tmp_path: Path) -> None:
+    result = finetune(TRAIN, VAL, make_settings(epochs=4), tmp_path / "model", tmp_path / "work")
+
+    assert result.best.macro_f1 > 0.95
+    assert result.steps == result.total_steps == 4 * 12
+    assert result.history.training[0].loss > 2 * result.history.training[-1].loss
+    assert {path.name for path in (tmp_path / "model").iterdir()} >= {
+        "config.json",
+        "encoding.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "training.json",
+    }
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["id2label"] == {"0": "real", "1": "fake"}
+    assert FinetuneResult.model_validate_json((tmp_path / "model" / "training.json").read_text()) == result
+    assert not (tmp_path / "work" / "checkpoints").exists()
+
+    predictions = load_classifier(tmp_path / "model").predict([Article(title) for title in VAL["title"]])
+    assert (predictions.label == VAL["label"].to_numpy()).mean() == pytest.approx(result.best.accuracy)
+
+
+def test_validates_evenly_and_reports_what_it_did(make_settings: MakeSettings, tmp_path: Path) -> None:
+    reports: list[Progress] = []
+
+    result = finetune(
+        TRAIN, VAL, make_settings(evaluations_per_epoch=3), tmp_path / "model", tmp_path / "work", reports.append
+    )
+
+    assert [point.step for point in result.history.validation] == [4, 8, 12, 16, 20, 24]
+    validations = [report for report in reports if report.validation]
+    assert [report.validation for report in validations] == result.history.validation
+    assert {(report.epochs, report.total_steps) for report in reports} == {(2, 24)}
+    assert [report.epoch for report in validations] == [1, 1, 1, 2, 2, 2]
+    best = [report.validation for report in validations if report.is_best][-1]
+    assert best == result.best
+
+
+def test_same_seed_same_weights_other_seed_other_weights(make_settings: MakeSettings, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        finetune(TRAIN, VAL, make_settings(epochs=1, seed=seed), tmp_path / name, tmp_path / f"work-{name}")
+
+    a, b, c = (weights(tmp_path / name)["classifier.weight"] for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_stops_early_and_keeps_the_best_weights(make_settings: MakeSettings, tmp_path: Path) -> None:
+    # Labels without a pattern: the validation loss can only get worse once the training rows are learnt by heart.
+    noise = TRAIN.with_columns(label=pl.Series(np.random.default_rng(0).integers(0, 2, len(TRAIN)), dtype=pl.Int8))
+    settings = make_settings(epochs=30, patience=2, learning_rate=1e-2)
+
+    result = finetune(noise, VAL, settings, tmp_path / "model", tmp_path / "work")
+
+    assert result.stopped_early
+    losses = [point.loss for point in result.history.validation]
+    assert losses.index(min(losses)) == len(losses) - 3
+    assert result.best.loss == min(losses)
+    probability = load_classifier(tmp_path / "model").predict([Article(t) for t in VAL["title"]]).probability
+    of_truth = np.where(VAL["label"].to_numpy() == 1, probability, 1 - probability)
+    assert -np.log(of_truth).mean() == pytest.approx(result.best.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 11, 12, 13, 17, 18, 23, 24])
+def test_resumed_run_equals_the_run_never_interrupted(
+    make_settings: MakeSettings, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakenews_assets.training.callbacks.REPORT_EVERY_SECONDS", 0.0)
+    settings = make_settings(checkpoint_every=1, inputs="title_and_text", pruning=0.3)
+    train = separable_articles(192, seed=1, with_text=True)
+    whole = finetune(train, VAL, settings, tmp_path / "whole", tmp_path / "work-whole")
+
+    # The listener is called before the checkpoint of its step is written.
+    with pytest.raises(Killed):
+        finetune(train, VAL, settings, tmp_path / "model", tmp_path / "work", killed_at(step))
+    assert not (tmp_path / "model").exists()
+    resumed = finetune(train, VAL, settings, tmp_path / "model", tmp_path / "work")
+
+    assert resumed.resumed_from_step == (step - 1 if step not in (6, 12, 18, 24) else resumed.resumed_from_step)
+    assert resumed.steps == whole.steps == 24
+    assert [p.step for p in resumed.history.validation] == [p.step for p in whole.history.validation]
+    assert resumed.history.training == whole.history.training
+    assert resumed.best == whole.best
+    for name, values in weights(tmp_path / "whole").items():
+        np.testing.assert_array_equal(weights(tmp_path / "model")[name], values, err_msg=name)
+
+
+def test_other_settings_start_over(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(checkpoint_every=2)
+    with pytest.raises(Killed):
+        finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "work", killed_at(12))
+
+    result = finetune(TRAIN, VAL, make_settings(seed=7), tmp_path / "model", tmp_path / "work")
+
+    assert result.resumed_from_step == 0
+
+
+def test_resume_can_be_refused(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(checkpoint_every=2)
+    with pytest.raises(Killed):
+        finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "work", killed_at(12))
+
+    settings = settings.model_copy(update={"resume": False})
+    result = finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "work")
+
+    assert result.resumed_from_step == 0
+    assert result.steps == 24
+
+
+_RUN_AND_WAIT = """
+import sys, time
+from pathlib import Path
+import polars as pl
+from fakenews_assets.training.finetuning import finetune
+from fakenews_assets.training.settings import FinetuneSettings
+
+folder = Path(sys.argv[1])
+settings = FinetuneSettings.model_validate_json((folder / "settings.json").read_text())
+
+def wait_for_the_kill(progress):
+    if progress.step >= 18:
+        (folder / "reached").touch()
+        time.sleep(600)
+
+finetune(pl.read_parquet(folder / "train.parquet"), pl.read_parquet(folder / "val.parquet"), settings,
+         folder / "model", folder / "work", wait_for_the_kill)
+"""
+
+
+def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(checkpoint_every=5)
+    (tmp_path / "settings.json").write_text(settings.model_dump_json())
+    TRAIN.write_parquet(tmp_path / "train.parquet")
+    VAL.write_parquet(tmp_path / "val.parquet")
+    finetune(TRAIN, VAL, settings, tmp_path / "whole", tmp_path / "work-whole")
+    finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "earlier")
+    before = weights(tmp_path / "model")
+
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _RUN_AND_WAIT, str(tmp_path)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    try:
+        while not (tmp_path / "reached").exists():
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert weights(tmp_path / "model").keys() == before.keys()  # the earlier model is still whole
+
+    result = finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "work")
+
+    assert result.resumed_from_step == 15
+    assert result.steps == 24
+    for name, values in weights(tmp_path / "whole").items():
+        np.testing.assert_array_equal(weights(tmp_path / "model")[name], values, err_msg=name)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_pruned_weights_stay_zero_and_do_not_compound(make_settings: MakeSettings, tmp_path: Path) -> None:
+    finetune(TRAIN, VAL, make_settings(pruning=0.4), tmp_path / "model", tmp_path / "work")
+
+    saved = weights(tmp_path / "model")
+    linear = [
+        values
+        for name, values in saved.items()
+        if name.endswith(".weight") and values.ndim == 2 and "embeddings" not in name
+    ]
+    zeros = sum(int((values == 0).sum()) for values in linear)
+    assert zeros / sum(values.size for values in linear) == pytest.approx(0.4, abs=0.001)
+
+
+def test_rejects_unusable_labels(make_settings: MakeSettings, tmp_path: Path) -> None:
+    one_sided = TRAIN.with_columns(label=pl.lit(1, dtype=pl.Int8))
+    with pytest.raises(TrainingFailed, match="validation rows must hold both labels"):
+        finetune(TRAIN, one_sided, make_settings(), tmp_path / "model", tmp_path / "work")
+    with pytest.raises(TrainingFailed, match="None"):
+        unlabelled = TRAIN.with_columns(label=pl.lit(None, dtype=pl.Int8))
+        finetune(unlabelled, VAL, make_settings(), tmp_path / "model", tmp_path / "work")
+
+
+def test_divergence_is_an_error(make_settings: MakeSettings, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="learning_rate"):
+        finetune(TRAIN, VAL, make_settings(learning_rate=1e30), tmp_path / "model", tmp_path / "work")
+    assert not (tmp_path / "model").exists()
