@@ -9,9 +9,7 @@ from fakenews_assets.automation.sensors import automation
 from fakenews_assets.data import assets as data
 from fakenews_assets.data import checks as data_checks
 from fakenews_assets.evaluation import assets as evaluation
-from fakenews_assets.evaluation import checks as evaluation_checks
 from fakenews_assets.training import assets as training
-from fakenews_assets.training import checks as training_checks
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.storage import ArtefactIOManager, Storage
 
@@ -19,7 +17,7 @@ storage = Storage(root=os.environ.get("FAKENEWS_STORAGE", ".fakenews"))
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([data, training, evaluation]),
-    asset_checks=dg.load_asset_checks_from_modules([data_checks, training_checks, evaluation_checks]),
+    asset_checks=dg.load_asset_checks_from_modules([data_checks]),
     jobs=all_jobs,
     sensors=[automation],
     resources={

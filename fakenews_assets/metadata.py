@@ -18,8 +18,12 @@ def counts(table: Mapping[str, int]) -> dg.MarkdownMetadataValue:
 def records(table: pl.DataFrame) -> dg.TableMetadataValue:
     """The rows of a small frame; long cells are cut."""
     return dg.MetadataValue.table(
-        records=[dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in table.to_dicts()],
-        schema=dg.TableSchema(columns=[dg.TableColumn(name, _column_type(table[name].dtype)) for name in table.columns]),
+        records=[
+            dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in table.to_dicts()
+        ],
+        schema=dg.TableSchema(
+            columns=[dg.TableColumn(name, _column_type(table[name].dtype)) for name in table.columns]
+        ),
     )
 
 

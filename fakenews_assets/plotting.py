@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,8 @@ NEUTRAL_COLOUR: Final = "#7F7F7F"
 with any form of colour blindness can tell apart, and a grey for reference lines."""
 
 CLASS_COLOURS: Final = {"real": REAL_COLOUR, "fake": FAKE_COLOUR, "unlabelled": NEUTRAL_COLOUR}
+
+LegendLocation = Literal["best", "upper left", "upper center", "upper right", "lower left", "lower right"]
 
 _INK = "#262626"
 _GRID = "#E3E3E3"
@@ -62,7 +64,7 @@ def label_axes(axis: Axes, *, title: str = "", x: str = "", y: str = "") -> None
     axis.set_ylabel(y, fontsize=9, color=_INK)
 
 
-def add_legend(axis: Axes, *, location: str = "best") -> None:
+def add_legend(axis: Axes, *, location: LegendLocation = "best") -> None:
     """Add a legend of the artists that carry a label, on a white ground."""
     axis.legend(loc=location, fontsize=8.5, edgecolor="none", framealpha=0.9, labelcolor=_INK)
 
@@ -79,6 +81,12 @@ def add_legend_below(figure: Figure) -> None:
         frameon=False,
         labelcolor=_INK,
     )
+
+
+def plain_label(name: str, longest: int = 32) -> str:
+    """Shorten a name from the data for an axis, and keep its dollar signs from starting a formula."""
+    short = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def to_png(figure: Figure) -> bytes:

@@ -57,6 +57,6 @@ def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Map
 
 def _with_defaults(asset: dg.AssetsDefinition, config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration that a run records when it is given `config`."""
-    body = asset.op.compute_fn.decorated_fn  # pyright: ignore[reportAttributeAccessIssue]
+    body = asset.op.compute_fn.decorated_fn  # pyright: ignore[reportFunctionMemberAccess]
     config_type = inspect.get_annotations(body).get("config")
     return config_type(**config).model_dump(mode="json") if config_type else {}

@@ -17,7 +17,8 @@ class NewsSource(dg.ConfigurableResource):
     """
 
     default_uri: str = Field(
-        default="sample:", description="Source of a batch that names none, such as one added by hand in the UI."
+        default="sample:",
+        description="Source of a batch that names none, such as one added by hand in the UI.",
     )
 
     def receive(self, uri: str, into: Path, progress: Progress | None = None) -> Received:

@@ -10,6 +10,11 @@ from pydantic import Field, PrivateAttr
 from fakenews_resources.store import Artefact, Store, ValueMissing
 
 
+_reads: dict[tuple[str, str], dict[str, str]] = {}
+"""What the steps under way have read: version by key, by run and op. Of the module, because Dagster makes the
+resource that an asset gets and the one inside the IO manager from copies."""
+
+
 class Storage(dg.ConfigurableResource):
     """Decides where values live, and remembers what each step has read of them.
 
@@ -21,7 +26,6 @@ class Storage(dg.ConfigurableResource):
         description="Folder that holds every value of the graph. Relative paths start at the working directory.",
     )
     _drafts: list[Artefact] = PrivateAttr(default_factory=list)
-    _reads: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -43,22 +47,15 @@ class Storage(dg.ConfigurableResource):
             dg.Failure: nothing is stored there.
         """
         try:
-            return self.read_for(context.op_execution_context.op.name, key)
+            artefact = self.store.current(key)
         except ValueMissing as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-
-    def read_for(self, op_name: str, key: str) -> Artefact:
-        """As `read`, for the step of this op. Raises ValueMissing when nothing is stored there."""
-        artefact = self.store.current(key)
-        self._reads.setdefault(op_name, {})[key] = artefact.version
+        _note_read((context.run.run_id, context.op_execution_context.op.name), artefact)
         return artefact
 
-    def take_reads(self, op_name: str) -> dict[str, str]:
-        """What the step of this op has read, version by key; forgotten afterwards."""
-        return self._reads.pop(op_name, {})
-
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 (Dagster's signature)
-        self._reads.clear()
+        for step in [step for step in _reads if context.run and step[0] == context.run.run_id]:
+            del _reads[step]
         while self._drafts:
             shutil.rmtree(self._drafts.pop().path, ignore_errors=True)
 
@@ -91,7 +88,7 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
             run_id=context.run_id,
             code_version=step.job_def.asset_layer.get(context.asset_key).code_version,
             config=config if isinstance(config, Mapping) else None,
-            upstream=self.storage.take_reads(step.op.name),
+            upstream=_reads.pop((context.run_id, step.op.name), {}),
         )
         assert stored.record is not None
         context.add_output_metadata(
@@ -120,8 +117,17 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
             except ValueMissing:
                 missing.append(partition)
         if missing:
-            context.log.warning(f"{context.asset_key.to_user_string()} has no value yet for {missing}: left out.")
+            context.log.warning(
+                f"{context.asset_key.to_user_string()} has no value yet for {missing}: left out."
+            )
         return found
 
     def _load(self, context: dg.InputContext, key: str) -> Artefact:
-        return self.storage.read_for(context.step_context.op.name, key)
+        artefact = self.storage.store.current(key)
+        _note_read((context.step_context.run_id, context.step_context.op.name), artefact)
+        return artefact
+
+
+def _note_read(step: tuple[str, str], artefact: Artefact) -> None:
+    assert artefact.record is not None
+    _reads.setdefault(step, {})[artefact.record.key] = artefact.version

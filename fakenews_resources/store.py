@@ -168,7 +168,9 @@ class Store:
         try:
             version = pointer.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
-            raise ValueMissing(f"Nothing is stored under {key!r} in {self.root}. Materialize it first.") from None
+            raise ValueMissing(
+                f"Nothing is stored under {key!r} in {self.root}. Materialize it first."
+            ) from None
         return self.get(key, version)
 
     def get(self, key: str, version: str) -> Artefact:

@@ -13,7 +13,8 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from fakenews_assets.training.encoders import load_encoder, load_tokenizer, quiet_transformers
-from fakenews_assets.training.tokenization import ArticleEncoder, EncodingSettings, Inputs
+from fakenews_assets.training.settings import EncodingSettings, Inputs
+from fakenews_assets.training.tokenization import ArticleEncoder
 
 REAL_WORDS = ("senate", "minister", "court", "budget", "talks", "bank")
 FAKE_WORDS = ("shocking", "exposed", "secret", "hoax", "busted", "miracle")
@@ -75,7 +76,7 @@ def separable_articles(rows: int, *, seed: int = 0, with_text: bool = False) -> 
     Returns:
         Columns `title`, `text` (empty unless `with_text`) and `label`.
     """
-    rng = random.Random(seed)  # noqa: S311 - test data
+    rng = random.Random(seed)
     records = []
     for row in range(rows):
         label = row % 2

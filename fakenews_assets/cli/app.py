@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Orchestrate the life of a fake-news classifier.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Orchestrate the life of a fake-news classifier."
+)
 
 
 @app.callback()
@@ -16,8 +18,13 @@ def main() -> None:
 
 @app.command()
 def ingest(
-    source: Annotated[str, typer.Argument(help="A file, or a source such as `sample:rows=6000,era=1`, `welfake:`, https://...")],
-    batch: Annotated[str, typer.Option(help="Name of the batch. Default: made from the file's name and content.")] = "",
+    source: Annotated[
+        str,
+        typer.Argument(help="A file, or a source such as `sample:rows=6000,era=1`, `welfake:`, https://..."),
+    ],
+    batch: Annotated[
+        str, typer.Option(help="Name of the batch. Default: made from the file's name and content.")
+    ] = "",
     train: Annotated[bool, typer.Option("--train", help="Go on to splits, training and evaluation.")] = False,
 ) -> None:
     """Register a batch of articles, receive it and clean it."""
@@ -26,7 +33,9 @@ def ingest(
     source = str(Path(source).resolve()) if Path(source).is_file() else source
     name = batch or batch_name(source)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
-        raise typer.BadParameter("use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch")
+        raise typer.BadParameter(
+            "use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch"
+        )
     with abort_on_failure(), GraphRunner() as runner:
         runner.add_batch(name)
         runner.lifecycle(name, source) if train else runner.ingest(name, source)

@@ -22,7 +22,11 @@ from fakenews_assets.staleness import stale_assets
 from fakenews_resources.store import Store
 
 _POLL_SECONDS = 0.25
-_STEP_EVENTS = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
+_STEP_EVENTS = {
+    dg.DagsterEventType.STEP_START,
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+}
 
 
 class GraphFailed(RuntimeError):
@@ -58,7 +62,9 @@ def use_project_home() -> None:
     here = Path.cwd()
     home = next((folder for folder in (here, *here.parents) if (folder / "dagster.yaml").is_file()), None)
     if home is None:
-        raise GraphFailed("No dagster.yaml here or above. Run this inside the project's folder, or set DAGSTER_HOME.")
+        raise GraphFailed(
+            "No dagster.yaml here or above. Run this inside the project's folder, or set DAGSTER_HOME."
+        )
     os.environ["DAGSTER_HOME"] = str(home)
 
 
@@ -108,7 +114,9 @@ class GraphRunner:
         names = [asset.key.to_user_string() for asset in assets]
         stale = stale_assets(assets, self.store, dict.fromkeys(names, partition), config)
         todo = [asset.key.to_user_string() for asset in stale]
-        with _Bars(self.console, names, todo, suffix=f" [{partition}]" if names == ["evaluation"] else "") as bars:
+        with _Bars(
+            self.console, names, todo, suffix=f" [{partition}]" if names == ["evaluation"] else ""
+        ) as bars:
             if not todo:
                 return
             run_id = str(uuid.uuid4())
@@ -131,10 +139,29 @@ class GraphRunner:
     def show_summary(self, batch: str) -> None:
         """Say what became of a batch."""
         summary = self.store.current(f"clean_news/{batch}").read_json("summary.json")
-        table = Table("batch", "rows in", "rejected", "real", "fake", "unlabelled", title="Ingested", title_justify="left")
+        table = Table(
+            "batch",
+            "rows in",
+            "rejected",
+            "real",
+            "fake",
+            "unlabelled",
+            title="Ingested",
+            title_justify="left",
+        )
         rejected = summary["rows_in"] - summary["rows_out"]
         table.add_row(
-            batch, *(f"{n:,}" for n in (summary["rows_in"], rejected, summary["real"], summary["fake"], summary["unlabelled"]))
+            batch,
+            *(
+                f"{n:,}"
+                for n in (
+                    summary["rows_in"],
+                    rejected,
+                    summary["real"],
+                    summary["fake"],
+                    summary["unlabelled"],
+                )
+            ),
         )
         self.console.print(table)
 
@@ -176,7 +203,9 @@ class _Bars:
         if report.task in self._tasks:
             # A finished fraction of less than one: only the step's end completes the bar.
             total = max(report.total or report.done * 2, report.done * 1.01, 1e-9)
-            self._progress.update(self._tasks[report.task], completed=report.done, total=total, note=report.note)
+            self._progress.update(
+                self._tasks[report.task], completed=report.done, total=total, note=report.note
+            )
 
     @contextmanager
     def following(self, instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
@@ -213,7 +242,9 @@ class _Bars:
         else:
             failed = entry.dagster_event_type == dg.DagsterEventType.STEP_FAILURE
             total = self._progress.tasks[task].total
-            self._progress.update(task, completed=0 if failed else total, note="[red]failed" if failed else "")
+            self._progress.update(
+                task, completed=0 if failed else total, note="[red]failed" if failed else ""
+            )
             self._progress.stop_task(task)
 
 

@@ -7,15 +7,18 @@ from functools import partial
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch
 from fakenews_assets.data.checks import batch_check_specs, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted, data_note
+from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
 from fakenews_assets.data.reading import UnreadableFile, read_raw
+from fakenews_assets.data.splitting import SplitConfig, split
 from fakenews_assets.metadata import counts, records
 from fakenews_assets.progress import report
 from fakenews_resources.news.base import SourceError
@@ -77,7 +80,9 @@ def raw_news(
         rows=_rows_in(draft.path / received.path.name),
         received_at=known.get("received_at") or datetime.now(UTC).isoformat(),
     )
-    return dg.MaterializeResult(value=draft, metadata={**draft.meta, "rows": draft.meta["rows"] or "unreadable"})
+    return dg.MaterializeResult(
+        value=draft, metadata={**draft.meta, "rows": draft.meta["rows"] or "unreadable"}
+    )
 
 
 def _rows_in(path: Path) -> int | None:
@@ -92,7 +97,8 @@ class CleanNewsConfig(dg.Config, CleaningLimits, BatchLimits):
     """How a batch is cleaned, and when it is refused."""
 
     extra_artefacts: str = Field(
-        default="", description="Path of a TOML table of publisher artefacts to remove besides the project's own."
+        default="",
+        description="Path of a TOML table of publisher artefacts to remove besides the project's own.",
     )
 
 
@@ -119,7 +125,9 @@ def clean_news(
             on_progress=lambda rows: report("clean_news", rows, raw_news.meta["rows"]),
         )
     except UnreadableFile as error:
-        raise dg.Failure(str(error), metadata={"raw_file": str(raw_news.path)}, allow_retries=False) from error
+        raise dg.Failure(
+            str(error), metadata={"raw_file": str(raw_news.path)}, allow_retries=False
+        ) from error
     except BatchRejected as error:
         metadata = {"commonest_reasons": counts(dict(error.commonest)), "examples": records(error.examples)}
         raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error
@@ -127,7 +135,9 @@ def clean_news(
     earlier = _earlier_summaries(context, storage, before=raw_news.meta["received_at"])
     outcomes = check_batch(summary, draft.scan("articles"), earlier, config)
     (draft.path / "summary.json").write_text(summary.model_dump_json(indent=2), encoding="utf-8")
-    (draft.path / "checks.json").write_text(json.dumps([o.model_dump(mode="json") for o in outcomes], indent=2))
+    (draft.path / "checks.json").write_text(
+        json.dumps([o.model_dump(mode="json") for o in outcomes], indent=2)
+    )
     draft.meta.update(received_at=raw_news.meta["received_at"], source_uri=raw_news.meta["source_uri"])
     yield dg.MaterializeResult(
         value=draft,
@@ -145,7 +155,9 @@ def clean_news(
     )
 
 
-def _earlier_summaries(context: dg.AssetExecutionContext, storage: Storage, before: str) -> list[CleaningSummary]:
+def _earlier_summaries(
+    context: dg.AssetExecutionContext, storage: Storage, before: str
+) -> list[CleaningSummary]:
     """Summaries of the admitted batches that were received before this one: the corpus it has to fit."""
     names = context.instance.get_dynamic_partitions("news_batches")
     stored = [
@@ -154,3 +166,111 @@ def _earlier_summaries(context: dg.AssetExecutionContext, storage: Storage, befo
         if name != context.partition_key and storage.store.exists(f"clean_news/{name}")
     ]
     return [b.summary for b in stored if b.artefact.meta["received_at"] < before and b.admitted]
+
+
+@_asset(kinds={"polars", "matplotlib"}, code_version="1")
+def corpus_profile(storage: Storage, clean_news: dict[str, Artefact]) -> dg.MaterializeResult[Artefact]:
+    """Balance, lengths, missing values, sources and telling words of the corpus, as numbers and plots."""
+    from fakenews_assets.data.profile import profile_corpus, profile_plots, to_markdown
+    from fakenews_assets.plotting import to_markdown_image, to_png
+
+    batches = admitted(clean_news)
+    profile = profile_corpus(pl.concat([batch.articles for batch in batches]))
+    figures = profile_plots(profile)
+    draft = storage.draft()
+    (draft.path / "profile.json").write_text(profile.model_dump_json(indent=2), encoding="utf-8")
+    (draft.path / "profile.md").write_text(to_markdown(profile), encoding="utf-8")
+    for name, figure in figures.items():
+        (draft.path / f"{name}.png").write_bytes(to_png(figure))
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "batches": len(batches),
+            "rows": profile.total.rows,
+            "profile": dg.MetadataValue.md(to_markdown(profile)),
+            **{
+                f"plot_{name}": dg.MetadataValue.md(to_markdown_image(figure, name))
+                for name, figure in figures.items()
+            },
+        },
+    )
+
+
+class SidesConfig(dg.Config, SplitConfig):
+    """Sizes of the sides of the split."""
+
+
+class ClusteringConfig(dg.Config, NearDuplicateConfig):
+    """When two articles count as near-duplicates, and which sides their cluster must not cross."""
+
+    sides: SidesConfig = Field(default=SidesConfig(), description="Sizes of train, val and test.")
+
+
+@_asset(kinds={"polars", "rust"}, code_version="1")
+def article_clusters(
+    config: ClusteringConfig, storage: Storage, clean_news: dict[str, Artefact]
+) -> dg.MaterializeResult[Artefact]:
+    """Near-duplicate clusters over all admitted batches, in order of arrival."""
+    from fakenews_assets.data.clustering import assign_clusters, cluster_sizes
+
+    batches = admitted(clean_news)
+    articles = pl.concat([batch.articles for batch in batches])
+    report("article_clusters", 0, None, "looking for near-duplicates")
+    links = find_links(articles, config)
+    sides = SplitConfig(**config.sides.model_dump())
+    clusters = assign_clusters(articles, links, [batch.name for batch in batches], sides)
+    sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])
+    draft = storage.draft()
+    clusters.write_parquet(draft.path / "clusters.parquet")
+    (draft.path / "sides.json").write_text(sides.model_dump_json(indent=2), encoding="utf-8")
+    left_out = [name for name in clean_news if name not in {batch.name for batch in batches}]
+    draft.meta.update(data_note=data_note(batches), refused_batches=left_out)
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "batches": len(batches),
+            "refused_batches": left_out,
+            "rows": sizes.rows,
+            "clusters": sizes.clusters,
+            "rows_with_near_duplicates": sizes.clustered_rows,
+            "largest_cluster": sizes.largest,
+            "mixed_label_clusters": sizes.mixed_label_clusters,
+            "excluded": counts(sizes.excluded),
+        },
+    )
+
+
+@_asset(kinds={"polars", "parquet"}, code_version="1")
+def splits(
+    storage: Storage, clean_news: dict[str, Artefact], article_clusters: Artefact
+) -> dg.MaterializeResult[Artefact]:
+    """Train, validation and test articles. No cluster crosses a border, and no article ever changes its side."""
+    _require_same_batches(article_clusters, clean_news)
+    result = split(
+        pl.concat([batch.articles for batch in admitted(clean_news)]),
+        article_clusters.scan("clusters").collect(),
+        SplitConfig.model_validate(article_clusters.read_json("sides.json")),
+    )
+    draft = storage.draft()
+    rows: dict[str, int] = {}
+    for side, articles in result.sides.items():
+        articles.sink_parquet(draft.path / f"{side}.parquet")
+        rows[side] = draft.scan(side).select(pl.len()).collect().item()
+    result.excluded.write_parquet(draft.path / "excluded.parquet")
+    reasons = dict(result.excluded["reason"].value_counts().iter_rows())
+    draft.meta.update(
+        rows=rows,
+        data_note=article_clusters.meta["data_note"],
+        previous=storage.store.current("splits").version if storage.store.exists("splits") else None,
+    )
+    return dg.MaterializeResult(value=draft, metadata={**rows, "excluded": counts(reasons)})
+
+
+def _require_same_batches(article_clusters: Artefact, clean_news: dict[str, Artefact]) -> None:
+    assert article_clusters.record is not None
+    clustered = {k: v for k, v in article_clusters.record.upstream.items() if k.startswith("clean_news/")}
+    if clustered != {f"clean_news/{name}": artefact.version for name, artefact in clean_news.items()}:
+        raise dg.Failure(
+            "Batches have come or changed since the articles were clustered. Materialize article_clusters, then splits.",
+            allow_retries=False,
+        )

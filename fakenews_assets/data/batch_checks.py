@@ -35,7 +35,10 @@ class BatchLimits(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     max_balance_shift: float = Field(
-        default=0.25, ge=0, le=1, description="Largest distance between the batch's share of fakes and the corpus's."
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Largest distance between the batch's share of fakes and the corpus's.",
     )
     first_batch_max_skew: float = Field(
         default=0.4, ge=0, le=0.5, description="Largest distance from one half while there is no corpus yet."
@@ -88,7 +91,9 @@ def check_schema(articles: pl.LazyFrame) -> CheckOutcome:
 def check_label_values(articles: pl.LazyFrame) -> CheckOutcome:
     """Every label is 0, 1 or null."""
     odd = (
-        articles.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in([int(label) for label in Label]))
+        articles.filter(
+            pl.col("label").is_not_null() & ~pl.col("label").is_in([int(label) for label in Label])
+        )
         .select(pl.len())
         .collect()
         .item()
@@ -96,7 +101,9 @@ def check_label_values(articles: pl.LazyFrame) -> CheckOutcome:
     return CheckOutcome(
         name="label_values",
         passed=odd == 0,
-        description="Every label is 0 (real), 1 (fake) or missing." if not odd else f"{odd} labels are neither 0 nor 1.",
+        description="Every label is 0 (real), 1 (fake) or missing."
+        if not odd
+        else f"{odd} labels are neither 0 nor 1.",
         numbers={"odd": odd},
     )
 
@@ -106,7 +113,9 @@ def check_label_balance(
 ) -> CheckOutcome:
     """The batch's share of fakes is near the corpus's, or its distance may be chance (3 standard errors)."""
     if not summary.labelled:
-        return CheckOutcome(name="label_balance", passed=True, description="No labelled rows: nothing to compare.")
+        return CheckOutcome(
+            name="label_balance", passed=True, description="No labelled rows: nothing to compare."
+        )
     share = summary.fake / summary.labelled
     corpus = [(other.fake, other.labelled) for other in earlier]
     labelled = sum(n for _, n in corpus)
@@ -122,7 +131,11 @@ def check_label_balance(
             + (f"the corpus has {expected:.1%}" if labelled else "without a corpus, one half is expected")
             + f", give or take {allowed:.0%} (and {chance:.1%} for chance)."
         ),
-        numbers={"fake_share": share, "corpus_fake_share": expected if labelled else None, "labelled": summary.labelled},
+        numbers={
+            "fake_share": share,
+            "corpus_fake_share": expected if labelled else None,
+            "labelled": summary.labelled,
+        },
     )
 
 

@@ -26,7 +26,14 @@ _LABELS: Final = {
 }
 """What counts as a label. Words such as "true" are refused: files disagree on what is true of them."""
 
-_DATE_FORMATS: Final = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%d-%b-%y")
+_DATE_FORMATS: Final = (
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d",
+    "%B %d, %Y",
+    "%b %d, %Y",
+    "%d-%b-%y",
+)
 _RECORD_CHARACTERS: Final = 500
 
 
@@ -82,7 +89,7 @@ def clean_batch(
     *,
     preparation: TextPreparation,
     limits: CleaningLimits,
-    on_progress: Callable[[int], None] = lambda rows: None,
+    on_progress: Callable[[int], None] = lambda _rows: None,
 ) -> CleaningSummary:
     """Clean one received file into Parquet parts.
 
@@ -107,7 +114,12 @@ def clean_batch(
     _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
     quarantine.write_parquet(folder / "quarantine.parquet")
     (folder / "prepare.json").write_text(preparation.model_dump_json(indent=2), encoding="utf-8")
-    ids = pl.scan_parquet(folder / "articles-*.parquet").select(pl.col("article_id").n_unique()).collect().item()
+    ids = (
+        pl.scan_parquet(folder / "articles-*.parquet")
+        .select(pl.col("article_id").n_unique())
+        .collect()
+        .item()
+    )
     return tally.summary(quarantine, repeated=tally.rows_out - ids)
 
 
@@ -126,7 +138,9 @@ class _Tally:
         return CleaningSummary(
             rows_in=self.rows_in,
             rows_out=self.rows_out,
-            rejected=dict(quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).rows()),
+            rejected=dict(
+                quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).rows()
+            ),
             artefacts=dict(self.artefacts),
             fake=self.labels[Label.FAKE],
             real=self.labels[Label.REAL],
@@ -161,7 +175,9 @@ def _clean_chunk(
     )
     tally.witness.observe(rows, rows["label"])
     rows, counts = preparation.apply_counting(rows)
-    rows, empty = _sift(rows, {Reason.EMPTY_TITLE: (pl.col("title") == "", pl.lit("nothing left after cleaning"))})
+    rows, empty = _sift(
+        rows, {Reason.EMPTY_TITLE: (pl.col("title") == "", pl.lit("nothing left after cleaning"))}
+    )
     articles = rows.with_columns(
         pl.Series("article_id", map(article_id, rows["title"], rows["text"]), dtype=pl.String),
         batch=pl.lit(batch),
@@ -200,13 +216,16 @@ def _sift(
 
 def _parsed_label() -> pl.Expr:
     found = pl.col("label").str.strip_chars().str.to_lowercase()
-    return found.replace_strict({word: int(label) for word, label in _LABELS.items()}, default=None, return_dtype=pl.Int8)
+    return found.replace_strict(
+        {word: int(label) for word, label in _LABELS.items()}, default=None, return_dtype=pl.Int8
+    )
 
 
 def _parsed_date() -> pl.Expr:
     found = pl.col("published_at").str.strip_chars().str.replace(r"Z$", "+00:00")
     parsed = [
-        found.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us") for pattern in _DATE_FORMATS
+        found.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us")
+        for pattern in _DATE_FORMATS
     ]
     return pl.coalesce(parsed)
 
@@ -215,7 +234,9 @@ def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: C
     share = len(quarantine) / rows_in if rows_in else 0.0
     if share <= limits.max_reject_share and len(quarantine) < rows_in:
         return
-    commonest = quarantine.group_by("reason", "detail").len().sort("len", "reason", descending=[True, False]).head(10)
+    commonest = (
+        quarantine.group_by("reason", "detail").len().sort("len", "reason", descending=[True, False]).head(10)
+    )
     named = [(f"{reason}: {detail}", count) for reason, detail, count in commonest.rows()]
     raise BatchRejected(
         f"Batch {batch!r}: {len(quarantine)} of {rows_in} rows cannot be used ({share:.1%}; at most "

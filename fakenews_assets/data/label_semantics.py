@@ -19,7 +19,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 _SENSATIONAL: Final = {
-    "media tag": ("title", r"(?i)[\[(][^\[\]()]{0,30}\b(?:videos?|images?|photos?|tweets?|watch|audio|details)\b"),
+    "media tag": (
+        "title",
+        r"(?i)[\[(][^\[\]()]{0,30}\b(?:videos?|images?|photos?|tweets?|watch|audio|details)\b",
+    ),
     "shouted lead": ("title", r"^\s*(?:BREAKING|WATCH|WOW|BOOM|BUSTED|SHOCKING|MUST|VIDEO)\b"),
     "capitals": ("title", r"\b[A-Z]{4,}\b.*\b[A-Z]{4,}\b|\b[A-Z]{5,}\b"),
     "exclamation": ("title", r"[!?]"),
@@ -70,7 +73,8 @@ def sensationalism() -> pl.Expr:
 
     def cues(table: dict[str, tuple[str, str]]) -> pl.Expr:
         return pl.sum_horizontal(
-            pl.col(column).fill_null("").str.contains(pattern).cast(pl.Int8) for column, pattern in table.values()
+            pl.col(column).fill_null("").str.contains(pattern).cast(pl.Int8)
+            for column, pattern in table.values()
         )
 
     return (cues(_SENSATIONAL) - cues(_REPORTED)).cast(pl.Int8)

@@ -55,7 +55,9 @@ def read_rules(path: Path) -> tuple[ArtefactRule, ...]:
         rules = tomllib.loads(path.read_text(encoding="utf-8"))["rule"]
         return tuple(ArtefactRule.model_validate(rule) for rule in rules)
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a table of artefacts ([[rule]] name, field, pattern): {error}") from error
+        raise ValueError(
+            f"{path}: not a table of artefacts ([[rule]] name, field, pattern): {error}"
+        ) from error
 
 
 def default_rules() -> tuple[ArtefactRule, ...]:

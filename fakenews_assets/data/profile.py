@@ -15,7 +15,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.schema import Label
-from fakenews_assets.plotting import CLASS_COLOURS, add_legend, add_legend_below, label_axes, new_figure
+from fakenews_assets.plotting import (
+    CLASS_COLOURS,
+    add_legend,
+    add_legend_below,
+    label_axes,
+    new_figure,
+    plain_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
 _CLASS_NAMES = ("real", "fake", "unlabelled")
 _LENGTH_BINS = 24
 _BATCHES_SHOWN = 40
-_NAME_LENGTH = 32
 _PRIOR_WORDS = 500.0
 _WORD_PATTERN = r"\p{L}[\p{L}\p{N}'’-]*[\p{L}\p{N}]"
 
@@ -35,11 +41,11 @@ class ProfileConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     word_rows: int = Field(
-        200_000, ge=1, description="Word statistics use the titles of about this many rows at most."
+        default=200_000, ge=1, description="Word statistics use the titles of about this many rows at most."
     )
-    top_words: int = Field(20, ge=1, description="Words reported per class.")
+    top_words: int = Field(default=20, ge=1, description="Words reported per class.")
     largest_sources: int = Field(
-        20, ge=1, description="Sources reported by name; the smaller ones are added up."
+        default=20, ge=1, description="Sources reported by name; the smaller ones are added up."
     )
 
 
@@ -162,8 +168,6 @@ def profile_corpus(
     titles = table.group_by("kind", words=_words("title")).agg(rows=pl.len())
     texts = table.filter(has_text).group_by("kind", words=_words("text")).agg(rows=pl.len())
     word_rows, uses = _word_uses(_word_sample(table, rows, config.word_rows))
-    towards_fake = sorted((use for use in uses if use.z > 0), key=lambda use: -use.z)
-    towards_real = sorted((use for use in uses if use.z < 0), key=lambda use: use.z)
     return CorpusProfile(
         total=_balance("all", total),
         batches=tuple(
@@ -181,8 +185,8 @@ def profile_corpus(
         text_words=_lengths(_streamed(texts)),
         word_rows=word_rows,
         words_sampled=rows > config.word_rows,
-        real_words=tuple(towards_real[: config.top_words]),
-        fake_words=tuple(towards_fake[: config.top_words]),
+        real_words=_top(uses.with_columns(strength=-pl.col("z")), config.top_words),
+        fake_words=_top(uses.with_columns(strength=pl.col("z")), config.top_words),
     )
 
 
@@ -231,7 +235,7 @@ def to_markdown(profile: CorpusProfile) -> str:
             _table(
                 ("class", "words"),
                 [
-                    (name, ", ".join(f"{_cell(one.word)} ({one.z:.1f})" for one in words))
+                    (name, ", ".join(f"{_cell(one.word)} ({abs(one.z):.1f})" for one in words))
                     for name, words in (("real", profile.real_words), ("fake", profile.fake_words))
                 ],
             ),
@@ -269,7 +273,7 @@ def _word_sample(table: pl.LazyFrame, rows: int, most: int) -> pl.LazyFrame:
     return table.filter(pl.col("article_id") < border, pl.col("kind") != "unlabelled").select("title", "kind")
 
 
-def _word_uses(labelled: pl.LazyFrame) -> tuple[int, list[WordUse]]:
+def _word_uses(labelled: pl.LazyFrame) -> tuple[int, pl.DataFrame]:
     """Weigh every word by its log-odds ratio with an informative Dirichlet prior.
 
     Monroe, Colaresi and Quinn, "Fightin' Words" (Political Analysis 16, 2008): each class's counts are
@@ -277,7 +281,8 @@ def _word_uses(labelled: pl.LazyFrame) -> tuple[int, list[WordUse]]:
     ratio of the two odds, over its standard error, is near 0 for words that are rare or common to both.
 
     Returns:
-        The number of titles, and every word in no order; no words when a class is missing.
+        The number of titles, and one row per word (`word`, `real`, `fake`, `z`); no row when a class is
+        missing.
     """
     tokens = labelled.select(
         "kind", word=pl.col("title").str.to_lowercase().str.extract_all(_WORD_PATTERN)
@@ -291,15 +296,19 @@ def _word_uses(labelled: pl.LazyFrame) -> tuple[int, list[WordUse]]:
     real = counted["real"].to_numpy().astype(np.float64)
     fake = counted["fake"].to_numpy().astype(np.float64)
     if not (real.any() and fake.any()):
-        return titles, []
+        return titles, counted.clear().with_columns(z=pl.lit(0.0))
     prior = _PRIOR_WORDS * (real + fake) / (real.sum() + fake.sum())
-    odds = [(counts + prior) / (counts.sum() + _PRIOR_WORDS - counts - prior) for counts in (real, fake)]
+    real_odds, fake_odds = (
+        (counts + prior) / (counts.sum() + _PRIOR_WORDS - counts - prior) for counts in (real, fake)
+    )
     deviation = np.sqrt(1 / (real + prior) + 1 / (fake + prior))
-    z = (np.log(odds[1]) - np.log(odds[0])) / deviation
-    return titles, [
-        WordUse(word=word, z=score, real=in_real, fake=in_fake)
-        for word, in_real, in_fake, score in zip(*counted.get_columns(), z.tolist(), strict=True)
-    ]
+    return titles, counted.with_columns(z=(np.log(fake_odds) - np.log(real_odds)) / deviation)
+
+
+def _top(uses: pl.DataFrame, count: int) -> tuple[WordUse, ...]:
+    ranked = uses.filter(pl.col("strength") > 0).sort(["strength", "word"], descending=[True, False])
+    rows = ranked.head(count).select("word", "z", "real", "fake").iter_rows(named=True)
+    return tuple(WordUse(**row) for row in rows)
 
 
 def _balance(name: str, row: dict[str, Any]) -> Balance:
@@ -368,7 +377,7 @@ def _stack(axis: Axes, groups: Sequence[Balance]) -> None:
         start += counts
     for place, one in enumerate(groups):
         axis.text(one.rows, place, f" {_share(one.fake_share)}", va="center", fontsize=8)
-    axis.set_yticks(range(len(groups)), [_shortened(one.name) for one in groups])
+    axis.set_yticks(range(len(groups)), [plain_label(one.name) for one in groups])
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.grid(False, axis="y")
@@ -428,18 +437,12 @@ def _words_plot(real: Sequence[WordUse], fake: Sequence[WordUse]) -> Figure:
     figure, axes = new_figure(6.8, 1.2 + 0.22 * max(len(real), len(fake)), columns=2)
     for axis, kind, words in zip(axes, ("real", "fake"), (real, fake), strict=True):
         axis.barh(range(len(words)), [abs(one.z) for one in words], color=CLASS_COLOURS[kind])
-        axis.set_yticks(range(len(words)), [_shortened(one.word) for one in words])
+        axis.set_yticks(range(len(words)), [plain_label(one.word) for one in words])
         axis.invert_yaxis()
         axis.margins(y=0.02)
         axis.grid(False, axis="y")
         label_axes(axis, title=f"Title words of {kind} news", x="z-score of the log-odds ratio")
     return figure
-
-
-def _shortened(name: str) -> str:
-    # A dollar sign would start a formula.
-    plain = name.replace("$", r"\$")
-    return plain if len(plain) <= _NAME_LENGTH else f"{plain[: _NAME_LENGTH - 1]}…"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

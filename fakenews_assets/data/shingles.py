@@ -70,7 +70,7 @@ def hash_shingles(texts: pl.Series, shingle_words: int, max_words: int) -> Shing
     offsets = np.concatenate([[0], np.cumsum(shingles)])
     first = np.arange(offsets[-1]) + np.repeat(first_word - offsets[:-1], shingles)
     begin, end = starts[first], ends[first + shingle_words - 1]
-    powers, inverses = _powers(1 << int(len(data)).bit_length())
+    powers, inverses = _powers(1 << len(data).bit_length())
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(data * powers[: len(data)], dtype=np.uint64)])
     return Shingles(mix((sums[end] - sums[begin]) * inverses[begin]), offsets)
 

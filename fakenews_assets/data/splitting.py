@@ -2,20 +2,18 @@
 
 The side is a function of the cluster's name alone: SHA-256 of salt and `cluster_id`, read as a number in
 [0, 1), against the cumulated shares. No shuffle, no state, nothing to migrate when a batch arrives; the
-price is that shares are met on average only (`verify_shares` gives the spread to expect).
+price is that shares are met on average only (`split_checks.verify_shares` gives the spread to expect).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from math import isclose, sqrt
+from math import isclose
 from typing import Final, Self
 
-import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fakenews_assets.data.near_duplicates import Links
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
 SIDES: Final = ("train", "val", "test")
@@ -24,22 +22,16 @@ SIDE_DTYPE: Final = pl.Enum(SIDES)
 UNLABELLED: Final = "unlabelled"
 """Reason for leaving out an article that has a cluster but no label."""
 
-SHARE_TOLERANCE_POINTS: Final = 1.0
-SHARE_MIN_ROWS: Final = 5_000
-"""Above this many rows the shares of the sides are held to the tolerance."""
-
-_EXAMPLES: Final = 5
-
 
 class SplitConfig(BaseModel):
     """Sizes of the sides. Changing any of it moves articles between sides."""
 
     model_config = ConfigDict(frozen=True)
 
-    train: float = Field(0.70, gt=0, lt=1, description="Share of the clusters that train.")
-    val: float = Field(0.15, gt=0, lt=1, description="Share that chooses checkpoints and thresholds.")
-    test: float = Field(0.15, gt=0, lt=1, description="Share that is only ever measured on.")
-    salt: str = Field("fakenews", description="Another salt is another, independent split.")
+    train: float = Field(default=0.70, gt=0, lt=1, description="Share of the clusters that train.")
+    val: float = Field(default=0.15, gt=0, lt=1, description="Share that chooses checkpoints and thresholds.")
+    test: float = Field(default=0.15, gt=0, lt=1, description="Share that is only ever measured on.")
+    salt: str = Field(default="fakenews", description="Another salt is another, independent split.")
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:
@@ -133,69 +125,3 @@ def split(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config:
         sides={side: joined.filter(pl.col("side") == side).select(columns) for side in SIDES},
         excluded=rows.filter(pl.col("reason").is_not_null()).drop("side"),
     )
-
-
-@dataclass(frozen=True)
-class Crossings:
-    """Things that stand on more than one side although they must not.
-
-    Attributes:
-        count: how many.
-        examples: up to five of them.
-    """
-
-    count: int
-    examples: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        return self.count == 0
-
-
-@dataclass(frozen=True)
-class Shares:
-    """How the rows divide into sides.
-
-    Attributes:
-        rows: rows per side.
-        deviation_points: largest distance of a side's share from its target, in percentage points.
-        z_score: that of the side that is furthest out, in standard deviations of its share when clusters
-            are hashed: sqrt(p (1 - p) sum(size^2)) / n. Beyond 4 the hash or the clusters are at fault;
-            below, a large deviation is chance, and more rows or another salt is the remedy.
-        within_tolerance: whether the deviation is at most a point; true for small corpora, where chance
-            alone goes further.
-    """
-
-    rows: Mapping[str, int]
-    deviation_points: float
-    z_score: float
-    within_tolerance: bool
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Articles that changed between two versions of the split.
-
-    Attributes:
-        moved: articles on another side than before.
-        gone: articles that were on a side and are on none now.
-        examples: up to five `article_id: old -> new`.
-    """
-
-    moved: int
-    gone: int
-    examples: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        return self.moved == 0 and self.gone == 0
-
-
-def verify_clusters(sides: pl.DataFrame) -> Crossings:
-    """Clusters on more than one side, from columns `cluster_id` and `side`."""
-    return _crossings(sides.filter(pl.col("side").is_not_null()), "cluster_id")
-
-
-def verify_contents(articles: pl.DataFrame | pl.LazyFrame, sides: pl.DataFrame) -> Crossings:
-    """Equal titles or equal texts on more than one side, compared word by word without any hash."""
-    raise NotImplementedError

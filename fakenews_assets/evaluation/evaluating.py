@@ -42,16 +42,16 @@ class EvaluationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float = Field(
-        0.5,
+        default=0.5,
         ge=0,
         le=1,
         description="An article is called fake from this probability on; the classifier's own.",
     )
-    resamples: int = Field(1000, ge=100, description="Bootstrap test sets behind each interval.")
-    level: float = Field(0.95, gt=0, lt=1, description="Confidence level of the intervals.")
-    seed: int = Field(0, description="Draws the bootstrap and the articles of the speed measurement.")
-    slices: SliceConfig = Field(default_factory=SliceConfig, description="How the rows are divided.")
-    speed: SpeedConfig = Field(default_factory=SpeedConfig, description="How long speed is measured.")
+    resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
+    level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+    seed: int = Field(default=0, description="Draws the bootstrap and the articles of the speed measurement.")
+    slices: SliceConfig = Field(default=SliceConfig(), description="How the rows are divided.")
+    speed: SpeedConfig = Field(default=SpeedConfig(), description="How long speed is measured.")
 
 
 class Evaluation(BaseModel):

@@ -10,7 +10,6 @@ from sklearn.metrics import (
     brier_score_loss,
     confusion_matrix,
     log_loss,
-    precision_recall_fscore_support,
     roc_auc_score,
 )
 
@@ -81,37 +80,32 @@ class Metrics(BaseModel):
         actual, forecast = validated(labels, probabilities)
         predicted = (forecast >= threshold).astype(np.int8)
         both = np.unique(actual).size == 2
-        cells = confusion_matrix(actual, predicted, labels=_CLASSES)
-        precision, recall, f1, rows = precision_recall_fscore_support(
-            actual, predicted, labels=_CLASSES, average=None, zero_division=np.nan
-        )
-        by_class = {
-            label: ClassScores(
-                precision=_defined(precision[label]),
-                recall=_defined(recall[label]),
-                f1=_defined(f1[label]),
-                rows=int(rows[label]),
-            )
-            for label in Label
-        }
+        (real_as_real, real_as_fake), (fake_as_real, fake_as_fake) = confusion_matrix(
+            actual, predicted, labels=_CLASSES
+        ).tolist()
+        real = _class_scores(real_as_real, missed=real_as_fake, wrongly_called=fake_as_real)
+        fake = _class_scores(fake_as_fake, missed=fake_as_real, wrongly_called=real_as_fake)
+        macro_f1 = None
+        if real.f1 is not None and fake.f1 is not None and both:
+            macro_f1 = (real.f1 + fake.f1) / 2
         return cls(
             rows=actual.size,
             threshold=threshold,
             fake_share=float(actual.mean()),
             accuracy=float(np.mean(predicted == actual)),
-            macro_f1=float(np.mean(f1)) if both else None,
-            real=by_class[Label.REAL],
-            fake=by_class[Label.FAKE],
+            macro_f1=macro_f1,
+            real=real,
+            fake=fake,
             roc_auc=float(roc_auc_score(actual, forecast)) if both else None,
             pr_auc=float(average_precision_score(actual, forecast)) if both else None,
             log_loss=float(log_loss(actual, forecast, labels=_CLASSES)),
             brier=float(brier_score_loss(actual, forecast, labels=_CLASSES)),
             ece=expected_calibration_error(reliability_bins(actual, forecast)),
             confusion=Confusion(
-                real_as_real=int(cells[0, 0]),
-                real_as_fake=int(cells[0, 1]),
-                fake_as_real=int(cells[1, 0]),
-                fake_as_fake=int(cells[1, 1]),
+                real_as_real=real_as_real,
+                real_as_fake=real_as_fake,
+                fake_as_real=fake_as_real,
+                fake_as_fake=fake_as_fake,
             ),
         )
 
@@ -141,5 +135,14 @@ def validated(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.i
     return actual.astype(np.int8), forecast
 
 
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _class_scores(hits: int, *, missed: int, wrongly_called: int) -> ClassScores:
+    return ClassScores(
+        precision=_ratio(hits, hits + wrongly_called),
+        recall=_ratio(hits, hits + missed),
+        f1=_ratio(2 * hits, 2 * hits + missed + wrongly_called),
+        rows=hits + missed,
+    )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -19,6 +19,7 @@ from fakenews_assets.plotting import (
     add_legend,
     label_axes,
     new_figure,
+    plain_label,
 )
 
 _SCORE_BINS = np.linspace(0, 1, 31)
@@ -197,7 +198,9 @@ def slice_plot(slices: tuple[SliceScore, ...], overall: float) -> Figure:
             axis.hlines(place, interval.low, interval.high, color=ACCENT_COLOUR, linewidth=5, alpha=0.45)
             axis.plot(one.accuracy, place, "o", color=ACCENT_COLOUR, markersize=5.5)
     axis.axvline(overall, color=NEUTRAL_COLOUR, linestyle="--", linewidth=1)
-    axis.set_yticks(range(len(slices)), [f"{one.dimension}: {one.name} ({one.rows:,})" for one in slices])
+    axis.set_yticks(
+        range(len(slices)), [f"{one.dimension}: {plain_label(one.name)} ({one.rows:,})" for one in slices]
+    )
     axis.invert_yaxis()
     ends = [one.accuracy_interval or Interval(low=overall, high=overall) for one in slices]
     low = min([overall, *(end.low for end in ends)])
@@ -210,7 +213,7 @@ def slice_plot(slices: tuple[SliceScore, ...], overall: float) -> Figure:
     worst = min(shown, key=lambda one: one.accuracy, default=None)
     title = "Every slice has too few rows"
     if worst is not None:
-        title = f"Lowest accuracy: {worst.accuracy:.3f} on {worst.dimension} “{worst.name}”"
+        title = f"Lowest accuracy: {worst.accuracy:.3f} on {worst.dimension} “{plain_label(worst.name)}”"
     label_axes(axis, title=title, x="accuracy with its interval; dashed: all rows", y="")
     return figure
 

@@ -21,10 +21,12 @@ class SliceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_rows: int = Field(
-        50, ge=1, description="A slice with fewer rows is flagged and has no interval: it proves nothing."
+        default=50,
+        ge=1,
+        description="A slice with fewer rows is flagged and has no interval: it proves nothing.",
     )
     largest_sources: int = Field(
-        12, ge=1, description="Sources with a slice of their own; the smaller ones share one."
+        default=12, ge=1, description="Sources with a slice of their own; the smaller ones share one."
     )
 
 
@@ -73,7 +75,7 @@ def score_slices(
     """
     scores = []
     for dimension, membership in _dimensions(table, config).items():
-        for name in membership.unique(maintain_order=True).sort():
+        for name in membership.unique().sort():
             part = table.filter(membership == name)
             labels, probabilities = part["label"].to_numpy(), part["probability"].to_numpy()
             metrics = Metrics.of(labels, probabilities, threshold)
@@ -180,10 +182,14 @@ def _title_lengths(title: pl.Series) -> pl.Series:
 
 def _range_name(bottom: int, top: int | None) -> str:
     if top is None:
-        return f"{bottom} words or more" if bottom else "any length"
+        return f"{_counted(bottom)} or more" if bottom else "any length"
     if bottom == 0:
-        return f"up to {top} words"
-    return f"{bottom} words" if bottom == top else f"{bottom} to {top} words"
+        return f"up to {_counted(top)}"
+    return _counted(bottom) if bottom == top else f"{bottom} to {_counted(top)}"
+
+
+def _counted(words: int) -> str:
+    return f"{words} word{'' if words == 1 else 's'}"
 
 
 def _named(index: pl.Series, names: list[str]) -> pl.Series:

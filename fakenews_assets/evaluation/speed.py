@@ -24,10 +24,10 @@ class SpeedConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    single_repetitions: int = Field(200, ge=1, description="Timed predictions of one article.")
-    batch_repetitions: int = Field(20, ge=1, description="Timed predictions of 32 articles.")
-    warm_up: int = Field(3, ge=0, description="Predictions of each size before the clock counts.")
-    seconds: float = Field(10.0, gt=0, description="Time limit of each of the two measurements.")
+    single_repetitions: int = Field(default=200, ge=1, description="Timed predictions of one article.")
+    batch_repetitions: int = Field(default=20, ge=1, description="Timed predictions of 32 articles.")
+    warm_up: int = Field(default=3, ge=0, description="Predictions of each size before the clock counts.")
+    seconds: float = Field(default=10.0, gt=0, description="Time limit of each of the two measurements.")
 
 
 class Speed(BaseModel):

@@ -19,7 +19,9 @@ class BaselineConfig(dg.Config, BaselineSettings):
 
 
 @_asset(kinds={"sklearn"}, code_version="1")
-def baseline_model(config: BaselineConfig, storage: Storage, splits: Artefact) -> dg.MaterializeResult[Artefact]:
+def baseline_model(
+    config: BaselineConfig, storage: Storage, splits: Artefact
+) -> dg.MaterializeResult[Artefact]:
     """TF-IDF and logistic regression: the bar that every transformer must clear."""
     from fakenews_assets.training.baseline import fit_baseline
 
@@ -27,7 +29,9 @@ def baseline_model(config: BaselineConfig, storage: Storage, splits: Artefact) -
     classifier = fit_baseline(train, BaselineSettings(**config.model_dump()))
     draft = storage.draft()
     classifier.save(draft.path)
-    return dg.MaterializeResult(value=draft, metadata={"train_rows": len(train), "terms": len(classifier.terms)})
+    return dg.MaterializeResult(
+        value=draft, metadata={"train_rows": len(train), "terms": len(classifier.terms)}
+    )
 
 
 class EncoderConfig(dg.Config, EncoderSpec):
@@ -37,7 +41,7 @@ class EncoderConfig(dg.Config, EncoderSpec):
 class FinetuneConfig(dg.Config, FinetuneSettings):
     """Settings of the fine-tuning."""
 
-    encoder: EncoderConfig = Field(default_factory=EncoderConfig, description="Pretrained encoder to start from.")
+    encoder: EncoderConfig = Field(default=EncoderConfig(), description="Pretrained encoder to start from.")
 
 
 @_asset(kinds={"pytorch", "lightning", "huggingface"}, code_version="1")
@@ -86,6 +90,8 @@ def finetuned_bert(
             "precision": result.precision,
             "rows_per_second": result.rows_per_second,
             "seconds": result.seconds,
-            "curves": dg.MetadataValue.md(to_markdown_image(curves_figure(result.history), "training curves")),
+            "curves": dg.MetadataValue.md(
+                to_markdown_image(curves_figure(result.history), "training curves")
+            ),
         },
     )

@@ -8,33 +8,17 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from fakenews_assets.training.classifier import Article, Predictions
-from fakenews_assets.training.tokenization import Inputs
+from fakenews_assets.training.settings import BaselineSettings, Inputs
 
 _SETTINGS_FILE: Final = "baseline.json"
 _VOCABULARY_FILE: Final = "vocabulary.json"
 _ARRAYS_FILE: Final = "baseline.safetensors"
-
-
-class BaselineSettings(BaseModel):
-    """Settings of `fit_baseline`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    inputs: Inputs = Field(default="title", description="What the model reads.")
-    min_articles: int = Field(default=2, ge=1, description="Articles a term must occur in to be counted.")
-    max_features: int | None = Field(
-        default=500_000, ge=1, description="Most terms kept, commonest first; null: no limit."
-    )
-    inverse_regularization: float = Field(
-        default=10.0, gt=0, description="C of the logistic regression: larger fits the training rows closer."
-    )
 
 
 class BaselineClassifier:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ModelPruning
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelPruning
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -163,16 +163,33 @@ class BestCheckpoint(ModelCheckpoint):
             super().load_state_dict(state_dict)
 
 
-class ResumeCheckpoint(ModelCheckpoint):
+class ResumeCheckpoint(Checkpoint):
     """The whole state of the run, every few steps; one file is kept, and it is always complete."""
 
     def __init__(self, folder: Path, every_steps: int) -> None:
-        super().__init__(
-            dirpath=folder,
-            filename="resume-{step}",
-            every_n_train_steps=every_steps,
-            save_on_train_epoch_end=False,
-        )
+        self.folder = folder
+        self.every_steps = every_steps
+        self._saved_step = 0
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._saved_step = trainer.global_step
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TokenBatch, batch_idx: int
+    ) -> None:
+        # Resumed from a step that a validation follows, Lightning would leave that validation out.
+        validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
+        if validation_follows or trainer.global_step - self._saved_step < self.every_steps:
+            return
+        trainer.save_checkpoint(self.path(trainer.global_step))
+        self.path(self._saved_step).unlink(missing_ok=True)
+        self._saved_step = trainer.global_step
+
+    def path(self, step: int) -> Path:
+        """Where the state after a step is kept."""
+        return self.folder / f"resume-{step}.ckpt"
 
 
 class OneShotPruning(ModelPruning):

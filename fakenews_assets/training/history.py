@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    # A diverging run has losses that JSON has no number for.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
 class TrainingPoint(_Record):

@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
-Accelerator = Literal["auto", "cpu", "gpu", "mps"]
+from fakenews_assets.training.settings import Accelerator
 
 _CGROUP_CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 

@@ -29,7 +29,7 @@ class FakeNewsModule(LightningModule):
         self.encoder = encoder
         self.settings = settings
         self.total_steps = total_steps
-        self.val_loss = MeanMetric()
+        self.val_loss = MeanMetric(nan_strategy="disable")  # else it drops them, and divergence looks fine
         self.val_accuracy = MulticlassAccuracy(num_classes=2, average="micro")
         self.val_macro_f1 = MulticlassF1Score(num_classes=2, average="macro")
 

@@ -8,38 +8,18 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from fakenews_assets.training.classifier import Article
 from fakenews_assets.training.encoders import load_tokenizer
-
-Inputs = Literal["title", "title_and_text"]
+from fakenews_assets.training.settings import EncodingSettings
 
 _SETTINGS_FILE = "encoding.json"
 _CHUNK = 8192
-
-
-class EncodingSettings(BaseModel):
-    """How an article is laid out for an encoder; stored beside the tokenizer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    inputs: Inputs = Field(
-        default="title",
-        description="`title`: the text is ignored. `title_and_text`: a pair, or the title alone where the text"
-        " is empty.",
-    )
-    max_tokens: int = Field(
-        default=256,
-        ge=8,
-        description="Longest input in tokens, special ones included. The text gives way first, then the title.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,12 @@ import polars as pl
 
 SLOT: Final = re.compile(r"\{([\w.]+)\}")
 
-LONG_TAIL: Final = 0.9
-"""Exponent of the rank-frequency law of a word list (Zipf's is 1): a third of the draws come from the
-rarer half of a list of a hundred, which a linear model over words meets too seldom to learn."""
+LONG_TAIL: Final = 1.2
+"""Exponent of the rank-frequency law of what is said (Zipf's is 1). The rarer half of a list of a hundred
+gets 8 % of the draws: words that a linear model meets too seldom to learn."""
+
+SHORT_TAIL: Final = 0.4
+"""The same for circumstances: names and places lead, but none so often that headlines chain."""
 
 ERA_TURN: Final = 0.382
 """Share of a list that one era moves from its head to its tail. The golden section: no two eras among the
@@ -54,10 +57,10 @@ class Symbol:
         return pl.Series([template[0] for template in self.templates], dtype=pl.String)
 
 
-def long_tailed(options: list[str], era: int) -> Symbol:
+def ranked(options: list[str], era: int, exponent: float) -> Symbol:
     """A word list, commonest first, turned so that other words lead in each era."""
     turn = int(era * ERA_TURN * len(options)) % len(options)
-    weights = np.arange(1, len(options) + 1, dtype=np.float64) ** -LONG_TAIL
+    weights = np.arange(1, len(options) + 1, dtype=np.float64) ** -exponent
     return _symbol(options[turn:] + options[:turn], weights)
 
 
@@ -80,7 +83,7 @@ class Grammar:
     """
 
     def __init__(self, symbols: Mapping[str, Symbol]) -> None:
-        self._symbols = symbols
+        self.symbols: Final = symbols
 
     def write(self, name: str, rows: pl.DataFrame, rng: np.random.Generator, scope: str = "") -> pl.Series:
         """Write a symbol once for every row.
@@ -105,7 +108,7 @@ class Grammar:
     ) -> pl.Series:
         if name in rows.columns:
             return rows.get_column(name).gather(at)
-        symbol = self._symbols.get(f"{scope}.{name}") or self._symbols[name]
+        symbol = self.symbols.get(f"{scope}.{name}") or self.symbols[name]
         choice = np.searchsorted(symbol.cumulative, rng.random(len(at)), side="right")
         if symbol.words is not None:
             return symbol.words.gather(choice)
@@ -136,7 +139,9 @@ def _parts(template: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
 
 @functools.cache
 def _vocabulary() -> dict[str, dict]:
-    return tomllib.loads(resources.files(__package__).joinpath("sample_vocabulary.toml").read_text("utf-8"))
+    return tomllib.loads(
+        resources.files("fakenews_resources.news").joinpath("sample_vocabulary.toml").read_text("utf-8")
+    )
 
 
 def topics() -> list[str]:
@@ -147,10 +152,14 @@ def topics() -> list[str]:
 def load_grammar(era: int) -> Grammar:
     """Read the packaged vocabulary as it is used in one era."""
     vocabulary = _vocabulary()
-    lists = dict(vocabulary["words"])
-    for topic, words in vocabulary["topics"].items():
-        lists.update({f"{topic}.{name}": options for name, options in words.items()})
-    symbols = {name: long_tailed(_split(options, ","), era) for name, options in lists.items()}
+    circumstances = dict(vocabulary["circumstances"])
+    for topic, lists in vocabulary["topics"].items():
+        circumstances |= {f"{topic}.{name}": options for name, options in lists.items()}
+    symbols = {
+        name: ranked(_split(options, ","), era, exponent)
+        for lists, exponent in ((circumstances, SHORT_TAIL), (vocabulary["words"], LONG_TAIL))
+        for name, options in lists.items()
+    }
     symbols |= {name: even(_split(options, "\n")) for name, options in vocabulary["templates"].items()}
     return Grammar(symbols | _figures())
 

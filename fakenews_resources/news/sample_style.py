@@ -138,8 +138,10 @@ def near_copy(title: str, text: str, kind: int, pick: int) -> tuple[str, str]:
         pick: which word or prefix; taken modulo their number.
     """
     words = title.split()
-    if len(words) < 6:  # nothing left to recognise after a cut
-        return f"{NEAR_PREFIXES[pick % len(NEAR_PREFIXES)]}{title.strip()}", text
+    if not words:
+        return title, text
+    if len(words) < 6:
+        kind = 0  # nothing would be left to recognise after a cut
     match kind % 5:
         case 0:
             return f"{NEAR_PREFIXES[pick % len(NEAR_PREFIXES)]}{title.strip()}", text

@@ -48,7 +48,9 @@ def witness(real_title: str, fake_title: str, rows: int = 60) -> LabelTestimony:
     raw = pl.DataFrame(
         {
             "title": [real_title if n % 2 else fake_title for n in range(rows)],
-            "text": ["WASHINGTON (Reuters) - a" if n % 2 and "says" in real_title else None for n in range(rows)],
+            "text": [
+                "WASHINGTON (Reuters) - a" if n % 2 and "says" in real_title else None for n in range(rows)
+            ],
         }
     )
     seen = LabelWitness()
@@ -98,7 +100,11 @@ def test_duplicates() -> None:
 
 def test_label_semantics_follow_the_content() -> None:
     real, fake = "Minister says talks go on", "WATCH: You won't believe this SHOCKING meltdown!"
-    right, flipped, alike = witness(real, fake), witness(fake, real), witness("Talks go on", "Rates rise again")
+    right, flipped, alike = (
+        witness(real, fake),
+        witness(fake, real),
+        witness("Talks go on", "Rates rise again"),
+    )
     assert right.meaning is Meaning.FAKE_IS_ONE
     assert flipped.meaning is Meaning.FLIPPED
     assert alike.meaning is Meaning.UNDECIDED
@@ -113,7 +119,9 @@ def test_few_rows_or_one_label_decide_nothing() -> None:
     fake, real = "WATCH: You won't believe this SHOCKING meltdown!", "Minister says talks go on"
     assert witness(fake, real, rows=20).meaning is Meaning.UNDECIDED
     one_label = LabelWitness()
-    one_label.observe(pl.DataFrame({"title": [fake] * 99, "text": [""] * 99}), pl.Series([0] * 99, dtype=pl.Int8))
+    one_label.observe(
+        pl.DataFrame({"title": [fake] * 99, "text": [""] * 99}), pl.Series([0] * 99, dtype=pl.Int8)
+    )
     assert one_label.testify().meaning is Meaning.UNDECIDED
     assert LabelWitness().testify().auc is None
 
@@ -121,14 +129,23 @@ def test_few_rows_or_one_label_decide_nothing() -> None:
 def test_auc_agrees_with_sklearn() -> None:
     from sklearn.metrics import roc_auc_score
 
-    titles = ["Wow! Look", "Minister says no", "WATCH this", "Plain words", "Talks go on: officials", "BREAKING: ALERT!"]
+    titles = [
+        "Wow! Look",
+        "Minister says no",
+        "WATCH this",
+        "Plain words",
+        "Talks go on: officials",
+        "BREAKING: ALERT!",
+    ]
     labels = pl.Series([1, 0, 1, 0, 1, 0], dtype=pl.Int8)
     raw = pl.DataFrame({"title": titles, "text": [""] * 6})
     seen = LabelWitness()
     seen.observe(raw, labels)
     from fakenews_assets.data.label_semantics import sensationalism
 
-    assert seen.testify().auc == pytest.approx(roc_auc_score(labels, raw.select(sensationalism()).to_series()))
+    assert seen.testify().auc == pytest.approx(
+        roc_auc_score(labels, raw.select(sensationalism()).to_series())
+    )
 
 
 def test_every_named_check_is_made() -> None:

@@ -126,7 +126,9 @@ def test_dates(tmp_path: Path, written: str, expected: str | None) -> None:
 
 def test_too_many_rejects_fail_with_the_ten_commonest_reasons(tmp_path: Path) -> None:
     rows = [f"t{n},{n % 12 + 2}" for n in range(60)] + [f"fine {n},1" for n in range(40)]
-    with pytest.raises(BatchRejected, match=r"60 of 100 rows cannot be used \(60\.0%; at most 5\.0%") as caught:
+    with pytest.raises(
+        BatchRejected, match=r"60 of 100 rows cannot be used \(60\.0%; at most 5\.0%"
+    ) as caught:
         clean(tmp_path, "title,label\n" + "\n".join(rows) + "\n", CleaningLimits())
     assert len(caught.value.commonest) == 10
     assert caught.value.commonest[0][1] == 5
@@ -139,7 +141,9 @@ def test_a_batch_without_one_usable_row_fails_even_when_lenient(tmp_path: Path) 
 
 
 def test_a_cut_gzip_file_fails_as_a_whole(tmp_path: Path) -> None:
-    content = "title,label\n" + "".join(f"headline number {n} about something else {n * 7919},1\n" for n in range(5000))
+    content = "title,label\n" + "".join(
+        f"headline number {n} about something else {n * 7919},1\n" for n in range(5000)
+    )
     with pytest.raises(UnreadableFile, match="cut or damaged"):
         clean(tmp_path, gzip.compress(content.encode())[:-2000], name="news.csv.gz")
 

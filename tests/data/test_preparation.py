@@ -19,7 +19,7 @@ def prepared(title: str = "", text: str = "") -> tuple[str, str]:
     ("found", "expected"),
     [
         ("  Two   blanks\tand\na line ", "Two blanks and a line"),
-        ("Trump’s “plan” – at last", "Trump's \"plan\" - at last"),
+        ("Trump’s “plan” – at last", 'Trump\'s "plan" - at last'),
         ("Caf\u00e9 and Cafe\u0301", "Caf\u00e9 and Caf\u00e9"),
         ("Ｆｕｌｌ　ｗｉｄｔｈ", "Full width"),
         ("Zero\u200bwidth \u202eturned\u202c", "Zerowidth turned"),
@@ -70,7 +70,9 @@ def test_null_becomes_empty_and_other_columns_and_order_stay() -> None:
 
 
 def test_counts_say_how_often_each_artefact_stood_there() -> None:
-    frame = pl.DataFrame({"title": ["A [VIDEO]", "B (VIDEO)", "C"], "text": ["X (Reuters) - a", "", "(AP) - b"]})
+    frame = pl.DataFrame(
+        {"title": ["A [VIDEO]", "B (VIDEO)", "C"], "text": ["X (Reuters) - a", "", "(AP) - b"]}
+    )
     _, counts = TextPreparation().apply_counting(frame)
     assert counts["media tag"] == 2
     assert counts["wire dateline"] == 2
@@ -102,7 +104,9 @@ def test_a_users_table_extends_the_default(tmp_path: Path) -> None:
     table = tmp_path / "mine.toml"
     table.write_text('[[rule]]\nname = "own site"\nfield = "title"\npattern = "\\\\s*- Example Daily$"\n')
     preparation = TextPreparation(rules=default_rules() + read_rules(table))
-    frame, counts = preparation.apply_counting(pl.DataFrame({"title": ["A [VIDEO] - Example Daily"], "text": [""]}))
+    frame, counts = preparation.apply_counting(
+        pl.DataFrame({"title": ["A [VIDEO] - Example Daily"], "text": [""]})
+    )
     assert frame["title"][0] == "A"
     assert counts["own site"] == 1
 

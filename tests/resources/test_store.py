@@ -28,7 +28,9 @@ def store(tmp_path: Path) -> Store:
 def test_a_committed_value_is_read_back_with_its_record(store: Store) -> None:
     draft = draft_of(store, a="one", b="two")
     draft.meta["rows"] = 2
-    stored = store.commit("news/b1", draft, run_id="r", code_version="3", config={"x": 1}, upstream={"raw/b1": "v"})
+    stored = store.commit(
+        "news/b1", draft, run_id="r", code_version="3", config={"x": 1}, upstream={"raw/b1": "v"}
+    )
 
     found = store.current("news/b1")
     assert found == stored

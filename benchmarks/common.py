@@ -1,0 +1,107 @@
+"""What the benchmarks share: the real news rows, the machine's description, and where results go."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.clustering import assign_clusters
+from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.splitting import SplitConfig, split
+
+ROOT: Final = Path(__file__).parents[1]
+RESULTS: Final = ROOT / "benchmarks" / "results"
+REPORT: Final = ROOT / "benchmarks" / "results.md"
+NEWS_VARIABLE: Final = "FAKENEWS_BENCH_NEWS"
+
+
+@dataclass(frozen=True)
+class NewsSplits:
+    """The real rows, cleaned; near-duplicates never cross a side. Columns of ARTICLE_SCHEMA."""
+
+    train: pl.DataFrame
+    val: pl.DataFrame
+    test: pl.DataFrame
+
+
+def default_news_path() -> Path:
+    """The news file to measure on, from the environment or beside the repository."""
+    return Path(os.environ.get(NEWS_VARIABLE, ROOT / "../shared/data/news_sample.csv.gz"))
+
+
+def load_news(path: Path) -> NewsSplits:
+    """Clean, cluster and split a news file with the project's own defaults, as one batch.
+
+    Raises:
+        FileNotFoundError: there is no such file; the message names the variable to set.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no news file; set {NEWS_VARIABLE} to one with WELFake's columns")
+    with tempfile.TemporaryDirectory() as folder:
+        clean_batch(
+            path, "news", Path(folder), preparation=TextPreparation(), limits=CleaningLimits(max_reject_share=0.2)
+        )
+        articles = pl.read_parquet(f"{folder}/articles-*.parquet")
+    config = SplitConfig()
+    clusters = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["news"], config)
+    sides = split(articles, clusters, config).sides
+    return NewsSplits(*(sides[side].collect() for side in ("train", "val", "test")))
+
+
+def describe_machine(packages: Sequence[str]) -> dict[str, Any]:
+    """Processor, cores and the versions that a figure depends on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def write_results(
+    area: str, numbers: Mapping[str, float], raw: Mapping[str, Any], title: str, lines: Sequence[str]
+) -> None:
+    """Store one area's results for machines and for people.
+
+    Args:
+        area: names `results/<area>.json`.
+        numbers: its keys, all plain numbers.
+        raw: raw figures and the machine, stored below `raw`.
+        title: heading of the area's section in results.md.
+        lines: Markdown body of that section; a section of the same title is replaced.
+    """
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{area}.json").write_text(json.dumps({**numbers, "raw": raw}, indent=2) + "\n")
+    section = f"## {title}\n\n" + "\n".join(lines) + "\n"
+    report = REPORT.read_text() if REPORT.is_file() else "# Benchmark results\n"
+    others = [part for part in re.split(r"(?m)^(?=## )", report) if not part.startswith(f"## {title}\n")]
+    REPORT.write_text("\n\n".join(part.strip() for part in [*others, section]) + "\n")
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M) if cpuinfo.is_file() else None
+    return found.group(1) if found else platform.processor()
+
+
+def _commit() -> str:
+    answer = subprocess.run(  # noqa: S603 - fixed arguments
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git is where the user has it
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or "unknown"

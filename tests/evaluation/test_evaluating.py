@@ -1,0 +1,97 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.evaluation.speed import SpeedConfig
+
+FAST = EvaluationConfig(
+    resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)
+)
+
+
+def test_predictions_follow_the_split_and_explain_the_metrics(
+    make_split: Callable, classify: Callable, model_folder: Path
+):
+    split = make_split(300)
+    evaluation, predictions = evaluate(classify(split), split, FAST, model_folder)
+
+    assert predictions.schema == PREDICTION_SCHEMA
+    assert predictions["article_id"].to_list() == split["article_id"].to_list()
+    assert evaluation.metrics == Metrics.of(
+        predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    )
+    assert (predictions["predicted"] == predictions["label"]).mean() == evaluation.metrics.accuracy
+    assert 0.85 < evaluation.metrics.accuracy < 0.95
+
+
+def test_everything_asked_for_is_there(make_split: Callable, classify: Callable, model_folder: Path):
+    split = make_split(300)
+    classifier = classify(split)
+    evaluation, _ = evaluate(classifier, split, FAST, model_folder, data_note="Only a test.")
+
+    assert (evaluation.candidate, evaluation.note) == ("lookup", "Only a test.")
+    assert (evaluation.rows, evaluation.clusters, evaluation.abstained) == (300, 150, 0)
+    assert {one.dimension for one in evaluation.slices} == {"source", "title length", "text", "month"}
+    assert evaluation.parameters == 15
+    assert evaluation.bytes_on_disk == sum(path.stat().st_size for path in model_folder.iterdir())
+    # One pass over the split, then the speed measurement: warm-up and repetitions of both sizes.
+    assert classifier.batches == [300, *[1] * 4, *[32] * 3]
+    accuracy = evaluation.intervals["accuracy"]
+    assert accuracy is not None
+    assert accuracy.low < evaluation.metrics.accuracy < accuracy.high
+
+
+def test_without_clusters_rows_are_drawn(make_split: Callable, classify: Callable, model_folder: Path):
+    split = make_split(200)
+    clustered, _ = evaluate(classify(split), split, FAST, model_folder)
+    by_row, _ = evaluate(classify(split), split.drop("cluster_id"), FAST, model_folder)
+
+    assert by_row.clusters is None
+    assert by_row.metrics == clustered.metrics
+    assert by_row.intervals != clustered.intervals
+
+
+@pytest.mark.parametrize("fake_share", [0.0, 0.5])
+def test_json_round_trip(make_split: Callable, classify: Callable, model_folder: Path, fake_share: float):
+    split = make_split(80, fake_share=fake_share)
+    evaluation, _ = evaluate(classify(split), split, FAST, model_folder)
+
+    text = evaluation.model_dump_json()
+    assert "NaN" not in text
+    assert Evaluation.model_validate_json(text) == evaluation
+
+
+def test_another_threshold_must_be_declared(make_split: Callable, classify: Callable, model_folder: Path):
+    split = make_split(200)
+    with pytest.raises(ValueError, match=r"set EvaluationConfig\.threshold"):
+        evaluate(classify(split, threshold=0.75), split, FAST, model_folder)
+
+    declared = FAST.model_copy(update={"threshold": 0.75})
+    evaluation, _ = evaluate(classify(split, threshold=0.75), split, declared, model_folder)
+    assert evaluation.metrics.threshold == 0.75
+
+
+def test_unusable_splits_are_refused(make_split: Callable, classify: Callable, model_folder: Path):
+    split = make_split(20)
+    classifier = classify(split)
+    unlabelled = split.with_columns(
+        label=pl.when(pl.col("article_id") != split["article_id"][3]).then("label")
+    )
+
+    with pytest.raises(ValueError, match="is empty"):
+        evaluate(classifier, split.clear(), FAST, model_folder)
+    with pytest.raises(ValueError, match="1 of 20 test rows have no label"):
+        evaluate(classifier, unlabelled, FAST, model_folder)
+    with pytest.raises(ValueError, match="lacks the columns source, batch"):
+        evaluate(classifier, split.drop("source", "batch"), FAST, model_folder)
+    with pytest.raises(FileNotFoundError, match="No model files"):
+        evaluate(classifier, split, FAST, model_folder / "missing")
+
+
+def test_config_refuses_unknown_keys():
+    with pytest.raises(ValueError, match="treshold"):
+        EvaluationConfig.model_validate({"treshold": 0.4})
