@@ -50,7 +50,11 @@ def load_news(path: Path) -> NewsSplits:
         raise FileNotFoundError(f"{path}: no news file; set {NEWS_VARIABLE} to one with WELFake's columns")
     with tempfile.TemporaryDirectory() as folder:
         clean_batch(
-            path, "news", Path(folder), preparation=TextPreparation(), limits=CleaningLimits(max_reject_share=0.2)
+            path,
+            "news",
+            Path(folder),
+            preparation=TextPreparation(),
+            limits=CleaningLimits(max_reject_share=0.2),
         )
         articles = pl.read_parquet(f"{folder}/articles-*.parquet")
     config = SplitConfig()
@@ -97,8 +101,8 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    answer = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git is where the user has it
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import numpy as np
 import polars as pl
@@ -194,11 +194,10 @@ def _datasketch_pairs(words: pl.Series) -> set[tuple[int, int]]:
     tokens = [[word.encode() for word in title.split(" ")] for title in words]
     signatures = list(MinHash.generator(tokens, num_perm=columns, seed=config.seed))
     for row, signature in enumerate(signatures):
-        pairs |= {
-            (row, earlier)
-            for earlier in index.query(signature)
-            if signature.jaccard(signatures[earlier]) >= config.title_threshold
-        }
+        # datasketch types a key as any Hashable; the keys here are row numbers.
+        for earlier in cast(list[int], index.query(signature)):
+            if signature.jaccard(signatures[earlier]) >= config.title_threshold:
+                pairs.add((row, earlier))
         index.insert(row, signature)
     return pairs
 

@@ -17,11 +17,11 @@ from rich.console import Console
 from sklearn.metrics import f1_score
 
 from benchmarks.common import NewsSplits, default_news_path, describe_machine, load_news, write_results
-from fakenews_assets.training.baseline import BaselineSettings, fit_baseline
+from fakenews_assets.training.baseline import fit_baseline
 from fakenews_assets.training.classifier import Article, Classifier, load_classifier
 from fakenews_assets.training.finetuning import FinetuneResult, finetune
 from fakenews_assets.training.history import Progress
-from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
 
 console = Console()
 
@@ -57,7 +57,9 @@ def train_and_measure(
 def main(
     news: Annotated[Path | None, typer.Option(help="News file in WELFake's columns.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fine-tuning runs.")] = 3,
-    quick: Annotated[bool, typer.Option(help="Smoke run: a tenth of the rows, one seed, nothing written.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Smoke run: a tenth of the rows, one seed, nothing written.")
+    ] = False,
 ) -> None:
     """Measure and write results/quality.json."""
     splits = load_news(news or default_news_path())
@@ -74,9 +76,13 @@ def main(
     runs: list[dict[str, Any]] = []
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
-            result, score = train_and_measure(splits, settings.model_copy(update={"seed": seed}), Path(folder))
+            result, score = train_and_measure(
+                splits, settings.model_copy(update={"seed": seed}), Path(folder)
+            )
         scores.append(score)
-        runs.append({"seed": seed, "test_macro_f1": score, **result.model_dump(mode="json", exclude={"settings"})})
+        runs.append(
+            {"seed": seed, "test_macro_f1": score, **result.model_dump(mode="json", exclude={"settings"})}
+        )
         console.print(f"seed {seed}: test macro-F1 {score:.4f} (best step {result.best.step})")
 
     numbers = {

@@ -80,7 +80,10 @@ def separable_articles(rows: int, *, seed: int = 0, with_text: bool = False) -> 
     records = []
     for row in range(rows):
         label = row % 2
-        words = [*rng.choices(COMMON_WORDS, k=rng.randint(2, 11)), rng.choice((REAL_WORDS, FAKE_WORDS)[label])]
+        words = [
+            *rng.choices(COMMON_WORDS, k=rng.randint(2, 11)),
+            rng.choice((REAL_WORDS, FAKE_WORDS)[label]),
+        ]
         rng.shuffle(words)
         text = " ".join(rng.choices(COMMON_WORDS, k=rng.randint(5, 30))) if with_text else ""
         records.append({"title": " ".join(words), "text": text, "label": label})

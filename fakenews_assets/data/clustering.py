@@ -112,11 +112,13 @@ def assign_clusters(
             cluster_id=article_ids.gather(pl.Series(np.where(cluster == _NONE, 0, cluster))),
             bridge=pl.Series(cluster == _NONE),
         )
+        .pipe(_with_repeats)
+        .pipe(_with_contradictions)
         .with_columns(
             cluster_id=pl.when(~pl.col("bridge")).then("cluster_id"),
-            excluded=pl.when(_contradicts())
+            excluded=pl.when("contradicts")
             .then(pl.lit(CONTRADICTION))
-            .when(_repeats())
+            .when("repeats")
             .then(pl.lit(DUPLICATE))
             .when("bridge")
             .then(pl.lit(BRIDGE)),
@@ -158,22 +160,33 @@ def _batch_numbers(batches: pl.Series, batch_order: Sequence[str]) -> NDArray[np
     return numbers
 
 
-def _contradicts() -> pl.Expr:
-    """Whether a labelled row disagrees with the batch that first labelled its content key."""
-    label = pl.col("label")
-    first_labelled = pl.col("batch_number").filter(label.is_not_null()).min().over("key")
-    founding = label.is_not_null() & (pl.col("batch_number") == first_labelled)
-    lowest = label.filter(founding).min().over("key")
-    highest = label.filter(founding).max().over("key")
-    return label.is_not_null() & ((lowest != highest) | (label != lowest))
-
-
-def _repeats() -> pl.Expr:
-    """Whether an earlier row is the same article. One without a label does not stand in for one with."""
+def _with_repeats(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `repeats`: an earlier row is the same article. One without a label does not stand in for one with."""
     labelled = pl.col("label").is_not_null()
     position = pl.col("position")
-    first_labelled = position.filter(labelled).min().over("id")
-    return (position > first_labelled).fill_null(False) | (~labelled & (position > position.min().over("id")))
+    return rows.with_columns(
+        first=position.min().over("id"), first_labelled=position.filter(labelled).min().over("id")
+    ).with_columns(
+        repeats=(position > pl.col("first_labelled")).fill_null(False)
+        | (~labelled & (position > pl.col("first")))
+    )
+
+
+def _with_contradictions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `contradicts`: a labelled row disagrees with the batch that first labelled its content key."""
+    label = pl.col("label")
+    # In steps: a window within a window would be computed anew for every key.
+    return (
+        rows.with_columns(deciding_batch=pl.col("batch_number").filter(label.is_not_null()).min().over("key"))
+        .with_columns(deciding=pl.when(pl.col("batch_number") == pl.col("deciding_batch")).then(label))
+        .with_columns(
+            lowest=pl.col("deciding").min().over("key"), highest=pl.col("deciding").max().over("key")
+        )
+        .with_columns(
+            contradicts=label.is_not_null()
+            & ((pl.col("lowest") != pl.col("highest")) | (label != pl.col("lowest")))
+        )
+    )
 
 
 @dataclass(frozen=True)

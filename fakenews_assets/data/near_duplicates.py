@@ -5,9 +5,9 @@ Two articles are linked when they share a content key or a text key (`Links.cont
 reaches a threshold (`Links.edges`).
 
 What decides the result is stable over library versions, since clusters decide for ever on which side of
-the split an article lies: words are hashed by `shingles`,
-and `rensa`, which hashes those numbers again, is pinned.
-A row is only ever linked to rows that arrived before it: later batches change nothing among earlier ones.
+the split an article lies: words are hashed by `shingles`, and `rensa`, which hashes those numbers again, is
+pinned. A row is only ever linked to rows that arrived before it, so later batches change nothing among
+earlier ones.
 """
 
 from collections.abc import Iterator

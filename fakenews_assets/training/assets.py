@@ -41,7 +41,10 @@ class EncoderConfig(dg.Config, EncoderSpec):
 class FinetuneConfig(dg.Config, FinetuneSettings):
     """Settings of the fine-tuning."""
 
-    encoder: EncoderConfig = Field(default=EncoderConfig(), description="Pretrained encoder to start from.")
+    # Dagster's configuration nests its own kind of record only; frozen, so the narrower type is safe.
+    encoder: EncoderConfig = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=EncoderConfig(), description="Pretrained encoder to start from."
+    )
 
 
 @_asset(kinds={"pytorch", "lightning", "huggingface"}, code_version="1")

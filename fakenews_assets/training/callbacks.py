@@ -12,6 +12,7 @@ from typing_extensions import override
 from fakenews_assets.training.history import (
     Progress,
     ProgressListener,
+    RunRecord,
     TrainingHistory,
     TrainingPoint,
     ValidationPoint,
@@ -26,37 +27,30 @@ REPORT_EVERY_SECONDS: Final = 2.0
 
 
 class Recorder(Callback):
-    """Keeps the curves, measures speed, and reports progress. Its state travels in the checkpoints."""
+    """Keeps the curves, measures speed, and reports progress. Its state travels in the checkpoints.
 
-    def __init__(self, epochs: int, total_steps: int, on_progress: ProgressListener | None = None) -> None:
+    The record is written to a file at the end, because training may happen in child processes.
+    """
+
+    def __init__(
+        self, path: Path, epochs: int, total_steps: int, on_progress: ProgressListener | None = None
+    ) -> None:
+        self.path = path
         self.epochs = epochs
         self.total_steps = total_steps
         self.on_progress = on_progress
-        self.training: list[TrainingPoint] = []
-        self.validation: list[ValidationPoint] = []
-        self.rows = 0
-        self.seconds = 0.0
-        self.resumed_from_step = 0
+        self._training: list[TrainingPoint] = []
+        self._validation: list[ValidationPoint] = []
+        self._rows = 0
+        self._seconds = 0.0
+        self._resumed_from_step = 0
         self._losses: list[Tensor] = []
         self._clock = 0.0
         self._reported = 0.0
 
-    @property
-    def rows_per_second(self) -> float:
-        """Training rows per second over the whole run, evaluations not counted."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-    def history(self) -> TrainingHistory:
-        """The curves so far."""
-        return TrainingHistory(
-            steps_per_epoch=self.total_steps // self.epochs,
-            training=list(self.training),
-            validation=list(self.validation),
-        )
-
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.resumed_from_step = trainer.global_step
+        self._resumed_from_step = trainer.global_step
         self._clock = time.perf_counter()
 
     @override
@@ -69,12 +63,12 @@ class Recorder(Callback):
         batch_idx: int,
     ) -> None:
         self._tick()
-        self.rows += len(batch["labels"]) * trainer.world_size
+        self._rows += len(batch["labels"]) * trainer.world_size
         self._losses.append(outputs["row_loss"])
         if trainer.global_step % POINT_EVERY == 0 or trainer.global_step == self.total_steps:
             learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
             loss = sum(loss.item() for loss in self._losses) / len(self._losses)
-            self.training.append(
+            self._training.append(
                 TrainingPoint(step=trainer.global_step, loss=loss, learning_rate=learning_rate)
             )
             self._losses.clear()
@@ -88,36 +82,55 @@ class Recorder(Callback):
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._clock = time.perf_counter()
-        best = min((point.loss for point in self.validation), default=float("inf"))
+        best = min((point.loss for point in self._validation), default=float("inf"))
         point = ValidationPoint(
             step=trainer.global_step,
             loss=trainer.callback_metrics["val_loss"].item(),
             accuracy=trainer.callback_metrics["val_accuracy"].item(),
             macro_f1=trainer.callback_metrics["val_macro_f1"].item(),
         )
-        self.validation.append(point)
+        self._validation.append(point)
         self._report(trainer, point, is_best=point.loss < best)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.path.write_text(self._record(trainer).model_dump_json())
+        trainer.strategy.barrier()
 
     @override
     def state_dict(self) -> dict[str, Any]:
         return {
-            "training": [point.model_dump() for point in self.training],
-            "validation": [point.model_dump() for point in self.validation],
+            "training": [point.model_dump() for point in self._training],
+            "validation": [point.model_dump() for point in self._validation],
             "losses": [loss.item() for loss in self._losses],
-            "rows": self.rows,
-            "seconds": self.seconds,
+            "rows": self._rows,
+            "seconds": self._seconds,
         }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.training = [TrainingPoint(**point) for point in state_dict["training"]]
-        self.validation = [ValidationPoint(**point) for point in state_dict["validation"]]
+        self._training = [TrainingPoint(**point) for point in state_dict["training"]]
+        self._validation = [ValidationPoint(**point) for point in state_dict["validation"]]
         self._losses = [Tensor([loss]) for loss in state_dict["losses"]]
-        self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
+        self._rows, self._seconds = state_dict["rows"], state_dict["seconds"]
+
+    def _record(self, trainer: Trainer) -> RunRecord:
+        return RunRecord(
+            steps=trainer.global_step,
+            resumed_from_step=self._resumed_from_step,
+            rows=self._rows,
+            seconds=self._seconds,
+            history=TrainingHistory(
+                steps_per_epoch=self.total_steps // self.epochs,
+                training=self._training,
+                validation=self._validation,
+            ),
+        )
 
     def _tick(self) -> None:
         now = time.perf_counter()
-        self.seconds += now - self._clock
+        self._seconds += now - self._clock
         self._clock = now
 
     def _report(
@@ -132,8 +145,8 @@ class Recorder(Callback):
                 epochs=self.epochs,
                 step=trainer.global_step,
                 total_steps=self.total_steps,
-                train_loss=self.training[-1].loss if self.training else None,
-                rows_per_second=self.rows_per_second,
+                train_loss=self._training[-1].loss if self._training else None,
+                rows_per_second=self._record(trainer).rows_per_second,
                 validation=validation,
                 is_best=is_best,
             )
@@ -180,7 +193,7 @@ class ResumeCheckpoint(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TokenBatch, batch_idx: int
     ) -> None:
         # Resumed from a step that a validation follows, Lightning would leave that validation out.
-        validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
+        validation_follows = trainer.is_last_batch or (batch_idx + 1) % (trainer.val_check_batch or 1) == 0
         if validation_follows or trainer.global_step - self._saved_step < self.every_steps:
             return
         trainer.save_checkpoint(self.path(trainer.global_step))

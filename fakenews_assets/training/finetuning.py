@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import platform
 import shutil
 import warnings
@@ -31,7 +30,7 @@ from fakenews_assets.training.encoders import (
     resolve,
     weights_digest,
 )
-from fakenews_assets.training.history import ProgressListener, TrainingHistory, ValidationPoint
+from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
 from fakenews_assets.training.machine import limit_torch_threads, supports_bf16
 from fakenews_assets.training.module import FakeNewsModule
 from fakenews_assets.training.settings import FinetuneSettings
@@ -93,7 +92,7 @@ def finetune(
             for `load_classifier`. It appears complete or not at all; an earlier one is replaced.
         work: scratch that outlives a killed process. The same call with the same folder resumes from its last
             checkpoint, at most `checkpoint_every` steps back; other data or settings start over. Tokenised
-            tables stay in `work/tokens`; checkpoints are removed at the end.
+            tables stay in `work/tokens`; checkpoints are removed at the end. Nodes that train together share it.
         on_progress: called every few seconds and after every validation.
 
     Raises:
@@ -139,7 +138,7 @@ def finetune(
         settings,
         total_steps=per_epoch * settings.epochs,
     )
-    recorder = Recorder(settings.epochs, module.total_steps, on_progress)
+    recorder = Recorder(checkpoints / "record.json", settings.epochs, module.total_steps, on_progress)
     best = BestCheckpoint(checkpoints)
     precision = "bf16" if _wants_bf16(settings) else "fp32"
     with _quiet_lightning():
@@ -167,23 +166,23 @@ def finetune(
         )
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
 
-    history = recorder.history()
-    finite = [point for point in history.validation if math.isfinite(point.loss)]
+    record = RunRecord.model_validate_json(recorder.path.read_text())
+    finite = [point for point in record.history.validation if math.isfinite(point.loss)]
     if not finite:
         raise TrainingFailed(
-            f"No validation had a finite loss in {trainer.global_step} steps; lower learning_rate or raise warmup."
+            f"No validation had a finite loss in {record.steps} steps; lower learning_rate or raise warmup."
         )
     result = FinetuneResult(
         settings=settings,
         train_rows=len(train),
         val_rows=len(val),
-        steps=trainer.global_step,
+        steps=record.steps,
         total_steps=module.total_steps,
-        resumed_from_step=recorder.resumed_from_step,
+        resumed_from_step=record.resumed_from_step,
         best=min(finite, key=lambda point: point.loss),
-        history=history,
-        seconds=recorder.seconds,
-        rows_per_second=recorder.rows_per_second,
+        history=record.history,
+        seconds=record.seconds,
+        rows_per_second=record.rows_per_second,
         precision=precision,
         encoder_sha256=digest,
         versions={"python": platform.python_version()}
@@ -198,18 +197,17 @@ def finetune(
 
 def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResult, output: Path) -> None:
     """Write the whole folder aside, then put it in place."""
-    aside = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    aside, replaced = (output.with_name(f".{output.name}.{end}") for end in ("partial", "replaced"))
+    for leftover in (aside, replaced):  # of a process that was killed here
+        shutil.rmtree(leftover, ignore_errors=True)
     with quiet_transformers():
         module.encoder.save_pretrained(aside)
     encoder.save(aside)
     (aside / _RECORD_FILE).write_text(result.model_dump_json(indent=2) + "\n")
     if output.exists():
-        replaced = output.with_name(f".{output.name}.{os.getpid()}.replaced")
         output.rename(replaced)
-        aside.rename(output)
-        shutil.rmtree(replaced)
-    else:
-        aside.rename(output)
+    aside.rename(output)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _labels(frame: pl.DataFrame) -> NDArray[np.int64]:

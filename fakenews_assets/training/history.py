@@ -36,6 +36,21 @@ class TrainingHistory(_Record):
     validation: list[ValidationPoint]
 
 
+class RunRecord(_Record):
+    """What the trainer did, over all resumptions of the run."""
+
+    steps: int
+    resumed_from_step: int
+    rows: int
+    seconds: float
+    history: TrainingHistory
+
+    @property
+    def rows_per_second(self) -> float:
+        """Training rows per second, checkpoints counted, validations not."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a running training stands."""

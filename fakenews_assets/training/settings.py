@@ -134,7 +134,11 @@ class FinetuneSettings(BaseModel):
     accelerator: Accelerator = Field(default="auto", description="Lightning's accelerator.")
     devices: int = Field(default=1, ge=1, description="Processors or GPUs per node; one process each.")
     num_nodes: int = Field(default=1, ge=1, description="Machines that train together.")
-    strategy: str = Field(default="auto", description="Lightning's strategy, such as `ddp`.")
+    strategy: str = Field(
+        default="auto",
+        description="Lightning's strategy. For several devices: `ddp` in processes started by torchrun, one per"
+        " device; `ddp_fork` to have them forked from this one.",
+    )
 
     @model_validator(mode="after")
     def _input_fits_encoder(self) -> "FinetuneSettings":

@@ -68,19 +68,22 @@ class Layout:
     segment_of_text: int
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerFast) -> "Layout":
+    def of(cls, tokenizer: Tokenizer) -> "Layout":
         """Probe a tokenizer with a pair and with a single input.
+
+        Args:
+            tokenizer: without padding, which would pass for special tokens (some tokenizer files ask for it).
 
         Raises:
             ValueError: the tokenizer puts special tokens elsewhere than before, between and after.
         """
-        pair = tokenizer.backend_tokenizer.encode("a", "b")
-        single = tokenizer.backend_tokenizer.encode("a")
+        pair = tokenizer.encode("a", "b")
+        single = tokenizer.encode("a")
         runs = _special_runs(pair.special_tokens_mask)
         single_runs = _special_runs(single.special_tokens_mask)
         if len(runs) != 3 or len(single_runs) != 2 or not runs[1]:
             raise ValueError(
-                f"{type(tokenizer).__name__} does not join a pair as <prefix> title <middle> text <suffix>;"
+                "The tokenizer does not join a pair as <prefix> title <middle> text <suffix>;"
                 " choose a BERT-like encoder."
             )
         ids, segments = np.array(pair.ids, dtype=np.int64), pair.type_ids
@@ -111,7 +114,6 @@ class ArticleEncoder:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, settings: EncodingSettings) -> None:
         self.tokenizer = tokenizer
         self.settings = settings
-        self.layout = Layout.of(tokenizer)
         pad = tokenizer.pad_token_id
         self.pad_id = pad if isinstance(pad, int) else 0
         self.wants_segments = "token_type_ids" in tokenizer.model_input_names
@@ -120,6 +122,7 @@ class ArticleEncoder:
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self._backend.no_padding()
         self._backend.enable_truncation(settings.max_tokens)
+        self.layout = Layout.of(self._backend)
 
     @classmethod
     def load(cls, folder: Path) -> "ArticleEncoder":

@@ -40,7 +40,7 @@ BLOCK_ROWS: Final = 10_000
 
 FAKE_SHARE: Final = 0.46  # WELFake's parts: 53.8 % real, 46.2 % fake
 MISSING_TEXT: Final = 0.3  # of rows; ISOT's full copy has titles only
-LABEL_NOISE: Final = 0.02  # of rows: label against content; about what annotators disagree on
+LABEL_NOISE: Final = 0.02  # of rows: label against content; no model can score beyond the rest
 EXACT_COPIES: Final = 0.03  # of rows: same title and text, another outlet and day
 NEAR_COPIES: Final = 0.04  # of rows: see sample_style.near_copy
 UNKNOWN_SOURCE: Final = 0.02  # of rows
@@ -215,6 +215,7 @@ def _texts(
             ("sentence", register, ~(first | told | cross)),
         ],
     )
+    written = written.str.replace_all(r"\b([Aa]) ([aeiou])", "${1}n $2")
     capital = written.str.slice(0, 1).str.to_uppercase() + written.str.slice(1)
     joined = (
         pl.DataFrame({"owner": owner, "sentence": capital})

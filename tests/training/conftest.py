@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tests.models import build_tiny_bert, build_tiny_classifier
 
 

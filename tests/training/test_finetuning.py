@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
-from tests.models import separable_articles
 
 from fakenews_assets.training.classifier import Article, load_classifier
-from fakenews_assets.training.encoders import EncoderSpec
 from fakenews_assets.training.finetuning import FinetuneResult, TrainingFailed, finetune
 from fakenews_assets.training.history import Progress
-from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
+from tests.models import separable_articles
 
 TRAIN, VAL = separable_articles(192, seed=1), separable_articles(64, seed=2)
 PAIRS = separable_articles(192, seed=1, with_text=True)
@@ -60,7 +59,9 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
     return load_file(folder / "model.safetensors")
 
 
-def test_learns_what_can_be_learnt_and_saves_a_classifier(make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_learns_what_can_be_learnt_and_saves_a_classifier(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
     result = finetune(TRAIN, VAL, make_settings(epochs=4), tmp_path / "model", tmp_path / "work")
 
     assert result.best.macro_f1 > 0.95
@@ -73,7 +74,10 @@ def test_learns_what_can_be_learnt_and_saves_a_classifier(make_settings: MakeSet
         "tokenizer.json",
         "training.json",
     }
-    assert json.loads((tmp_path / "model" / "config.json").read_text())["id2label"] == {"0": "real", "1": "fake"}
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["id2label"] == {
+        "0": "real",
+        "1": "fake",
+    }
     assert FinetuneResult.model_validate_json((tmp_path / "model" / "training.json").read_text()) == result
     assert not (tmp_path / "work" / "checkpoints").exists()
 
@@ -85,7 +89,12 @@ def test_validates_evenly_and_reports_what_it_did(make_settings: MakeSettings, t
     reports: list[Progress] = []
 
     result = finetune(
-        TRAIN, VAL, make_settings(evaluations_per_epoch=3), tmp_path / "model", tmp_path / "work", reports.append
+        TRAIN,
+        VAL,
+        make_settings(evaluations_per_epoch=3),
+        tmp_path / "model",
+        tmp_path / "work",
+        reports.append,
     )
 
     assert [point.step for point in result.history.validation] == [4, 8, 12, 16, 20, 24]
@@ -108,7 +117,9 @@ def test_same_seed_same_weights_other_seed_other_weights(make_settings: MakeSett
 
 def test_stops_early_and_keeps_the_best_weights(make_settings: MakeSettings, tmp_path: Path) -> None:
     # Labels without a pattern: the validation loss can only get worse once the training rows are learnt by heart.
-    noise = TRAIN.with_columns(label=pl.Series(np.random.default_rng(0).integers(0, 2, len(TRAIN)), dtype=pl.Int8))
+    noise = TRAIN.with_columns(
+        label=pl.Series(np.random.default_rng(0).integers(0, 2, len(TRAIN)), dtype=pl.Int8)
+    )
     settings = make_settings(epochs=30, patience=2, learning_rate=1e-2)
 
     result = finetune(noise, VAL, settings, tmp_path / "model", tmp_path / "work")
@@ -123,7 +134,9 @@ def test_stops_early_and_keeps_the_best_weights(make_settings: MakeSettings, tmp
 
 
 @pytest.fixture(scope="module")
-def never_interrupted(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FinetuneSettings, Path]:
+def never_interrupted(
+    tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[FinetuneSettings, Path]:
     folder = tmp_path_factory.mktemp("whole")
     settings = FinetuneSettings(
         encoder=EncoderSpec(name=str(tiny_bert), max_tokens=64),
@@ -194,7 +207,7 @@ import sys, time
 from pathlib import Path
 import polars as pl
 from fakenews_assets.training.finetuning import finetune
-from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
 
 folder = Path(sys.argv[1])
 settings = FinetuneSettings.model_validate_json((folder / "settings.json").read_text())
@@ -220,7 +233,9 @@ def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> No
 
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", _RUN_AND_WAIT, str(tmp_path)], cwd=root, env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+        [sys.executable, "-c", _RUN_AND_WAIT, str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
     )
     try:
         while not (tmp_path / "reached").exists():
@@ -258,8 +273,8 @@ def test_rejects_unusable_labels(make_settings: MakeSettings, tmp_path: Path) ->
     one_sided = TRAIN.with_columns(label=pl.lit(1, dtype=pl.Int8))
     with pytest.raises(TrainingFailed, match="validation rows must hold both labels"):
         finetune(TRAIN, one_sided, make_settings(), tmp_path / "model", tmp_path / "work")
+    unlabelled = TRAIN.with_columns(label=pl.lit(None, dtype=pl.Int8))
     with pytest.raises(TrainingFailed, match="None"):
-        unlabelled = TRAIN.with_columns(label=pl.lit(None, dtype=pl.Int8))
         finetune(unlabelled, VAL, make_settings(), tmp_path / "model", tmp_path / "work")
 
 
