@@ -10,7 +10,12 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 # Before any test imports a library that looks at them.
-os.environ |= {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "BENTOML_DO_NOT_TRACK": "True", "WANDB_MODE": "offline"}
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "WANDB_MODE": "offline",
+}
 
 
 @pytest.fixture

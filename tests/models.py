@@ -24,13 +24,16 @@ _CHARACTERS = string.ascii_lowercase + string.digits + ".,:;!?'\"()-"
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def build_tiny_bert(folder: Path, *, max_tokens: int = 64, seed: int = 0) -> Path:
+def build_tiny_bert(
+    folder: Path, *, max_tokens: int = 64, seed: int = 0, initializer_range: float = 0.02
+) -> Path:
     """Save an untrained BERT encoder (about 24,000 parameters) with its tokenizer, as a hub model would lie there.
 
     Args:
         folder: made if missing.
         max_tokens: number of positions.
         seed: decides the weights.
+        initializer_range: standard deviation of the weights.
 
     Returns:
         The folder, usable as `EncoderSpec(name=str(folder), max_tokens=max_tokens)`.
@@ -46,6 +49,7 @@ def build_tiny_bert(folder: Path, *, max_tokens: int = 64, seed: int = 0) -> Pat
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=max_tokens,
+        initializer_range=initializer_range,
     )
     with torch.random.fork_rng(), quiet_transformers():
         torch.manual_seed(seed)
@@ -63,7 +67,8 @@ def build_tiny_classifier(
         The folder, for `load_classifier`.
     """
     with TemporaryDirectory() as base, quiet_transformers():
-        build_tiny_bert(Path(base), max_tokens=max_tokens, seed=seed)
+        # BERT's own small weights answer 0.5 to everything; these spread out.
+        build_tiny_bert(Path(base), max_tokens=max_tokens, seed=seed, initializer_range=0.5)
         load_encoder(Path(base), seed=seed).save_pretrained(folder)
         settings = EncodingSettings(inputs=inputs, max_tokens=max_tokens)
         ArticleEncoder(load_tokenizer(Path(base)), settings).save(folder)

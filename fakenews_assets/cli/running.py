@@ -107,12 +107,12 @@ class GraphRunner:
         for candidate in candidates.get_partition_keys():
             self.run("evaluate_candidate", candidate, config)
 
-    def run(self, job_name: str, partition: str, config: Mapping[str, Mapping[str, Any]]) -> None:
+    def run(self, job_name: str, partition: str | None, config: Mapping[str, Mapping[str, Any]]) -> None:
         """Run what is stale of a job. Raises GraphFailed when a step fails or a blocking check stops it."""
         job = self.defs.resolve_job_def(job_name)
         assets = self._assets_of(job)
         names = [asset.key.to_user_string() for asset in assets]
-        stale = stale_assets(assets, self.store, dict.fromkeys(names, partition), config)
+        stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config)
         todo = [asset.key.to_user_string() for asset in stale]
         with _Bars(
             self.console, names, todo, suffix=f" [{partition}]" if names == ["evaluation"] else ""

@@ -232,9 +232,10 @@ def _wants_bf16(settings: FinetuneSettings) -> bool:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notes on hardware and loaders out of the log of whoever called."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             # TrainingBatches resumes by step and feeds ready-made tensors: neither the loader workers nor the
@@ -248,4 +249,5 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

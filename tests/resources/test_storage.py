@@ -40,7 +40,9 @@ def corpus(storage: Storage, clean: dict[str, Artefact]) -> Made:
 
 @dg.asset(deps=[corpus, "raw"])
 def picky(context: dg.AssetExecutionContext, storage: Storage) -> Made:
-    return dg.MaterializeResult(value=filled(storage, (storage.read(context, "corpus").path / "value").read_text()))
+    return dg.MaterializeResult(
+        value=filled(storage, (storage.read(context, "corpus").path / "value").read_text())
+    )
 
 
 @dg.asset
@@ -57,7 +59,9 @@ class Graph:
         self.instance = dg.DagsterInstance.ephemeral()
         self.instance.add_dynamic_partitions("test_batches", ["b1", "b2"])
 
-    def run(self, *assets: Any, partition: str | None = None, config: Any = None) -> dg.ExecuteInProcessResult:
+    def run(
+        self, *assets: Any, partition: str | None = None, config: Any = None
+    ) -> dg.ExecuteInProcessResult:
         storage = Storage(root=str(self.store.root))
         return dg.materialize(
             [raw, clean, corpus, picky, failing],

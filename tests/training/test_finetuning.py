@@ -202,41 +202,46 @@ def test_resume_can_be_refused(make_settings: MakeSettings, tmp_path: Path) -> N
     assert result.steps == 24
 
 
-_RUN_AND_WAIT = """
+# What a child process runs: the folder of its inputs, then the step to stop and wait at (0: never).
+_CHILD = """
 import sys, time
 from pathlib import Path
 import polars as pl
 from fakenews_assets.training.finetuning import finetune
-from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
+from fakenews_assets.training.settings import FinetuneSettings
 
-folder = Path(sys.argv[1])
+folder, wait_at = Path(sys.argv[1]), int(sys.argv[2])
 settings = FinetuneSettings.model_validate_json((folder / "settings.json").read_text())
 
-def wait_for_the_kill(progress):
-    if progress.step >= 18:
+def listen(progress):
+    if wait_at and progress.step >= wait_at:
         (folder / "reached").touch()
         time.sleep(600)
 
 finetune(pl.read_parquet(folder / "train.parquet"), pl.read_parquet(folder / "val.parquet"), settings,
-         folder / "model", folder / "work", wait_for_the_kill)
+         folder / "model", folder / "work", listen)
 """
+
+
+def start_child(folder: Path, settings: FinetuneSettings, wait_at: int = 0) -> subprocess.Popen[bytes]:
+    (folder / "settings.json").write_text(settings.model_dump_json())
+    TRAIN.write_parquet(folder / "train.parquet")
+    VAL.write_parquet(folder / "val.parquet")
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(folder), str(wait_at)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+    )
 
 
 def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> None:
     settings = make_settings(checkpoint_every=5)
-    (tmp_path / "settings.json").write_text(settings.model_dump_json())
-    TRAIN.write_parquet(tmp_path / "train.parquet")
-    VAL.write_parquet(tmp_path / "val.parquet")
     finetune(TRAIN, VAL, settings, tmp_path / "whole", tmp_path / "work-whole")
     finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "earlier")
     before = weights(tmp_path / "model")
 
-    root = Path(__file__).parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _RUN_AND_WAIT, str(tmp_path)],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-    )
+    process = start_child(tmp_path, settings, wait_at=18)
     try:
         while not (tmp_path / "reached").exists():
             assert process.poll() is None, "the run ended before it could be killed"
@@ -245,7 +250,8 @@ def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> No
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    assert weights(tmp_path / "model").keys() == before.keys()  # the earlier model is still whole
+    for name, values in before.items():  # the earlier model is still whole
+        np.testing.assert_array_equal(weights(tmp_path / "model")[name], values)
 
     result = finetune(TRAIN, VAL, settings, tmp_path / "model", tmp_path / "work")
 
@@ -254,6 +260,18 @@ def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> No
     for name, values in weights(tmp_path / "whole").items():
         np.testing.assert_array_equal(weights(tmp_path / "model")[name], values, err_msg=name)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_two_processes_train_one_model(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(batch_size=8, devices=2, strategy="ddp_fork", epochs=6)
+
+    assert start_child(tmp_path, settings).wait() == 0
+
+    result = FinetuneResult.model_validate_json((tmp_path / "model" / "training.json").read_text())
+    assert result.steps == result.total_steps == 6 * len(TRAIN) / (2 * 8)
+    assert result.best.macro_f1 > 0.95
+    predictions = load_classifier(tmp_path / "model").predict([Article(title) for title in VAL["title"]])
+    assert (predictions.label == VAL["label"].to_numpy()).mean() == pytest.approx(result.best.accuracy)
 
 
 def test_pruned_weights_stay_zero_and_do_not_compound(make_settings: MakeSettings, tmp_path: Path) -> None:

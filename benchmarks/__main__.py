@@ -1,0 +1,9 @@
+"""`python -m benchmarks`: every benchmark, one after the other; results.md and results/*.json are written anew."""
+
+import subprocess
+import sys
+
+AREAS = ("data", "training", "quality")
+
+for area in AREAS:
+    subprocess.run([sys.executable, "-m", f"benchmarks.{area}"], check=True)

@@ -1,0 +1,243 @@
+"""The whole graph with a tiny encoder on a real Dagster instance: from files to evaluated candidates."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from rich.console import Console
+from tests.models import build_tiny_bert
+
+from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.data.split_checks import moved_articles, side_table
+from fakenews_assets.data.splitting import SIDES
+from fakenews_resources.news.sample import SampleSpec, write_sample
+from fakenews_resources.store import Artefact, Store
+
+ROWS = 1500
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_bert(tmp_path_factory.mktemp("encoder") / "tiny")
+
+
+def settings(encoder: Path, **changes: Any) -> dict[str, Any]:
+    tiny = {"name": str(encoder), "max_tokens": 64}
+    return {"encoder": tiny, "max_tokens": 32, "epochs": 1, "learning_rate": 1e-3, **changes}
+
+
+def sample(path: Path, seed: int, rows: int = ROWS) -> Path:
+    write_sample(SampleSpec(rows=rows, seed=seed), path)
+    return path
+
+
+def run(batch: str, source: str, config: Mapping[str, Any]) -> GraphRunner:
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch(batch)
+        runner.lifecycle(batch, source, config)
+    return runner
+
+
+def sides(splits: Artefact) -> pl.DataFrame:
+    return side_table({side: splits.scan(side) for side in SIDES})
+
+
+def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
+    source = str(sample(project / "news.csv", seed=1))
+    config = {"finetuned_bert": settings(encoder)}
+    first = run("b1", source, config)
+    store = first.store
+
+    summary = store.current("clean_news/b1").read_json("summary.json")
+    splits = store.current("splits")
+    assert summary["rows_in"] == ROWS
+    assert summary["rows_in"] == summary["rows_out"] + sum(summary["rejected"].values())
+    excluded = splits.scan("excluded").collect()
+    assert sum(splits.meta["rows"].values()) + len(excluded) == summary["rows_out"]
+    for candidate in ("baseline", "finetuned"):
+        evaluation = store.current(f"evaluation/{candidate}")
+        scores = evaluation.read_json("evaluation.json")
+        assert scores["rows"] == splits.meta["rows"]["test"]
+        assert 0 <= scores["metrics"]["macro_f1"] <= 1
+        assert len(pl.read_parquet(evaluation.path / "predictions.parquet")) == scores["rows"]
+        assert (evaluation.path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+        assert evaluation.record is not None
+        assert evaluation.record.upstream["splits"] == splits.version
+    assert store.current("evaluation/baseline").read_json("evaluation.json")["metrics"]["accuracy"] > 0.75
+
+    assert len(first.run_ids) == 3
+    assert run("b1", source, config).run_ids == []
+
+    changed = run("b1", source, {"finetuned_bert": settings(encoder, seed=1)})
+    with dg.DagsterInstance.get() as instance:
+        made = [
+            event.asset_key.to_user_string()
+            for run_id in changed.run_ids
+            for event in (record.asset_materialization for record in instance.all_logs(run_id) if record.asset_materialization)
+        ]
+    assert made == ["finetuned_bert", "evaluation"]
+
+
+def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> None:
+    good, bad = sample(project / "good.csv", seed=1), sample(project / "bad.csv", seed=2)
+    flipped = pl.read_csv(bad, infer_schema=False).with_columns(pl.col("label").replace({"0": "1", "1": "0"}))
+    flipped.write_csv(bad)
+    with GraphRunner(Console(quiet=True)) as runner:
+        for name, file in (("good", good), ("bad", bad)):
+            runner.add_batch(name)
+            if name == "bad":
+                with pytest.raises(GraphFailed, match="label_semantics of clean_news: The labels are the wrong way round"):
+                    runner.ingest(name, str(file))
+            else:
+                runner.ingest(name, str(file))
+        runner.run("prepare_corpus", None, {})
+        clusters = runner.store.current("article_clusters")
+    assert clusters.meta["refused_batches"] == ["bad"]
+    assert set(clusters.scan("clusters").collect()["batch"]) == {"good"}
+
+
+def test_ten_more_batches_move_no_article(project: Path) -> None:
+    with GraphRunner(Console(quiet=True)) as runner:
+        for number in range(11):
+            runner.add_batch(f"b{number:02d}")
+            runner.ingest(f"b{number:02d}", f"sample:rows=600,seed={number}")
+            if number in (0, 10):
+                runner.run("prepare_corpus", None, {})
+        after = runner.store.current("splits")
+        before = runner.store.get("splits", after.meta["previous"])
+        assert sides(after).height > 8 * sides(before).height
+        moves = moved_articles(sides(before), sides(after))
+    assert (moves.moved, moves.gone) == (0, 0)
+
+
+def test_other_bytes_under_a_known_name_are_refused_and_the_old_ones_stay(project: Path) -> None:
+    file = sample(project / "news.csv", seed=1)
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("b1")
+        runner.ingest("b1", str(file))
+        stored = runner.store.current("raw_news/b1").version
+        sample(file, seed=2)
+        with pytest.raises(GraphFailed, match="holds other bytes"):
+            runner.run("ingest_batch", "b1", {"raw_news": {"uri": f"{file}"}, "clean_news": {"max_title_chars": 900}})
+        assert runner.store.current("raw_news/b1").version == stored
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file is empty"),
+        (b"title,label\n", "no rows"),
+        (b"headline,label\na,1\n", "title"),
+        (b"\x1f\x8b\x08\x00broken", "cut or damaged"),
+        (b"title,label\n" + b"caf\xe9,1\n" * 50, "UTF-8"),
+        (b"title,label\n" + b"a,7\n" * 50, "label out of range"),
+    ],
+)
+def test_bad_files_fail_with_what_to_do_and_their_bytes_are_kept(project: Path, content: bytes, said: str) -> None:
+    file = project / "bad.csv"
+    file.write_bytes(content)
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("bad")
+        with pytest.raises(GraphFailed, match=said):
+            runner.ingest("bad", str(file))
+        raw = runner.store.current("raw_news/bad")
+        assert (raw.path / raw.meta["file"]).read_bytes() == content
+        assert not runner.store.exists("clean_news/bad")
+
+
+DRIVER = """
+import json, sys
+from rich.console import Console
+from fakenews_assets.cli.running import GraphRunner
+with GraphRunner(Console(quiet=True)) as runner:
+    runner.add_batch("b1")
+    for job, partition, config in json.loads(sys.argv[1]):
+        runner.run(job, partition, config)
+"""
+
+
+def start(*jobs: tuple[str, str | None, Mapping[str, Any]]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(jobs)], start_new_session=True)
+
+
+def finish(*jobs: tuple[str, str | None, Mapping[str, Any]]) -> None:
+    assert start(*jobs).wait(timeout=240) == 0
+
+
+def kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+    """kill -9 as soon as `ready`; fails if the process ends before."""
+    until = time.monotonic() + 240
+    while not ready():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def drafts(store: Store, pattern: str) -> list[Path]:
+    return list((store.root / ".drafts").glob(f"*/{pattern}"))
+
+
+def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project: Path) -> None:
+    store = Store(project / ".fakenews")
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=250000"}})
+    changed = ("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60}})
+    finish(ingest)
+    old = store.current("clean_news/b1")
+
+    kill_when(start(changed), lambda: bool(drafts(store, "articles-0000.parquet")))
+    assert store.current("clean_news/b1") == old
+    assert store.verify(old) == []
+
+    finish(("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60, "max_reject_share": 1.0}}))
+    new = store.current("clean_news/b1")
+    assert new.version != old.version
+    assert store.verify(new) == []
+
+
+def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(project: Path) -> None:
+    store = Store(project / ".fakenews")
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=120000"}})
+    prepare = ("prepare_corpus", None, {})
+    resplit = ("prepare_corpus", None, {"article_clusters": {"sides": {"train": 0.6, "val": 0.2, "test": 0.2}}})
+    finish(ingest, prepare)
+    old = store.current("splits")
+
+    kill_when(start(resplit), lambda: bool(drafts(store, "train.parquet")))
+    assert store.current("splits") == old
+    assert store.verify(old) == []
+
+    # Other shares move articles on purpose: the blocking check says so, after the new value is stored.
+    assert start(resplit).wait(timeout=240) != 0
+    new = store.current("splits")
+    assert new.version != old.version
+    assert store.verify(new) == []
+
+
+def test_kill_9_while_training_leaves_the_old_model_and_training_resumes(project: Path, encoder: Path) -> None:
+    store = Store(project / ".fakenews")
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": f"sample:rows={ROWS}"}})
+    train = ("train_candidates", None, {"finetuned_bert": settings(encoder)})
+    long = ("train_candidates", None, {"finetuned_bert": settings(encoder, epochs=40, checkpoint_every=5, patience=999)})
+    finish(ingest, ("prepare_corpus", None, {}), train)
+    old = store.current("finetuned_bert")
+
+    work = store.root / ".work" / "finetuned_bert" / "checkpoints"
+    kill_when(start(long), lambda: len(list(work.glob("*.ckpt"))) > 1)
+    assert store.current("finetuned_bert") == old
+    assert store.verify(old) == []
+
+    finish(long)
+    training = store.current("finetuned_bert").read_json("training.json")
+    assert training["resumed_from_step"] > 0
+    assert training["steps"] == training["total_steps"]

@@ -1,0 +1,101 @@
+"""The graph as Dagster loads it: a rewiring has to show in review."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from fakenews_assets.definitions import defs
+
+REPOSITORY = Path(__file__).parents[1]
+SNAPSHOT = Path(__file__).with_name("graph.json")
+
+
+def described() -> dict[str, Any]:
+    """Keys, edges, partitions, checks, jobs and sensors, in a form that reads well in a diff."""
+    graph = defs.resolve_asset_graph()
+    assets = {}
+    for key in graph.toposorted_asset_keys:
+        node = graph.get(key)
+        assets[key.to_user_string()] = {
+            "group": node.group_name,
+            "inputs": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "partitions": str(node.partitions_def) if node.partitions_def else None,
+            "pools": sorted(node.pools or []),
+            "kinds": sorted(node.kinds),
+            "checks": sorted(check.name for check in node.check_keys),
+            "automation": node.automation_condition is not None,
+        }
+    jobs = {
+        job.name: sorted(key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.executable_asset_keys)
+        for job in defs.jobs or []
+    }
+    sensors = {sensor.name: str(sensor.default_status.value) for sensor in defs.sensors or []}  # pyright: ignore[reportAttributeAccessIssue]
+    blocking = sorted(
+        f"{key.asset_key.to_user_string()}: {key.name}"
+        for key in graph.asset_check_keys
+        if graph.get_check_spec(key).blocking
+    )
+    return {"assets": assets, "jobs": jobs, "sensors": sensors, "blocking_checks": blocking}
+
+
+def test_the_graph_is_as_reviewed() -> None:
+    """On purpose changed? Write the file anew: python -m tests.test_definitions"""
+    assert described() == json.loads(SNAPSHOT.read_text())
+
+
+def test_every_asset_says_what_it_is_and_whose() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners, key
+        assert node.code_version, key
+        assert node.kinds, key
+
+
+def test_loading_the_definitions_imports_nothing_heavy() -> None:
+    heavy = ["torch", "transformers", "lightning", "sklearn", "scipy", "matplotlib", "evidently", "bentoml", "wandb"]
+    code = f"import sys, fakenews_assets.definitions; print([m for m in {heavy} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_definitions_are_valid_for_dagster() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_the_workspace_names_this_module() -> None:
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
+    assert workspace["load_from"][0]["python_module"]["module_name"] == "fakenews_assets.definitions"
+
+
+def test_the_instance_is_as_configured(project: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert instance.global_op_concurrency_default_limit == 1
+        instance.add_dynamic_partitions("news_batches", ["b"])
+    assert (project / ".dagster" / "storage").is_dir()
+    assert sorted(path.name for path in project.iterdir()) == [".dagster", "dagster.yaml"]
+
+
+def test_no_package_has_downgraded_what_dagster_parses_selections_with() -> None:
+    assert version("antlr4-python3-runtime").startswith("4.13.")
+
+
+@pytest.mark.parametrize("module", ["dagster_gcp", "dagster_wandb"])
+def test_the_integrations_import(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(json.dumps(described(), indent=2) + "\n")
