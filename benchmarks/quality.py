@@ -32,11 +32,6 @@ def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
     return float(f1_score(frame["label"].to_numpy(), classifier.predict(articles).label, average="macro"))
 
 
-def thin(frame: pl.DataFrame, every: int) -> pl.DataFrame:
-    """Every so-manieth row."""
-    return frame.gather_every(every)
-
-
 def report(progress: Progress) -> None:
     """Print validations as they come."""
     if point := progress.validation:
@@ -65,7 +60,7 @@ def main(
     splits = load_news(news or default_news_path())
     settings = FinetuneSettings()
     if quick:
-        splits = NewsSplits(*(thin(frame, 10) for frame in (splits.train, splits.val, splits.test)))
+        splits = NewsSplits(*(frame.gather_every(10) for frame in (splits.train, splits.val, splits.test)))
         settings, seeds = settings.model_copy(update={"epochs": 1}), 1
     rows = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
     console.print(f"rows: {rows}")

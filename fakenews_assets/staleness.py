@@ -5,7 +5,7 @@ input that was really read, and it answers without a daemon.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -19,16 +19,19 @@ def stale_assets(
     store: Store,
     partitions: Mapping[str, str],
     config: Mapping[str, Mapping[str, Any]],
+    outdated: Container[str] = (),
 ) -> list[dg.AssetsDefinition]:
     """The assets that have to be made again, in the order given.
 
     An asset is stale when nothing is stored, when its code version or its configuration differs from what
-    is recorded, when an input has another version by now, or when something before it is stale.
+    is recorded, when an input has another version or more partitions by now, or when something before it is
+    stale.
 
     Args:
         assets: in topological order.
         partitions: partition by name of asset, for partitioned ones.
         config: configuration by name of asset, as far as it differs from the defaults.
+        outdated: names of assets that the caller knows to be stale for a reason outside the graph.
     """
     stale: list[dg.AssetsDefinition] = []
     remade: set[dg.AssetKey] = set()
@@ -36,7 +39,7 @@ def stale_assets(
         name = asset.key.to_user_string()
         key = key_of(asset.key, partitions[name] if asset.partitions_def else None)
         follows_stale = not remade.isdisjoint(asset.asset_deps[asset.key])
-        if follows_stale or _is_outdated(asset, store, key, config.get(name, {})):
+        if name in outdated or follows_stale or _is_outdated(asset, store, key, config.get(name, {})):
             stale.append(asset)
             remade.add(asset.key)
     return stale
@@ -50,9 +53,22 @@ def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Map
             record.code_version != asset.code_versions_by_key[asset.key]
             or record.config != _with_defaults(asset, config)
             or any(store.current(name).version != version for name, version in record.upstream.items())
+            or _misses_partitions(asset, store, record.upstream)
         )
     except ValueMissing:
         return True
+
+
+def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mapping[str, str]) -> bool:
+    """Whether an unpartitioned asset has an input that has more partitions by now, or fewer."""
+    if asset.partitions_def:
+        return False
+    names = {key.partition("/")[0] for key in upstream if "/" in key}
+    return any(
+        {f"{name}/{partition}" for partition in store.partitions(name)}
+        != {key for key in upstream if key.startswith(f"{name}/")}
+        for name in names
+    )
 
 
 def _with_defaults(asset: dg.AssetsDefinition, config: Mapping[str, Any]) -> dict[str, Any]:

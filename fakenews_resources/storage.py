@@ -9,7 +9,6 @@ from pydantic import Field, PrivateAttr
 
 from fakenews_resources.store import Artefact, Store, ValueMissing
 
-
 _reads: dict[tuple[str, str], dict[str, str]] = {}
 """What the steps under way have read: version by key, by run and op. Of the module, because Dagster makes the
 resource that an asset gets and the one inside the IO manager from copies."""
@@ -53,7 +52,7 @@ class Storage(dg.ConfigurableResource):
         _note_read((context.run.run_id, context.op_execution_context.op.name), artefact)
         return artefact
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 (Dagster's signature)
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         for step in [step for step in _reads if context.run and step[0] == context.run.run_id]:
             del _reads[step]
         while self._drafts:

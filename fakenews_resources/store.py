@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -185,6 +185,10 @@ class Store:
     def exists(self, key: str) -> bool:
         """Whether `key` has a current version."""
         return (self._home(key) / "CURRENT").is_file()
+
+    def partitions(self, name: str) -> set[str]:
+        """The partitions of a partitioned value that have a current version."""
+        return {unquote(pointer.parent.name) for pointer in self._home(name).glob("*/CURRENT")}
 
     def verify(self, artefact: Artefact) -> list[str]:
         """Re-hash every file of a version; the names that are missing, changed or extra, in order."""

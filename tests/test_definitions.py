@@ -33,7 +33,9 @@ def described() -> dict[str, Any]:
             "automation": node.automation_condition is not None,
         }
     jobs = {
-        job.name: sorted(key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.executable_asset_keys)
+        job.name: sorted(
+            key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.executable_asset_keys
+        )
         for job in defs.jobs or []
     }
     sensors = {sensor.name: str(sensor.default_status.value) for sensor in defs.sensors or []}  # pyright: ignore[reportAttributeAccessIssue]
@@ -61,7 +63,17 @@ def test_every_asset_says_what_it_is_and_whose() -> None:
 
 
 def test_loading_the_definitions_imports_nothing_heavy() -> None:
-    heavy = ["torch", "transformers", "lightning", "sklearn", "scipy", "matplotlib", "evidently", "bentoml", "wandb"]
+    heavy = [
+        "torch",
+        "transformers",
+        "lightning",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "evidently",
+        "bentoml",
+        "wandb",
+    ]
     code = f"import sys, fakenews_assets.definitions; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -1,7 +1,7 @@
 """Runs parts of the graph in this process, with a progress bar, on the same Dagster instance as the UI."""
 
-import hashlib
 import os
+import platform
 import threading
 import uuid
 import warnings
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from fakenews_assets import progress
 from fakenews_assets.staleness import stale_assets
-from fakenews_resources.store import Store
+from fakenews_resources.store import Store, hash_file
 
 _POLL_SECONDS = 0.25
 _STEP_EVENTS = {
@@ -27,6 +27,9 @@ _STEP_EVENTS = {
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
 }
+
+_HOST_TAG = "fakenews/host"
+_PROCESS_TAG = "fakenews/process"
 
 
 class GraphFailed(RuntimeError):
@@ -48,9 +51,7 @@ def batch_name(source: str) -> str:
     file gets another name; for any other source, its scheme or host and the date."""
     path = Path(source)
     if path.is_file():
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return f"{path.name.split('.')[0]}-{digest[:8]}"
+        return f"{path.name.split('.')[0]}-{hash_file(path).sha256[:8]}"
     stem = source.split(":")[0] if "://" not in source else source.rsplit("/", 1)[-1].split(".")[0]
     return f"{stem}-{datetime.now(UTC):%Y%m%d}"
 
@@ -85,7 +86,16 @@ class GraphRunner:
 
     def __enter__(self) -> Self:
         self.instance = dg.DagsterInstance.get()
+        self._bury_dead_runs()
         return self
+
+    def _bury_dead_runs(self) -> None:
+        """Close the runs of killed `fakenews` commands: left open, they would hold their place in a pool for ever."""
+        here = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST_TAG: platform.node()})
+        for run in self.instance.get_runs(here):
+            if not _is_alive(int(run.tags[_PROCESS_TAG])):
+                self.instance.report_run_failed(run, "The process of this run was killed.")
+                self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
     def __exit__(self, *_: object) -> None:
         self.instance.dispose()
@@ -112,7 +122,8 @@ class GraphRunner:
         job = self.defs.resolve_job_def(job_name)
         assets = self._assets_of(job)
         names = [asset.key.to_user_string() for asset in assets]
-        stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config)
+        outdated = {"raw_news"} if self._source_changed(f"raw_news/{partition}", config) else ()
+        stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
         with _Bars(
             self.console, names, todo, suffix=f" [{partition}]" if names == ["evaluation"] else ""
@@ -130,6 +141,7 @@ class GraphRunner:
                         "ops": {name: {"config": dict(config[name])} for name in todo if name in config},
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },
+                    tags={_HOST_TAG: platform.node(), _PROCESS_TAG: str(os.getpid())},
                     raise_on_error=False,
                 )
         self.run_ids.append(run_id)
@@ -164,6 +176,13 @@ class GraphRunner:
             ),
         )
         self.console.print(table)
+
+    def _source_changed(self, key: str, config: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether a local file holds other bytes than were received from it; `raw_news` then says what to do."""
+        source = Path(config.get("raw_news", {}).get("uri", ""))
+        if not source.is_file() or not self.store.exists(key):
+            return False
+        return hash_file(source).sha256 != self.store.current(key).meta["sha256"]
 
     def _assets_of(self, job: dg.JobDefinition) -> list[dg.AssetsDefinition]:
         graph = self.defs.resolve_asset_graph()
@@ -246,6 +265,16 @@ class _Bars:
                 task, completed=0 if failed else total, note="[red]failed" if failed else ""
             )
             self._progress.stop_task(task)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

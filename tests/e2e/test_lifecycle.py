@@ -14,13 +14,13 @@ import dagster as dg
 import polars as pl
 import pytest
 from rich.console import Console
-from tests.models import build_tiny_bert
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
 from fakenews_assets.data.split_checks import moved_articles, side_table
 from fakenews_assets.data.splitting import SIDES
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.store import Artefact, Store
+from tests.models import build_tiny_bert
 
 ROWS = 1500
 
@@ -51,7 +51,9 @@ def sides(splits: Artefact) -> pl.DataFrame:
     return side_table({side: splits.scan(side) for side in SIDES})
 
 
-def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
+def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(
+    project: Path, encoder: Path
+) -> None:
     source = str(sample(project / "news.csv", seed=1))
     config = {"finetuned_bert": settings(encoder)}
     first = run("b1", source, config)
@@ -82,7 +84,11 @@ def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(proj
         made = [
             event.asset_key.to_user_string()
             for run_id in changed.run_ids
-            for event in (record.asset_materialization for record in instance.all_logs(run_id) if record.asset_materialization)
+            for event in (
+                record.asset_materialization
+                for record in instance.all_logs(run_id)
+                if record.asset_materialization
+            )
         ]
     assert made == ["finetuned_bert", "evaluation"]
 
@@ -95,7 +101,9 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
         for name, file in (("good", good), ("bad", bad)):
             runner.add_batch(name)
             if name == "bad":
-                with pytest.raises(GraphFailed, match="label_semantics of clean_news: The labels are the wrong way round"):
+                with pytest.raises(
+                    GraphFailed, match="label_semantics of clean_news: The labels are the wrong way round"
+                ):
                     runner.ingest(name, str(file))
             else:
                 runner.ingest(name, str(file))
@@ -105,7 +113,8 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
     assert set(clusters.scan("clusters").collect()["batch"]) == {"good"}
 
 
-def test_ten_more_batches_move_no_article(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_ten_more_batches_move_no_article() -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         for number in range(11):
             runner.add_batch(f"b{number:02d}")
@@ -127,7 +136,7 @@ def test_other_bytes_under_a_known_name_are_refused_and_the_old_ones_stay(projec
         stored = runner.store.current("raw_news/b1").version
         sample(file, seed=2)
         with pytest.raises(GraphFailed, match="holds other bytes"):
-            runner.run("ingest_batch", "b1", {"raw_news": {"uri": f"{file}"}, "clean_news": {"max_title_chars": 900}})
+            runner.ingest("b1", str(file))
         assert runner.store.current("raw_news/b1").version == stored
 
 
@@ -142,7 +151,9 @@ def test_other_bytes_under_a_known_name_are_refused_and_the_old_ones_stay(projec
         (b"title,label\n" + b"a,7\n" * 50, "label out of range"),
     ],
 )
-def test_bad_files_fail_with_what_to_do_and_their_bytes_are_kept(project: Path, content: bytes, said: str) -> None:
+def test_bad_files_fail_with_what_to_do_and_their_bytes_are_kept(
+    project: Path, content: bytes, said: str
+) -> None:
     file = project / "bad.csv"
     file.write_bytes(content)
     with GraphRunner(Console(quiet=True)) as runner:
@@ -169,8 +180,15 @@ def start(*jobs: tuple[str, str | None, Mapping[str, Any]]) -> subprocess.Popen[
     return subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(jobs)], start_new_session=True)
 
 
+def exit_status(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(timeout=240)
+    finally:
+        process.kill()
+
+
 def finish(*jobs: tuple[str, str | None, Mapping[str, Any]]) -> None:
-    assert start(*jobs).wait(timeout=240) == 0
+    assert exit_status(start(*jobs)) == 0
 
 
 def kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
@@ -199,7 +217,9 @@ def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project
     assert store.current("clean_news/b1") == old
     assert store.verify(old) == []
 
-    finish(("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60, "max_reject_share": 1.0}}))
+    finish(
+        ("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60, "max_reject_share": 1.0}})
+    )
     new = store.current("clean_news/b1")
     assert new.version != old.version
     assert store.verify(new) == []
@@ -209,7 +229,11 @@ def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(proje
     store = Store(project / ".fakenews")
     ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=120000"}})
     prepare = ("prepare_corpus", None, {})
-    resplit = ("prepare_corpus", None, {"article_clusters": {"sides": {"train": 0.6, "val": 0.2, "test": 0.2}}})
+    resplit = (
+        "prepare_corpus",
+        None,
+        {"article_clusters": {"sides": {"train": 0.6, "val": 0.2, "test": 0.2}}},
+    )
     finish(ingest, prepare)
     old = store.current("splits")
 
@@ -218,17 +242,23 @@ def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(proje
     assert store.verify(old) == []
 
     # Other shares move articles on purpose: the blocking check says so, after the new value is stored.
-    assert start(resplit).wait(timeout=240) != 0
+    assert exit_status(start(resplit)) != 0
     new = store.current("splits")
     assert new.version != old.version
     assert store.verify(new) == []
 
 
-def test_kill_9_while_training_leaves_the_old_model_and_training_resumes(project: Path, encoder: Path) -> None:
+def test_kill_9_while_training_leaves_the_old_model_and_training_resumes(
+    project: Path, encoder: Path
+) -> None:
     store = Store(project / ".fakenews")
     ingest = ("ingest_batch", "b1", {"raw_news": {"uri": f"sample:rows={ROWS}"}})
     train = ("train_candidates", None, {"finetuned_bert": settings(encoder)})
-    long = ("train_candidates", None, {"finetuned_bert": settings(encoder, epochs=40, checkpoint_every=5, patience=999)})
+    long = (
+        "train_candidates",
+        None,
+        {"finetuned_bert": settings(encoder, epochs=40, checkpoint_every=5, patience=999)},
+    )
     finish(ingest, ("prepare_corpus", None, {}), train)
     old = store.current("finetuned_bert")
 

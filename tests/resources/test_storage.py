@@ -47,7 +47,7 @@ def picky(context: dg.AssetExecutionContext, storage: Storage) -> Made:
 
 @dg.asset
 def failing(storage: Storage, corpus: Artefact) -> Made:
-    filled(storage, "half")
+    filled(storage, f"half of {corpus.version}")
     raise ValueError("on the way")
 
 

@@ -138,3 +138,11 @@ def test_kill_9_during_commits_leaves_a_whole_value(store: Store) -> None:
         assert store.verify(store.current("k")) == []
     store.commit("k", draft_of(store, a="last"))
     assert (store.current("k").path / "a").read_text() == "last"
+
+
+def test_partitions_are_those_with_a_value(store: Store) -> None:
+    assert store.partitions("news") == set()
+    for name in ("b1", "b 2"):
+        store.commit(f"news/{name}", draft_of(store, a=name))
+    (store.root / "news" / "b3").mkdir()
+    assert store.partitions("news") == {"b1", "b 2"}
