@@ -36,7 +36,7 @@ demo: install  ## Run the whole graph on the generated sample (a second run skip
 .PHONY: test
 test: install lint  ## Lint, type-check and run all tests, offline
 	@echo "Running the tests"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: lint
 lint: install  ## Check style, types and formatting

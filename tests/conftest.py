@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ os.environ |= {
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder with the shipped dagster.yaml; the working directory and DAGSTER_HOME of the test."""
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
