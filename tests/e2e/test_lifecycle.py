@@ -257,7 +257,7 @@ def test_kill_9_while_training_leaves_the_old_model_and_training_resumes(
     long = (
         "train_candidates",
         None,
-        {"finetuned_bert": settings(encoder, epochs=40, checkpoint_every=5, patience=999)},
+        {"finetuned_bert": settings(encoder, epochs=5, checkpoint_every=5, patience=99)},
     )
     finish(ingest, ("prepare_corpus", None, {}), train)
     old = store.current("finetuned_bert")
