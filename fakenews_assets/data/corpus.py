@@ -62,7 +62,7 @@ def admitted(clean_news: Mapping[str, Artefact]) -> list[CleanBatch]:
     return batches
 
 
-DATA_NOTE = "Measured on generated articles: these figures prove that the plumbing works, and say nothing about real news."
+DATA_NOTE = "Scores on the generated sample corpus prove only that the plumbing works; they say nothing about real news."
 
 
 def data_note(batches: list[CleanBatch]) -> str | None:

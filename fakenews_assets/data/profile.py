@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets import markdown
 from fakenews_assets.data.schema import Label
 from fakenews_assets.plotting import (
     CLASS_COLOURS,
@@ -218,7 +219,7 @@ def to_markdown(profile: CorpusProfile) -> str:
         ("repeated articles", _part(profile.repeated_articles, total.rows)),
         ("repeated titles", _part(profile.repeated_titles, total.rows)),
     ]
-    parts = ["## Corpus", _table(("fact", "value"), facts), "### Batches", _balances(profile.batches)]
+    parts = ["## Corpus", markdown.table(("fact", "value"), facts), "### Batches", _balances(profile.batches)]
     if profile.sources:
         parts += [f"### Sources ({profile.source_count:,})", _balances(profile.sources)]
     parts += ["### Words per title", _length_table(profile.title_words)]
@@ -232,10 +233,10 @@ def to_markdown(profile: CorpusProfile) -> str:
             "### Words that give a class away",
             f"From {basis} labelled titles, by z-score of the log-odds ratio "
             "(Monroe, Colaresi and Quinn 2008).",
-            _table(
+            markdown.table(
                 ("class", "words"),
                 [
-                    (name, ", ".join(f"{_cell(one.word)} ({abs(one.z):.1f})" for one in words))
+                    (name, ", ".join(f"{markdown.cell(one.word)} ({abs(one.z):.1f})" for one in words))
                     for name, words in (("real", profile.real_words), ("fake", profile.fake_words))
                 ],
             ),
@@ -445,16 +446,12 @@ def _words_plot(real: Sequence[WordUse], fake: Sequence[WordUse]) -> Figure:
     return figure
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
-
-
 def _balances(groups: Iterable[Balance]) -> str:
-    return _table(
+    return markdown.table(
         ("name", "articles", "real", "fake", "unlabelled", "fake share"),
         [
             (
-                _cell(one.name),
+                markdown.cell(one.name),
                 f"{one.rows:,}",
                 f"{one.real:,}",
                 f"{one.fake:,}",
@@ -467,7 +464,7 @@ def _balances(groups: Iterable[Balance]) -> str:
 
 
 def _length_table(lengths: Lengths) -> str:
-    return _table(
+    return markdown.table(
         ("class", "articles", "5 %", "25 %", "median", "75 %", "95 %", "longest"),
         [
             (
@@ -485,7 +482,3 @@ def _share(value: float | None) -> str:
 
 def _part(count: int, rows: int) -> str:
     return f"{count:,} ({count / rows:.1%})"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

@@ -14,12 +14,6 @@ from fakenews_assets.evaluation.slices import SliceConfig, SliceScore, score_sli
 from fakenews_assets.evaluation.speed import Speed, SpeedConfig, measure_speed
 from fakenews_assets.training.classifier import Article, Classifier
 
-GENERATED_DATA_NOTE: Final = (
-    "Scores on the generated sample corpus prove only that the plumbing works; "
-    "they say nothing about real news."
-)
-"""The note for every evaluation whose test rows come from the `sample` source."""
-
 PREDICTION_SCHEMA: Final = pl.Schema(
     {
         "article_id": pl.String,
@@ -91,7 +85,7 @@ def evaluate(
             known: the intervals then draw whole clusters.
         config: how to judge.
         model_folder: the candidate's files, for their size and parameters.
-        data_note: carried to every report; `GENERATED_DATA_NOTE` for the sample corpus.
+        data_note: carried to every report; `corpus.data_note` says what for the sample corpus.
 
     Returns:
         The evaluation, and the predictions behind it (`PREDICTION_SCHEMA`, in the order of `test`).

@@ -1,11 +1,11 @@
 """An evaluation as files and as Markdown."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 from matplotlib.figure import Figure
 
+from fakenews_assets import markdown
 from fakenews_assets.evaluation.bootstrap import Interval
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.plots import (
@@ -75,11 +75,11 @@ def to_markdown(evaluation: Evaluation) -> str:
     metrics, speed = evaluation.metrics, evaluation.speed
     drawn = f"{evaluation.clusters:,} near-duplicate clusters" if evaluation.clusters else "rows"
     interval_head = f"{evaluation.config.level:.0%} interval"
-    parts = [f"## {_cell(evaluation.candidate)} on {evaluation.rows:,} test articles"]
+    parts = [f"## {markdown.cell(evaluation.candidate)} on {evaluation.rows:,} test articles"]
     if evaluation.note:
         parts.append(f"> **{evaluation.note}**")
     parts += [
-        _table(
+        markdown.table(
             ("metric", "value", interval_head),
             [
                 ("accuracy", _number(metrics.accuracy), _span(evaluation.intervals.get("accuracy"))),
@@ -91,7 +91,7 @@ def to_markdown(evaluation: Evaluation) -> str:
                 ("ECE", _number(metrics.ece), ""),
             ],
         ),
-        _table(
+        markdown.table(
             ("class", "precision", "recall", "F1", "articles"),
             [
                 (name, _number(one.precision), _number(one.recall), _number(one.f1), f"{one.rows:,}")
@@ -101,12 +101,12 @@ def to_markdown(evaluation: Evaluation) -> str:
         f"Threshold {metrics.threshold:g}; {evaluation.abstained:,} articles without an answer count all the "
         f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
         "### Slices",
-        _table(
+        markdown.table(
             ("dimension", "slice", "articles", "fake", "accuracy", interval_head, "macro-F1", interval_head),
             [
                 (
                     one.dimension,
-                    _cell(one.name),
+                    markdown.cell(one.name),
                     f"{one.rows:,}",
                     f"{one.fake_share:.0%}",
                     _number(one.accuracy),
@@ -118,7 +118,7 @@ def to_markdown(evaluation: Evaluation) -> str:
             ],
         ),
         "### Speed and size",
-        _table(
+        markdown.table(
             ("measure", "value"),
             [
                 ("latency of one article, median", f"{speed.latency_p50_ms:.2f} ms"),
@@ -134,18 +134,9 @@ def to_markdown(evaluation: Evaluation) -> str:
     return "\n\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
 def _span(interval: Interval | None) -> str:
     return "undefined" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

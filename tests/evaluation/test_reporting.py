@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from matplotlib.image import imread
 
+from fakenews_assets.data.corpus import DATA_NOTE
 from fakenews_assets.evaluation.evaluating import (
-    GENERATED_DATA_NOTE,
     Evaluation,
     EvaluationConfig,
     evaluate,
@@ -110,7 +110,7 @@ def test_the_data_note_stands_in_the_report(evaluated: Evaluated):
     evaluation, _ = evaluated
 
     assert "plumbing" not in to_markdown(evaluation)
-    noted = evaluation.model_copy(update={"note": GENERATED_DATA_NOTE})
+    noted = evaluation.model_copy(update={"note": DATA_NOTE})
     assert "prove only that the plumbing works" in to_markdown(noted)
 
 
