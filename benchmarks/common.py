@@ -8,9 +8,10 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -19,9 +20,19 @@ from fakenews_assets.data.clustering import assign_clusters
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splitting import SplitConfig, split
+from fakenews_assets.training.classifier import Article, Classifier
+from fakenews_assets.training.history import ProgressListener
+from fakenews_assets.training.settings import FinetuneSettings
+
+if (
+    TYPE_CHECKING
+):  # its libraries take seconds to import; the data benchmark shares this module and must not carry torch
+    from fakenews_assets.training.finetuning import FinetuneResult
 
 ROOT: Final = Path(__file__).parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results"
+CACHE: Final = ROOT / "benchmarks" / ".cache"
+"""Fine-tuned models, kept between benchmarks: one takes a quarter of an hour."""
 REPORT: Final = ROOT / "benchmarks" / "results.md"
 NEWS_VARIABLE: Final = "FAKENEWS_BENCH_NEWS"
 
@@ -61,6 +72,33 @@ def load_news(path: Path) -> NewsSplits:
     clusters = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["news"], config)
     sides = split(articles, clusters, config).sides
     return NewsSplits(*(sides[side].collect() for side in ("train", "val", "test")))
+
+
+def finetuned(
+    news: NewsSplits, settings: FinetuneSettings, on_progress: ProgressListener | None = None
+) -> "tuple[FinetuneResult, Path]":
+    """Fine-tune on the news rows, or take the model of an earlier benchmark with the same rows and settings.
+
+    Returns:
+        What the run did, and the classifier's folder.
+    """
+    from fakenews_assets.training.finetuning import FinetuneResult, finetune
+
+    rows = [frame.select("title", "text", "label").hash_rows().sum() for frame in (news.train, news.val)]
+    identity = sha256(f"{settings.model_dump_json()}{rows}{version('torch')}".encode()).hexdigest()[:16]
+    folder = CACHE / f"finetuned-{identity}"
+    record = folder / "model" / "training.json"
+    if not record.is_file():
+        finetune(news.train, news.val, settings, folder / "model", folder / "work", on_progress)
+    return FinetuneResult.model_validate_json(record.read_text()), folder / "model"
+
+
+def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
+    """Macro-F1 of a classifier on labelled articles."""
+    from sklearn.metrics import f1_score
+
+    articles = [Article(title, text) for title, text in frame.select("title", "text").iter_rows()]
+    return float(f1_score(frame["label"].to_numpy(), classifier.predict(articles).label, average="macro"))
 
 
 def describe_machine(packages: Sequence[str]) -> dict[str, Any]:

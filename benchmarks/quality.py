@@ -6,30 +6,28 @@ Titles are cleaned (publisher artefacts out), near-duplicates grouped; both cand
 and are measured once on the same test rows. The quick run uses a tenth of the rows and one seed, one epoch.
 """
 
-import tempfile
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 from rich.console import Console
-from sklearn.metrics import f1_score
 
-from benchmarks.common import NewsSplits, default_news_path, describe_machine, load_news, write_results
+from benchmarks.common import (
+    NewsSplits,
+    default_news_path,
+    describe_machine,
+    finetuned,
+    load_news,
+    macro_f1,
+    write_results,
+)
 from fakenews_assets.training.baseline import fit_baseline
-from fakenews_assets.training.classifier import Article, Classifier, load_classifier
-from fakenews_assets.training.finetuning import FinetuneResult, finetune
+from fakenews_assets.training.classifier import load_classifier
 from fakenews_assets.training.history import Progress
 from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
 
 console = Console()
-
-
-def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
-    """Macro-F1 of a classifier on labelled articles."""
-    articles = [Article(title, text) for title, text in frame.select("title", "text").iter_rows()]
-    return float(f1_score(frame["label"].to_numpy(), classifier.predict(articles).label, average="macro"))
 
 
 def report(progress: Progress) -> None:
@@ -39,14 +37,6 @@ def report(progress: Progress) -> None:
             f"  step {point.step}/{progress.total_steps}: val loss {point.loss:.4f},"
             f" macro-F1 {point.macro_f1:.4f}, {progress.rows_per_second:.0f} rows/s"
         )
-
-
-def train_and_measure(
-    news: NewsSplits, settings: FinetuneSettings, folder: Path
-) -> tuple[FinetuneResult, float]:
-    """Fine-tune once; return the run and its test macro-F1."""
-    result = finetune(news.train, news.val, settings, folder / "model", folder / "work", report)
-    return result, macro_f1(load_classifier(folder / "model"), news.test)
 
 
 def main(
@@ -70,10 +60,8 @@ def main(
     scores: list[float] = []
     runs: list[dict[str, Any]] = []
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            result, score = train_and_measure(
-                splits, settings.model_copy(update={"seed": seed}), Path(folder)
-            )
+        result, folder = finetuned(splits, settings.model_copy(update={"seed": seed}), report)
+        score = macro_f1(load_classifier(folder), splits.test)
         scores.append(score)
         runs.append(
             {"seed": seed, "test_macro_f1": score, **result.model_dump(mode="json", exclude={"settings"})}

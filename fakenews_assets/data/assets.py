@@ -1,6 +1,7 @@
 """The data group: from received bytes to frozen splits."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch
-from fakenews_assets.data.checks import batch_check_specs, to_result
+from fakenews_assets.data.checks import CLUSTERING_FILE, batch_check_specs, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted, data_note
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
@@ -105,7 +106,7 @@ class CleanNewsConfig(dg.Config, CleaningLimits, BatchLimits):
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="1",
+    code_version="2",
     check_specs=batch_check_specs(),
 )
 def clean_news(
@@ -206,7 +207,7 @@ class ClusteringConfig(dg.Config, NearDuplicateConfig):
     sides: SidesConfig = Field(default=SidesConfig(), description="Sizes of train, val and test.")
 
 
-@_asset(kinds={"polars", "rust"}, code_version="1")
+@_asset(kinds={"polars", "rust"}, code_version="2")
 def article_clusters(
     config: ClusteringConfig, storage: Storage, clean_news: dict[str, Artefact]
 ) -> dg.MaterializeResult[Artefact]:
@@ -222,7 +223,7 @@ def article_clusters(
     sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")
-    (draft.path / "sides.json").write_text(sides.model_dump_json(indent=2), encoding="utf-8")
+    (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json(indent=2), encoding="utf-8")
     left_out = [name for name in clean_news if name not in {batch.name for batch in batches}]
     draft.meta.update(data_note=data_note(batches), refused_batches=left_out)
     return dg.MaterializeResult(
@@ -240,7 +241,7 @@ def article_clusters(
     )
 
 
-@_asset(kinds={"polars", "parquet"}, code_version="1")
+@_asset(kinds={"polars", "parquet"}, code_version="2")
 def splits(
     storage: Storage, clean_news: dict[str, Artefact], article_clusters: Artefact
 ) -> dg.MaterializeResult[Artefact]:
@@ -249,9 +250,11 @@ def splits(
     result = split(
         pl.concat([batch.articles for batch in admitted(clean_news)]),
         article_clusters.scan("clusters").collect(),
-        SplitConfig.model_validate(article_clusters.read_json("sides.json")),
+        SplitConfig.model_validate(article_clusters.read_json(CLUSTERING_FILE)["sides"]),
     )
     draft = storage.draft()
+    # What the split was asked to be: the checks hold it to this, and to no default.
+    shutil.copyfile(article_clusters.path / CLUSTERING_FILE, draft.path / CLUSTERING_FILE)
     rows: dict[str, int] = {}
     for side, articles in result.sides.items():
         articles.sink_parquet(draft.path / f"{side}.parquet")

@@ -1,5 +1,7 @@
 """Asset checks of the data group: the verdicts of plain functions, shown and enforced by Dagster."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import polars as pl
 
@@ -7,6 +9,7 @@ from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig
 from fakenews_assets.data.split_checks import (
     Crossings,
+    Shares,
     moved_articles,
     side_table,
     verify_clusters,
@@ -16,6 +19,9 @@ from fakenews_assets.data.split_checks import (
 from fakenews_assets.data.splitting import SIDES, SplitConfig
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
+
+CLUSTERING_FILE = "clustering.json"
+"""Settings of the clustering and the sides, beside the clusters and beside the splits made of them."""
 
 _CHANCE_Z = 4.0
 
@@ -47,27 +53,66 @@ def to_result(outcome: CheckOutcome, asset: str = "clean_news") -> dg.AssetCheck
     )
 
 
+SPLIT_CHECKS = {
+    "no_cluster_crosses": "No near-duplicate cluster lies on two sides.",
+    "no_content_crosses": "No title and no text stands on two sides, case and punctuation aside; looked up"
+    " anew, without the clusters.",
+    "every_article_keeps_its_side": "No article has changed its side since the version before: a test article"
+    " never trains.",
+    "shares_as_agreed": "The sides are within one point of their shares, above 5,000 rows.",
+}
+
+
+@dg.multi_asset_check(
+    specs=[
+        # Shares are drawn by hash: off by chance they are no reason to stop.
+        dg.AssetCheckSpec(name, asset="splits", description=text, blocking=name != "shares_as_agreed")
+        for name, text in SPLIT_CHECKS.items()
+    ]
+)
+def split_checks(splits: Artefact, storage: Storage) -> Iterator[dg.AssetCheckResult]:
+    """What must hold of a split, looked up in its rows."""
+    clustering = splits.read_json(CLUSTERING_FILE)
+    sides = _sides(splits)
+    table = side_table(sides)
+    yield _crossing_result("no_cluster_crosses", verify_clusters(table), "clusters")
+    contents = verify_contents(sides, NearDuplicateConfig.model_validate(clustering))
+    yield _crossing_result("no_content_crosses", contents, "titles or texts")
+    yield _moves_result(table, splits, storage)
+    yield _shares_result(verify_shares(table, SplitConfig(**clustering["sides"])))
+
+
 def _sides(splits: Artefact) -> dict[str, pl.LazyFrame]:
     return {side: splits.scan(side) for side in SIDES}
 
 
-@dg.asset_check(asset="splits", blocking=True)
-def no_cluster_crosses(splits: Artefact) -> dg.AssetCheckResult:
-    """No near-duplicate cluster lies on two sides."""
-    return _crossing_result(verify_clusters(side_table(_sides(splits))), "clusters")
-
-
-@dg.asset_check(asset="splits", blocking=True)
-def no_content_crosses(splits: Artefact) -> dg.AssetCheckResult:
-    """No title and no text stands on two sides, case and punctuation aside; looked up anew, without the clusters."""
-    return _crossing_result(verify_contents(_sides(splits), NearDuplicateConfig()), "titles or texts")
-
-
-@dg.asset_check(asset="splits")
-def shares_as_agreed(splits: Artefact) -> dg.AssetCheckResult:
-    """The sides are within one point of their shares, above 5,000 rows."""
-    shares = verify_shares(side_table(_sides(splits)), SplitConfig())
+def _crossing_result(check: str, crossings: Crossings, what: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
+        check_name=check,
+        passed=crossings.passed,
+        description=f"{crossings.count} {what} stand on more than one side.",
+        metadata={"count": crossings.count, "examples": list(crossings.examples)},
+    )
+
+
+def _moves_result(table: pl.DataFrame, splits: Artefact, storage: Storage) -> dg.AssetCheckResult:
+    previous = splits.meta["previous"]
+    if previous is None:
+        return dg.AssetCheckResult(
+            check_name="every_article_keeps_its_side", passed=True, description="This is the first split."
+        )
+    moves = moved_articles(side_table(_sides(storage.store.get("splits", previous))), table)
+    return dg.AssetCheckResult(
+        check_name="every_article_keeps_its_side",
+        passed=moves.passed,
+        description=f"{moves.moved} articles changed their side, {moves.gone} are no longer on any.",
+        metadata={"moved": moves.moved, "gone": moves.gone, "examples": list(moves.examples)},
+    )
+
+
+def _shares_result(shares: Shares) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name="shares_as_agreed",
         passed=shares.within_tolerance,
         # A side is drawn by hash, so a small corpus may miss its shares by chance; the hash is not at fault then.
         severity=dg.AssetCheckSeverity.WARN if shares.z_score < _CHANCE_Z else dg.AssetCheckSeverity.ERROR,
@@ -80,28 +125,4 @@ def shares_as_agreed(splits: Artefact) -> dg.AssetCheckResult:
             "deviation_points": shares.deviation_points,
             "largest_cluster": shares.largest_cluster,
         },
-    )
-
-
-@dg.asset_check(asset="splits", blocking=True)
-def every_article_keeps_its_side(splits: Artefact, storage: Storage) -> dg.AssetCheckResult:
-    """No article has changed its side since the version before: a test article never trains."""
-    previous = splits.meta["previous"]
-    if previous is None:
-        return dg.AssetCheckResult(passed=True, description="This is the first split.")
-    moves = moved_articles(
-        side_table(_sides(storage.store.get("splits", previous))), side_table(_sides(splits))
-    )
-    return dg.AssetCheckResult(
-        passed=moves.passed,
-        description=f"{moves.moved} articles changed their side, {moves.gone} are no longer on any.",
-        metadata={"moved": moves.moved, "gone": moves.gone, "examples": list(moves.examples)},
-    )
-
-
-def _crossing_result(crossings: Crossings, what: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=crossings.passed,
-        description=f"{crossings.count} {what} stand on more than one side.",
-        metadata={"count": crossings.count, "examples": list(crossings.examples)},
     )

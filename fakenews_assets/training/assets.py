@@ -47,11 +47,11 @@ class FinetuneConfig(dg.Config, FinetuneSettings):
     )
 
 
-@_asset(kinds={"pytorch", "lightning", "huggingface"}, code_version="1")
+@_asset(kinds={"pytorch", "lightning", "huggingface"}, code_version="2")
 def finetuned_bert(
     context: dg.AssetExecutionContext, config: FinetuneConfig, storage: Storage, splits: Artefact
 ) -> dg.MaterializeResult[Artefact]:
-    """A pretrained encoder, fine-tuned; the weights with the lowest validation loss. A killed run resumes."""
+    """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
     from fakenews_assets.plotting import to_markdown_image
     from fakenews_assets.training.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning import TrainingFailed, finetune

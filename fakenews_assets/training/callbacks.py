@@ -1,8 +1,9 @@
 """What happens around the steps: reports, checkpoints that survive a kill, pruning."""
 
+import math
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelPruning
@@ -18,6 +19,7 @@ from fakenews_assets.training.history import (
     ValidationPoint,
 )
 from fakenews_assets.training.module import TokenBatch
+from fakenews_assets.training.settings import FinetuneSettings
 
 POINT_EVERY: Final = 20
 """Steps averaged into one point of the training curve."""
@@ -33,10 +35,14 @@ class Recorder(Callback):
     """
 
     def __init__(
-        self, path: Path, epochs: int, total_steps: int, on_progress: ProgressListener | None = None
+        self,
+        path: Path,
+        settings: FinetuneSettings,
+        total_steps: int,
+        on_progress: ProgressListener | None = None,
     ) -> None:
         self.path = path
-        self.epochs = epochs
+        self.settings = settings
         self.total_steps = total_steps
         self.on_progress = on_progress
         self._training: list[TrainingPoint] = []
@@ -82,15 +88,18 @@ class Recorder(Callback):
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._clock = time.perf_counter()
-        best = min((point.loss for point in self._validation), default=float("inf"))
         point = ValidationPoint(
             step=trainer.global_step,
             loss=trainer.callback_metrics["val_loss"].item(),
             accuracy=trainer.callback_metrics["val_accuracy"].item(),
             macro_f1=trainer.callback_metrics["val_macro_f1"].item(),
         )
+        merit = point.merit(self.settings.keep)
+        is_best = math.isfinite(merit) and not any(
+            earlier.merit(self.settings.keep) >= merit for earlier in self._validation
+        )
         self._validation.append(point)
-        self._report(trainer, point, is_best=point.loss < best)
+        self._report(trainer, point, is_best)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -122,7 +131,7 @@ class Recorder(Callback):
             rows=self._rows,
             seconds=self._seconds,
             history=TrainingHistory(
-                steps_per_epoch=self.total_steps // self.epochs,
+                steps_per_epoch=self.total_steps // self.settings.epochs,
                 training=self._training,
                 validation=self._validation,
             ),
@@ -142,7 +151,7 @@ class Recorder(Callback):
         self.on_progress(
             Progress(
                 epoch=trainer.current_epoch + 1,
-                epochs=self.epochs,
+                epochs=self.settings.epochs,
                 step=trainer.global_step,
                 total_steps=self.total_steps,
                 train_loss=self._training[-1].loss if self._training else None,
@@ -154,13 +163,14 @@ class Recorder(Callback):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Weights with the lowest validation loss."""
+    """The weights of the best validation: `FinetuneSettings.keep` says what is best."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep: Literal["macro_f1", "loss"]) -> None:
         super().__init__(
             dirpath=folder,
             filename="best-{step}",
-            monitor="val_loss",
+            monitor=f"val_{keep}",
+            mode="min" if keep == "loss" else "max",
             save_top_k=1,
             save_weights_only=True,
             save_on_train_epoch_end=False,

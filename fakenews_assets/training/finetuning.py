@@ -82,7 +82,7 @@ def finetune(
     work: Path,
     on_progress: ProgressListener | None = None,
 ) -> FinetuneResult:
-    """Fine-tune, keep the weights with the lowest validation loss, and save them.
+    """Fine-tune, keep the weights of the best validation, and save them.
 
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
@@ -138,8 +138,8 @@ def finetune(
         settings,
         total_steps=per_epoch * settings.epochs,
     )
-    recorder = Recorder(checkpoints / "record.json", settings.epochs, module.total_steps, on_progress)
-    best = BestCheckpoint(checkpoints)
+    recorder = Recorder(checkpoints / "record.json", settings, module.total_steps, on_progress)
+    best = BestCheckpoint(checkpoints, settings.keep)
     precision = "bf16" if _wants_bf16(settings) else "fp32"
     with _quiet_lightning():
         trainer = Trainer(
@@ -179,7 +179,7 @@ def finetune(
         steps=record.steps,
         total_steps=module.total_steps,
         resumed_from_step=record.resumed_from_step,
-        best=min(finite, key=lambda point: point.loss),
+        best=max(finite, key=lambda point: point.merit(settings.keep)),
         history=record.history,
         seconds=record.seconds,
         rows_per_second=record.rows_per_second,

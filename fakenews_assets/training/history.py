@@ -1,7 +1,9 @@
 """What a training run reports: while it runs, and afterwards."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +28,12 @@ class ValidationPoint(_Record):
     loss: float
     accuracy: float
     macro_f1: float
+
+    def merit(self, keep: Literal["macro_f1", "loss"]) -> float:
+        """How good these weights are by `FinetuneSettings.keep`: larger is better, NaN where the run diverged."""
+        if not math.isfinite(self.loss):
+            return math.nan
+        return self.macro_f1 if keep == "macro_f1" else -self.loss
 
 
 class TrainingHistory(_Record):
@@ -68,7 +76,7 @@ class Progress:
     validation: ValidationPoint | None
     """Set when a validation has just ended."""
     is_best: bool
-    """Whether that validation has the lowest loss so far."""
+    """Whether that validation's weights are the ones to keep so far."""
 
 
 ProgressListener = Callable[[Progress], None]

@@ -1,34 +1,36 @@
 """Pictures of a training run."""
 
-from io import BytesIO
-
 from matplotlib.figure import Figure
 
+from fakenews_assets.plotting import (
+    ACCENT_COLOUR,
+    FAKE_COLOUR,
+    NEUTRAL_COLOUR,
+    REAL_COLOUR,
+    add_legend,
+    label_axes,
+    new_figure,
+)
 from fakenews_assets.training.history import TrainingHistory
 
 
 def curves_figure(history: TrainingHistory) -> Figure:
     """Draw loss (left) and validation quality (right) over optimisation steps; epochs end at dotted lines."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    loss, quality = figure.subplots(1, 2)
-    steps = [point.step for point in history.validation]
-    loss.plot([p.step for p in history.training], [p.loss for p in history.training], label="training")
-    loss.plot(steps, [point.loss for point in history.validation], marker="o", label="validation")
-    loss.set(title="Loss", xlabel="step", ylabel="cross-entropy")
-    quality.plot(steps, [point.accuracy for point in history.validation], marker="o", label="accuracy")
-    quality.plot(steps, [point.macro_f1 for point in history.validation], marker="s", label="macro-F1")
-    quality.set(title="Validation", xlabel="step")
-    last_step = max([*steps, *(point.step for point in history.training)], default=0)
+    figure, (loss, quality) = new_figure(10, 3.6, columns=2)
+    points = history.validation
+    steps = [point.step for point in points]
+    training_steps = [point.step for point in history.training]
+    loss.plot(
+        training_steps, [point.loss for point in history.training], color=NEUTRAL_COLOUR, label="training"
+    )
+    loss.plot(steps, [point.loss for point in points], "o-", color=FAKE_COLOUR, label="validation")
+    label_axes(loss, title="Loss", x="step", y="cross-entropy (nats)")
+    quality.plot(steps, [point.accuracy for point in points], "o-", color=REAL_COLOUR, label="accuracy")
+    quality.plot(steps, [point.macro_f1 for point in points], "s-", color=ACCENT_COLOUR, label="macro-F1")
+    label_axes(quality, title="Validation quality", x="step")
+    last_step = max([*steps, *training_steps], default=0)
     for axes in (loss, quality):
         for step in range(history.steps_per_epoch, last_step + 1, history.steps_per_epoch):
-            axes.axvline(step, color="grey", linestyle=":", linewidth=0.8)
-        axes.grid(alpha=0.3)
-        axes.legend()
+            axes.axvline(step, color=NEUTRAL_COLOUR, linestyle=":", linewidth=0.8)
+        add_legend(axes)
     return figure
-
-
-def curves_plot(history: TrainingHistory) -> bytes:
-    """The same picture as a PNG."""
-    buffer = BytesIO()
-    curves_figure(history).savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

@@ -117,6 +117,11 @@ class FinetuneSettings(BaseModel):
     patience: int = Field(
         default=4, ge=1, description="Evaluations without a lower validation loss before stopping."
     )
+    keep: Literal["macro_f1", "loss"] = Field(
+        default="macro_f1",
+        description="Which validation's weights are kept: highest macro-F1, or lowest loss. A fine-tuned encoder"
+        " grows overconfident before it stops learning, so the loss alone stops too soon.",
+    )
     evaluations_per_epoch: int = Field(default=2, ge=1, description="Validations per epoch, evenly spaced.")
     checkpoint_every: int = Field(
         default=200, ge=1, description="Steps between resumable checkpoints: what a killed run loses at most."

@@ -208,7 +208,7 @@ def drafts(store: Store, pattern: str) -> list[Path]:
 
 def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project: Path) -> None:
     store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=250000"}})
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=60000"}})
     changed = ("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60}})
     finish(ingest)
     old = store.current("clean_news/b1")
@@ -227,7 +227,7 @@ def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project
 
 def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(project: Path) -> None:
     store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=120000"}})
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=40000"}})
     prepare = ("prepare_corpus", None, {})
     resplit = (
         "prepare_corpus",

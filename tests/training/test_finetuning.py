@@ -104,6 +104,7 @@ def test_validates_evenly_and_reports_what_it_did(make_settings: MakeSettings, t
     assert [report.epoch for report in validations] == [1, 1, 1, 2, 2, 2]
     best = [report.validation for report in validations if report.is_best][-1]
     assert best == result.best
+    assert result.best.macro_f1 == max(point.macro_f1 for point in result.history.validation)
 
 
 def test_same_seed_same_weights_other_seed_other_weights(make_settings: MakeSettings, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_stops_early_and_keeps_the_best_weights(make_settings: MakeSettings, tmp
     noise = TRAIN.with_columns(
         label=pl.Series(np.random.default_rng(0).integers(0, 2, len(TRAIN)), dtype=pl.Int8)
     )
-    settings = make_settings(epochs=30, patience=2, learning_rate=1e-2)
+    settings = make_settings(epochs=30, patience=2, learning_rate=1e-2, keep="loss")
 
     result = finetune(noise, VAL, settings, tmp_path / "model", tmp_path / "work")
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from fakenews_assets.plotting import to_png
 from fakenews_assets.training.encoders import load_encoder
 from fakenews_assets.training.finetuning import finetune
 from fakenews_assets.training.history import TrainingHistory, TrainingPoint, ValidationPoint
 from fakenews_assets.training.module import FUSED_ATTENTION_FROM, FakeNewsModule
-from fakenews_assets.training.plots import curves_plot
+from fakenews_assets.training.plots import curves_figure
 from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
 from tests.models import build_tiny_bert, separable_articles
 
@@ -125,9 +126,9 @@ def test_curves_become_a_picture() -> None:
     )
     empty = TrainingHistory(steps_per_epoch=4, training=[], validation=[])
 
-    for picture in (curves_plot(history), curves_plot(empty)):
-        assert picture.startswith(b"\x89PNG")
-    assert curves_plot(history) != curves_plot(empty)
+    drawn, blank = to_png(curves_figure(history)), to_png(curves_figure(empty))
+    assert drawn.startswith(b"\x89PNG")
+    assert drawn != blank
 
 
 def test_tiny_bert_is_tiny(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""The checks that Dagster makes of a split: held to the settings it was made with, not to the defaults."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from fakenews_assets.data.assets import ClusteringConfig, SidesConfig
+from fakenews_assets.data.checks import CLUSTERING_FILE, SPLIT_CHECKS, split_checks
+from fakenews_resources.storage import Storage
+from fakenews_resources.store import Artefact, Store
+
+ROWS = 8000
+
+
+def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Artefact:
+    """A committed split of distinct articles in exactly these shares, and a two-word title on two sides."""
+    draft = store.draft()
+    begin = 0
+    for side, share in shares.items():
+        names = [str(number) for number in range(begin, begin + int(ROWS * share))]
+        begin += len(names)
+        titles = [f"a title of {name}" for name in names]
+        if side != "val":
+            titles[0] = "Morning briefing"
+        texts = [f"What happened to {name}." for name in names]
+        pl.DataFrame(
+            {"article_id": names, "cluster_id": names, "title": titles, "text": texts}
+        ).write_parquet(draft.path / f"{side}.parquet")
+    config = ClusteringConfig(sides=SidesConfig(**shares), **clustering)  # pyright: ignore[reportArgumentType]
+    (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json())
+    draft.meta["previous"] = store.current("splits").version if store.exists("splits") else None
+    return store.commit("splits", draft)
+
+
+def verdicts(splits: Artefact, root: Path) -> dict[str, bool]:
+    results = split_checks(splits=splits, storage=Storage(root=str(root)))
+    assert not isinstance(results, dg.AssetCheckResult)
+    return {result.check_name: result.passed for result in results}
+
+
+@pytest.mark.parametrize("train", [0.7, 0.5])
+def test_shares_are_held_to_those_asked_for(tmp_path: Path, train: float) -> None:
+    rest = round((1 - train) / 2, 3)
+    splits = make_splits(Store(tmp_path), {"train": train, "val": rest, "test": rest})
+    assert verdicts(splits, tmp_path) == dict.fromkeys(SPLIT_CHECKS, True)
+
+
+def test_titles_count_as_equal_by_the_settings_in_force(tmp_path: Path) -> None:
+    shares = {"train": 0.7, "val": 0.15, "test": 0.15}
+    strict = make_splits(Store(tmp_path), shares, min_title_words=2)
+    assert not verdicts(strict, tmp_path)["no_content_crosses"]
+
+
+def test_other_shares_move_articles_and_the_check_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    make_splits(store, {"train": 0.7, "val": 0.15, "test": 0.15})
+    splits = make_splits(store, {"train": 0.6, "val": 0.2, "test": 0.2})
+    assert not verdicts(splits, tmp_path)["every_article_keeps_its_side"]
