@@ -5,10 +5,12 @@ import os
 import dagster as dg
 
 from fakenews_assets.automation.jobs import all_jobs
-from fakenews_assets.automation.sensors import automation
+from fakenews_assets.automation.sensors import follow_up
+from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
 from fakenews_assets.data import checks as data_checks
 from fakenews_assets.evaluation import assets as evaluation
+from fakenews_assets.selection import assets as selection
 from fakenews_assets.training import assets as training
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.storage import ArtefactIOManager, Storage
@@ -16,10 +18,10 @@ from fakenews_resources.storage import ArtefactIOManager, Storage
 storage = Storage(root=os.environ.get("FAKENEWS_STORAGE", ".fakenews"))
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([data, training, evaluation]),
+    assets=dg.load_assets_from_modules([data, training, compression, evaluation, selection]),
     asset_checks=dg.load_asset_checks_from_modules([data_checks]),
     jobs=all_jobs,
-    sensors=[automation],
+    sensors=[follow_up],
     resources={
         "storage": storage,
         "io_manager": ArtefactIOManager(storage=storage),

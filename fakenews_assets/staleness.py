@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from fakenews_resources.storage import key_of
-from fakenews_resources.store import Store, ValueMissing
+from fakenews_resources.store import Record, Store, ValueMissing
 
 
 def stale_assets(
@@ -45,18 +45,25 @@ def stale_assets(
     return stale
 
 
-def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Mapping[str, Any]) -> bool:
+def follows_no_more(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
+    """Whether code or inputs have changed since a stored value was made, its configuration aside."""
     try:
-        record = store.current(key).record
-        assert record is not None
         return (
             record.code_version != asset.code_versions_by_key[asset.key]
-            or record.config != _with_defaults(asset, config)
             or any(store.current(name).version != version for name, version in record.upstream.items())
             or _misses_partitions(asset, store, record.upstream)
         )
     except ValueMissing:
         return True
+
+
+def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Mapping[str, Any]) -> bool:
+    try:
+        record = store.current(key).record
+    except ValueMissing:
+        return True
+    assert record is not None
+    return record.config != _with_defaults(asset, config) or follows_no_more(asset, store, record)
 
 
 def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mapping[str, str]) -> bool:

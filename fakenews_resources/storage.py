@@ -116,7 +116,7 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
             except ValueMissing:
                 missing.append(partition)
         if missing:
-            context.log.warning(
+            context.log.info(
                 f"{context.asset_key.to_user_string()} has no value yet for {missing}: left out."
             )
         return found

@@ -24,8 +24,9 @@ from urllib.parse import quote, unquote
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_resources.hashing import digest
+
 _STALE_DRAFT_SECONDS = 24 * 3600
-_HASH_CHUNK_BYTES = 1 << 20
 
 
 class StoreError(RuntimeError):
@@ -209,13 +210,8 @@ class Store:
 
 
 def hash_file(path: Path) -> FileEntry:
-    """SHA-256 and size of a file, read in chunks."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as stream:
-        while chunk := stream.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return FileEntry(sha256=digest.hexdigest(), bytes=size)
+    """SHA-256 and size of a file."""
+    return FileEntry(sha256=digest(path), bytes=path.stat().st_size)
 
 
 def _version_of(files: Mapping[str, FileEntry]) -> str:

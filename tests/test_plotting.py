@@ -74,7 +74,7 @@ def test_labels_from_the_data_are_short_and_no_formulas():
 
 def test_no_pyplot_and_no_matplotlib_before_the_first_figure():
     script = (
-        "import sys, fakenews_assets.plotting as plotting, fakenews_assets.data.profile\n"
+        "import sys, fakenews_assets.plotting as plotting, fakenews_assets.data.profile_plots\n"
         "assert not {'matplotlib', 'sklearn', 'torch'} & set(sys.modules)\n"
         "plotting.to_png(plotting.new_figure()[0])\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"

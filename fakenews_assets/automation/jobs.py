@@ -2,10 +2,12 @@
 
 A run has one partition, so the two partitionings of the graph meet in two jobs: `full_lifecycle` takes one
 batch from its raw bytes to trained candidates, and `evaluate_candidate` judges one of these. With the
-daemon running the second follows the first by itself (the automation condition of `evaluation`).
+daemon running the rest follows by itself (`follow_up` in sensors.py).
 """
 
 import dagster as dg
+
+from fakenews_assets.selection.assets import rollback_champion
 
 ingest_batch = dg.define_asset_job(
     "ingest_batch",
@@ -45,4 +47,51 @@ full_lifecycle = dg.define_asset_job(
     description="One batch from its raw bytes to trained candidates; their evaluation follows.",
 )
 
-all_jobs = [ingest_batch, prepare_corpus, train_candidates, evaluate_candidate, full_lifecycle]
+search_hyperparameters = dg.define_asset_job(
+    "search_hyperparameters",
+    selection=["hyperparameter_search"],
+    description="Look for better training settings. `finetuned_bert` uses them only if its configuration says so.",
+)
+
+distill_student = dg.define_asset_job(
+    "distill_student", selection=["distilled_bert"], description="Make one student of the fine-tuned encoder."
+)
+
+prune_encoder = dg.define_asset_job(
+    "prune_encoder",
+    selection=["pruned_bert"],
+    description="Cut the fine-tuned encoder down and let it recover.",
+)
+
+quantize_model = dg.define_asset_job(
+    "quantize_model",
+    selection=["quantized_bert"],
+    description="Export one trained model to another runtime, quantized or as a reference.",
+)
+
+compare_candidates = dg.define_asset_job(
+    "compare_candidates",
+    selection=["leaderboard"],
+    description="Put all judged candidates side by side.",
+)
+
+select_champion = dg.define_asset_job(
+    "select_champion",
+    selection=["selected_model"],
+    description="Choose among the judged candidates, and promote the choice if it beats the champion.",
+)
+
+all_jobs = [
+    ingest_batch,
+    prepare_corpus,
+    search_hyperparameters,
+    train_candidates,
+    distill_student,
+    prune_encoder,
+    quantize_model,
+    evaluate_candidate,
+    compare_candidates,
+    select_champion,
+    full_lifecycle,
+    rollback_champion,
+]

@@ -25,7 +25,9 @@ def ingest(
     batch: Annotated[
         str, typer.Option(help="Name of the batch. Default: made from the file's name and content.")
     ] = "",
-    train: Annotated[bool, typer.Option("--train", help="Go on to splits, training and evaluation.")] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="Go on to splits, training, variants and a champion.")
+    ] = False,
 ) -> None:
     """Register a batch of articles, receive it and clean it."""
     from fakenews_assets.cli.running import GraphRunner, abort_on_failure, batch_name

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import polars as pl
 from rich.table import Table
 
-from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.cli.running import DEFAULT_VARIANTS, GraphRunner
+from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_assets.selection.registry import ChampionRegistry
 from fakenews_resources.store import Artefact
 
 BATCH = "sample"
@@ -17,7 +20,11 @@ TRAINING: Mapping[str, Any] = {"epochs": 2, "inputs": "title_and_text", "max_tok
 
 def run_demo(rows: int) -> None:
     """Run or complete the graph on `rows` generated articles, then show the closing table."""
-    config = {"finetuned_bert": TRAINING, "baseline_model": {"inputs": TRAINING["inputs"]}}
+    config = {
+        "finetuned_bert": TRAINING,
+        "baseline_model": {"inputs": TRAINING["inputs"]},
+        "distilled_bert": {"epochs": TRAINING["epochs"]},
+    }
     with GraphRunner() as runner:
         runner.add_batch(BATCH)
         runner.lifecycle(BATCH, f"sample:rows={rows}", config)
@@ -28,11 +35,6 @@ def _show_results(runner: GraphRunner) -> None:
     store, console = runner.store, runner.console
     summary = store.current(f"clean_news/{BATCH}").read_json("summary.json")
     splits = store.current("splits")
-    scores = {
-        name: store.current(f"evaluation/{name}").read_json("evaluation.json")
-        for name in ("baseline", "finetuned")
-    }
-
     table = Table(title="What came out", title_justify="left", show_header=False)
     table.add_row("rows in", f"{summary['rows_in']:,}")
     table.add_row("rows rejected", f"{summary['rows_in'] - summary['rows_out']:,}")
@@ -40,18 +42,11 @@ def _show_results(runner: GraphRunner) -> None:
         "train / val / test",
         " / ".join(f"{splits.meta['rows'][side]:,}" for side in ("train", "val", "test")),
     )
-    for name, label in (("baseline", "TF-IDF baseline"), ("finetuned", "fine-tuned BERT")):
-        metrics = scores[name]["metrics"]
-        speed = scores[name]["speed"]
-        table.add_row(
-            label,
-            f"macro-F1 {metrics['macro_f1']:.3f}, accuracy {metrics['accuracy']:.3f}, "
-            f"{speed['latency_p50_ms']:.1f} ms a title or article",
-        )
     table.add_section()
     for key, seconds in _seconds_per_step(runner).items():
         table.add_row(key, f"{seconds:,.1f} s")
     console.print(table)
+    _show_leaderboard(runner)
     console.print(f"[yellow]{splits.meta['data_note']}[/]")
     console.print(
         "\nNext:\n"
@@ -62,12 +57,39 @@ def _show_results(runner: GraphRunner) -> None:
     )
 
 
+def _show_leaderboard(runner: GraphRunner) -> None:
+    board = pl.read_parquet(runner.store.current("leaderboard").path / "leaderboard.parquet")
+    decision = runner.store.current("selected_model").read_json("decision.json")
+    champion = ChampionRegistry(runner.store.root / "models").champion()
+    table = Table("candidate", title="Leaderboard", title_justify="left")
+    for head in ("macro-F1", "accuracy", "ms for one", "articles/s", "MB"):
+        table.add_column(head, justify="right")
+    for row in board.iter_rows(named=True):
+        table.add_row(
+            row["candidate"],
+            f"{row['macro_f1']:.3f}",
+            f"{row['accuracy']:.3f}",
+            f"{row['latency_p50_ms']:.1f}",
+            f"{row['rows_per_second']:,.0f}",
+            f"{row['megabytes']:.1f}",
+            style="bold green" if row["candidate"] == decision["candidate"] else "",
+        )
+    runner.console.print(table)
+    if champion is not None:
+        runner.console.print(
+            f"Chosen: [bold green]{decision['candidate']}[/]. Champion: bundle {champion.bundle[:16]}"
+            f" ({champion.reason})."
+        )
+
+
 def _seconds_per_step(runner: GraphRunner) -> dict[str, float]:
     """How long each stored value took to make, in this run or in the earlier one that made it."""
     keys = [
         *(f"{asset}/{BATCH}" for asset in ("raw_news", "clean_news")),
         *("corpus_profile", "article_clusters", "splits", "baseline_model", "finetuned_bert"),
-        *("evaluation/baseline", "evaluation/finetuned"),
+        *(CANDIDATES[variant] for variant in DEFAULT_VARIANTS),
+        *(f"evaluation/{name}" for name in ("baseline", "finetuned", *DEFAULT_VARIANTS)),
+        *("leaderboard", "selected_model"),
     ]
     return {
         key: seconds

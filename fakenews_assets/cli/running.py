@@ -32,6 +32,10 @@ _HOST_TAG = "fakenews/host"
 _PROCESS_TAG = "fakenews/process"
 
 
+DEFAULT_VARIANTS = ("distilled-3l", "finetuned-openvino-int8", "distilled-3l-openvino-int8")
+"""What the whole lifecycle makes of the fine-tuned encoder: a student, and both in int8."""
+
+
 class GraphFailed(RuntimeError):
     """A run did not succeed; the message is for the person at the terminal."""
 
@@ -108,14 +112,37 @@ class GraphRunner:
         """Receive and clean one batch."""
         self.run("ingest_batch", batch, {"raw_news": {"uri": uri}})
 
-    def lifecycle(self, batch: str, uri: str, config: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        """One batch from its source to evaluated candidates; what is up to date is left alone."""
-        from fakenews_assets.evaluation.partitions import candidates
+    def lifecycle(
+        self,
+        batch: str,
+        uri: str,
+        config: Mapping[str, Mapping[str, Any]] | None = None,
+        variants: Sequence[str] = DEFAULT_VARIANTS,
+    ) -> None:
+        """One batch from its source to a champion; what is up to date is left alone.
+
+        Args:
+            batch: partition of `news_batches`.
+            uri: where the batch comes from.
+            config: configuration by name of asset, as far as it differs from the defaults.
+            variants: students and exported variants to make besides the baseline and the fine-tuned encoder.
+        """
+        from fakenews_assets.compression.partitions import VARIANTS
+        from fakenews_assets.compression.settings import STUDENTS
 
         config = {"raw_news": {"uri": uri}, **(config or {})}
         self.run("full_lifecycle", batch, config)
-        for candidate in candidates.get_partition_keys():
+        for variant in variants:
+            if variant in STUDENTS:
+                self.run("distill_student", variant, config)
+            elif variant in VARIANTS:
+                self.run("quantize_model", variant, config)
+            else:
+                self.run("prune_encoder", None, config)
+        for candidate in ("baseline", "finetuned", *variants):
             self.run("evaluate_candidate", candidate, config)
+        self.run("compare_candidates", None, config)
+        self.run("select_champion", None, config)
 
     def run(self, job_name: str, partition: str | None, config: Mapping[str, Mapping[str, Any]]) -> None:
         """Run what is stale of a job. Raises GraphFailed when a step fails or a blocking check stops it."""
@@ -126,7 +153,7 @@ class GraphRunner:
         stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
         with _Bars(
-            self.console, names, todo, suffix=f" [{partition}]" if names == ["evaluation"] else ""
+            self.console, names, todo, suffix=f" \\[{partition}]" if partition and len(names) == 1 else ""
         ) as bars:
             if not todo:
                 return

@@ -172,7 +172,9 @@ def _earlier_summaries(
 @_asset(kinds={"polars", "matplotlib"}, code_version="1")
 def corpus_profile(storage: Storage, clean_news: dict[str, Artefact]) -> dg.MaterializeResult[Artefact]:
     """Balance, lengths, missing values, sources and telling words of the corpus, as numbers and plots."""
-    from fakenews_assets.data.profile import profile_corpus, profile_plots, to_markdown
+    from fakenews_assets.data.profile import profile_corpus
+    from fakenews_assets.data.profile_plots import profile_plots
+    from fakenews_assets.data.profile_report import to_markdown
     from fakenews_assets.plotting import to_markdown_image, to_png
 
     batches = admitted(clean_news)

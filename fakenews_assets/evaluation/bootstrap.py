@@ -66,14 +66,14 @@ def bootstrap_intervals(
         ValueError: see `Metrics.of`; also when `clusters` has another length.
     """
     actual, forecast = validated(labels, probabilities)
-    unit = _units(clusters, actual.size)
+    unit = sampling_units(clusters, actual.size)
     descending = np.argsort(-forecast, kind="stable")
     scorer = _Scorer(actual[descending], forecast[descending], threshold)
     chunks: dict[MetricName, list[_Array]] = {name: [] for name in metrics}
-    for weights in _weights(unit[descending], resamples, np.random.default_rng(seed)):
+    for weights in resample_weights(unit[descending], resamples, np.random.default_rng(seed)):
         for name, values in scorer.scores(weights, chunks.keys()).items():
             chunks[name].append(values)
-    return {name: _interval(np.concatenate(values), level) for name, values in chunks.items()}
+    return {name: percentile_interval(np.concatenate(values), level) for name, values in chunks.items()}
 
 
 class _Scorer:
@@ -96,7 +96,7 @@ class _Scorer:
         """Score resamples: `weights` has shape (resamples, n); NaN where a metric is undefined."""
         rows = weights.sum(axis=1)
         fake, hits, called, correct, loss, squared = (weights @ self._sums).T
-        real, false_alarms = rows - fake, called - hits
+        real = rows - fake
         one_class = (fake == 0) | (real == 0)
         result: dict[MetricName, _Array] = {}
         if "accuracy" in names:
@@ -106,10 +106,7 @@ class _Scorer:
         if "brier" in names:
             result["brier"] = squared / rows
         if "macro_f1" in names:
-            # F1 is twice the hits over (articles of the class + articles called the class).
-            f1_fake = 2 * hits / np.maximum(fake + called, 1)
-            f1_real = 2 * (real - false_alarms) / np.maximum(real + rows - called, 1)
-            result["macro_f1"] = np.where(one_class, np.nan, (f1_fake + f1_real) / 2)
+            result["macro_f1"] = macro_f1_of_counts(rows, fake, called, hits)
         if "roc_auc" in names or "pr_auc" in names:
             found = np.cumsum(weights * self._fake, axis=1)[:, self._ends]
             passed = np.cumsum(weights, axis=1)[:, self._ends]
@@ -125,7 +122,29 @@ class _Scorer:
         return result
 
 
-def _units(clusters: ArrayLike | None, rows: int) -> NDArray[np.intp]:
+def macro_f1_of_counts(rows: ArrayLike, fake: ArrayLike, called: ArrayLike, hits: ArrayLike) -> _Array:
+    """Macro-F1 of many test sets at once; NaN where a set has one class only.
+
+    Args:
+        rows: articles in each set; this and the others have one shape, or broadcast to one.
+        fake: articles that are fake.
+        called: articles that are called fake.
+        hits: fake articles that are called fake.
+    """
+    rows, fake, called, hits = (np.asarray(count, dtype=np.float64) for count in (rows, fake, called, hits))
+    real, left_alone = rows - fake, rows - called
+    # F1 is twice the hits over (articles of the class + articles called the class).
+    f1_fake = 2 * hits / np.maximum(fake + called, 1)
+    f1_real = 2 * (real - (called - hits)) / np.maximum(real + left_alone, 1)
+    return np.where((fake == 0) | (real == 0), np.nan, (f1_fake + f1_real) / 2)
+
+
+def sampling_units(clusters: ArrayLike | None, rows: int) -> NDArray[np.intp]:
+    """Number the units that a resample draws: the unit of each row, shape (rows,), from 0 without gaps.
+
+    Raises:
+        ValueError: `clusters` has another length than `rows`.
+    """
     if clusters is None:
         return np.arange(rows)
     names = np.asarray(clusters)
@@ -134,8 +153,19 @@ def _units(clusters: ArrayLike | None, rows: int) -> NDArray[np.intp]:
     return np.unique(names, return_inverse=True)[1]
 
 
-def _weights(unit: NDArray[np.intp], resamples: int, generator: np.random.Generator) -> Iterator[_Array]:
-    """Draw units with replacement and yield row weights, a bounded number of resamples at a time."""
+def resample_weights(
+    unit: NDArray[np.intp], resamples: int, generator: np.random.Generator
+) -> Iterator[_Array]:
+    """Draw units with replacement and yield row weights, a bounded number of resamples at a time.
+
+    Args:
+        unit: shape (n,), as `sampling_units` numbers them.
+        resamples: how many test sets to draw in all.
+        generator: the source of chance.
+
+    Yields:
+        How often each row was drawn, shape (resamples of this part, n).
+    """
     units = int(unit.max()) + 1
     step = max(1, _CELLS_AT_ONCE // unit.size)
     for start in range(0, resamples, step):
@@ -146,7 +176,8 @@ def _weights(unit: NDArray[np.intp], resamples: int, generator: np.random.Genera
         yield times[:, unit].astype(np.float64)
 
 
-def _interval(values: _Array, level: float) -> Interval | None:
+def percentile_interval(values: _Array, level: float) -> Interval | None:
+    """The middle `level` of the resampled values; None where more than 5 % of them are NaN."""
     defined = values[~np.isnan(values)]
     if defined.size < (1 - _MOST_UNDEFINED) * values.size:
         return None

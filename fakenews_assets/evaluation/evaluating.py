@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.evaluation.bootstrap import Interval, MetricName, bootstrap_intervals
+from fakenews_assets.evaluation.calibration import Calibration, inside_band, undo_temperature
 from fakenews_assets.evaluation.footprint import folder_bytes, parameter_count
 from fakenews_assets.evaluation.metrics import Metrics
 from fakenews_assets.evaluation.slices import SliceConfig, SliceScore, score_slices
@@ -67,6 +68,14 @@ class Evaluation(BaseModel):
     speed: Speed
     bytes_on_disk: int
     parameters: int | None = Field(description="None where the model's format does not tell.")
+    answered: Metrics | None = Field(
+        default=None, description="Of the rows with an answer; None: there is none."
+    )
+    calibration: Calibration | None = Field(
+        default=None, description="What was applied to the forecasts; None: they are the model's own."
+    )
+    log_loss_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
+    ece_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
 
 
 def evaluate(
@@ -76,29 +85,39 @@ def evaluate(
     model_folder: Path,
     *,
     data_note: str | None = None,
+    calibration: Calibration | None = None,
 ) -> tuple[Evaluation, pl.DataFrame]:
     """Predict the test split once, score it, then measure speed.
 
     Args:
-        classifier: the candidate, loaded.
+        classifier: the candidate, loaded; with a calibration, a `CalibratedClassifier`.
         test: columns of `ARTICLE_SCHEMA`, every row labelled, and `cluster_id` if near-duplicates are
             known: the intervals then draw whole clusters.
         config: how to judge.
         model_folder: the candidate's files, for their size and parameters.
         data_note: carried to every report; `corpus.data_note` says what for the sample corpus.
+        calibration: what the classifier applies; its threshold must be the configured one.
 
     Returns:
         The evaluation, and the predictions behind it (`PREDICTION_SCHEMA`, in the order of `test`).
 
     Raises:
         ValueError: the test split is empty, unlabelled in part, or lacks a column; or the classifier
-            decides at another threshold than the configured one.
+            decides at another threshold than the configured one or answers inside the calibration's band.
         FileNotFoundError: the model folder holds no file.
     """
     _require_usable(test)
     predictions = predict_table(classifier, test)
     _require_threshold(predictions, config.threshold, classifier.name)
+    if calibration is not None:
+        _require_calibrated(predictions, calibration, config.threshold, classifier.name)
     labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    answered = ~predictions["abstained"].to_numpy()
+    metrics = Metrics.of(labels, probabilities, config.threshold)
+    answered_metrics = None
+    if answered.any():
+        answered_metrics = Metrics.of(labels[answered], probabilities[answered], config.threshold)
+    before = Metrics.of(labels, undo_temperature(calibration, probabilities)) if calibration else None
     clusters = test["cluster_id"] if "cluster_id" in test.columns else None
     resampling = {
         "threshold": config.threshold,
@@ -114,14 +133,18 @@ def evaluate(
         rows=test.height,
         clusters=None if clusters is None else clusters.n_unique(),
         abstained=int(predictions["abstained"].sum()),
-        metrics=Metrics.of(labels, probabilities, config.threshold),
+        metrics=metrics,
         intervals=bootstrap_intervals(
             labels, probabilities, clusters=None if clusters is None else clusters.to_numpy(), **resampling
         ),
         slices=score_slices(test.with_columns(predictions["probability"]), config.slices, **resampling),
-        speed=measure_speed(classifier, _articles(timed), config.speed),
+        speed=measure_speed(classifier, articles_of(timed), config.speed),
         bytes_on_disk=folder_bytes(model_folder),
         parameters=parameter_count(model_folder),
+        answered=answered_metrics,
+        calibration=calibration,
+        log_loss_uncalibrated=before.log_loss if before else None,
+        ece_uncalibrated=before.ece if before else None,
     )
     return evaluation, predictions
 
@@ -130,7 +153,7 @@ def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFram
     """Predict every row, a few thousand at a time, into a table of `PREDICTION_SCHEMA`."""
     parts = []
     for part in articles.iter_slices(_ROWS_AT_ONCE):
-        answers = classifier.predict(_articles(part))
+        answers = classifier.predict(articles_of(part))
         parts.append(
             part.select("article_id", "label").with_columns(
                 probability=pl.Series(answers.probability, dtype=pl.Float64),
@@ -141,7 +164,8 @@ def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFram
     return pl.concat(parts).select(PREDICTION_SCHEMA.names()).cast(dict(PREDICTION_SCHEMA))
 
 
-def _articles(table: pl.DataFrame) -> list[Article]:
+def articles_of(table: pl.DataFrame) -> list[Article]:
+    """The rows of a table as classifiers take them; a missing text is empty."""
     rows = table.select("title", pl.col("text").fill_null("")).iter_rows()
     return [Article(title=title, text=text) for title, text in rows]
 
@@ -166,4 +190,22 @@ def _require_threshold(predictions: pl.DataFrame, threshold: float, candidate: s
         raise ValueError(
             f"{candidate} decides {other} of {predictions.height} rows otherwise than a threshold of "
             f"{threshold:g}; set EvaluationConfig.threshold to the classifier's own."
+        )
+
+
+def _require_calibrated(
+    predictions: pl.DataFrame, calibration: Calibration, threshold: float, candidate: str
+) -> None:
+    """Refuse to report a calibration that the classifier does not apply."""
+    if threshold != calibration.threshold:
+        raise ValueError(
+            f"The configured threshold is {threshold:g} and the calibrated one {calibration.threshold:g}; "
+            "set EvaluationConfig.threshold to the calibration's."
+        )
+    silent = predictions["abstained"].to_numpy()
+    answers = int((inside_band(calibration, predictions["probability"].to_numpy()) & ~silent).sum())
+    if answers:
+        raise ValueError(
+            f"{candidate} answers {answers} of {predictions.height} rows inside the calibration's band; "
+            "evaluate CalibratedClassifier(classifier, calibration)."
         )

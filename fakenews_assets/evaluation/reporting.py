@@ -100,6 +100,7 @@ def to_markdown(evaluation: Evaluation) -> str:
         ),
         f"Threshold {metrics.threshold:g}; {evaluation.abstained:,} articles without an answer count all the "
         f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
+        *_calibration(evaluation),
         "### Slices",
         markdown.table(
             ("dimension", "slice", "articles", "fake", "accuracy", interval_head, "macro-F1", interval_head),
@@ -132,6 +133,56 @@ def to_markdown(evaluation: Evaluation) -> str:
         f"{speed.threads} threads, {speed.processor}.",
     ]
     return "\n\n".join(parts)
+
+
+def _calibration(evaluation: Evaluation) -> list[str]:
+    """Say in plain words what the calibration does and whether its promise holds on the test rows."""
+    calibration, answered = evaluation.calibration, evaluation.answered
+    if calibration is None:
+        return []
+    metrics, rows = evaluation.metrics, f"{calibration.rows:,} validation articles"
+    parts = [
+        "### Calibration",
+        f"The model's log odds are divided by {calibration.temperature:.3f}, the temperature fitted on {rows}. "
+        f"On the test articles this moves the log loss from {_number(evaluation.log_loss_uncalibrated)} to "
+        f"{_number(metrics.log_loss)} and the ECE from {_number(evaluation.ece_uncalibrated)} to "
+        f"{_number(metrics.ece)}.",
+    ]
+    if calibration.target_precision is None:
+        return [*parts, "The model always answers."]
+    target = f"{calibration.target_precision:.1%}"
+    band = "The model always answers"
+    if calibration.abstain_low < calibration.abstain_high:
+        band = (
+            f"No answer is given between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}, "
+            f"which is {evaluation.abstained:,} of {evaluation.rows:,} test articles"
+        )
+    parts.append(f"{band}. The aim: {target} of the answers are right, for either class.")
+    if calibration.short_of_target:
+        names = " and ".join(f"“{name}”" for name in calibration.short_of_target)
+        parts.append(f"**The aim was out of reach on validation for the answer {names}.**")
+    table = markdown.table(
+        ("articles with an answer", "validation", "test"),
+        [
+            (
+                "share of all",
+                f"{calibration.answered_share:.1%}",
+                f"{1 - evaluation.abstained / evaluation.rows:.1%}",
+            ),
+            ("accuracy", "", _number(answered.accuracy if answered else None)),
+            (
+                "precision of “real”",
+                _number(calibration.precision_real),
+                _number(answered.real.precision if answered else None),
+            ),
+            (
+                "precision of “fake”",
+                _number(calibration.precision_fake),
+                _number(answered.fake.precision if answered else None),
+            ),
+        ],
+    )
+    return [*parts, table]
 
 
 def _number(value: float | None) -> str:

@@ -3,15 +3,23 @@
 from functools import partial
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
 from fakenews_assets.progress import report
+from fakenews_assets.training.metadata import TrainingLog, training_metadata
+from fakenews_assets.training.search_settings import SearchSettings
 from fakenews_assets.training.settings import BaselineSettings, EncoderSpec, FinetuneSettings
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
 _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="training")
+
+
+SEARCH_FILE = "search.json"
+
+_COLUMNS = ("title", "text", "label")
 
 
 class BaselineConfig(dg.Config, BaselineSettings):
@@ -45,56 +53,96 @@ class FinetuneConfig(dg.Config, FinetuneSettings):
     encoder: EncoderConfig = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default=EncoderConfig(), description="Pretrained encoder to start from."
     )
+    use_search: bool = Field(
+        default=False,
+        description="Take the settings that `hyperparameter_search` found best in place of those given here.",
+    )
 
 
-@_asset(kinds={"pytorch", "lightning", "huggingface"}, code_version="2")
+class SearchConfig(dg.Config, SearchSettings):
+    """What is searched, and for how long."""
+
+    base: FinetuneConfig = Field(default=FinetuneConfig(), description="Every choice that is not searched.")
+
+
+@_asset(kinds={"optuna", "pytorch"}, code_version="1")
+def hyperparameter_search(
+    context: dg.AssetExecutionContext, config: SearchConfig, storage: Storage, splits: Artefact
+) -> dg.MaterializeResult[Artefact]:
+    """Better training settings by many short trainings (Optuna); optional. A killed search goes on where it was."""
+    from fakenews_assets.metadata import records
+    from fakenews_assets.plotting import to_markdown_image
+    from fakenews_assets.training.encoders import EncoderUnavailable
+    from fakenews_assets.training.finetuning import TrainingFailed
+    from fakenews_assets.training.search import search
+    from fakenews_assets.training.search_plots import history_figure, settings_figure
+    from fakenews_assets.training.search_result import TrialRecord
+    from fakenews_assets.training.search_study import SearchFailed
+
+    def follow(trial: TrialRecord) -> None:
+        note = f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}"
+        context.log.info(note)
+        report("hyperparameter_search", trial.number + 1, config.trials, note)
+
+    settings = SearchSettings.model_validate(config.model_dump(exclude={"base"}))
+    try:
+        result = search(
+            splits.scan("train").select(_COLUMNS).collect(),
+            splits.scan("val").select(_COLUMNS).collect(),
+            _settings_of(config.base),
+            settings,
+            storage.store.workspace("hyperparameter_search"),
+            follow,
+        )
+    except (EncoderUnavailable, TrainingFailed, SearchFailed) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    draft = storage.draft()
+    (draft.path / SEARCH_FILE).write_text(result.model_dump_json(indent=2) + "\n")
+    trials = pl.DataFrame([trial.model_dump(exclude={"params"}) | trial.params for trial in result.trials])
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "best_validation_macro_f1": result.best_value,
+            "best_settings": result.best_changes,
+            "finished_trials": result.finished,
+            "seconds": result.seconds,
+            "trials": records(trials),
+            "history": dg.MetadataValue.md(to_markdown_image(history_figure(result), "search history")),
+            "settings": dg.MetadataValue.md(to_markdown_image(settings_figure(result), "searched settings")),
+        },
+    )
+
+
+@_asset(
+    kinds={"pytorch", "lightning", "huggingface"},
+    code_version="2",
+    deps=["hyperparameter_search"],
+)
 def finetuned_bert(
     context: dg.AssetExecutionContext, config: FinetuneConfig, storage: Storage, splits: Artefact
 ) -> dg.MaterializeResult[Artefact]:
     """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
-    from fakenews_assets.plotting import to_markdown_image
     from fakenews_assets.training.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning import TrainingFailed, finetune
-    from fakenews_assets.training.history import Progress
-    from fakenews_assets.training.plots import curves_figure
 
-    def follow(progress: Progress) -> None:
-        note = f"epoch {progress.epoch}/{progress.epochs}, {progress.rows_per_second:.0f} rows/s"
-        if progress.train_loss is not None:
-            note += f", loss {progress.train_loss:.3f}"
-        if progress.validation:
-            note += f", validation loss {progress.validation.loss:.3f}, macro-F1 {progress.validation.macro_f1:.3f}"
-        context.log.info(f"step {progress.step}/{progress.total_steps}: {note}")
-        report("finetuned_bert", progress.step, progress.total_steps, note)
-
-    columns = ("title", "text", "label")
+    settings = _settings_of(config)
+    if config.use_search:
+        found = storage.read(context, "hyperparameter_search").read_json(SEARCH_FILE)
+        settings = FinetuneSettings.model_validate(settings.model_dump() | found["best_changes"])
     draft = storage.draft()
     try:
         result = finetune(
-            splits.scan("train").select(columns).collect(),
-            splits.scan("val").select(columns).collect(),
-            FinetuneSettings.model_validate(config.model_dump()),
+            splits.scan("train").select(_COLUMNS).collect(),
+            splits.scan("val").select(_COLUMNS).collect(),
+            settings,
             draft.path,
             storage.store.workspace("finetuned_bert"),
-            follow,
+            TrainingLog(context.log, "finetuned_bert"),
         )
     except (EncoderUnavailable, TrainingFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    return dg.MaterializeResult(
-        value=draft,
-        metadata={
-            "encoder": result.settings.encoder.name,
-            "validation_macro_f1": result.best.macro_f1,
-            "validation_loss": result.best.loss,
-            "best_step": result.best.step,
-            "steps": result.steps,
-            "stopped_early": result.stopped_early,
-            "resumed_from_step": result.resumed_from_step,
-            "precision": result.precision,
-            "rows_per_second": result.rows_per_second,
-            "seconds": result.seconds,
-            "curves": dg.MetadataValue.md(
-                to_markdown_image(curves_figure(result.history), "training curves")
-            ),
-        },
-    )
+    return dg.MaterializeResult(value=draft, metadata=training_metadata(result))
+
+
+def _settings_of(config: FinetuneConfig) -> FinetuneSettings:
+    return FinetuneSettings.model_validate(config.model_dump(exclude={"use_search"}))

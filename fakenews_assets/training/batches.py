@@ -64,7 +64,8 @@ class TrainingBatches:
             world_size=self.world_size,
         )
         for rows in plan[done:]:
-            yield _tensors(self.encoder.batch(self.table, rows, with_text), self.labels[rows])
+            batch = _tensors(self.encoder.batch(self.table, rows, with_text), self.labels[rows])
+            yield batch | {"rows": torch.from_numpy(rows), "shown": torch.from_numpy(with_text[rows])}
 
     def shows_text(self, epoch: int) -> NDArray[np.bool_]:
         """Rows that show their text in an epoch, shape [rows]."""

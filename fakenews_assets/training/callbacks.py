@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelPruning
@@ -165,12 +165,12 @@ class Recorder(Callback):
 class BestCheckpoint(ModelCheckpoint):
     """The weights of the best validation: `FinetuneSettings.keep` says what is best."""
 
-    def __init__(self, folder: Path, keep: Literal["macro_f1", "loss"]) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(
             dirpath=folder,
             filename="best-{step}",
-            monitor=f"val_{keep}",
-            mode="min" if keep == "loss" else "max",
+            monitor="val_merit",
+            mode="max",
             save_top_k=1,
             save_weights_only=True,
             save_on_train_epoch_end=False,

@@ -1,9 +1,10 @@
 """The one interface that every variant of the model offers, whatever runs it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,23 +56,46 @@ class Classifier(Protocol):
         ...
 
 
-def load_classifier(folder: Path) -> Classifier:
+RUNTIME_FILE: Final = "runtime.json"
+"""Names the format of an exported encoder; beside the model."""
+
+
+def load_classifier(folder: Path, name: str | None = None) -> Classifier:
     """Load whichever kind of model a folder holds.
+
+    Args:
+        folder: what a model asset stored, or the model of a bundle.
+        name: the candidate's name, for tables and logs; None: that of its kind.
 
     Raises:
         FileNotFoundError: the folder holds none of the known kinds.
     """
-    # Each kind pulls in a heavy library that the other does not need.
+    # Each kind pulls in a heavy library that the others do not need.
     if (folder / "baseline.json").is_file():
         from fakenews_assets.training.baseline import BaselineClassifier
 
         return BaselineClassifier.load(folder)
+    if (folder / RUNTIME_FILE).is_file():
+        return _load_exported(folder, name)
     if (folder / "config.json").is_file() and (folder / "encoding.json").is_file():
         from fakenews_assets.training.torch_classifier import TorchClassifier
 
-        return TorchClassifier.load(folder)
+        return TorchClassifier.load(folder, name=name or "finetuned")
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no such folder"
     raise FileNotFoundError(
-        f"{folder} is not a saved classifier: expected baseline.json (baseline), or config.json with"
-        f" encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
+        f"{folder} is not a saved classifier: expected baseline.json (baseline), {RUNTIME_FILE} (exported encoder),"
+        f" or config.json with encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
     )
+
+
+def _load_exported(folder: Path, name: str | None) -> Classifier:
+    variant = json.loads((folder / RUNTIME_FILE).read_text())["format"]
+    runtime, _, arithmetic = variant.partition("-")
+    if runtime == "onnx":
+        from fakenews_assets.compression.onnx_classifier import OnnxClassifier
+
+        return OnnxClassifier.load(folder, name=name or variant)
+    from fakenews_assets.compression.openvino_classifier import OpenVinoClassifier
+
+    precision = "bf16" if arithmetic == "bf16" else "f32"
+    return OpenVinoClassifier.load(folder, name=name or variant, arithmetic=precision)

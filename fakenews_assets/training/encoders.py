@@ -10,15 +10,18 @@ from typing import Final
 import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 from transformers import logging as transformers_logging
 
+from fakenews_assets.compression.structure import keep_heads, layers_of
 from fakenews_assets.training.settings import EncoderSpec
 
 ID2LABEL: Final = {0: "real", 1: "fake"}
@@ -89,19 +92,34 @@ def load_encoder(
         dropout: for embeddings, hidden layers and head; None keeps the encoder's own.
         attention_dropout: for attention weights; None keeps the encoder's own.
     """
+    overrides = {
+        "num_labels": len(ID2LABEL),
+        "id2label": ID2LABEL,
+        "label2id": {label: index for index, label in ID2LABEL.items()},
+        **_dropout_overrides(folder, dropout, attention_dropout),
+    }
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, **overrides)
+    if getattr(config, "kept_heads", None):
+        return _load_narrow(folder, config)
     with torch.random.fork_rng(), quiet_transformers():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_pretrained(
+        return AutoModelForSequenceClassification.from_pretrained(
             folder,
-            num_labels=len(ID2LABEL),
-            id2label=ID2LABEL,
-            label2id={label: index for index, label in ID2LABEL.items()},
+            config=config,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
-            **_dropout_overrides(folder, dropout, attention_dropout),
         )
-    return model
+
+
+def _load_narrow(folder: Path, config: PreTrainedConfig) -> PreTrainedModel:
+    """Load a model that has lost attention heads: transformers would insist on those that are gone."""
+    heads = config.kept_heads
+    with torch.random.fork_rng():
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    keep_heads(model, [torch.arange(heads)] * len(layers_of(model)))
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.eval()
 
 
 def weights_digest(folder: Path) -> str:

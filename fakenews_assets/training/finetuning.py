@@ -8,6 +8,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from transformers import PreTrainedModel
 
+from fakenews_assets.machine import limit_torch_threads, supports_bf16
 from fakenews_assets.training.batches import TrainingData
 from fakenews_assets.training.batching import steps_per_epoch
 from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
@@ -31,8 +34,7 @@ from fakenews_assets.training.encoders import (
     weights_digest,
 )
 from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
-from fakenews_assets.training.machine import limit_torch_threads, supports_bf16
-from fakenews_assets.training.module import FakeNewsModule
+from fakenews_assets.training.module import FakeNewsModule, Objective
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
@@ -65,7 +67,10 @@ class FinetuneResult(BaseModel):
     seconds: float = Field(description="Time in training steps and checkpoints, over all resumptions.")
     rows_per_second: float = Field(description="Training rows per such second.")
     precision: str = Field(description="`bf16` or `fp32`: arithmetic of the forward pass.")
-    encoder_sha256: str = Field(description="Digest of the pretrained weights and their configuration.")
+    start_sha256: str = Field(
+        description="Digest of what the training began with: pretrained weights and their configuration, or"
+        " the teacher and the recipe."
+    )
     versions: dict[str, str]
 
     @property
@@ -99,23 +104,58 @@ def finetune(
         EncoderUnavailable: the pretrained weights are not here.
         TrainingFailed: the tables cannot be trained on, or the loss left the finite numbers.
     """
+    source = resolve(settings.encoder)
+    start = Start(
+        model=load_encoder(
+            source,
+            seed=settings.seed,
+            dropout=settings.dropout,
+            attention_dropout=settings.attention_dropout,
+        ),
+        encoder=ArticleEncoder(load_tokenizer(source), settings.encoding),
+        digest=weights_digest(source),
+    )
+    return fit(start, train, val, settings, output, work, on_progress)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with."""
+
+    model: PreTrainedModel
+    """Two-class model, changed in place."""
+    encoder: ArticleEncoder
+    digest: str
+    """Names everything that decides the model's first weights and its objective."""
+    objective: Objective | None = None
+    """What is minimised; None: the cross-entropy with the labels."""
+
+
+def fit(
+    start: Start,
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: FinetuneSettings,
+    output: Path,
+    work: Path,
+    on_progress: ProgressListener | None = None,
+) -> FinetuneResult:
+    """Train whatever `start` holds; everything else is as `finetune` says."""
     for name, frame in (("training", train), ("validation", val)):
         _require_both_labels(name, frame)
     limit_torch_threads()
-    source = resolve(settings.encoder)
-    encoder = ArticleEncoder(load_tokenizer(source), settings.encoding)
+    encoder = start.encoder
     data = TrainingData(
         (tokenize_table(train, encoder, work / "tokens"), _labels(train)),
         (tokenize_table(val, encoder, work / "tokens"), _labels(val)),
         encoder,
         settings,
     )
-    digest = weights_digest(source)
     checkpoints = work / "checkpoints"
     identity = json.dumps(
         [
             settings.model_dump(mode="json", exclude=_NOT_THE_RESULT),
-            digest,
+            start.digest,
             *(
                 cache_key(frame, encoder) + _labels(frame).astype(np.int8).tobytes().hex()
                 for frame in (train, val)
@@ -129,17 +169,10 @@ def finetune(
     world_size = settings.devices * settings.num_nodes
     per_epoch = steps_per_epoch(len(train), settings.batch_size, world_size)
     module = FakeNewsModule(
-        load_encoder(
-            source,
-            seed=settings.seed,
-            dropout=settings.dropout,
-            attention_dropout=settings.attention_dropout,
-        ),
-        settings,
-        total_steps=per_epoch * settings.epochs,
+        start.model, settings, total_steps=per_epoch * settings.epochs, objective=start.objective
     )
     recorder = Recorder(checkpoints / "record.json", settings, module.total_steps, on_progress)
-    best = BestCheckpoint(checkpoints, settings.keep)
+    best = BestCheckpoint(checkpoints)
     precision = "bf16" if _wants_bf16(settings) else "fp32"
     with _quiet_lightning():
         trainer = Trainer(
@@ -184,7 +217,7 @@ def finetune(
         seconds=record.seconds,
         rows_per_second=record.rows_per_second,
         precision=precision,
-        encoder_sha256=digest,
+        start_sha256=start.digest,
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "transformers", "lightning")},
     )
@@ -193,6 +226,11 @@ def finetune(
         _save(module, encoder, result, output)
         shutil.rmtree(checkpoints)
     return result
+
+
+def read_result(folder: Path) -> FinetuneResult:
+    """What the training of a saved classifier did."""
+    return FinetuneResult.model_validate_json((folder / _RECORD_FILE).read_text())
 
 
 def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResult, output: Path) -> None:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+_TIE_BREAK = 1e-6
+"""Small enough that no loss outweighs one row among a hundred thousand."""
+
 
 class _Record(BaseModel):
     # A diverging run has losses that JSON has no number for.
@@ -30,10 +33,13 @@ class ValidationPoint(_Record):
     macro_f1: float
 
     def merit(self, keep: Literal["macro_f1", "loss"]) -> float:
-        """How good these weights are by `FinetuneSettings.keep`: larger is better, NaN where the run diverged."""
+        """How good these weights are by `FinetuneSettings.keep`: larger is better, NaN where the run diverged.
+
+        Equal macro-F1, common on few rows, is decided by the loss.
+        """
         if not math.isfinite(self.loss):
             return math.nan
-        return self.macro_f1 if keep == "macro_f1" else -self.loss
+        return self.macro_f1 - _TIE_BREAK * self.loss if keep == "macro_f1" else -self.loss
 
 
 class TrainingHistory(_Record):

@@ -1,6 +1,6 @@
 """One optimisation step, and what is measured."""
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -11,12 +11,34 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
 from typing_extensions import override
 
+from fakenews_assets.training.history import ValidationPoint
 from fakenews_assets.training.settings import FinetuneSettings
 
 TokenBatch = dict[str, Tensor]
-"""`labels` int64 [batch] and the encoder's inputs, int64 [batch, tokens]."""
+"""`labels` int64 [batch] and the encoder's inputs, int64 [batch, tokens]. Training batches also name their rows
+in the training table, `rows` int64 [batch], and whether each shows its text, `shown` bool [batch]."""
+
+_NOT_INPUTS: Final = frozenset({"labels", "rows", "shown"})
+
+
+class Objective(Protocol):
+    """What a training minimises in place of the labels' cross-entropy. An nn.Module, if it has weights of its own."""
+
+    needs_hidden_states: bool
+
+    def __call__(self, label_losses: Tensor, output: SequenceClassifierOutput, batch: TokenBatch) -> Tensor:
+        """Loss per row, float32 [batch], from the cross-entropy with the labels, float32 [batch], and the
+        encoder's answer."""
+        ...
+
+
+def encoder_inputs(batch: TokenBatch) -> dict[str, Tensor]:
+    """The part of a batch that the encoder reads."""
+    return {name: values for name, values in batch.items() if name not in _NOT_INPUTS}
+
 
 FUSED_ATTENTION_FROM: Final = 192
 """Tokens from which torch's fused attention pays on a CPU: its backward pass costs a third of a step at 20 tokens
@@ -26,13 +48,20 @@ FUSED_ATTENTION_FROM: Final = 192
 class FakeNewsModule(LightningModule):
     """An encoder with a two-class head, AdamW, warm-up and linear decay.
 
-    Logs `val_loss`, `val_accuracy` and `val_macro_f1`; `training_step` returns the batch's mean loss as
+    Logs `val_loss`, `val_accuracy`, `val_macro_f1` and `val_merit`; `training_step` returns the batch's mean loss as
     `row_loss` beside the loss that is minimised.
     """
 
-    def __init__(self, encoder: PreTrainedModel, settings: FinetuneSettings, total_steps: int) -> None:
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        settings: FinetuneSettings,
+        total_steps: int,
+        objective: Objective | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.objective = objective
         self.settings = settings
         self.total_steps = total_steps
         self.val_loss = MeanMetric(nan_strategy="disable")  # else it drops them, and divergence looks fine
@@ -57,18 +86,21 @@ class FakeNewsModule(LightningModule):
         The sum over rows is divided by the mean batch size, not by the size of this batch: batches of short
         rows are larger, and a row must not weigh less for sharing one.
         """
+        output = self._answer(batch, self.objective is not None and self.objective.needs_hidden_states)
         row_losses = nn.functional.cross_entropy(
-            self._logits(batch),
+            _logits(output),
             batch["labels"],
             label_smoothing=self.settings.label_smoothing,
             reduction="none",
         )
+        if self.objective is not None:
+            row_losses = self.objective(row_losses, output, batch)
         return {"loss": row_losses.sum() / self.settings.batch_size, "row_loss": row_losses.detach().mean()}
 
     @override
     def validation_step(self, batch: TokenBatch, batch_idx: int) -> None:
         """Measure one batch; labels are not smoothed, so that losses compare across settings."""
-        logits, labels = self._logits(batch), batch["labels"]
+        logits, labels = _logits(self._answer(batch)), batch["labels"]
         self.val_loss.update(nn.functional.cross_entropy(logits, labels, reduction="none"))
         self.val_accuracy.update(logits, labels)
         self.val_macro_f1.update(logits, labels)
@@ -78,6 +110,17 @@ class FakeNewsModule(LightningModule):
             "val_macro_f1": self.val_macro_f1,
         }
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(labels))
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        """Log `val_merit`, by which the weights to keep are chosen."""
+        point = ValidationPoint(
+            step=self.global_step,
+            loss=self.val_loss.compute().item(),
+            accuracy=self.val_accuracy.compute().item(),
+            macro_f1=self.val_macro_f1.compute().item(),
+        )
+        self.log("val_merit", point.merit(self.settings.keep))
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -111,10 +154,14 @@ class FakeNewsModule(LightningModule):
         """Clip here: Lightning refuses to clip for a fused optimizer, for a reason that is float16's alone."""
         nn.utils.clip_grad_norm_(self.parameters(), self.settings.gradient_clip)
 
-    def _logits(self, batch: TokenBatch) -> Tensor:
-        """Float32 logits [batch, 2], whatever precision computed them."""
-        inputs = {name: values for name, values in batch.items() if name != "labels"}
+    def _answer(self, batch: TokenBatch, hidden_states: bool = False) -> SequenceClassifierOutput:
         if self.device.type == "cpu":
             tokens = batch["input_ids"].shape[1]
             self.encoder.set_attn_implementation("eager" if tokens < FUSED_ATTENTION_FROM else "sdpa")
-        return self.encoder(**inputs).logits.float()
+        return self.encoder(**encoder_inputs(batch), output_hidden_states=hidden_states)
+
+
+def _logits(output: SequenceClassifierOutput) -> Tensor:
+    """Float32 logits [batch, 2], whatever precision computed them."""
+    assert output.logits is not None
+    return output.logits.float()

@@ -1,12 +1,13 @@
 """What every news source delivers, and how it fails."""
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from fakenews_resources.hashing import digest
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived so far and, where it is known, their total."""
@@ -86,13 +87,6 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def digest(path: Path, algorithm: str) -> str:
-    """Hex digest of a file's bytes by one of `hashlib`'s algorithms."""
-    with path.open("rb") as file:
-        # md5 serves as a checksum that a publisher announced, not against an attacker.
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-
-
 def received(path: Path, uri: str) -> Received:
     """Describe a file that lies under its final name."""
-    return Received(path, uri, digest(path, "sha256"), path.stat().st_size)
+    return Received(path, uri, digest(path), path.stat().st_size)

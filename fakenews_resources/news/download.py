@@ -21,6 +21,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from fakenews_resources.hashing import digest
 from fakenews_resources.news.base import (
     BadAddress,
     ChecksumMismatch,
@@ -29,7 +30,6 @@ from fakenews_resources.news.base import (
     Received,
     Refused,
     Unreachable,
-    digest,
     file_name,
     received,
     without_credentials,

@@ -9,13 +9,9 @@ import polars as pl
 import pytest
 from matplotlib.image import imread
 
-from fakenews_assets.data.profile import (
-    CorpusProfile,
-    ProfileConfig,
-    profile_corpus,
-    profile_plots,
-    to_markdown,
-)
+from fakenews_assets.data.profile import CorpusProfile, ProfileConfig, profile_corpus
+from fakenews_assets.data.profile_plots import profile_plots
+from fakenews_assets.data.profile_report import to_markdown
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.plotting import to_png
 

@@ -1,12 +1,13 @@
-"""The whole graph with a tiny encoder on a real Dagster instance: from files to evaluated candidates."""
+"""The whole graph with a tiny encoder on a real Dagster instance: from files to a champion."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from rich.console import Console
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
 from fakenews_assets.data.split_checks import moved_articles, side_table
 from fakenews_assets.data.splitting import SIDES
+from fakenews_assets.definitions import defs
+from fakenews_assets.evaluation.evaluating import predict_table
+from fakenews_assets.selection.bundle import open_bundle, write_bundle
+from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.selection.selecting import load_bundled
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.store import Artefact, Store
 from tests.models import build_tiny_bert
@@ -40,10 +46,10 @@ def sample(path: Path, seed: int, rows: int = ROWS) -> Path:
     return path
 
 
-def run(batch: str, source: str, config: Mapping[str, Any]) -> GraphRunner:
+def run(batch: str, source: str, config: Mapping[str, Any], variants: Sequence[str] = ()) -> GraphRunner:
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch(batch)
-        runner.lifecycle(batch, source, config)
+        runner.lifecycle(batch, source, config, variants)
     return runner
 
 
@@ -51,12 +57,11 @@ def sides(splits: Artefact) -> pl.DataFrame:
     return side_table({side: splits.scan(side) for side in SIDES})
 
 
-def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(
-    project: Path, encoder: Path
-) -> None:
+def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
     source = str(sample(project / "news.csv", seed=1))
-    config = {"finetuned_bert": settings(encoder)}
-    first = run("b1", source, config)
+    variants = ("distilled-2l", "finetuned-openvino-int8")
+    config = {"finetuned_bert": settings(encoder), "distilled_bert": {"epochs": 1}}
+    first = run("b1", source, config, variants)
     store = first.store
 
     summary = store.current("clean_news/b1").read_json("summary.json")
@@ -65,9 +70,11 @@ def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(
     assert summary["rows_in"] == summary["rows_out"] + sum(summary["rejected"].values())
     excluded = splits.scan("excluded").collect()
     assert sum(splits.meta["rows"].values()) + len(excluded) == summary["rows_out"]
-    for candidate in ("baseline", "finetuned"):
+    candidates = {"baseline", "finetuned", *variants}
+    for candidate in candidates:
         evaluation = store.current(f"evaluation/{candidate}")
         scores = evaluation.read_json("evaluation.json")
+        assert scores["candidate"] == candidate
         assert scores["rows"] == splits.meta["rows"]["test"]
         assert 0 <= scores["metrics"]["macro_f1"] <= 1
         assert len(pl.read_parquet(evaluation.path / "predictions.parquet")) == scores["rows"]
@@ -76,8 +83,23 @@ def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(
         assert evaluation.record.upstream["splits"] == splits.version
     assert store.current("evaluation/baseline").read_json("evaluation.json")["metrics"]["accuracy"] > 0.75
 
-    assert len(first.run_ids) == 3
-    assert run("b1", source, config).run_ids == []
+    board = pl.read_parquet(store.current("leaderboard").path / "leaderboard.parquet")
+    assert set(board["candidate"]) == candidates
+    decision = store.current("selected_model").read_json("decision.json")
+    champion = ChampionRegistry(store.root / "models").champion()
+    assert champion is not None
+    assert (decision["promoted"], decision["bundle"]) == (True, champion.bundle)
+    bundle = open_bundle(store.root / "models" / champion.bundle)
+    assert bundle.manifest.data_versions["splits"] == splits.version
+    assert {"raw_news/b1", "clean_news/b1", "article_clusters"} < bundle.manifest.data_versions.keys()
+    judged = pl.read_parquet(
+        store.current(f"evaluation/{decision['candidate']}").path / "predictions.parquet"
+    )
+    served = predict_table(load_bundled(bundle), splits.scan("test").collect())
+    assert served.equals(judged)
+
+    assert len(first.run_ids) == 9
+    assert run("b1", source, config, variants).run_ids == []
 
     changed = run("b1", source, {"finetuned_bert": settings(encoder, seed=1)})
     with dg.DagsterInstance.get() as instance:
@@ -90,7 +112,47 @@ def test_a_batch_becomes_evaluated_candidates_and_a_second_run_does_nothing(
                 if record.asset_materialization
             )
         ]
-    assert made == ["finetuned_bert", "evaluation"]
+    assert made == ["finetuned_bert", "evaluation", "leaderboard", "selected_model"]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_student_that_cannot_be_had_is_skipped_and_says_why(encoder: Path) -> None:
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("b1")
+        runner.run("full_lifecycle", "b1", {"raw_news": {"uri": "sample:rows=600"}, "finetuned_bert": settings(encoder)})
+        runner.run("distill_student", "distilbert", {})
+        assert not runner.store.exists("distilled_bert/distilbert")
+        with dg.DagsterInstance.get() as instance:
+            (seen,) = instance.fetch_observations(dg.AssetKey("distilled_bert"), limit=5).records
+    assert seen.asset_observation is not None
+    assert seen.asset_observation.partition == "distilbert"
+    assert "distilbert-base-uncased" in (seen.asset_observation.description or "")
+
+
+def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> None:
+    source = str(sample(project / "news.csv", seed=1, rows=800))
+    strict = {"finetuned_bert": settings(encoder), "selected_model": {"max_latency_ms": 1000}}
+    run("b1", source, strict)
+    registry = ChampionRegistry(project / ".fakenews" / "models")
+    first = registry.champion()
+    assert first is not None
+    copy = project / ".fakenews" / "draft"
+    shutil.copytree(registry.root / first.bundle, copy)
+    (copy / "model_card.md").write_text("another card")
+    manifest = open_bundle(registry.root / first.bundle).manifest
+    (copy / "manifest.json").unlink()
+    second = write_bundle(copy, registry.root, manifest)
+    registry.promote(second, expected=first.bundle, reason="by hand", run_id=None, promoted_by="test")
+
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def("rollback_champion").execute_in_process(
+            instance=instance,
+            run_config={"ops": {"move_champion_back": {"config": {"reason": "complaints from readers"}}}},
+        )
+    assert result.success
+    champion = registry.champion()
+    assert champion is not None
+    assert (champion.bundle, champion.reason) == (first.bundle, "complaints from readers")
 
 
 def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> None:

@@ -4,9 +4,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from fakenews_assets.evaluation.calibration import (
+    CalibratedClassifier,
+    Calibration,
+    CalibrationSettings,
+    fit_calibration,
+)
 from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig, evaluate
 from fakenews_assets.evaluation.metrics import Metrics
 from fakenews_assets.evaluation.speed import SpeedConfig
+from fakenews_assets.training.classifier import Article
 
 FAST = EvaluationConfig(
     resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)
@@ -73,6 +80,69 @@ def test_another_threshold_must_be_declared(make_split: Callable, classify: Call
     declared = FAST.model_copy(update={"threshold": 0.75})
     evaluation, _ = evaluate(classify(split, threshold=0.75), split, declared, model_folder)
     assert evaluation.metrics.threshold == 0.75
+
+
+def test_a_calibration_is_judged_too(make_split: Callable, classify: Callable, model_folder: Path):
+    split, validation = make_split(300), make_split(600, seed=3)
+    raw = classify(split)
+    forecasts = classify(validation).predict([Article(title) for title in validation["title"]])
+    calibration = fit_calibration(
+        validation["label"].to_numpy(), forecasts.probability, CalibrationSettings(target_precision=0.95)
+    )
+    config = FAST.model_copy(update={"threshold": calibration.threshold})
+    plain, _ = evaluate(raw, split, FAST, model_folder)
+    evaluation, predictions = evaluate(
+        CalibratedClassifier(raw, calibration), split, config, model_folder, calibration=calibration
+    )
+
+    answered = predictions.filter(~pl.col("abstained"))
+    assert evaluation.calibration == calibration
+    assert 0 < evaluation.abstained == 300 - answered.height < 300
+    assert evaluation.answered == Metrics.of(
+        answered["label"].to_numpy(), answered["probability"].to_numpy(), calibration.threshold
+    )
+    assert evaluation.metrics.rows == 300  # abstained rows count all the same
+    assert evaluation.metrics.roc_auc == pytest.approx(plain.metrics.roc_auc)
+    assert evaluation.log_loss_uncalibrated == pytest.approx(plain.metrics.log_loss, abs=1e-4)
+    assert evaluation.ece_uncalibrated == pytest.approx(plain.metrics.ece, abs=1e-4)
+    assert Evaluation.model_validate_json(evaluation.model_dump_json()) == evaluation
+
+
+def test_without_a_calibration_every_row_is_answered(
+    make_split: Callable, classify: Callable, model_folder: Path
+):
+    split = make_split(100)
+    evaluation, _ = evaluate(classify(split), split, FAST, model_folder)
+
+    assert evaluation.answered == evaluation.metrics
+    assert (evaluation.calibration, evaluation.ece_uncalibrated) == (None, None)
+    new = {"answered", "calibration", "log_loss_uncalibrated", "ece_uncalibrated"}
+    old = evaluation.model_dump_json(exclude=new)
+    assert Evaluation.model_validate_json(old) == evaluation.model_copy(update={"answered": None})
+
+
+def test_a_classifier_that_never_answers_has_no_answered_metrics(
+    make_split: Callable, classify: Callable, model_folder: Path
+):
+    split = make_split(40)
+    silent = Calibration.identity().model_copy(update={"abstain_low": 0.0, "abstain_high": 1.0})
+    evaluation, _ = evaluate(
+        CalibratedClassifier(classify(split), silent), split, FAST, model_folder, calibration=silent
+    )
+
+    assert (evaluation.abstained, evaluation.answered) == (40, None)
+
+
+def test_a_calibration_must_be_applied(make_split: Callable, classify: Callable, model_folder: Path):
+    split = make_split(100)
+    band = Calibration.identity().model_copy(update={"abstain_low": 0.3, "abstain_high": 0.7})
+    with pytest.raises(ValueError, match=r"evaluate CalibratedClassifier"):
+        evaluate(classify(split), split, FAST, model_folder, calibration=band)
+
+    # No forecast of this classifier lies between 0.45 and 0.55, so both thresholds decide alike.
+    moved = Calibration.identity().model_copy(update={"threshold": 0.52, "abstain_high": 0.52})
+    with pytest.raises(ValueError, match=r"set EvaluationConfig\.threshold to the calibration's"):
+        evaluate(classify(split), split, FAST, model_folder, calibration=moved)
 
 
 def test_unusable_splits_are_refused(make_split: Callable, classify: Callable, model_folder: Path):

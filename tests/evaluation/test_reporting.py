@@ -8,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from fakenews_assets.data.corpus import DATA_NOTE
+from fakenews_assets.evaluation.calibration import CalibratedClassifier, Calibration
 from fakenews_assets.evaluation.evaluating import (
     Evaluation,
     EvaluationConfig,
@@ -96,6 +97,42 @@ def test_markdown_holds_the_numbers(evaluated: Evaluated):
     assert f"{evaluation.speed.latency_p50_ms:.2f} ms" in markdown
     assert "150 near-duplicate clusters" in markdown
     assert "| parameters | 15 |" in markdown
+
+
+def test_markdown_explains_the_calibration(
+    make_split: Callable, classify: Callable, model_folder: Path, evaluated: Evaluated
+):
+    split = make_split(300)
+    calibration = Calibration(
+        temperature=0.8,
+        threshold=0.5,
+        abstain_low=0.2,
+        abstain_high=0.75,
+        target_precision=0.95,
+        answered_share=0.61,
+        precision_real=0.9531,
+        precision_fake=0.9432,
+        rows=1234,
+    )
+    classifier = CalibratedClassifier(classify(split), calibration)
+    evaluation, _ = evaluate(classifier, split, FAST, model_folder, calibration=calibration)
+    markdown, answered = to_markdown(evaluation), evaluation.answered
+
+    assert answered is not None
+    assert "divided by 0.800, the temperature fitted on 1,234 validation articles" in markdown
+    assert f"the ECE from {evaluation.ece_uncalibrated:.4f} to {evaluation.metrics.ece:.4f}" in markdown
+    assert f"between 0.200 and 0.750, which is {evaluation.abstained:,} of 300 test articles" in markdown
+    assert f"| share of all | 61.0% | {answered.rows / 300:.1%} |" in markdown
+    assert f"| accuracy |  | {answered.accuracy:.4f} |" in markdown
+    assert f"| precision of “real” | 0.9531 | {answered.real.precision:.4f} |" in markdown
+    assert "**The aim was out of reach on validation for the answer “fake”.**" in markdown
+    reached = calibration.model_copy(update={"precision_fake": 0.96})
+    assert "out of reach" not in to_markdown(evaluation.model_copy(update={"calibration": reached}))
+    always = calibration.model_copy(
+        update={"target_precision": None, "abstain_low": 0.5, "abstain_high": 0.5}
+    )
+    assert "The model always answers." in to_markdown(evaluation.model_copy(update={"calibration": always}))
+    assert "### Calibration" not in to_markdown(evaluated[0])
 
 
 def test_markdown_says_what_is_undefined(evaluated_on_one_class: Evaluated):

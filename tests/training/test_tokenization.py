@@ -1,5 +1,7 @@
 """From articles to token ids."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -108,13 +110,29 @@ def test_a_hidden_text_leaves_a_title(tiny_bert: Path) -> None:
     assert not batch["token_type_ids"].any()
 
 
-def test_a_tokenizer_file_that_asks_for_padding(tiny_bert: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("padded", "cut"), [(20, None), (None, 4), (20, 4)])
+def test_a_tokenizer_file_that_pads_or_cuts(
+    tiny_bert: Path, tmp_path: Path, padded: int | None, cut: int | None
+) -> None:
     tokenizer = load_tokenizer(tiny_bert)
-    tokenizer.backend_tokenizer.enable_padding(length=20)
-    tokenizer.backend_tokenizer.enable_truncation(4)
+    if padded:
+        tokenizer.backend_tokenizer.enable_padding(length=padded)
+    if cut:
+        tokenizer.backend_tokenizer.enable_truncation(cut)
     tokenizer.save_pretrained(tmp_path)
+    file = json.loads((tmp_path / "tokenizer.json").read_text())
+    assert (bool(file["padding"]), bool(file["truncation"])) == (bool(padded), bool(cut))
 
-    assert rows_of(make_encoder(tmp_path), ARTICLES) == rows_of(make_encoder(tiny_bert), ARTICLES)
+    plain, changed = make_encoder(tiny_bert), make_encoder(tmp_path)
+
+    for name, value in asdict(plain.layout).items():
+        np.testing.assert_array_equal(getattr(changed.layout, name), value, err_msg=name)
+    rows = np.arange(len(ARTICLES))
+    expected = plain.batch(plain.encode(ARTICLES), rows)
+    batch = changed.batch(changed.encode(ARTICLES), rows)
+    assert batch.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(batch[name], values, err_msg=name)
 
 
 def test_saved_encoder_lays_out_the_same(tiny_bert: Path, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from fakenews_assets.training.settings import Accelerator
 
 _CGROUP_CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
@@ -37,6 +35,8 @@ def supports_bf16(accelerator: Accelerator = "auto") -> bool:
     Emulated bfloat16 is slower than float32, so it does not count. On x86 the instructions are AVX512_BF16 or
     AMX_BF16, on ARM the BF16 extension; torch reports all of them by name.
     """
+    import torch  # seconds; who only counts processors need not wait for it
+
     if accelerator in ("auto", "gpu") and torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
@@ -47,6 +47,8 @@ def supports_bf16(accelerator: Accelerator = "auto") -> bool:
 
 def limit_torch_threads() -> None:
     """Let torch use no more threads than there are processors for it; a lower limit set before stays."""
+    import torch
+
     torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
 
 

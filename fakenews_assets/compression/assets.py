@@ -1,0 +1,169 @@
+"""The compression group: smaller and faster models, each made of the fine-tuned one."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import dagster as dg
+
+from fakenews_assets.compression.partitions import (
+    SOURCES,
+    VARIANTS,
+    students,
+    variants,
+    variants_of_students,
+)
+from fakenews_assets.compression.settings import (
+    PRUNED,
+    DistillationSettings,
+    PruningSettings,
+    QuantizationSettings,
+)
+from fakenews_assets.progress import report
+from fakenews_assets.training.metadata import TrainingLog, training_metadata
+from fakenews_resources.storage import Storage
+from fakenews_resources.store import Artefact
+
+_asset = partial(
+    dg.asset,
+    group_name="compression",
+    owners=["team:ml"],
+    # As in training: one at a time, and no timing beside it.
+    pool="training",
+    code_version="1",
+)
+
+_COLUMNS = ("title", "text", "label")
+
+
+class DistillationConfig(dg.Config, DistillationSettings):
+    """How a student is made of its teacher."""
+
+
+class PruningConfig(dg.Config, PruningSettings):
+    """How much of the model is cut away, and how the rest recovers."""
+
+
+class QuantizationConfig(dg.Config, QuantizationSettings):
+    """How a trained model is exported and made int8."""
+
+
+@_asset(partitions_def=students, kinds={"pytorch", "lightning", "huggingface"}, output_required=False)
+def distilled_bert(
+    context: dg.AssetExecutionContext,
+    config: DistillationConfig,
+    storage: Storage,
+    splits: Artefact,
+    finetuned_bert: Artefact,
+) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
+    """A smaller student of the fine-tuned encoder. One whose own weights cannot be had here is skipped, and says so."""
+    from fakenews_assets.training.encoders import EncoderUnavailable
+
+    student = context.partition_key
+    settings = DistillationSettings.model_validate(config.model_dump())
+    try:
+        yield _train_smaller(context, storage, student, splits, finetuned_bert, settings)
+    except EncoderUnavailable as error:
+        yield _skipped(context, str(error))
+
+
+@_asset(kinds={"pytorch", "lightning", "huggingface"})
+def pruned_bert(
+    context: dg.AssetExecutionContext,
+    config: PruningConfig,
+    storage: Storage,
+    splits: Artefact,
+    finetuned_bert: Artefact,
+) -> dg.MaterializeResult[Artefact]:
+    """The fine-tuned encoder with fewer heads and a narrower feed-forward part, recovered from its former self."""
+    settings = PruningSettings.model_validate(config.model_dump())
+    return _train_smaller(context, storage, PRUNED, splits, finetuned_bert, settings)
+
+
+@_asset(
+    partitions_def=variants,
+    deps=[
+        "finetuned_bert",
+        "pruned_bert",
+        dg.AssetDep("distilled_bert", partition_mapping=variants_of_students),
+    ],
+    kinds={"openvino", "onnx"},
+    output_required=False,
+)
+def quantized_bert(
+    context: dg.AssetExecutionContext, config: QuantizationConfig, storage: Storage, splits: Artefact
+) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
+    """A trained model in another runtime's format, checked against its source; int8, or a reference for int8."""
+    from fakenews_assets.compression.quantization import ExportMismatch, FormatUnavailable, make_variant
+
+    source, variant = VARIANTS[context.partition_key]
+    model = storage.read(context, SOURCES[source])
+    draft = storage.draft()
+    report("quantized_bert", 0, None, f"exporting {source} as {variant}")
+    try:
+        result = make_variant(
+            model.path,
+            variant,
+            splits.scan("train").select(_COLUMNS).collect(),
+            splits.scan("val").select(_COLUMNS).collect(),
+            QuantizationSettings.model_validate(config.model_dump()),
+            draft.path,
+        )
+    except FormatUnavailable as error:
+        yield _skipped(context, str(error))
+        return
+    except ExportMismatch as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    yield dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "source": source,
+            "format": variant,
+            "validation_rows": result.rows,
+            "largest_difference_of_fp32_export": result.parity,
+            "decisions_equal_to_source": result.agreement,
+            "validation_macro_f1": result.macro_f1,
+            "validation_macro_f1_of_source": result.source_macro_f1,
+            **({} if result.float_layers is None else {"layers_back_in_float": result.float_layers}),
+        },
+    )
+
+
+def _train_smaller(
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    student: str,
+    splits: Artefact,
+    teacher: Artefact,
+    settings: PruningSettings,
+) -> dg.MaterializeResult[Artefact]:
+    from fakenews_assets.compression.distillation import distill
+    from fakenews_assets.compression.structure import CannotCut
+    from fakenews_assets.training.finetuning import TrainingFailed
+
+    step = context.asset_key.to_user_string()
+    scoring: Callable[[int, int], None] = partial(report, step, note="asking the teacher")
+    draft = storage.draft()
+    try:
+        result = distill(
+            student,
+            teacher.path,
+            splits.scan("train").select(_COLUMNS).collect(),
+            splits.scan("val").select(_COLUMNS).collect(),
+            settings,
+            draft.path,
+            storage.store.workspace(step, student),
+            TrainingLog(context.log, step),
+            scoring,
+        )
+    except (CannotCut, TrainingFailed) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    return dg.MaterializeResult(value=draft, metadata=training_metadata(result))
+
+
+def _skipped(context: dg.AssetExecutionContext, reason: str) -> dg.AssetObservation:
+    """What the UI shows in place of a value that cannot be made here; what follows from it is skipped too."""
+    context.log.warning(f"Skipped: {reason}")
+    partition = context.partition_key if context.has_partition_key else None
+    return dg.AssetObservation(
+        context.asset_key, partition=partition, description=f"Skipped: {reason}", metadata={"skipped": reason}
+    )

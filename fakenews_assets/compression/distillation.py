@@ -1,0 +1,187 @@
+"""Smaller models that learn from a fine-tuned one: students and pruned teachers."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+from typing_extensions import override
+
+from fakenews_assets.compression.pruning import measure_importance, prune
+from fakenews_assets.compression.settings import (
+    ENCODER_OF_STUDENT,
+    LAYERS_OF_STUDENT,
+    PRUNED,
+    PruningSettings,
+    RecoverySettings,
+)
+from fakenews_assets.compression.structure import even_layers, keep_layers, layers_of
+from fakenews_assets.compression.teacher import TeacherScores, score_rows
+from fakenews_assets.training.batches import ValidationBatches
+from fakenews_assets.training.encoders import load_encoder, load_tokenizer, resolve, weights_digest
+from fakenews_assets.training.finetuning import FinetuneResult, Start, fit, read_result
+from fakenews_assets.training.history import ProgressListener
+from fakenews_assets.training.module import TokenBatch
+from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
+from fakenews_assets.training.token_cache import tokenize_table
+from fakenews_assets.training.tokenization import ArticleEncoder
+
+RowsListener = Callable[[int, int], None]
+"""Called with rows done and rows in all."""
+
+
+class Distillation(nn.Module):
+    """Loss of a student, row by row.
+
+    label_weight * CE(labels) + (1 - label_weight) * T^2 * KL(teacher / T || student / T)
+    + hidden_weight * mean over layers of (1 - cosine of the first token's states)
+
+    The first two terms are Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015); the
+    cosine of hidden states is Sanh et al., "DistilBERT" (2019).
+    """
+
+    needs_hidden_states = True
+
+    def __init__(
+        self,
+        teacher: TeacherScores,
+        layers: Sequence[int],
+        settings: RecoverySettings,
+        *,
+        width: int,
+    ) -> None:
+        """Bind the teacher's scores.
+
+        Args:
+            teacher: scores of the training rows, one state per entry of `layers`.
+            layers: the student's layers that are compared with those states.
+            settings: weights and temperature.
+            width: the student's hidden width; another one than the teacher's gets a learnt projection.
+        """
+        super().__init__()
+        self.teacher = teacher
+        self.layers = list(layers)
+        self.settings = settings
+        teacher_width = teacher.states.shape[-1]
+        self.projection = (
+            nn.Identity() if width == teacher_width else nn.Linear(width, teacher_width, bias=False)
+        )
+
+    @override
+    def forward(self, label_losses: Tensor, output: SequenceClassifierOutput, batch: TokenBatch) -> Tensor:
+        """Loss per row, float32 [batch]."""
+        place = (batch["shown"].long().cpu(), batch["rows"].cpu())
+        assert output.logits is not None
+        assert output.hidden_states is not None
+        device = output.logits.device
+        temperature = self.settings.temperature
+        opinion = nn.functional.kl_div(
+            (output.logits.float() / temperature).log_softmax(dim=-1),
+            (self.teacher.logits[place].to(device) / temperature).softmax(dim=-1),
+            reduction="none",
+        ).sum(dim=-1)
+        states = torch.stack([output.hidden_states[layer + 1][:, 0] for layer in self.layers], dim=1)
+        likeness = nn.functional.cosine_similarity(
+            self.projection(states).float(), self.teacher.states[place].to(device).float(), dim=-1
+        ).mean(dim=-1)
+        share = self.settings.label_weight
+        return (
+            share * label_losses
+            + (1 - share) * temperature**2 * opinion
+            + self.settings.hidden_weight * (1 - likeness)
+        )
+
+
+def distill(
+    student: str,
+    teacher: Path,
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: PruningSettings,
+    output: Path,
+    work: Path,
+    on_progress: ProgressListener | None = None,
+    on_scoring: RowsListener | None = None,
+) -> FinetuneResult:
+    """Make a smaller model of a fine-tuned teacher.
+
+    Args:
+        student: `PRUNED` for the teacher itself, one of `STUDENTS`, or the id or folder of any other encoder.
+            Whichever it is, it first loses the heads and the width that `settings` takes away.
+        teacher: folder that `finetune` wrote.
+        train: columns `title`, `text` and `label`, as the teacher was trained on.
+        val: the same; decides when to stop and which weights to keep.
+        settings: the recipe.
+        output: the student's folder, written as `finetune` writes its own.
+        work: scratch that outlives a killed process; a repeated call resumes.
+        on_progress: as in `finetune`.
+        on_scoring: called while the teacher is asked about the training rows.
+
+    Raises:
+        EncoderUnavailable: the student's own weights cannot be had here.
+        CannotCut: the teacher is too shallow, or of another architecture.
+        TrainingFailed: as in `finetune`.
+    """
+    recipe = _recipe(teacher, settings)
+    model, encoder, origin = _first_weights(student, teacher, recipe)
+    if settings.keep_heads < 1 or settings.keep_ffn < 1:
+        batches = _importance_rows(train, encoder, settings, work)
+        prune(model, measure_importance(model.eval(), batches), settings.keep_heads, settings.keep_ffn)
+
+    depth, teacher_depth = _depth(model.config), _depth(AutoConfig.from_pretrained(teacher))
+    compared = min(depth, teacher_depth)
+    scores = score_rows(
+        teacher,
+        train,
+        even_layers(teacher_depth, compared),
+        work,
+        with_texts=recipe.inputs == "title_and_text",
+        on_progress=on_scoring,
+    )
+    objective = Distillation(scores, even_layers(depth, compared), settings, width=model.config.hidden_size)
+    identity = f"{origin}\n{scores.digest}\n{settings.model_dump_json()}"
+    start = Start(model, encoder, hashlib.sha256(identity.encode()).hexdigest(), objective)
+    return fit(start, train, val, recipe, output, work, on_progress)
+
+
+def _recipe(teacher: Path, settings: RecoverySettings) -> FinetuneSettings:
+    """The teacher's own settings, with the training of the smaller model in place of its own."""
+    own = read_result(teacher).settings.model_dump()
+    shared = set(RecoverySettings.model_fields) & set(FinetuneSettings.model_fields)
+    changes = settings.model_dump(include=shared) | {"pruning": 0.0, "label_smoothing": 0.0}
+    return FinetuneSettings.model_validate(own | changes)
+
+
+def _first_weights(
+    student: str, teacher: Path, recipe: FinetuneSettings
+) -> tuple[PreTrainedModel, ArticleEncoder, str]:
+    """Model, tokenizer, and a name for where they come from."""
+    dropouts = {"dropout": recipe.dropout, "attention_dropout": recipe.attention_dropout}
+    if student == PRUNED or student in LAYERS_OF_STUDENT:
+        model = load_encoder(teacher, **dropouts)
+        if wanted := LAYERS_OF_STUDENT.get(student):
+            keep_layers(model, even_layers(len(layers_of(model)), wanted))
+        return model, ArticleEncoder.load(teacher), student
+    source = resolve(EncoderSpec(name=ENCODER_OF_STUDENT.get(student, student)))
+    encoder = ArticleEncoder(load_tokenizer(source), recipe.encoding)
+    return load_encoder(source, seed=recipe.seed, **dropouts), encoder, weights_digest(source)
+
+
+def _importance_rows(
+    train: pl.DataFrame, encoder: ArticleEncoder, settings: PruningSettings, work: Path
+) -> ValidationBatches:
+    rows = train.sample(min(settings.importance_rows, len(train)), seed=settings.seed)
+    return ValidationBatches(
+        tokenize_table(rows, encoder, work / "tokens"),
+        rows["label"].cast(pl.Int64).to_numpy(),
+        encoder,
+        FinetuneSettings(max_tokens=encoder.settings.max_tokens, batch_size=settings.batch_size),
+    )
+
+
+def _depth(config: PreTrainedConfig) -> int:
+    return int(config.num_hidden_layers)  # DistilBERT's own name for it is an alias

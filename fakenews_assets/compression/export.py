@@ -1,0 +1,98 @@
+"""A fine-tuned encoder in the formats of other runtimes, in float32."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from typing_extensions import override
+
+from fakenews_assets.compression.onnx_classifier import ONNX_FILE
+from fakenews_assets.training.classifier import Article
+from fakenews_assets.training.encoders import load_encoder, quiet_transformers
+from fakenews_assets.training.tokenization import ArticleEncoder
+
+_EXAMPLES = (Article("A title"), Article("A somewhat longer title than the first", "and a text"))
+"""Of two lengths, so that the mask that padding needs is part of what is traced."""
+
+
+class _Logits(nn.Module):
+    """An encoder that takes its inputs by position and returns a tensor, as exporters want it."""
+
+    def __init__(self, model: PreTrainedModel, names: list[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = names
+
+    @override
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.model(**dict(zip(self.names, inputs, strict=True))).logits
+
+
+def export_onnx(source: Path, folder: Path) -> None:
+    """Write a classifier's encoder as `model.onnx`, batch and length free.
+
+    Args:
+        source: folder of a fine-tuned classifier.
+        folder: where to; made if missing.
+    """
+    module, example = _prepared(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    with _quiet_exporters():
+        torch.onnx.export(
+            module,
+            tuple(example.values()),
+            folder / ONNX_FILE,
+            input_names=list(example),
+            output_names=["logits"],
+            dynamo=True,
+            dynamic_shapes=((free,) * len(example),),
+            external_data=False,
+            verbose=False,
+        )
+
+
+def convert_to_openvino(source: Path) -> ov.Model:
+    """A classifier's encoder as an OpenVINO model, batch and length free.
+
+    Converted from torch directly: attention then stays one operation, which OpenVINO runs fused.
+    """
+    module, example = _prepared(source)
+    with _quiet_exporters():
+        model = ov.convert_model(module, example_input=tuple(example.values()))
+    for port, name in zip(model.inputs, example, strict=True):
+        port.get_tensor().set_names({name})
+    model.outputs[0].get_tensor().set_names({"logits"})
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def _prepared(source: Path) -> tuple[_Logits, dict[str, Tensor]]:
+    encoder = ArticleEncoder.load(source)
+    table = encoder.encode(_EXAMPLES)
+    inputs = encoder.batch(table, np.arange(len(table)))
+    model = load_encoder(source).eval()
+    model.set_attn_implementation("sdpa")
+    names = list(inputs)
+    return _Logits(model, names).eval(), {name: torch.from_numpy(inputs[name]) for name in names}
+
+
+@contextmanager
+def _quiet_exporters() -> Iterator[None]:
+    """Keep the exporters' notes on tracing out of the log: parity is checked by numbers afterwards."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), quiet_transformers():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

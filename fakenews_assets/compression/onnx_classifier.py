@@ -1,0 +1,39 @@
+"""An exported encoder behind the common interface, run by ONNX Runtime."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from fakenews_assets.machine import usable_cpus
+from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
+from fakenews_assets.training.tokenization import ArticleEncoder
+
+ONNX_FILE: Final = "model.onnx"
+
+
+class OnnxClassifier(EncoderClassifier):
+    """Predicts with ONNX Runtime on the CPU."""
+
+    def __init__(self, session: ort.InferenceSession, encoder: ArticleEncoder, *, name: str) -> None:
+        super().__init__(encoder, name=name)
+        self.session = session
+
+    @classmethod
+    def load(cls, folder: Path, *, name: str = "onnx") -> "OnnxClassifier":
+        """Load a folder with model.onnx, tokenizer and encoding.json."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = usable_cpus()
+        options.inter_op_num_threads = 1
+        session = ort.InferenceSession(folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
+        return cls(session, ArticleEncoder.load(folder), name=name)
+
+    @override
+    def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        for batch in batches:
+            (logits,) = self.session.run(None, batch)
+            yield np.asarray(logits)

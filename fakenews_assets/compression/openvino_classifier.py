@@ -1,0 +1,59 @@
+"""An exported encoder behind the common interface, run by OpenVINO."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import properties
+from typing_extensions import override
+
+from fakenews_assets.machine import usable_cpus
+from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
+from fakenews_assets.training.tokenization import ArticleEncoder
+
+OPENVINO_FILE: Final = "model.xml"
+
+Arithmetic = Literal["f32", "bf16"]
+
+
+class OpenVinoClassifier(EncoderClassifier):
+    """Predicts with OpenVINO on the CPU."""
+
+    def __init__(self, model: ov.CompiledModel, encoder: ArticleEncoder, *, name: str) -> None:
+        super().__init__(encoder, name=name)
+        self.model = model
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, name: str = "openvino", arithmetic: Arithmetic = "f32"
+    ) -> "OpenVinoClassifier":
+        """Load a folder with model.xml, tokenizer and encoding.json."""
+        model = compile_model(ov.Core().read_model(folder / OPENVINO_FILE), arithmetic)
+        return cls(model, ArticleEncoder.load(folder), name=name)
+
+    @override
+    def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        request = self.model.create_infer_request()  # of its own: one request serves one thread
+        for batch in batches:
+            yield np.array(request.infer(batch, share_inputs=True)[0])
+
+
+def compile_model(model: ov.Model, arithmetic: Arithmetic) -> ov.CompiledModel:
+    """Compile for this machine's processors.
+
+    Args:
+        model: fp32 or quantized.
+        arithmetic: of everything that is not quantized.
+    """
+    return ov.Core().compile_model(
+        model,
+        "CPU",
+        {
+            properties.inference_num_threads: usable_cpus(),
+            properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
+            properties.hint.inference_precision: ov.Type.bf16 if arithmetic == "bf16" else ov.Type.f32,
+        },
+    )

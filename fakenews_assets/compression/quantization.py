@@ -1,0 +1,195 @@
+"""Exported variants of a fine-tuned model: checked against their source, then made int8."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import nncf
+import numpy as np
+import openvino as ov
+import polars as pl
+from numpy.typing import NDArray
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.metrics import f1_score
+
+from fakenews_assets.compression.export import convert_to_openvino, export_onnx
+from fakenews_assets.compression.onnx_classifier import ONNX_FILE, OnnxClassifier
+from fakenews_assets.compression.openvino_classifier import OPENVINO_FILE, OpenVinoClassifier, compile_model
+from fakenews_assets.compression.settings import Format, QuantizationSettings
+from fakenews_assets.evaluation.evaluating import articles_of
+from fakenews_assets.machine import supports_bf16
+from fakenews_assets.training.classifier import RUNTIME_FILE, Classifier, load_classifier
+from fakenews_assets.training.encoder_classifier import EncoderInputs
+from fakenews_assets.training.tokenization import ArticleEncoder
+
+REPORT_FILE: Final = "export.json"
+
+_CALIBRATION_BATCH: Final = 1
+"""Rows per calibration batch: one, so that no padding enters the ranges."""
+
+_VALIDATION_BATCH: Final = 32
+
+
+class ExportMismatch(RuntimeError):
+    """The exported model does not answer as its source does; nothing may be built on it."""
+
+
+class FormatUnavailable(RuntimeError):
+    """This machine cannot run the format; the message says what it lacks."""
+
+
+class ExportReport(BaseModel):
+    """How an exported variant compares with its source on validation rows; stored as export.json beside it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Format
+    rows: int = Field(description="Validation rows compared.")
+    parity: float = Field(
+        description="Largest difference of a probability between source and fp32 export, before quantization."
+    )
+    agreement: float = Field(description="Share of rows on which source and variant decide alike.")
+    source_macro_f1: float
+    macro_f1: float
+    float_layers: int | None = Field(
+        description="Operations that went back to floating point because they hurt; None: not asked for."
+    )
+
+
+def make_variant(
+    source: Path,
+    variant: Format,
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: QuantizationSettings,
+    output: Path,
+) -> ExportReport:
+    """Export a fine-tuned model, check that it answers the same, and quantize it if the format says so.
+
+    Args:
+        source: folder of a fine-tuned, distilled or pruned classifier.
+        variant: format to make.
+        train: columns `title` and `text`; calibrates the ranges of activations.
+        val: columns `title`, `text` and `label`; compares the variant with its source.
+        settings: the recipe.
+        output: an empty folder, for `load_classifier`.
+
+    Raises:
+        FormatUnavailable: this machine lacks the arithmetic.
+        ExportMismatch: the fp32 export differs from its source by more than the tolerance.
+    """
+    if variant == "openvino-bf16" and not supports_bf16("cpu"):
+        raise FormatUnavailable("This processor computes no bfloat16; take openvino-fp32 or openvino-int8.")
+    output.mkdir(parents=True, exist_ok=True)
+    rows = val.sample(min(settings.validation_rows, len(val)), seed=settings.seed)
+    expected = _probability(load_classifier(source), rows)
+    encoder = ArticleEncoder.load(source)
+    encoder.save(output)
+
+    exact: Classifier
+    if variant.startswith("onnx"):
+        export_onnx(source, output)
+        exact = OnnxClassifier.load(output)
+    else:
+        model = convert_to_openvino(source)
+        exact = OpenVinoClassifier(compile_model(model, "f32"), encoder, name=variant)
+    parity = float(np.abs(_probability(exact, rows) - expected).max())
+    if not parity <= settings.parity_tolerance:  # also when it is not a number
+        raise ExportMismatch(
+            f"The {variant} export of {source.name} differs from its source by {parity:.2g} in probability"
+            f" (tolerance {settings.parity_tolerance:g}). Do not use it; raise parity_tolerance only if you know why."
+        )
+
+    float_layers = None
+    if variant == "onnx-int8":
+        _quantize_onnx(output / ONNX_FILE)
+    elif not variant.startswith("onnx"):
+        if variant == "openvino-int8":
+            model, float_layers = _quantize_openvino(model, encoder, train, rows, settings)
+        ov.save_model(model, output / OPENVINO_FILE, compress_to_fp16=False)
+    (output / RUNTIME_FILE).write_text(json.dumps({"format": variant}) + "\n")
+
+    found = _probability(load_classifier(output), rows)
+    report = ExportReport(
+        format=variant,
+        rows=len(rows),
+        parity=parity,
+        agreement=float(np.mean((found >= 0.5) == (expected >= 0.5))),
+        source_macro_f1=_macro_f1(rows, expected),
+        macro_f1=_macro_f1(rows, found),
+        float_layers=float_layers,
+    )
+    (output / REPORT_FILE).write_text(report.model_dump_json(indent=2) + "\n")
+    return report
+
+
+def _quantize_onnx(path: Path) -> None:
+    """Weights int8 per channel ahead of time, activations at run time."""
+    prepared = path.with_suffix(".prepared.onnx")
+    quant_pre_process(path, prepared, skip_symbolic_shape=True)
+    quantize_dynamic(prepared, path, per_channel=True, weight_type=QuantType.QInt8)
+    prepared.unlink()
+
+
+def _quantize_openvino(
+    model: ov.Model,
+    encoder: ArticleEncoder,
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: QuantizationSettings,
+) -> tuple[ov.Model, int]:
+    """Weights and activations int8; layers that hurt stay in floating point.
+
+    Returns:
+        The model, and how many operations went back.
+    """
+    rows = train.sample(min(settings.calibration_rows, len(train)), seed=settings.seed)
+    calibration = nncf.Dataset(_batches(encoder, rows, _CALIBRATION_BATCH))
+    common: dict[str, Any] = {
+        "model_type": nncf.ModelType.TRANSFORMER,
+        "preset": nncf.QuantizationPreset.MIXED,
+        "subset_size": len(rows),
+    }
+    drop = settings.max_drop_points / 100
+    batches = _batches(encoder, val, _VALIDATION_BATCH)
+    labels = val["label"].to_numpy()
+
+    def validate(compiled: ov.CompiledModel, items: Iterable[EncoderInputs]) -> tuple[float, None]:
+        logits = np.concatenate([np.array(compiled(item)[0]) for item in items])
+        return float(f1_score(labels, logits[:, 1] >= logits[:, 0], average="macro")), None
+
+    quantized = nncf.quantize(model, calibration, **common)
+    floor = validate(compile_model(model, "f32"), batches)[0] - drop
+    if validate(compile_model(quantized, "f32"), batches)[0] >= floor:
+        return quantized, 0
+    restored = nncf.quantize_with_accuracy_control(
+        model,
+        calibration_dataset=calibration,
+        validation_dataset=nncf.Dataset(batches),
+        validation_fn=validate,
+        max_drop=drop,
+        **common,
+    )
+    return restored, _fake_quantizers(quantized) - _fake_quantizers(restored)
+
+
+def _fake_quantizers(model: ov.Model) -> int:
+    return sum(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops())
+
+
+def _batches(encoder: ArticleEncoder, rows: pl.DataFrame, size: int) -> Sequence[EncoderInputs]:
+    table = encoder.encode(articles_of(rows))
+    return [
+        encoder.batch(table, part) for part in np.split(np.arange(len(table)), range(size, len(table), size))
+    ]
+
+
+def _probability(classifier: Classifier, rows: pl.DataFrame) -> NDArray[np.float32]:
+    return classifier.predict(articles_of(rows)).probability
+
+
+def _macro_f1(rows: pl.DataFrame, probability: NDArray[np.float32]) -> float:
+    return float(f1_score(rows["label"].to_numpy(), probability >= 0.5, average="macro"))

@@ -1,0 +1,179 @@
+"""The selection group: the fastest candidate that is good enough, and its way to the champion's place."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from fakenews_assets.evaluation.assets import judged_on
+from fakenews_assets.evaluation.partitions import CANDIDATES, model_assets
+from fakenews_assets.progress import report
+from fakenews_assets.selection.checks import (
+    bundle_is_complete,
+    selection_check_specs,
+    variant_is_faster,
+    variant_keeps_quality,
+)
+from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_resources.storage import Storage
+from fakenews_resources.store import Artefact
+
+REFERENCE = "finetuned"
+"""What every variant has to be faster than: the fine-tuned model itself."""
+
+_TIMED_ARTICLES = 512
+
+
+class SelectionConfig(dg.Config, SelectionPolicy):
+    """Which candidate wins, and when it replaces the champion."""
+
+
+@dg.asset(
+    deps=model_assets,
+    group_name="selection",
+    owners=["team:ml"],
+    kinds={"polars"},
+    code_version="1",
+    check_specs=selection_check_specs(),
+    # Speed is part of the verdict: no training may run beside it.
+    pool="training",
+)
+def selected_model(
+    context: dg.AssetExecutionContext,
+    config: SelectionConfig,
+    storage: Storage,
+    splits: Artefact,
+    evaluation: dict[str, Artefact],
+) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
+    from fakenews_assets.evaluation.evaluating import articles_of, predict_table
+    from fakenews_assets.selection.bundle import open_bundle, write_bundle
+    from fakenews_assets.selection.gate import Contender, gate
+    from fakenews_assets.selection.policy import choose
+    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+    from fakenews_assets.selection.selecting import candidates_that_may_stand, fill_bundle, load_bundled
+    from fakenews_assets.selection.timing import compare_speeds
+    from fakenews_assets.training.classifier import load_classifier
+
+    policy = SelectionPolicy.model_validate(config.model_dump())
+    store = storage.store
+    test = splits.scan("test").collect()
+    standing, left_out = candidates_that_may_stand(store, judged_on(splits, evaluation), CANDIDATES, splits)
+    by_name = {one.candidate.name: one for one in standing}
+    try:
+        choice = choose([one.candidate for one in standing], policy, test["cluster_id"])
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    winner = by_name[choice.winner]
+    storage.read(context, CANDIDATES[choice.winner])
+
+    models = Path(store.root) / "models"
+    draft = storage.draft().path
+    manifest = fill_bundle(draft, store, winner, choice, splits.meta["data_note"])
+    sha = write_bundle(draft, models, manifest, run_id=context.run.run_id)
+
+    registry = ChampionRegistry(models)
+    pointer = registry.champion()
+    champion = open_bundle(models / pointer.bundle) if pointer else None
+    contenders = {choice.winner: load_bundled(open_bundle(models / sha))}
+    if REFERENCE in by_name and choice.winner != REFERENCE:
+        contenders[REFERENCE] = load_classifier(by_name[REFERENCE].model.path, REFERENCE)
+    if champion is not None:
+        contenders["champion"] = load_bundled(champion)
+    report("selected_model", 0, None, "comparing speeds")
+    speeds = compare_speeds(
+        contenders, articles_of(test.sample(min(_TIMED_ARTICLES, len(test)), seed=policy.seed))
+    )
+
+    checks = [
+        variant_is_faster(choice.winner, speeds, REFERENCE),
+        variant_keeps_quality(choice),
+        bundle_is_complete(models / sha),
+    ]
+    decision = gate(
+        Contender(sha, winner.candidate.predictions, speeds[choice.winner]),
+        Contender(champion.sha, predict_table(contenders["champion"], test), speeds["champion"])
+        if champion
+        else None,
+        policy,
+        test["cluster_id"],
+    )
+    failed = [check.check_name for check in checks if not check.passed]
+    promoted = decision.promote and not failed
+    reasons = [*(f"check {name} failed" for name in failed), *decision.reasons]
+    if promoted:
+        try:
+            registry.promote(
+                sha,
+                expected=champion.sha if champion else None,
+                reason="; ".join(reasons),
+                run_id=context.run.run_id,
+                promoted_by="selected_model",
+            )
+        except RegistryError as error:  # another selection was faster: compare with its champion
+            raise dg.RetryRequested(max_retries=1) from error
+
+    value = storage.draft()
+    card = (models / sha / "model_card.md").read_text(encoding="utf-8")
+    (value.path / "model_card.md").write_text(card, encoding="utf-8")
+    (value.path / "decision.json").write_text(
+        json.dumps(
+            {
+                "bundle": sha,
+                "candidate": choice.winner,
+                "promoted": promoted,
+                "reasons": reasons,
+                "champion": sha if promoted else (champion.sha if champion else None),
+                "replaced": champion.sha if promoted and champion else None,
+                "choice": choice.model_dump(mode="json"),
+                "gate": decision.model_dump(mode="json"),
+                "articles_per_second": speeds,
+                "left_out": left_out,
+            },
+            indent=2,
+        )
+    )
+    yield dg.MaterializeResult(
+        value=value,
+        metadata={
+            "candidate": choice.winner,
+            "bundle": sha,
+            "promoted": promoted,
+            "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in reasons)),
+            "best_candidate": choice.best,
+            "left_out": left_out,
+            "model_card": dg.MetadataValue.md(card),
+        },
+        check_results=checks,
+    )
+
+
+class RollbackConfig(dg.Config):
+    """Why the champion goes."""
+
+    reason: str = Field(min_length=3, description="Kept in the champion's history, for those who will ask.")
+    promoted_by: str = Field(default="rollback_champion", description="Who asks for it.")
+
+
+@dg.op
+def move_champion_back(context: dg.OpExecutionContext, config: RollbackConfig, storage: Storage) -> None:
+    """Put the bundle in force that the champion replaced."""
+    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+
+    registry = ChampionRegistry(Path(storage.store.root) / "models")
+    try:
+        pointer = registry.rollback(
+            reason=config.reason, run_id=context.run_id, promoted_by=config.promoted_by
+        )
+    except (RegistryError, BundleError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason})
+
+
+@dg.job(description="Roll back: make the bundle champion that the present one replaced. Give a reason.")
+def rollback_champion() -> None:
+    """Roll back to the champion before."""
+    move_champion_back()

@@ -1,0 +1,74 @@
+"""Candidates as the selection sees them, and the proof that they were judged on the same articles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from fakenews_assets.evaluation.evaluating import Evaluation
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated model."""
+
+    name: str
+    evaluation: Evaluation
+    predictions: pl.DataFrame
+    """The table of `PREDICTION_SCHEMA` that belongs to the evaluation."""
+
+    def __post_init__(self) -> None:
+        right = self.predictions.filter(pl.col("predicted") == pl.col("label")).height
+        confusion = self.evaluation.metrics.confusion
+        if (self.predictions.height, right) != (
+            self.evaluation.rows,
+            confusion.real_as_real + confusion.fake_as_fake,
+        ):
+            raise ValueError(
+                f"The predictions of {self.name} do not belong to its evaluation; materialize the evaluation again."
+            )
+
+    @property
+    def macro_f1(self) -> float:
+        """Raises ValueError where the test split holds one class only."""
+        if self.evaluation.metrics.macro_f1 is None:
+            raise ValueError(
+                f"The test split of {self.name} holds one class only, so macro-F1 is undefined. Ingest more articles,"
+                " then materialize the splits and evaluations again."
+            )
+        return self.evaluation.metrics.macro_f1
+
+    @property
+    def rows_per_second(self) -> float:
+        """Throughput at batch 32."""
+        return self.evaluation.speed.rows_per_second
+
+    @property
+    def megabytes(self) -> float:
+        """Size on disk, in units of 10^6 bytes."""
+        return self.evaluation.bytes_on_disk / 1e6
+
+
+def require_same_rows(predictions: Mapping[str, pl.DataFrame]) -> None:
+    """Refuse to compare predictions of different articles.
+
+    Raises:
+        ValueError: the article ids, their order or their labels differ; it names those that are not with the
+            largest group that agrees (the first such group, where two are as large).
+    """
+    groups: list[tuple[pl.DataFrame, list[str]]] = []
+    for name, table in predictions.items():
+        rows = table.select("article_id", "label")
+        for reference, names in groups:
+            if reference.equals(rows):
+                names.append(name)
+                break
+        else:
+            groups.append((rows, [name]))
+    if len(groups) > 1:
+        agreed = max((names for _, names in groups), key=len)
+        odd = [name for _, names in groups if names is not agreed for name in names]
+        raise ValueError(
+            f"{', '.join(odd)}: evaluated on other test rows, or in another order, than {', '.join(agreed)}."
+            " Materialize every evaluation on the current splits, then select again."
+        )

@@ -1,0 +1,47 @@
+"""Writes that are complete on disk, or have not happened, whatever stops the process or the machine."""
+
+import os
+import uuid
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a small file as a whole: readers see the old text or the new one."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside.write_text(text, encoding="utf-8")
+    _sync(aside)
+    aside.replace(path)
+    _sync(path.parent)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line. A line that a kill cut short stays on its own; readers must expect it."""
+    cut_short = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    text = f"\n{line}\n" if cut_short else f"{line}\n"
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    _sync(path.parent)
+
+
+def rename_folder(source: Path, target: Path) -> None:
+    """Move a folder within one file system, with all its content on disk before the new name is.
+
+    Raises:
+        OSError: the target exists and is not empty, or lies on another file system.
+    """
+    for path in sorted(source.rglob("*")):
+        _sync(path)
+    _sync(source)
+    source.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

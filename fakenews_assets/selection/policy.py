@@ -1,0 +1,154 @@
+"""The fastest candidate that is as good as the best one."""
+
+from collections.abc import Sequence
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.selection.candidates import Candidate, require_same_rows
+from fakenews_assets.selection.comparison import PairedDifference, paired_bootstrap
+from fakenews_assets.selection.settings import SelectionPolicy
+
+
+class Verdict(BaseModel):
+    """What the policy says of one candidate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    eligible: bool
+    reasons: tuple[str, ...] = Field(description="In plain words: what speaks against it, or what decided.")
+    macro_f1: float
+    loss_points: float = Field(description="Points of macro-F1 below the best candidate.")
+    difference: PairedDifference = Field(description="Its macro-F1 minus that of the best candidate.")
+    rows_per_second: float = Field(description="At batch 32.")
+    latency_p50_ms: float = Field(description="Of one article.")
+    megabytes: float = Field(description="On disk, in units of 10^6 bytes.")
+
+
+class Choice(BaseModel):
+    """Who wins, and why the others do not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    winner: str
+    best: str = Field(
+        description="The candidate with the highest macro-F1, which the others are held against."
+    )
+    policy: SelectionPolicy
+    verdicts: tuple[Verdict, ...] = Field(description="One per candidate, highest macro-F1 first.")
+
+
+def choose(
+    candidates: Sequence[Candidate], policy: SelectionPolicy, clusters: pl.Series | None = None
+) -> Choice:
+    """Choose the candidate with the most articles per second among those that are good enough.
+
+    Good enough: at most `max_loss_points` below the best candidate, not significantly worse by the paired
+    bootstrap, and under the ceilings. Equal speed: the smaller one wins.
+
+    Args:
+        candidates: all judged on the same rows in the same order.
+        policy: the limits.
+        clusters: near-duplicate cluster of each test row, in the order of the predictions; None draws rows.
+
+    Raises:
+        ValueError: there is no candidate, two share a name, one was judged on other rows (the message names
+            it), macro-F1 is undefined, or no candidate is good enough (the message says what to relax).
+    """
+    if not candidates:
+        raise ValueError("There is no candidate to choose from; materialize an evaluation first.")
+    names = [candidate.name for candidate in candidates]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Two candidates share a name: {', '.join(sorted(names))}. Give each its own.")
+    require_same_rows({candidate.name: candidate.predictions for candidate in candidates})
+
+    ranking = sorted(candidates, key=lambda one: (-one.macro_f1, -one.rows_per_second, one.name))
+    verdicts = [_judge(candidate, ranking[0], policy, clusters) for candidate in ranking]
+    eligible = [verdict for verdict in verdicts if verdict.eligible]
+    if not eligible:
+        raise ValueError(_what_to_relax(verdicts, policy))
+    winner = min(eligible, key=lambda one: (-one.rows_per_second, one.megabytes, one.name))
+    return Choice(
+        winner=winner.name,
+        best=ranking[0].name,
+        policy=policy,
+        verdicts=tuple(_with_outcome(verdict, winner) for verdict in verdicts),
+    )
+
+
+def _judge(
+    candidate: Candidate, best: Candidate, policy: SelectionPolicy, clusters: pl.Series | None
+) -> Verdict:
+    rows = candidate.predictions
+    difference = paired_bootstrap(
+        rows["label"],
+        best.predictions["predicted"],
+        rows["predicted"],
+        clusters,
+        resamples=policy.resamples,
+        level=policy.significance_level,
+        seed=policy.seed,
+    )
+    # Rounded, so that a loss of exactly what is allowed does not fail by a rounding error.
+    loss = round(100 * (best.macro_f1 - candidate.macro_f1), 9)
+    latency = candidate.evaluation.speed.latency_p50_ms
+    against = []
+    if loss > policy.max_loss_points:
+        against.append(
+            f"loses {loss:.2f} points of macro-F1 to {best.name}; {policy.max_loss_points:g} are allowed"
+        )
+    if difference.significantly_worse:
+        against.append(
+            f"significantly worse than {best.name}: by {-100 * difference.high:.2f} to"
+            f" {-100 * difference.low:.2f} points at the {policy.significance_level:.0%} level"
+        )
+    if policy.max_megabytes is not None and candidate.megabytes > policy.max_megabytes:
+        against.append(f"takes {candidate.megabytes:.1f} MB; {policy.max_megabytes:g} are allowed")
+    if policy.max_latency_ms is not None and latency > policy.max_latency_ms:
+        against.append(f"takes {latency:.2f} ms for one article; {policy.max_latency_ms:g} are allowed")
+    return Verdict(
+        name=candidate.name,
+        eligible=not against,
+        reasons=tuple(against),
+        macro_f1=candidate.macro_f1,
+        loss_points=loss,
+        difference=difference,
+        rows_per_second=candidate.rows_per_second,
+        latency_p50_ms=latency,
+        megabytes=candidate.megabytes,
+    )
+
+
+def _with_outcome(verdict: Verdict, winner: Verdict) -> Verdict:
+    """Tell the eligible candidates apart."""
+    if not verdict.eligible:
+        return verdict
+    if verdict is winner:
+        reason = "the fastest of those that are good enough"
+    elif verdict.rows_per_second < winner.rows_per_second:
+        reason = (
+            f"good enough, but slower than {winner.name}: {verdict.rows_per_second:,.0f} articles/s against"
+            f" {winner.rows_per_second:,.0f}"
+        )
+    else:
+        reason = f"good enough and as fast as {winner.name}, but not smaller"
+    return verdict.model_copy(update={"reasons": (reason,)})
+
+
+def _what_to_relax(verdicts: Sequence[Verdict], policy: SelectionPolicy) -> str:
+    """The best candidate always meets the demand on quality, so a ceiling stands in the way."""
+    best = verdicts[0]
+    ways = []
+    if policy.max_megabytes is not None and best.megabytes > policy.max_megabytes:
+        ways.append(f"max_megabytes to {best.megabytes:.1f} or more")
+    if policy.max_latency_ms is not None and best.latency_p50_ms > policy.max_latency_ms:
+        ways.append(f"max_latency_ms to {best.latency_p50_ms:.2f} or more")
+    lines = [f"{verdict.name}: {'; '.join(verdict.reasons)}." for verdict in verdicts]
+    return "\n".join(
+        [
+            "No candidate satisfies the selection policy.",
+            *lines,
+            f"Raise {' and '.join(ways)} to admit {best.name}, or relax the limits that exclude another one above.",
+        ]
+    )

@@ -1,0 +1,40 @@
+"""Every choice of the selection, in one plain record: nothing here needs a heavy library."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SelectionPolicy(BaseModel):
+    """Which candidate wins, and when it replaces the champion. A point is one hundredth of macro-F1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_loss_points: float = Field(
+        default=0.5, ge=0, description="Points of macro-F1 that speed may cost, against the best candidate."
+    )
+    significance_level: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Confidence level of the paired intervals; McNemar's test uses what is left of 1.",
+    )
+    resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
+    seed: int = Field(default=0, ge=0, description="Draws the bootstrap.")
+    max_megabytes: float | None = Field(
+        default=None, gt=0, description="Largest size on disk, in units of 10^6 bytes; null: any."
+    )
+    max_latency_ms: float | None = Field(
+        default=None, gt=0, description="Longest median time of one article, in milliseconds; null: any."
+    )
+    min_speed_ratio: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="A challenger that is better, but not significantly, must reach this share of the champion's"
+        " articles per second.",
+    )
+    faster_ratio: float = Field(
+        default=1.05,
+        ge=1,
+        description="A challenger that is only as good must exceed this multiple of the champion's articles per"
+        " second.",
+    )

@@ -1,0 +1,110 @@
+"""Exported variants answer as their source does, in every format; wrong exports are refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fakenews_assets.compression import quantization
+from fakenews_assets.compression.quantization import (
+    ExportMismatch,
+    ExportReport,
+    FormatUnavailable,
+    make_variant,
+)
+from fakenews_assets.compression.settings import FORMATS, Format, QuantizationSettings
+from fakenews_assets.evaluation.evaluating import articles_of
+from fakenews_assets.training.classifier import Article, load_classifier
+
+SETTINGS = QuantizationSettings(calibration_rows=40)
+
+
+@pytest.fixture(scope="session")
+def variants(
+    tmp_path_factory: pytest.TempPathFactory, teacher: Path, train: pl.DataFrame, val: pl.DataFrame
+) -> dict[Format, Path]:
+    root = tmp_path_factory.mktemp("variants")
+    for name in FORMATS:
+        make_variant(teacher, name, train, val, SETTINGS, root / name)
+    return {name: root / name for name in FORMATS}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_variant_answers_as_its_source(
+    variants: dict[Format, Path], teacher: Path, val: pl.DataFrame, name: Format
+) -> None:
+    expected = load_classifier(teacher).predict(articles_of(val))
+    classifier = load_classifier(variants[name])
+    found = classifier.predict(articles_of(val))
+
+    assert classifier.name == name
+    exact = name.endswith("fp32")
+    np.testing.assert_allclose(found.probability, expected.probability, atol=1e-4 if exact else 0.1)
+    assert (found.label == expected.label).mean() > 0.97
+    if not exact:
+        assert (found.probability != expected.probability).any()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_order_of_the_question_is_the_order_of_the_answer(
+    variants: dict[Format, Path], val: pl.DataFrame, name: Format
+) -> None:
+    articles = articles_of(val)[:20]
+    classifier = load_classifier(variants[name])
+    together = classifier.predict(articles).probability
+    alone = np.concatenate([classifier.predict([article]).probability for article in articles])
+    np.testing.assert_allclose(together, alone, atol=0.05)
+    assert np.corrcoef(together, alone)[0, 1] > 0.99
+    assert len(classifier.predict([])) == 0
+    assert len(classifier.predict([Article("")])) == 1
+
+
+def test_the_report_tells_what_was_compared(variants: dict[Format, Path], val: pl.DataFrame) -> None:
+    for name, folder in variants.items():
+        report = ExportReport.model_validate_json((folder / "export.json").read_text())
+        assert report.format == name == json.loads((folder / "runtime.json").read_text())["format"]
+        assert report.rows == len(val)
+        assert report.parity < 1e-4
+        assert 0.97 <= report.agreement <= 1
+        assert (report.float_layers is None) == (name != "openvino-int8")
+
+
+def test_int8_is_smaller(variants: dict[Format, Path]) -> None:
+    def weights(name: Format) -> int:
+        return sum(path.stat().st_size for path in variants[name].glob("model.[bo]*"))
+
+    assert weights("openvino-int8") < 0.5 * weights("openvino-fp32")
+    assert weights("onnx-int8") < weights("onnx-fp32")
+
+
+def test_a_wrong_export_is_refused(
+    teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path
+) -> None:
+    strict = SETTINGS.model_copy(update={"parity_tolerance": 1e-12})
+    with pytest.raises(ExportMismatch, match="differs from its source"):
+        make_variant(teacher, "openvino-int8", train, val, strict, tmp_path)
+    assert not (tmp_path / "runtime.json").exists()
+
+
+def test_a_processor_without_bfloat16(
+    teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantization, "supports_bf16", lambda _: False)
+    with pytest.raises(FormatUnavailable, match="no bfloat16"):
+        make_variant(teacher, "openvino-bf16", train, val, SETTINGS, tmp_path)
+
+
+def test_layers_that_hurt_go_back_to_floating_point(
+    teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([1.0, 0.5])  # of the source, and of the first int8 model
+
+    def pretend(actual, predicted, **_):
+        return next(scores, float((np.asarray(actual) == np.asarray(predicted)).mean()))
+
+    monkeypatch.setattr(quantization, "f1_score", pretend)
+    report = make_variant(teacher, "openvino-int8", train, val, SETTINGS, tmp_path)
+    assert report.float_layers is not None
+    assert (tmp_path / "model.xml").is_file()
