@@ -21,7 +21,6 @@ import polars as pl
 import torch
 import typer
 from rich.console import Console
-from sklearn.metrics import f1_score
 from torch.utils.data import Dataset
 from transformers import (
     AutoModelForSequenceClassification,
@@ -33,8 +32,14 @@ from transformers import (
     TrainingArguments,
 )
 
-from benchmarks.common import NewsSplits, default_news_path, describe_machine, load_news, write_results
-from fakenews_assets.training.classifier import Article
+from benchmarks.common import (
+    NewsSplits,
+    default_news_path,
+    describe_machine,
+    load_news,
+    macro_f1,
+    write_results,
+)
 from fakenews_assets.training.encoders import load_tokenizer, quiet_transformers, resolve
 from fakenews_assets.training.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
@@ -168,12 +173,6 @@ def run_peer(task: Task, seed: int) -> Outcome:
     return Outcome(trainer.state.global_step, rows / stopwatch.seconds, score)
 
 
-def macro_f1(classifier: TorchClassifier, frame: pl.DataFrame) -> float:
-    """Test macro-F1."""
-    articles = [Article(title, text) for title, text in frame.select("title", "text").iter_rows()]
-    return float(f1_score(frame["label"].to_numpy(), classifier.predict(articles).label, average="macro"))
-
-
 def compare(task: Task, rounds: int) -> Comparison:
     """Train alternately, the order turning with every round."""
     comparison = Comparison()
@@ -213,8 +212,8 @@ def make_tasks(news: NewsSplits, title_rows: int, article_rows: int) -> list[Tas
 def main(
     news: Annotated[Path | None, typer.Option(help="News file in WELFake's columns.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Trainings per task and contender.")] = 3,
-    title_rows: Annotated[int, typer.Option(help="Titles per training.")] = 9600,
-    article_rows: Annotated[int, typer.Option(help="Articles per training.")] = 960,
+    title_rows: Annotated[int, typer.Option(help="Titles per training.")] = 6400,
+    article_rows: Annotated[int, typer.Option(help="Articles per training.")] = 640,
     quick: Annotated[bool, typer.Option(help="Smoke run: one round, few rows, nothing written.")] = False,
 ) -> None:
     """Measure and write results/training.json."""

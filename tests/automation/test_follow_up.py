@@ -43,12 +43,12 @@ class Graph:
         self.make(f"evaluation/{candidate}", "splits", model, content=self.store.current(model).version)
 
     def tick(self) -> dg.RunRequest | str:
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=self.instance,
             repository_def=defs.get_repository_def(),
             resources={"storage": Storage(root=str(self.store.root))},
-        )
-        results = list(follow_up(context))  # pyright: ignore[reportArgumentType]
+        ) as context:
+            results = list(follow_up(context))  # pyright: ignore[reportArgumentType]
         assert len(results) == 1
         (found,) = results
         return found if isinstance(found, dg.RunRequest) else str(found.skip_message)

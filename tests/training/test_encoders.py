@@ -10,7 +10,8 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 from pydantic import ValidationError
 
-from fakenews_assets.training import encoders, machine
+from fakenews_assets import machine
+from fakenews_assets.training import encoders
 from fakenews_assets.training.encoders import (
     EncoderUnavailable,
     load_encoder,
@@ -131,17 +132,17 @@ def test_digest_names_weights_and_configuration(tiny_bert: Path, tmp_path: Path)
 def test_bf16_on_a_cpu(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: bool
 ) -> None:
-    monkeypatch.setattr(machine.torch.cpu, "get_capabilities", lambda: capabilities)
-    monkeypatch.setattr(machine.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert machine.supports_bf16("cpu") is expected
     assert machine.supports_bf16("auto") is expected
 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_bf16_on_a_gpu_counts_only_in_hardware(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
-    monkeypatch.setattr(machine.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(
-        machine.torch.cuda,
+        torch.cuda,
         "is_bf16_supported",
         lambda including_emulation=True: including_emulation or native,
     )
