@@ -80,6 +80,8 @@ def score_rows(
         aside = path.with_suffix(f".{os.getpid()}.partial")
         save_file(tensors, aside)
         aside.replace(path)
+        for outdated in set(work.glob("teacher-*.safetensors")) - {path}:
+            outdated.unlink()
     stored = load_file(path)
     logits, states = (stored[name].expand(2, *stored[name].shape[1:]) for name in ("logits", "states"))
     return TeacherScores(logits=logits, states=states, digest=digest)
