@@ -1,8 +1,5 @@
 """`fakenews demo`: the whole graph on the generated sample, and one table of what came out."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import dagster as dg
 import polars as pl
 from rich.table import Table
@@ -14,15 +11,12 @@ from fakenews_resources.store import Artefact
 
 BATCH = "sample"
 
-# Everything else is as on real news.
-SETTINGS: Mapping[str, Mapping[str, Any]] = {"distilled_bert": {"epochs": 3}}
-
 
 def run_demo(rows: int) -> None:
     """Run or complete the graph on `rows` generated articles, then show the closing table."""
     with GraphRunner() as runner:
         runner.add_batch(BATCH)
-        runner.lifecycle(BATCH, f"sample:rows={rows}", SETTINGS)
+        runner.lifecycle(BATCH, f"sample:rows={rows}")
         _show_results(runner)
 
 
@@ -42,13 +36,14 @@ def _show_results(runner: GraphRunner) -> None:
         table.add_row(key, f"{seconds:,.1f} s")
     console.print(table)
     _show_leaderboard(runner)
-    console.print(f"[yellow]{splits.meta['data_note']}[/]")
+    console.print(f"[yellow]{splits.meta['data_note']}[/]", soft_wrap=True)
     console.print(
         "\nNext:\n"
         "  make ui                                    look at it: lineage, metadata, plots\n"
         "  .venv/bin/fakenews ingest FILE.csv         add your own articles (columns title, text, label)\n"
         "  .venv/bin/fakenews ingest FILE.csv --train train and evaluate on them",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -56,7 +51,8 @@ def _show_leaderboard(runner: GraphRunner) -> None:
     board = pl.read_parquet(runner.store.current("leaderboard").path / "leaderboard.parquet")
     decision = runner.store.current("selected_model").read_json("decision.json")
     champion = ChampionRegistry(runner.store.root / "models").champion()
-    table = Table("candidate", title="Leaderboard", title_justify="left")
+    table = Table(title="Leaderboard", title_justify="left")
+    table.add_column("candidate", no_wrap=True)
     for head in ("macro-F1", "accuracy", "ms for one", "articles/s", "MB"):
         table.add_column(head, justify="right")
     for row in board.iter_rows(named=True):
@@ -73,7 +69,8 @@ def _show_leaderboard(runner: GraphRunner) -> None:
     if champion is not None:
         runner.console.print(
             f"Chosen: [bold green]{decision['candidate']}[/]. Champion: bundle {champion.bundle[:16]}"
-            f" ({champion.reason})."
+            f" ({champion.reason}).",
+            soft_wrap=True,
         )
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,18 +163,21 @@ def _quantize_openvino(
         logits = np.concatenate([np.array(compiled(item)[0]) for item in items])
         return float(f1_score(labels, logits[:, 1] >= logits[:, 0], average="macro")), None
 
-    quantized = nncf.quantize(model, calibration, **common)
+    # NNCF draws bars of its own, across those of whoever called.
+    with redirect_stdout(StringIO()):
+        quantized = nncf.quantize(model, calibration, **common)
     floor = validate(compile_model(model, "f32"), batches)[0] - drop
     if validate(compile_model(quantized, "f32"), batches)[0] >= floor:
         return quantized, 0
-    restored = nncf.quantize_with_accuracy_control(
-        model,
-        calibration_dataset=calibration,
-        validation_dataset=nncf.Dataset(batches),
-        validation_fn=validate,
-        max_drop=drop,
-        **common,
-    )
+    with redirect_stdout(StringIO()):
+        restored = nncf.quantize_with_accuracy_control(
+            model,
+            calibration_dataset=calibration,
+            validation_dataset=nncf.Dataset(batches),
+            validation_fn=validate,
+            max_drop=drop,
+            **common,
+        )
     return restored, _fake_quantizers(quantized) - _fake_quantizers(restored)
 
 

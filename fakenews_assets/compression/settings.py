@@ -46,7 +46,7 @@ class RecoverySettings(BaseModel):
         ge=0,
         description="Weight of the match between hidden states, as one minus the cosine of the first token's.",
     )
-    epochs: int = Field(default=4, ge=1, description="Passes over the training rows, at most.")
+    epochs: int = Field(default=3, ge=1, description="Passes over the training rows, at most.")
     learning_rate: float = Field(default=1.5e-4, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(default=32, ge=1, description="Mean rows per batch and process.")
     patience: int = Field(

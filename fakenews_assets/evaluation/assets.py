@@ -153,7 +153,9 @@ def judged_on(splits: Artefact, evaluations: dict[str, Artefact]) -> dict[str, A
     Raises:
         dg.Failure: there is none.
     """
-    current = {name: found for name, found in evaluations.items() if found.meta.get("splits") == splits.version}
+    current = {
+        name: found for name, found in evaluations.items() if found.meta.get("splits") == splits.version
+    }
     if not current:
         raise dg.Failure(
             "No candidate has been judged on the current splits. Materialize `evaluation` first.",

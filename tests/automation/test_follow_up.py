@@ -20,7 +20,9 @@ class Graph:
         self.store = Store(root)
         self.instance = dg.DagsterInstance.ephemeral()
         assets = defs.resolve_asset_graph()
-        self.codes = {key.to_user_string(): assets.get(key).code_version for key in assets.get_all_asset_keys()}
+        self.codes = {
+            key.to_user_string(): assets.get(key).code_version for key in assets.get_all_asset_keys()
+        }
 
     def make(self, key: str, *inputs: str, content: str = "") -> None:
         draft = self.store.draft()

@@ -119,7 +119,11 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
 def test_a_student_that_cannot_be_had_is_skipped_and_says_why(encoder: Path) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b1")
-        runner.run("full_lifecycle", "b1", {"raw_news": {"uri": "sample:rows=600"}, "finetuned_bert": settings(encoder)})
+        runner.run(
+            "full_lifecycle",
+            "b1",
+            {"raw_news": {"uri": "sample:rows=600"}, "finetuned_bert": settings(encoder)},
+        )
         runner.run("distill_student", "distilbert", {})
         assert not runner.store.exists("distilled_bert/distilbert")
         with dg.DagsterInstance.get() as instance:
