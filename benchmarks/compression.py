@@ -84,7 +84,7 @@ def bert_base(folder: Path, tokenizer_of: Path) -> Path:
     """A classifier of BERT-base's size with random weights."""
     encoder = ArticleEncoder.load(tokenizer_of)
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(encoder.tokenizer), num_labels=2)
+    config = BertConfig(vocab_size=len(encoder.tokenizer))  # two labels are its default
     BertForSequenceClassification(config).save_pretrained(folder)
     encoder.save(folder)
     return folder
@@ -213,7 +213,7 @@ def main(
     if quick:
         splits = NewsSplits(*(frame.gather_every(10) for frame in (splits.train, splits.val, splits.test)))
         seeds, turns = 1, 3
-        settings, recipe = (one.model_copy(update={"epochs": 1}) for one in (settings, recipe))
+        settings, recipe = FinetuneSettings(epochs=1), DistillationSettings(epochs=1)
     runs = measure_quality(splits, seeds, settings, recipe)
     points = {name: [run["macro_f1"][name] for run in runs] for name in runs[0]["macro_f1"]}
     folders = {name: Path(folder) for name, folder in runs[0]["folders"].items()}

@@ -49,10 +49,11 @@ def _int8() -> float:
     generator = np.random.default_rng(0)
     weights = generator.integers(-127, 127, (_SIZE, _SIZE), dtype=np.int8)
     data = ops.parameter([_SIZE, _SIZE], ov.Type.f32, name="data")
-    bounds = [ops.constant(np.float32(value)) for value in (-4.0, 4.0, -4.0, 4.0)]
-    quantized = ops.fake_quantize(data, *bounds, levels=256)
+    low, high = ops.constant(np.float32(-4)), ops.constant(np.float32(4))
+    quantized = ops.fake_quantize(data, low, high, low, high, levels=256)
     scaled = ops.multiply(ops.convert(ops.constant(weights), ov.Type.f32), ops.constant(np.float32(0.01)))
-    model = ov.Model([ops.matmul(quantized, scaled, False, True)], [data])
+    product = ops.matmul(quantized, scaled, False, True)
+    model = ov.Model([product], [data])  # pyright: ignore[reportGeneralTypeIssues] - its stubs disagree with themselves
     request = compile_model(model, "f32").create_infer_request()
     rows = generator.standard_normal((_SIZE, _SIZE), dtype=np.float32)
     return _rate(lambda: request.infer({0: rows}, share_inputs=True, share_outputs=True))

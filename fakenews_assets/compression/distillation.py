@@ -160,15 +160,17 @@ def _first_weights(
     student: str, teacher: Path, recipe: FinetuneSettings
 ) -> tuple[PreTrainedModel, ArticleEncoder, str]:
     """Model, tokenizer, and a name for where they come from."""
-    dropouts = {"dropout": recipe.dropout, "attention_dropout": recipe.attention_dropout}
     if student == PRUNED or student in LAYERS_OF_STUDENT:
-        model = load_encoder(teacher, **dropouts)
+        model = load_encoder(teacher, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout)
         if wanted := LAYERS_OF_STUDENT.get(student):
             keep_layers(model, even_layers(len(layers_of(model)), wanted))
         return model, ArticleEncoder.load(teacher), student
     source = resolve(EncoderSpec(name=ENCODER_OF_STUDENT.get(student, student)))
     encoder = ArticleEncoder(load_tokenizer(source), recipe.encoding)
-    return load_encoder(source, seed=recipe.seed, **dropouts), encoder, weights_digest(source)
+    model = load_encoder(
+        source, seed=recipe.seed, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout
+    )
+    return model, encoder, weights_digest(source)
 
 
 def _importance_rows(

@@ -91,10 +91,10 @@ def make_variant(
     encoder = ArticleEncoder.load(source)
     encoder.save(output)
 
-    exact: Classifier
     if variant.startswith("onnx"):
+        model = None
         export_onnx(source, output)
-        exact = OnnxClassifier.load(output)
+        exact: Classifier = OnnxClassifier.load(output)
     else:
         model = convert_to_openvino(source)
         exact = OpenVinoClassifier(compile_model(model, "f32"), encoder, name=variant)
@@ -108,7 +108,7 @@ def make_variant(
     float_layers = None
     if variant == "onnx-int8":
         _quantize_onnx(output / ONNX_FILE)
-    elif not variant.startswith("onnx"):
+    elif model is not None:
         if variant == "openvino-int8":
             model, float_layers = _quantize_openvino(model, encoder, train, rows, settings)
         ov.save_model(model, output / OPENVINO_FILE, compress_to_fp16=False)

@@ -133,8 +133,8 @@ def mark_heads(model: PreTrainedModel, heads: int) -> None:
     size = head_size(model)
     for layer in layers_of(model):
         attention = layer.get_submodule("attention.self")
-        attention.num_attention_heads = heads  # pyright: ignore[reportAttributeAccessIssue]
-        attention.all_head_size = heads * size  # pyright: ignore[reportAttributeAccessIssue]
+        attention.num_attention_heads = heads  # pyright: ignore[reportArgumentType] - a plain attribute
+        attention.all_head_size = heads * size  # pyright: ignore[reportArgumentType]
     model.config.kept_heads = heads
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from fakenews_assets.evaluation.assets import judged_on
-from fakenews_assets.evaluation.partitions import CANDIDATES, model_assets
+from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.progress import report
 from fakenews_assets.selection.checks import (
     bundle_is_complete,
@@ -31,7 +31,7 @@ class SelectionConfig(dg.Config, SelectionPolicy):
 
 
 @dg.asset(
-    deps=model_assets,
+    deps=["baseline_model", "finetuned_bert", "distilled_bert", "pruned_bert", "quantized_bert"],
     group_name="selection",
     owners=["team:ml"],
     kinds={"polars"},

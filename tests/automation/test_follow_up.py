@@ -53,7 +53,10 @@ class Graph:
             results = list(follow_up(context))  # pyright: ignore[reportArgumentType]
         assert len(results) == 1
         (found,) = results
-        return found if isinstance(found, dg.RunRequest) else str(found.skip_message)
+        if isinstance(found, dg.RunRequest):
+            return found
+        assert isinstance(found, dg.SkipReason)
+        return str(found.skip_message)
 
     def asked(self) -> str:
         found = self.tick()
