@@ -133,6 +133,38 @@ def test_a_student_that_cannot_be_had_is_skipped_and_says_why(encoder: Path) -> 
     assert "distilbert-base-uncased" in (seen.asset_observation.description or "")
 
 
+@pytest.mark.usefixtures("project")
+def test_found_settings_are_used_only_when_asked_for(encoder: Path) -> None:
+    base = settings(encoder)
+    search = {"trials": 2, "rows": 200, "val_rows": 60, "base": base, "batch_size": None, "pruning": None}
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("b1")
+        runner.ingest("b1", "sample:rows=600")
+        runner.run("prepare_corpus", None, {})
+        runner.run("search_hyperparameters", None, {"hyperparameter_search": search})
+        found = runner.store.current("hyperparameter_search")
+        trained = []
+        for asked in (False, True):
+            runner.run("train_candidates", None, {"finetuned_bert": {**base, "use_search": asked}})
+            trained.append(runner.store.current("finetuned_bert"))
+        runner.run("prune_encoder", None, {"pruned_bert": {"epochs": 1}})
+        pruned = runner.store.current("pruned_bert")
+
+    best = found.read_json("search.json")["best_changes"]
+    assert best.keys() == {"learning_rate", "warmup", "dropout"}
+    without, using = (model.read_json("training.json")["settings"] for model in trained)
+    assert without["learning_rate"] == base["learning_rate"]
+    assert {name: using[name] for name in best} == best
+    assert trained[0].record is not None
+    assert trained[1].record is not None
+    assert "hyperparameter_search" not in trained[0].record.upstream
+    assert trained[1].record.upstream["hyperparameter_search"] == found.version
+    assert pruned.read_json("config.json")["kept_heads"] == 1
+    assert (pruned.path / "model.safetensors").stat().st_size < (
+        trained[1].path / "model.safetensors"
+    ).stat().st_size
+
+
 def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> None:
     source = str(sample(project / "news.csv", seed=1, rows=800))
     strict = {"finetuned_bert": settings(encoder), "selected_model": {"max_latency_ms": 1000}}
