@@ -10,7 +10,6 @@ any moment therefore leaves the old value or the new one, and equal content is s
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import uuid
@@ -24,6 +23,7 @@ from urllib.parse import quote, unquote
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_resources.durable import replace_text
 from fakenews_resources.hashing import digest
 
 _STALE_DRAFT_SECONDS = 24 * 3600
@@ -159,8 +159,8 @@ class Store:
             except OSError:
                 if not target.exists():  # else another process stored the same content a moment ago
                     raise
-        _write_atomically(home / f"{record.version}.json", record.model_dump_json(indent=2))
-        _write_atomically(home / "CURRENT", record.version)
+        replace_text(home / f"{record.version}.json", record.model_dump_json(indent=2))
+        replace_text(home / "CURRENT", record.version)
         return Artefact(target, record, record.meta)
 
     def current(self, key: str) -> Artefact:
@@ -218,16 +218,6 @@ def _version_of(files: Mapping[str, FileEntry]) -> str:
     """32 hex digits over the names and hashes of all files, in order of name."""
     lines = "".join(f"{name}\0{entry.sha256}\n" for name, entry in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Replace a small file as a whole, durably: readers see the old text or the new one."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
 
 
 def _remove_stale(drafts: Path) -> None:

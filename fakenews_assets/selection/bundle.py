@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fakenews_assets.evaluation.calibration import CALIBRATION_FILE, Calibration, read_calibration
-from fakenews_assets.selection.durable import rename_folder, replace_text
+from fakenews_resources.durable import rename_folder, replace_text
 from fakenews_resources.store import FileEntry, hash_file
 
 MANIFEST_FILE: Final = "manifest.json"

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fakenews_assets.selection.bundle import open_bundle
-from fakenews_assets.selection.durable import append_line, replace_text
+from fakenews_resources.durable import append_line, replace_text
 
 POINTER_FILE: Final = "champion.json"
 HISTORY_FILE: Final = "champion_history.jsonl"
