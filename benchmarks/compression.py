@@ -36,7 +36,10 @@ from benchmarks.quality import report
 from fakenews_assets.compression.distillation import distill
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import DistillationSettings, Format, QuantizationSettings
-from fakenews_assets.evaluation.evaluating import articles_of
+from fakenews_assets.evaluation.calibration import CalibratedClassifier, CalibrationSettings, fit_calibration
+from fakenews_assets.evaluation.evaluating import EvaluationConfig, articles_of, evaluate, predict_table
+from fakenews_assets.selection.candidates import Candidate
+from fakenews_assets.selection.policy import Choice, SelectionPolicy, choose
 from fakenews_assets.training.classifier import Classifier, load_classifier
 from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
 from fakenews_assets.training.settings import EncodingSettings, FinetuneSettings
@@ -239,7 +242,9 @@ def main(
     base_models = {"torch fp32": base, "openvino int8": variant_of(base, "openvino-int8", splits)}
     base_on_titles = time_models(base_models, titles, TITLES, max(3, turns // 3))
 
-    chosen = _selected(points, runs[0])
+    choice = select(splits, folders)
+    chosen = choice.winner
+    console.print(f"selected: {chosen}")
     selected = load_classifier(folders[chosen], chosen)
     rows = titles.head(640)
     against_seed = time_in_turns(
@@ -272,7 +277,7 @@ def main(
     machine = describe_machine(["torch", "transformers", "openvino", "nncf", "onnxruntime"])
     raw = {
         "machine": machine, "runs": runs, "titles": on_titles, "articles": on_articles,
-        "bert_base_titles": base_on_titles, "seed_way": against_seed, "selected": chosen,
+        "bert_base_titles": base_on_titles, "seed_way": against_seed, "selection": choice.model_dump(mode="json"),
         "peaks_gflops": vars(peaks), "peak_fractions": fractions,
     }  # fmt: skip
     write_results(
@@ -280,11 +285,24 @@ def main(
     )
 
 
-def _selected(points: Mapping[str, list[float]], run: Mapping[str, Any]) -> str:
-    """The smallest model within half a point of the best on the first seed: what the policy's defaults take."""
-    best = max(run["macro_f1"].values())
-    order = ("distilled-3l-openvino-int8", "finetuned-openvino-int8", "distilled-3l", "finetuned")
-    return next(name for name in order if name in points and best - run["macro_f1"][name] <= 0.005)
+def select(news: NewsSplits, folders: Mapping[str, Path]) -> Choice:
+    """Judge the candidates as `evaluation` does and let the policy's defaults choose, as `selected_model` does."""
+    candidates = []
+    for name, folder in folders.items():
+        classifier = load_classifier(folder, name)
+        validation = predict_table(classifier, news.val)
+        calibration = fit_calibration(
+            validation["label"].to_numpy(), validation["probability"].to_numpy(), CalibrationSettings()
+        )
+        evaluation, predictions = evaluate(
+            CalibratedClassifier(classifier, calibration),
+            news.test,
+            EvaluationConfig(threshold=calibration.threshold, resamples=200),
+            folder,
+            calibration=calibration,
+        )
+        candidates.append(Candidate(name, evaluation, predictions))
+    return choose(candidates, SelectionPolicy(), news.test["cluster_id"])
 
 
 def _fractions(
