@@ -276,7 +276,7 @@ def main(
         return
     machine = describe_machine(["torch", "transformers", "openvino", "nncf", "onnxruntime"])
     raw = {
-        "machine": machine, "runs": runs, "titles": on_titles, "articles": on_articles,
+        "machine": machine, "runs": [{key: run[key] for key in ("seed", "macro_f1", "agreement")} for run in runs], "titles": on_titles, "articles": on_articles,
         "bert_base_titles": base_on_titles, "seed_way": against_seed, "selection": choice.model_dump(mode="json"),
         "peaks_gflops": vars(peaks), "peak_fractions": fractions,
     }  # fmt: skip

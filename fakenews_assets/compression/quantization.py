@@ -167,7 +167,7 @@ def _quantize_openvino(
     with redirect_stdout(StringIO()):
         quantized = nncf.quantize(model, calibration, **common)
     floor = validate(compile_model(model, "f32"), batches)[0] - drop
-    if validate(compile_model(quantized, "f32"), batches)[0] >= floor:
+    if validate(compile_model(quantized, "fastest"), batches)[0] >= floor:
         return quantized, 0
     with redirect_stdout(StringIO()):
         restored = nncf.quantize_with_accuracy_control(

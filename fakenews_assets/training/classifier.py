@@ -95,7 +95,8 @@ def _load_exported(folder: Path, name: str | None) -> Classifier:
         from fakenews_assets.compression.onnx_classifier import OnnxClassifier
 
         return OnnxClassifier.load(folder, name=name or variant)
-    from fakenews_assets.compression.openvino_classifier import OpenVinoClassifier
+    from fakenews_assets.compression.openvino_classifier import Arithmetic, OpenVinoClassifier
 
-    precision = "bf16" if arithmetic == "bf16" else "f32"
-    return OpenVinoClassifier.load(folder, name=name or variant, arithmetic=precision)
+    # What int8 leaves in floating point may be as rough as int8 itself.
+    chosen: dict[str, Arithmetic] = {"fp32": "f32", "bf16": "bf16", "int8": "fastest"}
+    return OpenVinoClassifier.load(folder, name=name or variant, arithmetic=chosen[arithmetic])
