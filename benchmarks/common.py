@@ -20,7 +20,8 @@ from fakenews_assets.data.clustering import assign_clusters
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splitting import SplitConfig, split
-from fakenews_assets.training.classifier import Article, Classifier
+from fakenews_assets.evaluation.speed import processor_name
+from fakenews_assets.training.classifier import Classifier
 from fakenews_assets.training.history import ProgressListener
 from fakenews_assets.training.settings import FinetuneSettings
 
@@ -97,14 +98,17 @@ def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
     """Macro-F1 of a classifier on labelled articles."""
     from sklearn.metrics import f1_score
 
-    articles = [Article(title, text) for title, text in frame.select("title", "text").iter_rows()]
-    return float(f1_score(frame["label"].to_numpy(), classifier.predict(articles).label, average="macro"))
+    from fakenews_assets.evaluation.evaluating import articles_of
+
+    return float(
+        f1_score(frame["label"].to_numpy(), classifier.predict(articles_of(frame)).label, average="macro")
+    )
 
 
 def describe_machine(packages: Sequence[str]) -> dict[str, Any]:
     """Processor, cores and the versions that a figure depends on."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "commit": _commit(),
@@ -130,12 +134,6 @@ def write_results(
     report = REPORT.read_text() if REPORT.is_file() else "# Benchmark results\n"
     others = [part for part in re.split(r"(?m)^(?=## )", report) if not part.startswith(f"## {title}\n")]
     REPORT.write_text("\n\n".join(part.strip() for part in [*others, section]) + "\n")
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M) if cpuinfo.is_file() else None
-    return found.group(1) if found else platform.processor()
 
 
 def _commit() -> str:

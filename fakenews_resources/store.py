@@ -102,6 +102,11 @@ class Store:
             )
         self.root = Path(root).expanduser().resolve()
 
+    @property
+    def models(self) -> Path:
+        """The folder of model bundles and of the champion's pointer."""
+        return self.root / "models"
+
     def draft(self) -> Artefact:
         """An empty folder on the store's own file system, to fill and then commit or discard."""
         drafts = self.root / ".drafts"

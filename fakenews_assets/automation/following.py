@@ -52,7 +52,8 @@ class _Follower:
     def walk(self) -> Iterator[Outdated]:
         for key in ("splits", "baseline_model", "finetuned_bert"):
             # Not for this sensor to make: what is built on an old one waits.
-            if self._record(key) is None or self._has_changed(key, key):
+            record = self._record(key)
+            if record is None or self._has_changed(key, record):
                 self.stale.add(key)
         yield from self._one("pruned_bert", None, [SOURCES["pruned"]], inputs=["finetuned_bert"])
         for student in STUDENTS:
@@ -76,7 +77,7 @@ class _Follower:
         inputs = ["splits", *inputs]
         record = self._record(key)
         blocked = not self.stale.isdisjoint(inputs)
-        if record is not None and not blocked and not self._has_changed(asset, key):
+        if record is not None and not blocked and not self._has_changed(asset, record):
             return
         self.stale.add(key)
         if blocked:
@@ -85,9 +86,7 @@ class _Follower:
         code = self.assets[asset].code_versions_by_key[dg.AssetKey(asset)]
         yield Outdated(asset, partition, record.config if record else {}, (*versions, f"code {code}"))
 
-    def _has_changed(self, asset: str, key: str) -> bool:
-        record = self._record(key)
-        assert record is not None
+    def _has_changed(self, asset: str, record: Record) -> bool:
         return follows_no_more(self.assets[asset], self.store, record)
 
     def _record(self, key: str) -> Record | None:

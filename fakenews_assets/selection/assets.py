@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -69,7 +68,7 @@ def selected_model(
     winner = by_name[choice.winner]
     storage.read(context, CANDIDATES[choice.winner])
 
-    models = Path(store.root) / "models"
+    models = store.models
     draft = storage.draft().path
     manifest = fill_bundle(draft, store, winner, choice, splits.meta["data_note"])
     sha = write_bundle(draft, models, manifest, run_id=context.run.run_id)
@@ -163,7 +162,7 @@ def move_champion_back(context: dg.OpExecutionContext, config: RollbackConfig, s
     from fakenews_assets.selection.bundle import BundleError
     from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
 
-    registry = ChampionRegistry(Path(storage.store.root) / "models")
+    registry = ChampionRegistry(storage.store.models)
     try:
         pointer = registry.rollback(
             reason=config.reason, run_id=context.run_id, promoted_by=config.promoted_by
