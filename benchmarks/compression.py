@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from statistics import mean, median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -46,6 +46,8 @@ from fakenews_assets.training.settings import EncodingSettings, FinetuneSettings
 from fakenews_assets.training.tokenization import ArticleEncoder
 
 SEED_WAY_TOKENS: Final = 25
+REST: Final = 0.3
+"""Seconds before each timing."""
 TITLES, ARTICLES = (32, 256), (16, 256)
 """Rows of a batch, and longest input in tokens."""
 
@@ -107,10 +109,14 @@ def batches_of(encoder: ArticleEncoder, rows: pl.DataFrame, size: int, count: in
 
 
 def time_in_turns(contenders: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each turn; one turn before is not counted."""
+    """Seconds of each contender in each turn; one turn before is not counted.
+
+    Each starts from rest: worker threads of the one before may spin for a while, and not at its own cost.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(turns + 1):
         for name, run in contenders.items():
+            sleep(REST)
             begin = perf_counter()
             run()
             if turn:

@@ -46,11 +46,15 @@ class RecoverySettings(BaseModel):
         ge=0,
         description="Weight of the match between hidden states, as one minus the cosine of the first token's.",
     )
-    epochs: int = Field(default=3, ge=1, description="Passes over the training rows, at most.")
+    epochs: int = Field(
+        default=6,
+        ge=1,
+        description="Passes over the training rows, at most. A student gains from more of them than its teacher.",
+    )
     learning_rate: float = Field(default=1.5e-4, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(default=32, ge=1, description="Mean rows per batch and process.")
     patience: int = Field(
-        default=4, ge=1, description="Evaluations without a lower validation loss before stopping."
+        default=6, ge=1, description="Evaluations without a better macro-F1 before stopping."
     )
     checkpoint_every: int = Field(default=200, ge=1, description="Steps between resumable checkpoints.")
     seed: int = Field(default=0, ge=0, description="Decides the order of rows, dropout and new weights.")

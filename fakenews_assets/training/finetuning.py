@@ -185,7 +185,9 @@ def fit(
             val_check_interval=max(1, per_epoch // settings.evaluations_per_epoch),
             callbacks=[
                 recorder,
-                EarlyStopping("val_loss", patience=settings.patience, check_on_train_epoch_end=False),
+                EarlyStopping(
+                    "val_merit", mode="max", patience=settings.patience, check_on_train_epoch_end=False
+                ),
                 best,
                 ResumeCheckpoint(checkpoints, settings.checkpoint_every),
                 *([OneShotPruning(settings.pruning)] if settings.pruning else []),

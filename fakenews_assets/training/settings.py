@@ -115,7 +115,7 @@ class FinetuneSettings(BaseModel):
     )
 
     patience: int = Field(
-        default=4, ge=1, description="Evaluations without a lower validation loss before stopping."
+        default=4, ge=1, description="Evaluations without a better one, by `keep`, before stopping."
     )
     keep: Literal["macro_f1", "loss"] = Field(
         default="macro_f1",
