@@ -12,9 +12,10 @@ import polars as pl
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from fakenews_assets.training.encoders import load_encoder, load_tokenizer, quiet_transformers
+from fakenews_assets.training.encoders import load_encoder, quiet_transformers
 from fakenews_assets.training.settings import EncodingSettings, Inputs
 from fakenews_assets.training.tokenization import ArticleEncoder
+from fakenews_assets.training.tokenizer_files import load_tokenizer
 
 REAL_WORDS = ("senate", "minister", "court", "budget", "talks", "bank")
 FAKE_WORDS = ("shocking", "exposed", "secret", "hoax", "busted", "miracle")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from fakenews_assets.machine import limit_torch_threads, supports_bf16
+from fakenews_assets.machine import bf16_pays, limit_torch_threads
 from fakenews_assets.training.batching import budget_batches
 from fakenews_assets.training.encoders import load_encoder, weights_digest
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
@@ -102,7 +102,7 @@ def _score(
     states = torch.zeros(len(train), len(layers), model.config.hidden_size, dtype=torch.float16)
     done = 0
     batches = budget_batches(encoder.lengths(table, shown), max_tokens=_BATCH_TOKENS, max_rows=_BATCH_ROWS)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=supports_bf16("cpu")):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays("cpu")):
         for rows in batches:
             inputs = {
                 name: torch.from_numpy(values) for name, values in encoder.batch(table, rows, shown).items()

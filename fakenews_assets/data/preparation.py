@@ -105,14 +105,28 @@ class TextPreparation(BaseModel):
         return articles.with_columns(columns), counts
 
     def _strip(self, column: pl.Series, field: str, counts: dict[str, int]) -> pl.Series:
-        for rule in self.rules:
-            if not rule.applies_to(field):
-                continue
-            hits = column.str.contains(rule.pattern).arg_true()
-            counts[rule.name] += len(hits)
-            if len(hits):
-                column = _put(column, hits, _tidy(column.gather(hits).str.replace_all(rule.pattern, "")))
-        return column
+        rules = [rule for rule in self.rules if rule.applies_to(field)]
+        if not rules:
+            return column
+        # One query over all rules: each one of its own costs more than the search does in a few titles.
+        value = pl.col(column.name)
+        found = column.to_frame().select(
+            pl.any_horizontal(value.str.contains(rule.pattern) for rule in rules)
+        )
+        held = found.to_series().arg_true()
+        if not len(held):
+            return column
+        return _put(column, held, _strip_in_turn(column.gather(held), rules, counts))
+
+
+def _strip_in_turn(column: pl.Series, rules: list[ArtefactRule], counts: dict[str, int]) -> pl.Series:
+    for rule in rules:
+        hits = column.str.contains(rule.pattern).arg_true()
+        counts[rule.name] += len(hits)
+        if len(hits):
+            stripped = column.gather(hits).str.replace_all(rule.pattern, "")
+            column = _put(column, hits, stripped.to_frame().select(_tidy(pl.col(column.name))).to_series())
+    return column
 
 
 def _normalise(column: pl.Series) -> pl.Series:
@@ -121,13 +135,13 @@ def _normalise(column: pl.Series) -> pl.Series:
     if len(encoded):
         decoded = [html.unescape(value) for value in column.gather(encoded)]
         column = _put(column, encoded, pl.Series(decoded, dtype=pl.String))
-    column = column.str.normalize("NFKC").str.replace_many(_STRAIGHT)
-    return _tidy(column.str.replace_all(_INVISIBLE, ""))
+    straight = pl.col(column.name).str.normalize("NFKC").str.replace_many(_STRAIGHT)
+    return column.to_frame().select(_tidy(straight.str.replace_all(_INVISIBLE, ""))).to_series()
 
 
 def _put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
     return column.clone().scatter(rows, values)  # scatter writes into its own series
 
 
-def _tidy(column: pl.Series) -> pl.Series:
-    return column.str.replace_all(_BLANK, " ").str.strip_chars(" ")
+def _tidy(value: pl.Expr) -> pl.Expr:
+    return value.str.replace_all(_BLANK, " ").str.strip_chars(" ")

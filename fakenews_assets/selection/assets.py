@@ -48,11 +48,11 @@ def selected_model(
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
     from fakenews_assets.evaluation.evaluating import articles_of, predict_table
-    from fakenews_assets.selection.bundle import open_bundle, write_bundle
+    from fakenews_assets.selection.bundle import load_bundled, open_bundle, write_bundle
     from fakenews_assets.selection.gate import Contender, gate
     from fakenews_assets.selection.policy import choose
     from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
-    from fakenews_assets.selection.selecting import candidates_that_may_stand, fill_bundle, load_bundled
+    from fakenews_assets.selection.selecting import candidates_that_may_stand, fill_bundle
     from fakenews_assets.selection.timing import compare_speeds
     from fakenews_assets.training.classifier import load_classifier
 

@@ -17,7 +17,13 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fakenews_assets.evaluation.calibration import CALIBRATION_FILE, Calibration, read_calibration
+from fakenews_assets.evaluation.calibration import (
+    CALIBRATION_FILE,
+    CalibratedClassifier,
+    Calibration,
+    read_calibration,
+)
+from fakenews_assets.training.classifier import Classifier, load_classifier
 from fakenews_resources.durable import rename_folder, replace_text
 from fakenews_resources.store import FileEntry, hash_file
 
@@ -159,6 +165,12 @@ def open_bundle(folder: Path) -> Bundle:
     if faults:
         raise _damaged(folder, faults)
     return Bundle(folder, sha, manifest)
+
+
+def load_bundled(bundle: Bundle) -> Classifier:
+    """The classifier of a bundle, calibrated as it was evaluated."""
+    inner = load_classifier(bundle.model, bundle.manifest.candidate)
+    return CalibratedClassifier(inner, bundle.manifest.calibration)
 
 
 def missing_parts(folder: Path) -> tuple[str, ...]:

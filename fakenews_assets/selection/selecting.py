@@ -12,16 +12,14 @@ import polars as pl
 
 from fakenews_assets.evaluation.calibration import (
     CALIBRATION_FILE,
-    CalibratedClassifier,
     read_calibration,
 )
 from fakenews_assets.evaluation.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
-from fakenews_assets.selection.bundle import MODEL_FOLDER, PREPARE_FILE, Bundle, Manifest
+from fakenews_assets.selection.bundle import MODEL_FOLDER, PREPARE_FILE, Manifest
 from fakenews_assets.selection.candidates import Candidate
 from fakenews_assets.selection.lineage import MixedVersions, ancestors
 from fakenews_assets.selection.model_card import model_card, write_model_card
 from fakenews_assets.selection.policy import Choice
-from fakenews_assets.training.classifier import Classifier, load_classifier
 from fakenews_resources.store import Artefact, Record, Store
 
 _PACKAGES: Final = (
@@ -102,12 +100,6 @@ def fill_bundle(draft: Path, store: Store, winner: Standing, choice: Choice, not
     )
     write_model_card(model_card(manifest, winner.candidate.evaluation, choice, note), draft)
     return manifest
-
-
-def load_bundled(bundle: Bundle) -> Classifier:
-    """The classifier of a bundle, calibrated as it was evaluated."""
-    inner = load_classifier(bundle.model, bundle.manifest.candidate)
-    return CalibratedClassifier(inner, bundle.manifest.calibration)
 
 
 def git_commit() -> str | None:

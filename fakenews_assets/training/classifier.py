@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One article to judge, already prepared as the training rows were."""
+    """One article to judge. A classifier expects it prepared as the training rows were; `Scorer` prepares it."""
 
     title: str
     text: str = ""

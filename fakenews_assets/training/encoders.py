@@ -14,15 +14,14 @@ from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
 )
 from transformers import logging as transformers_logging
 
 from fakenews_assets.compression.structure import keep_heads, layers_of
 from fakenews_assets.training.settings import EncoderSpec
+from fakenews_assets.training.tokenizer_files import EncoderUnavailable
 
 ID2LABEL: Final = {0: "real", 1: "fake"}
 
@@ -34,10 +33,6 @@ _HUB_FILES: Final = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 _DROPOUT_FIELDS: Final = ("hidden_dropout_prob", "dropout", "seq_classif_dropout", "classifier_dropout_prob")
 _ATTENTION_DROPOUT_FIELDS: Final = ("attention_probs_dropout_prob", "attention_dropout")
-
-
-class EncoderUnavailable(RuntimeError):
-    """The weights of an encoder cannot be had here; the message says what to change."""
 
 
 def resolve(spec: EncoderSpec) -> Path:
@@ -62,21 +57,6 @@ def resolve(spec: EncoderSpec) -> Path:
             " save the model with save_pretrained(), or pick an encoder that has model.safetensors."
         )
     return folder
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Load the tokenizer of a local folder.
-
-    Raises:
-        EncoderUnavailable: the folder has no tokenizer in the fast (Rust) form.
-    """
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise EncoderUnavailable(
-            f"{folder} has no tokenizer.json, so only a slow tokenizer. Convert it once with"
-            " AutoTokenizer.from_pretrained(...).save_pretrained(...) where sentencepiece is installed."
-        )
-    return tokenizer
 
 
 def load_encoder(

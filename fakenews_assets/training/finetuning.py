@@ -21,23 +21,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
-from fakenews_assets.machine import limit_torch_threads, supports_bf16
+from fakenews_assets.machine import bf16_pays, limit_torch_threads
 from fakenews_assets.training.batches import TrainingData
 from fakenews_assets.training.batching import steps_per_epoch
 from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
 from fakenews_assets.training.checkpoints import AtomicCheckpointIO, encoder_weights, open_run
-from fakenews_assets.training.encoders import (
-    load_encoder,
-    load_tokenizer,
-    quiet_transformers,
-    resolve,
-    weights_digest,
-)
+from fakenews_assets.training.encoders import load_encoder, quiet_transformers, resolve, weights_digest
 from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
 from fakenews_assets.training.module import FakeNewsModule, Objective
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
+from fakenews_assets.training.tokenizer_files import load_tokenizer
 
 _RECORD_FILE: Final = "training.json"
 
@@ -265,7 +260,7 @@ def _require_both_labels(name: str, frame: pl.DataFrame) -> None:
 
 def _wants_bf16(settings: FinetuneSettings) -> bool:
     if settings.precision == "auto":
-        return supports_bf16(settings.accelerator)
+        return bf16_pays(settings.accelerator)
     return settings.precision == "bf16"
 
 

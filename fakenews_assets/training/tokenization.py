@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from fakenews_assets.training.classifier import Article
-from fakenews_assets.training.encoders import load_tokenizer
 from fakenews_assets.training.settings import EncodingSettings
+from fakenews_assets.training.tokenizer_files import load_tokenizer
 
 _SETTINGS_FILE = "encoding.json"
 _CHUNK = 8192

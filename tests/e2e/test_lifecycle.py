@@ -21,9 +21,8 @@ from fakenews_assets.data.split_checks import moved_articles, side_table
 from fakenews_assets.data.splitting import SIDES
 from fakenews_assets.definitions import defs
 from fakenews_assets.evaluation.evaluating import predict_table
-from fakenews_assets.selection.bundle import open_bundle, write_bundle
+from fakenews_assets.selection.bundle import load_bundled, open_bundle, write_bundle
 from fakenews_assets.selection.registry import ChampionRegistry
-from fakenews_assets.selection.selecting import load_bundled
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.store import Artefact, Store
 from tests.models import build_tiny_bert

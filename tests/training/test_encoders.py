@@ -12,14 +12,9 @@ from pydantic import ValidationError
 
 from fakenews_assets import machine
 from fakenews_assets.training import encoders
-from fakenews_assets.training.encoders import (
-    EncoderUnavailable,
-    load_encoder,
-    load_tokenizer,
-    resolve,
-    weights_digest,
-)
+from fakenews_assets.training.encoders import EncoderUnavailable, load_encoder, resolve, weights_digest
 from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
+from fakenews_assets.training.tokenizer_files import load_tokenizer
 from tests.models import build_tiny_bert
 
 
@@ -136,6 +131,18 @@ def test_bf16_on_a_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert machine.supports_bf16("cpu") is expected
     assert machine.supports_bf16("auto") is expected
+
+
+@pytest.mark.parametrize(("bfloat16", "pays"), [(0.5, True), (2.0, False)])
+def test_bf16_is_used_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, bfloat16: float, pays: bool
+) -> None:
+    seconds = {"float32": 1.0, "bfloat16": bfloat16}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(machine, "_cpu_seconds", seconds.__getitem__)
+    assert machine.bf16_pays("cpu") is pays
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
+    assert not machine.bf16_pays("cpu")
 
 
 @pytest.mark.parametrize("native", [True, False])

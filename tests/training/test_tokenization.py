@@ -12,10 +12,10 @@ from transformers import AutoTokenizer
 from fakenews_assets.training import token_cache
 from fakenews_assets.training.batches import TrainingBatches
 from fakenews_assets.training.classifier import Article
-from fakenews_assets.training.encoders import load_tokenizer
 from fakenews_assets.training.settings import EncodingSettings, FinetuneSettings, Inputs
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
+from fakenews_assets.training.tokenizer_files import load_tokenizer
 from tests.models import separable_articles
 
 ARTICLES = [

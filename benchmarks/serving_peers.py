@@ -1,0 +1,232 @@
+"""What the service is measured against, each a process of its own, and how such processes are started and ended.
+
+    python -m benchmarks.serving_peers seed --folder F --port P
+    python -m benchmarks.serving_peers pipeline --folder F --port P
+    python -m benchmarks.serving_peers constant --port P
+
+`seed` serves as the replaced system scored titles, `pipeline` is the shortest way from a saved model to an
+endpoint, `constant` computes nothing at all: what it reaches is the most that the load generator can tell of.
+Both real peers are one uvicorn process with plain `def` endpoints, which FastAPI runs in threads. Their access
+log is off, which is to their advantage.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.request import urlopen
+
+import psutil
+import typer
+import uvloop
+
+SEED_WAY_TOKENS: Final = 25
+_READY_SECONDS: Final = 180.0
+_STOP_SECONDS: Final = 30.0
+_LOG_TAIL: Final = 4000
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers."""
+
+    url: str
+    pid: int
+
+    def resident_mib(self) -> float:
+        """Memory of the process and all below it; pages that they share count for each."""
+        total = 0
+        top = psutil.Process(self.pid)
+        for process in (top, *top.children(recursive=True)):
+            try:
+                total += process.memory_info().rss
+            except psutil.NoSuchProcess:  # ended since
+                continue
+        return total / 2**20
+
+
+class ServerFailed(RuntimeError):
+    """A server did not become ready; the message ends with its output."""
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run `python -m <arguments> --port <free port>` until the block ends.
+
+    Args:
+        arguments: module and its arguments; it must answer GET /readyz with 200 once it can serve.
+        folder: working directory.
+        environment: on top of the present one.
+
+    Raises:
+        ServerFailed: it ended, or was not ready in time.
+    """
+    port = free_port()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments, "--port", str(port)],
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        server = Server(f"http://127.0.0.1:{port}", process.pid)
+        try:
+            if not _becomes_ready(server, process):
+                log.seek(0)
+                output = log.read().decode(errors="replace")[-_LOG_TAIL:]
+                raise ServerFailed(f"{' '.join(arguments)} was not ready (exit {process.poll()}):\n{output}")
+            yield server
+        finally:
+            _stop(process)
+
+
+def _becomes_ready(server: Server, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + _READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with (
+            suppress(OSError),
+            urlopen(f"{server.url}/readyz", timeout=5) as answer,
+        ):  # HTTP errors are OSErrors
+            if answer.status == 200:
+                return True
+        time.sleep(0.2)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the server to end, and end what is left of its process group."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@app.command()
+def seed(
+    folder: Annotated[Path, typer.Option(help="A BERT classifier with its tokenizer.")],
+    port: Annotated[int, typer.Option(help="To listen on.")],
+) -> None:
+    """FastAPI over torch in float32; every title padded or cut to 25 tokens."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+
+    def judge(title: str) -> float:
+        inputs = tokenizer(
+            title, padding="max_length", truncation=True, max_length=SEED_WAY_TOKENS, return_tensors="pt"
+        )
+        with torch.no_grad():
+            return model(**inputs).logits.softmax(-1)[0, 1].item()
+
+    _serve(judge, port)
+
+
+@app.command()
+def pipeline(
+    folder: Annotated[Path, typer.Option(help="A classifier with its tokenizer.")],
+    port: Annotated[int, typer.Option(help="To listen on.")],
+) -> None:
+    """FastAPI over a Hugging Face pipeline."""
+    from transformers import pipeline as make_pipeline
+
+    classify = make_pipeline("text-classification", model=str(folder), truncation=True)
+
+    def judge(title: str) -> float:
+        best: Any = classify(title)[0]
+        return best["score"] if best["label"].endswith("1") else 1 - best["score"]
+
+    _serve(judge, port)
+
+
+@app.command()
+def constant(port: Annotated[int, typer.Option(help="To listen on.")]) -> None:
+    """The same answer to everything, at once."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_answer_constantly(port))
+
+
+def _serve(judge: Any, port: int) -> None:
+    import uvicorn
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+
+    class News(BaseModel):
+        title: str
+        text: str | None = None
+
+    service = FastAPI()
+
+    @service.get("/readyz")
+    def readyz() -> dict[str, bool]:
+        return {"ready": True}
+
+    @service.post("/predict")
+    def predict(news: News) -> dict[str, float | int]:
+        probability = judge(news.title)
+        return {"label": int(probability >= 0.5), "probability": probability}
+
+    uvicorn.run(service, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+
+
+class _Constant(asyncio.Protocol):
+    """Answers each whole request; knows no pipelining and reads no head but its length."""
+
+    BODY: Final = (
+        b'{"request_id":"00000000-0000-0000-0000-000000000000","model_id":"'
+        + b"0" * 64
+        + b'","label":0,"verdict":"real","probability":0.0123,"abstained":false}'
+    )
+    ANSWER: Final = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY
+    )
+
+    def __init__(self) -> None:
+        self.buffer = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        data = self.buffer + data
+        head = data.find(b"\r\n\r\n")
+        at = data.find(b"Content-Length: ", 0, head)
+        length = int(data[at + 16 : data.find(b"\r\n", at)]) if at >= 0 else 0
+        whole = head >= 0 and len(data) >= head + 4 + length
+        self.buffer = b"" if whole else data
+        if whole:
+            self.transport.write(self.ANSWER)
+
+
+async def _answer_constantly(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(_Constant, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    app()

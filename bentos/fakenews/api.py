@@ -1,0 +1,318 @@
+"""The HTTP API and its page, as an ASGI application that any server can run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final
+
+from fastapi import FastAPI, File, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.explaining import occlusions
+from bentos.fakenews.guards import CSV_PATH, Guards, busy, problem
+from bentos.fakenews.runtime import Answered, NoModel, Runtime
+from bentos.fakenews.schemas import (
+    ArticleIn,
+    BatchIn,
+    BatchOut,
+    ExplanationOut,
+    FeedbackIn,
+    FeedbackOut,
+    ModelOut,
+    PredictionOut,
+    Problem,
+    Verdict,
+    Word,
+)
+from bentos.fakenews.settings import ServiceSettings
+from bentos.fakenews.tables import HEADER, NotATable, Row, answer_line, count_rows, read_rows
+from fakenews_assets.monitoring.prediction_log import stamp
+from fakenews_assets.training.classifier import Article, Predictions
+
+PAGE: Final = Path(__file__).parent / "page"
+
+_CSV_ROWS_AT_ONCE: Final = 64
+"""Rows of an upload that are judged together: few enough that other requests get their turn between them."""
+
+_CSV_RETRY_SECONDS: Final = 5
+
+_CODES: Final = {400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large"}
+
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": Problem, "description": "The body is not what its content type says."},
+    401: {"model": Problem, "description": "The service demands a key."},
+    408: {"model": Problem, "description": "The body came too slowly."},
+    413: {"model": Problem, "description": "The body is too large."},
+    422: {"model": Problem, "description": "A value is missing, wrong or too long; the message says which."},
+    503: {"model": Problem, "description": "Busy, or no model yet. Try again after `Retry-After` seconds."},
+}
+
+
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """Make the application. It loads its model when the server starts it, not before."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.runtime = Runtime(settings)
+        await app.state.runtime.start()
+        yield
+        await app.state.runtime.stop()
+
+    app = FastAPI(
+        title="fakenews",
+        description="Tells how likely a news article is fake, and when it would rather not say.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=_PROBLEMS,
+    )
+    app.add_middleware(Guards, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "X-API-Key"],
+            expose_headers=["X-Request-ID", "X-Rows", "Retry-After"],
+        )
+    _add_errors(app)
+    _add_api(app)
+    _add_page(app)
+    return app
+
+
+def _add_api(app: FastAPI) -> None:
+    @app.post("/predict", summary="Judge one article", response_model=PredictionOut)
+    async def predict(article: ArticleIn, request: Request) -> Response:
+        answered = await _ask(request, [_article(article)])
+        return _json(PredictionOut(**_verdict(answered.predictions, 0), **_signed(request, answered)))
+
+    @app.post("/predict_batch", summary="Judge several articles", response_model=BatchOut)
+    async def predict_batch(batch: BatchIn, request: Request) -> Response:
+        answered = await _ask(request, [_article(one) for one in batch.articles])
+        verdicts = [Verdict(**_verdict(answered.predictions, row)) for row in range(len(batch.articles))]
+        return _json(BatchOut(predictions=verdicts, **_signed(request, answered)))
+
+    @app.post(
+        CSV_PATH,
+        summary="Judge the rows of a CSV file",
+        response_class=StreamingResponse,
+        responses={
+            200: {
+                "description": f"Columns {', '.join(HEADER)}, a line for each row of the file, in its order.",
+                "content": {"text/csv": {"schema": {"type": "string"}}},
+                "headers": {"X-Rows": {"description": "Rows to come.", "schema": {"type": "integer"}}},
+            }
+        },
+    )
+    async def predict_csv(
+        request: Request,
+        file: Annotated[UploadFile, File(description="UTF-8, with a column `title` and maybe `text`.")],
+    ) -> StreamingResponse:
+        runtime = _runtime(request)
+        runtime.champion()
+        if runtime.uploads.locked():
+            raise Overloaded(_CSV_RETRY_SECONDS)
+        rows = await asyncio.to_thread(count_rows, file.file, runtime.settings.max_csv_rows)
+        return StreamingResponse(
+            _answer_rows(request, runtime, file.file),
+            media_type="text/csv; charset=utf-8",
+            headers={"X-Rows": str(rows), "Content-Disposition": 'attachment; filename="answers.csv"'},
+        )
+
+    @app.post("/explain", summary="Judge one article and weigh its words", response_model=ExplanationOut)
+    async def explain(article: ArticleIn, request: Request) -> Response:
+        asked = _article(article)
+        found, truncated = occlusions(asked, with_text=_runtime(request).champion().reads_text)
+        answered = await _ask(request, [asked, *(one.without for one in found)], logged=1)
+        probability = answered.predictions.probability.tolist()
+        words = [
+            Word(
+                field=one.field, word=one.word, start=one.start, end=one.end, weight=probability[0] - without
+            )
+            for one, without in zip(found, probability[1:], strict=True)
+        ]
+        return _json(
+            ExplanationOut(
+                **_verdict(answered.predictions, 0),
+                **_signed(request, answered),
+                words=words,
+                truncated=truncated,
+            )
+        )
+
+    @app.post(
+        "/feedback",
+        summary="Attach the truth to an answer",
+        responses={404: {"model": Problem, "description": "No such answer in the log."}},
+    )
+    async def feedback(truth: FeedbackIn, request: Request) -> FeedbackOut:
+        log = _runtime(request).log
+        try:
+            known = await asyncio.to_thread(log.answered, truth.request_id, truth.row)
+        except ValueError:
+            known = False
+        if not known:
+            raise HTTPException(404, f"The log holds no row {truth.row} of request {truth.request_id}.")
+        record = {"time": stamp(datetime.now(UTC)), **truth.model_dump()}
+        try:
+            await asyncio.to_thread(log.append, "feedback", [record])
+        except OSError as error:
+            raise HTTPException(503, "The label cannot be stored now; send it again later.") from error
+        return FeedbackOut(request_id=truth.request_id, row=truth.row)
+
+    @app.get("/model", summary="Which model answers")
+    async def model(request: Request) -> ModelOut:
+        return await asyncio.to_thread(_runtime(request).describe)
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(PAGE / "docs.html")
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+
+async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> AsyncIterator[str]:
+    """The lines of an answer, as the model gets through the rows. Other requests get their turn in between."""
+    async with runtime.uploads:
+        yield answer_line(HEADER)
+        rows = read_rows(file)
+        while chunk := list(islice(rows, _CSV_ROWS_AT_ONCE)):
+            sound = [row for row in chunk if not row.error]
+            answered = None
+            if sound:
+                answered = await runtime.ask(
+                    [row.article for row in sound],
+                    request_id=request.state.request_id,
+                    endpoint=CSV_PATH,
+                    received=request.state.received,
+                    rows=[row.number - 1 for row in sound],
+                )
+            yield "".join(_lines(chunk, answered, request.state.request_id))
+
+
+def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iterator[str]:
+    """One line per row; those that could be judged take the next of the answers."""
+    position = 0
+    for row in chunk:
+        if row.error or answered is None:
+            found: tuple[object, ...] = ("", "", "", "", row.error, "")
+        else:
+            verdict = _verdict(answered.predictions, position)
+            position += 1
+            found = (
+                verdict["label"],
+                verdict["verdict"],
+                f"{verdict['probability']:.6f}",
+                int(verdict["abstained"]),
+                "",
+                answered.model_id,
+            )
+        yield answer_line((row.number, row.article.title, *found, request_id))
+
+
+async def _ask(request: Request, articles: list[Article], *, logged: int | None = None) -> Answered:
+    rows = range(len(articles) if logged is None else logged)
+    return await _runtime(request).ask(
+        articles,
+        request_id=request.state.request_id,
+        endpoint=request.scope["path"],
+        received=request.state.received,
+        rows=rows,
+    )
+
+
+def _runtime(request: Request) -> Runtime:
+    return request.app.state.runtime
+
+
+def _article(article: ArticleIn) -> Article:
+    return Article(article.title, article.text or "")
+
+
+def _verdict(predictions: Predictions, row: int) -> dict[str, Any]:
+    label, abstained = int(predictions.label[row]), bool(predictions.abstained[row])
+    return {
+        "label": label,
+        "verdict": "unsure" if abstained else ("real", "fake")[label],
+        "probability": float(predictions.probability[row]),
+        "abstained": abstained,
+    }
+
+
+def _signed(request: Request, answered: Answered) -> dict[str, Any]:
+    return {"request_id": request.state.request_id, "model_id": answered.model_id}
+
+
+def _json(answer: BaseModel) -> Response:
+    # Built by hand here, so FastAPI need not check it once more on its way out.
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every refusal has the shape of `Problem`, and says what to do."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        faults = error.errors()
+        if any(fault["type"] == "json_invalid" for fault in faults):
+            return _refuse(request, 400, "malformed", "The body is not JSON.")
+        return _refuse(request, 422, "invalid", "; ".join(map(_fault, faults[:5])))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        code = _CODES.get(error.status_code, "unavailable" if error.status_code == 503 else "refused")
+        retry_after = _CSV_RETRY_SECONDS if error.status_code == 503 else None
+        return _refuse(request, error.status_code, code, str(error.detail), retry_after)
+
+    @app.exception_handler(NotATable)
+    async def not_a_table(request: Request, error: NotATable) -> Response:
+        return _refuse(request, 422, "not_a_table", str(error))
+
+    @app.exception_handler(Overloaded)
+    async def overloaded(request: Request, error: Overloaded) -> Response:
+        return busy(error, request.state.request_id)
+
+    @app.exception_handler(NoModel)
+    async def no_model(request: Request, _: NoModel) -> Response:
+        message = (
+            "No model has been selected yet. `make demo` makes one; the service takes it over by itself."
+        )
+        return _refuse(request, 503, "no_model", message, _CSV_RETRY_SECONDS)
+
+
+def _refuse(
+    request: Request, status: int, code: str, message: str, retry_after: int | None = None
+) -> Response:
+    return problem(status, code, message, request.state.request_id, retry_after)
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """Where and what, without what was sent: it may be long, or not even be text."""
+    where = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
+    if fault["type"] == "string_pattern_mismatch":
+        return (
+            f"{where}: must not be empty" if where.endswith("title") else f"{where}: not in the expected form"
+        )
+    return f"{where}: {fault['msg']}"

@@ -1,0 +1,150 @@
+"""What stands between the wire and the API: a name for each request, limits on bodies, the key, plain errors."""
+
+import asyncio
+import logging
+import secrets
+from time import perf_counter
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bentos.fakenews import metrics
+from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.schemas import Fault, Problem
+from bentos.fakenews.settings import ServiceSettings
+from fakenews_resources.request_ids import new_request_id
+
+logger = logging.getLogger(__name__)
+
+OPEN: Final = ("/", "/docs", "/openapi.json")
+"""What anybody may read even where a key is demanded, and everything below /page/."""
+CSV_PATH: Final = "/predict_csv"
+
+JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
+"""What needs the model."""
+
+_BYTES_PER_SECOND: Final = 32 * 1024
+
+_HEADERS: Final = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self';"
+        b" base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+def busy(error: Overloaded, request_id: str) -> JSONResponse:
+    """Too much to do: come back later."""
+    message = f"The service is busy; try again in {error.retry_after} s."
+    return problem(503, "busy", message, request_id, error.retry_after)
+
+
+def problem(
+    status: int, code: str, message: str, request_id: str, retry_after: int | None = None
+) -> JSONResponse:
+    """An answer that is no success."""
+    body = Problem(error=Fault(code=code, message=message), request_id=request_id)
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return JSONResponse(body.model_dump(), status, headers)
+
+
+class Guards:
+    """ASGI middleware around the whole API."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self.app = app
+        self.settings = settings
+        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = new_request_id()
+        begin = perf_counter()
+        scope.setdefault("state", {}).update(request_id=request_id, received=begin)
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), *_HEADERS, (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope, request_id)
+            if refusal is not None:
+                await refusal(scope, receive, answer)
+            else:
+                await self.app(scope, self._limited(scope, receive, begin), answer)
+        except ClientDisconnect:
+            return
+        except Exception:
+            # The reason is for the operator; the client gets a name to ask with.
+            logger.exception("Request %s failed", request_id)
+            if not status:
+                message = f"The service failed. Report the request id {request_id}."
+                await problem(500, "failed", message, request_id)(scope, receive, answer)
+        finally:
+            # By route: what clients invent must not make a metric of its own.
+            endpoint = getattr(scope.get("route"), "path", "") or "page"
+            metrics.REQUESTS.labels(endpoint, str(status)).inc()
+            metrics.LATENCY.labels(endpoint).observe(perf_counter() - begin)
+
+    def _refusal(self, scope: Scope, request_id: str) -> JSONResponse | None:
+        headers = dict(scope["headers"])
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        anybody = self._key is None or path in OPEN or path.startswith("/page/")
+        if not anybody and not secrets.compare_digest(headers.get(b"x-api-key", b""), self._key or b""):
+            return problem(401, "no_key", "Send the service's key in the header X-API-Key.", request_id)
+        if path in JUDGING:
+            # Before anything is read or parsed: under overload, refusing is most of the work.
+            try:
+                scope["app"].state.runtime.batcher.require_capacity()
+            except Overloaded as error:
+                return busy(error, request_id)
+        limit = self._limit(path)
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > limit:
+            return problem(413, "too_large", _too_large(limit), request_id)
+        return None
+
+    def _limit(self, path: str) -> int:
+        return self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
+
+    def _limited(self, scope: Scope, receive: Receive, begin: float) -> Receive:
+        """A body that may neither grow nor trickle without end."""
+        limit = self._limit(scope["path"].removeprefix(scope.get("root_path", "")))
+        size = 0
+        complete = False
+
+        async def limited() -> Message:
+            nonlocal size, complete
+            if complete:
+                return await receive()
+            due = begin + self.settings.body_seconds + size / _BYTES_PER_SECOND
+            try:
+                async with asyncio.timeout(max(0.0, due - perf_counter())):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "The body came too slowly; send it again.") from None
+            if message["type"] == "http.request":
+                size += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+                if size > limit:
+                    raise HTTPException(413, _too_large(limit))
+            return message
+
+        return limited
+
+
+def _too_large(limit: int) -> str:
+    return f"The body is larger than {limit / 2**20:,.0f} MiB, the limit here."

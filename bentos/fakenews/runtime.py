@@ -1,0 +1,267 @@
+"""What runs behind the API: the champion, the queue in front of it, and the log of what it said."""
+
+import asyncio
+import gc
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+from bentos.fakenews import metrics
+from bentos.fakenews.batching import Batcher, Job
+from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
+from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
+from fakenews_assets.selection.bundle import BundleError
+from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer, RegistryError
+from fakenews_assets.serving.scoring import Scorer
+from fakenews_assets.training.classifier import Article, Predictions
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 30
+"""Between attempts to load a champion that could not be loaded."""
+_ROTATE_SECONDS: Final = 60
+
+
+class NoModel(RuntimeError):
+    """No champion can be served yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The champion as served."""
+
+    scorer: Scorer
+    pointer: Pointer
+    reads_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answers to one job, by one model."""
+
+    model_id: str
+    predictions: Predictions
+
+
+class Runtime:
+    """One service process."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.log = PredictionLog(settings.log_folder())
+        self.served: Served | None = None
+        self.batcher: Batcher[Answered] = Batcher(
+            self._answer, max_rows=settings.max_batch_rows, max_wait=settings.max_wait_ms / 1000
+        )
+        self.uploads = asyncio.Semaphore(settings.max_csv_uploads)
+        self._registry = ChampionRegistry(settings.models_folder())
+        self._seen: tuple[int, int] | None = None
+        self._retry_at = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Load the champion, if there is one, and begin to answer, to watch and to rotate the log."""
+        self.batcher.start()
+        await self._take_over()
+        if self.served is None:
+            logger.warning(
+                "No champion in %s: answering 503 until one is selected.", self.settings.models_folder()
+            )
+        self._tasks = [
+            asyncio.create_task(_repeat(self._take_over, self.settings.watch_seconds)),
+            asyncio.create_task(_repeat(self._rotate, _ROTATE_SECONDS)),
+        ]
+
+    async def stop(self) -> None:
+        """Answer what waits, and close the log."""
+        for task in self._tasks:
+            task.cancel()
+        await self.batcher.stop()
+        self.log.close()
+
+    def champion(self) -> Served:
+        """The model in force. Raises NoModel if there is none."""
+        if self.served is None:
+            raise NoModel
+        return self.served
+
+    async def ask(
+        self,
+        articles: Sequence[Article],
+        *,
+        request_id: str,
+        endpoint: str,
+        received: float,
+        rows: Sequence[int],
+    ) -> Answered:
+        """Judge articles together.
+
+        Args:
+            articles: at least one, as asked.
+            request_id: for the log.
+            endpoint: for the log.
+            received: `perf_counter` when the request came.
+            rows: rows within the request of the articles that go into the log, which are the first ones.
+
+        Raises:
+            NoModel: there is no champion yet.
+        """
+        self.champion()
+        job = Job[Answered](
+            request_id=request_id,
+            endpoint=endpoint,
+            articles=articles,
+            rows=rows,
+            received=received,
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        return await self.batcher.submit(job)
+
+    def describe(self) -> ModelOut:
+        """What `GET /model` says. Raises NoModel."""
+        served = self.champion()
+        bundle = served.scorer.bundle
+        manifest, calibration = bundle.manifest, bundle.manifest.calibration
+        evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
+        scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}
+        return ModelOut(
+            model_id=bundle.sha,
+            candidate=manifest.candidate,
+            encoder=manifest.encoder,
+            runtime=manifest.runtime,
+            promoted_at=served.pointer.promoted_at,
+            git_commit=manifest.git_commit,
+            data_versions=manifest.data_versions,
+            threshold=calibration.threshold,
+            abstain_between=(calibration.abstain_low, calibration.abstain_high),
+            reads_text=served.reads_text,
+            evaluation={"rows": evaluation["rows"], **scores},
+            note=evaluation["note"],
+            model_card=(bundle.path / "model_card.md").read_text(encoding="utf-8"),
+        )
+
+    def _answer(self, jobs: list[Job[Answered]]) -> list[Answered]:
+        """In the model's thread: judge the jobs together, write them down, then let the answers go."""
+        scorer = self.champion().scorer
+        articles = list(chain.from_iterable(job.articles for job in jobs))
+        scores = scorer.score(articles)
+        answers: list[Answered] = []
+        records: list[dict[str, Any]] = []
+        first = 0
+        for job in jobs:
+            own = slice(first, first + len(job.articles))
+            first = own.stop
+            found = scores.predictions
+            part = Predictions(found.probability[own], found.label[own], found.abstained[own])
+            answers.append(Answered(scorer.model_id, part))
+            records += self._records(job, answers[-1], scores.article_ids[own])
+        self._write(records)
+        _count(records, len(articles))
+        return answers
+
+    def _records(
+        self, job: Job[Answered], answered: Answered, article_ids: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        now, seconds = stamp(datetime.now(UTC)), perf_counter() - job.received
+        with_text = self.settings.log_content == "text"
+        found = answered.predictions
+        return [
+            {
+                "time": now,
+                "request_id": job.request_id,
+                "row": row,
+                "endpoint": job.endpoint,
+                "article_id": article_ids[index],
+                "title_chars": len(article.title),
+                "text_chars": len(article.text),
+                "title": article.title if with_text else None,
+                "text": article.text if with_text else None,
+                "probability": float(found.probability[index]),
+                "label": int(found.label[index]),
+                "abstained": bool(found.abstained[index]),
+                "model_id": answered.model_id,
+                "latency_ms": round(1000 * seconds, 3),
+            }
+            for index, (row, article) in enumerate(zip(job.rows, job.articles, strict=False))
+        ]
+
+    def _write(self, records: list[dict[str, Any]]) -> None:
+        # A full disk must not stop the answers; it must be noticed.
+        try:
+            self.log.append("predictions", records)
+        except OSError as error:
+            metrics.LOG_LOST.inc(len(records))
+            metrics.LOG_BROKEN.set(1)
+            logger.error("The prediction log cannot be written, %d answers lost: %s", len(records), error)
+        else:
+            metrics.LOG_BROKEN.set(0)
+
+    async def _take_over(self) -> None:
+        """Serve the champion in force. The one before answers until the new one is ready, and if it never is."""
+        try:
+            status = (self._registry.root / POINTER_FILE).stat()
+        except FileNotFoundError:
+            return
+        identity = (status.st_mtime_ns, status.st_ino)
+        now = perf_counter()
+        if identity == self._seen and (not self._retry_at or now < self._retry_at):
+            return
+        self._seen, self._retry_at = identity, 0.0
+        try:
+            pointer = self._registry.champion()
+            if pointer is None or (self.served and self.served.pointer == pointer):
+                return
+            self.served = await asyncio.to_thread(_load, self._registry.root, pointer)
+        except (BundleError, RegistryError, OSError, ValueError) as error:
+            self._retry_at = now + _RETRY_SECONDS
+            metrics.SWAPS.labels("failed").inc()
+            logger.error("The champion cannot be served; the one before stays: %s", error)
+        else:
+            metrics.SWAPS.labels("done").inc()
+            logger.info("Serving %s (%s)", pointer.bundle, self.served.scorer.bundle.manifest.candidate)
+
+    async def _rotate(self) -> None:
+        try:
+            await asyncio.to_thread(self.log.rotate)
+        except OSError as error:
+            logger.error("The prediction log of a day that is over stays as lines: %s", error)
+
+
+def _load(models: Path, pointer: Pointer) -> Served:
+    scorer = Scorer.open(models / pointer.bundle)
+    encoding = scorer.bundle.model / "encoding.json"
+    reads_text = not encoding.is_file() or json.loads(encoding.read_bytes())["inputs"] != "title"
+    # The first answers of a runtime are its slowest: nobody shall wait for them.
+    for size in (1, 8, 64):
+        scorer.score([Article(EXAMPLE_TITLE)] * size)
+    # What is loaded stays: looking through it for garbage again and again would hold up requests, 0.2 s each time.
+    gc.collect()
+    gc.freeze()
+    return Served(scorer, pointer, reads_text)
+
+
+def _count(records: list[dict[str, Any]], rows: int) -> None:
+    metrics.BATCH_ROWS.observe(rows)
+    unsure = 0
+    fake = 0
+    for record in records:
+        metrics.SCORES.observe(record["probability"])
+        unsure += record["abstained"]
+        fake += record["label"] and not record["abstained"]
+    metrics.ABSTENTIONS.inc(unsure)
+    metrics.VERDICTS.labels("unsure").inc(unsure)
+    metrics.VERDICTS.labels("fake").inc(fake)
+    metrics.VERDICTS.labels("real").inc(len(records) - unsure - fake)
+
+
+async def _repeat(action: Any, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await action()

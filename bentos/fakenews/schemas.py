@@ -1,0 +1,155 @@
+"""What goes over the wire, typed, with its limits."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_TITLE: Final = 1_000
+"""Characters of a title. The longest of WELFake's has 456."""
+MAX_TEXT: Final = 200_000
+"""Characters of a text. No encoder here reads that far; the longest of WELFake's has 143,035."""
+MAX_ROWS: Final = 1_000
+"""Articles of one JSON request; more of them go into a CSV file."""
+
+EXAMPLE_TITLE: Final = "Senate passes budget bill after late-night vote"
+_REQUEST_ID: Final = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00"
+_MODEL_ID: Final = "3f0f6c1b2f7b7c0d9e8a5b4c3d2e1f00112233445566778899aabbccddeeff00"
+
+Title = Annotated[
+    str, StringConstraints(max_length=MAX_TITLE, pattern=r"\S"), Field(description="Headline, as written.")
+]
+Text = Annotated[
+    str, StringConstraints(max_length=MAX_TEXT), Field(description="Body of the article, if there is one.")
+]
+
+
+class ArticleIn(BaseModel):
+    """One article to judge."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"title": EXAMPLE_TITLE, "text": ""}]}
+    )
+
+    title: Title
+    text: Text | None = None
+
+
+class BatchIn(BaseModel):
+    """Several articles to judge at once."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"articles": [{"title": EXAMPLE_TITLE}, {"title": "You won't believe what they hid"}]}
+            ]
+        },
+    )
+
+    articles: list[ArticleIn] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+class Verdict(BaseModel):
+    """What the model says of one article."""
+
+    label: Literal[0, 1] = Field(description="0 real, 1 fake. Filled in for abstentions too.")
+    verdict: Literal["real", "fake", "unsure"] = Field(
+        description="The label in words, or `unsure` when the model abstains."
+    )
+    probability: float = Field(ge=0, le=1, description="Calibrated probability of fake.")
+    abstained: bool = Field(description="The model declines to answer: it would be wrong too often here.")
+
+
+class Answer(BaseModel):
+    """What every answer carries."""
+
+    request_id: str = Field(
+        description="Names this request in the prediction log and for feedback.", examples=[_REQUEST_ID]
+    )
+    model_id: str = Field(description="Sha of the model bundle that answered.", examples=[_MODEL_ID])
+
+
+class PredictionOut(Verdict, Answer):
+    """The verdict on one article."""
+
+
+class BatchOut(Answer):
+    """The verdicts on several articles."""
+
+    predictions: list[Verdict] = Field(description="In the order asked.")
+
+
+class Word(BaseModel):
+    """A word and what it did to the verdict."""
+
+    field: Literal["title", "text"]
+    word: str
+    start: int = Field(ge=0, description="First character, counted in Unicode code points of the field.")
+    end: int = Field(ge=0, description="The character after the last one.")
+    weight: float = Field(
+        description="Probability of fake with this word minus that without it: above 0 it speaks for fake."
+    )
+
+
+class ExplanationOut(PredictionOut):
+    """A verdict and the words that moved it."""
+
+    words: list[Word] = Field(description="In reading order.")
+    truncated: bool = Field(description="Words beyond the limit were read by the model but not weighed.")
+
+
+class FeedbackIn(BaseModel):
+    """The truth about an answered article, known later."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"request_id": _REQUEST_ID, "label": 1}]}
+    )
+
+    request_id: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    label: Literal[0, 1] = Field(description="0 real, 1 fake.")
+    row: int = Field(
+        default=0, ge=0, le=10_000_000, description="Which article of the request, counted from 0."
+    )
+    source: str | None = Field(default=None, max_length=200, description="Who says so.")
+
+
+class FeedbackOut(BaseModel):
+    """A label was attached."""
+
+    request_id: str
+    row: int
+
+
+class ModelOut(BaseModel):
+    """Which model answers, what it was made of and how good it was when judged."""
+
+    model_id: str
+    candidate: str
+    encoder: str | None
+    runtime: str
+    promoted_at: datetime | None = Field(description="When it became champion.")
+    git_commit: str | None
+    data_versions: dict[str, str] = Field(description="Version of every value it descends from, by key.")
+    threshold: float = Field(description="Called fake from this probability on.")
+    abstain_between: tuple[float, float] = Field(description="No answer strictly between the two.")
+    reads_text: bool = Field(description="Whether it reads the text beside the title.")
+    evaluation: dict[str, Any] = Field(
+        description="Scores on the frozen test split: `rows`, and point estimates by metric."
+    )
+    note: str | None = Field(description="A warning that belongs beside every score.")
+    model_card: str = Field(description="Markdown.")
+
+
+class Fault(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="One word for programs.", examples=["too_large"])
+    message: str = Field(description="For people: what, and what to do.")
+
+
+class Problem(BaseModel):
+    """Every answer that is no success."""
+
+    error: Fault
+    request_id: str

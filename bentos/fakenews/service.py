@@ -1,0 +1,38 @@
+"""The service that BentoML runs: `bentoml serve bentos.fakenews.service:FakeNews`, or `make serve`.
+
+One process holds the model, one queue batches across requests, and the API is an ASGI application mounted at the
+root. BentoML adds /livez and /readyz, the process around it, the build of the bento and its container.
+"""
+
+import os
+
+# Both are read when a library is imported. Tables of a few rows are prepared four times as fast without a pool of
+# threads; and metrics kept for several processes cost every request, where there is one.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+import bentoml
+
+from bentos.fakenews.api import create_app
+from bentos.fakenews.settings import ServiceSettings
+
+app = create_app(ServiceSettings())
+
+
+@bentoml.service(
+    name="fakenews",
+    workers=1,  # the model uses every processor; a second process would hold a second model and queue
+    # What BentoML would wrap around every request took more time than the model does. The API has its own
+    # time limits and metrics, and the prediction log says more than an access log.
+    traffic={"timeout": 3600},
+    metrics={"enabled": False},
+    tracing={"excluded_urls": ".*"},
+    logging={"access": {"enabled": False}},
+)
+@bentoml.asgi_app(app, path="/")
+class FakeNews:
+    """Mounts the application and answers the probes."""
+
+    def __is_ready__(self) -> bool:
+        """Ready when there is a champion to answer with."""
+        return getattr(app.state, "runtime", None) is not None and app.state.runtime.served is not None

@@ -1,0 +1,64 @@
+"""Every choice of a running service, read from environment variables that begin with FAKENEWS_."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PACKED_MODELS: Final = Path(__file__).parents[2] / "models"
+"""Where a built bento carries its champion."""
+
+
+class ServiceSettings(BaseSettings):
+    """How one service runs."""
+
+    model_config = SettingsConfigDict(env_prefix="FAKENEWS_", frozen=True)
+
+    storage: Path = Field(
+        default=Path(".fakenews"), description="The graph's storage; its champion is served."
+    )
+    models: Path | None = Field(
+        default=None,
+        description="Folder of bundles with champion.json. Default: the one packed into the bento, else that of"
+        " the storage.",
+    )
+    log: Path | None = Field(
+        default=None, description="Folder of the prediction log. Default: `service_log` in the storage."
+    )
+    log_content: Literal["hash", "text"] = Field(
+        default="hash", description="Whether the log holds titles and texts themselves, or only their hash."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, min_length=16, description="Demanded in the header X-API-Key. Default: nobody is asked."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins whose pages may call the API, as a JSON list. Default: none."
+    )
+    max_json_bytes: int = Field(default=8 * 2**20, gt=0, description="Largest JSON body.")
+    max_csv_bytes: int = Field(default=128 * 2**20, gt=0, description="Largest upload of a CSV file.")
+    max_csv_rows: int = Field(default=200_000, gt=0, description="Most rows of a CSV file.")
+    max_csv_uploads: int = Field(default=4, gt=0, description="CSV files answered at the same time.")
+    max_wait_ms: int = Field(
+        default=1000, gt=0, description="A request that would wait longer for the model is refused with 503."
+    )
+    max_batch_rows: int = Field(
+        default=64,
+        gt=0,
+        description="Articles of different requests that are judged together, at most; a larger request is"
+        " judged as one batch.",
+    )
+    body_seconds: float = Field(
+        default=15, gt=0, description="A body has to be there after so long, plus a second per 32 KiB."
+    )
+    watch_seconds: float = Field(default=1, gt=0, description="How often to look for a new champion.")
+
+    def models_folder(self) -> Path:
+        """Where the champion is."""
+        if self.models is not None:
+            return self.models
+        return _PACKED_MODELS if _PACKED_MODELS.is_dir() else self.storage / "models"
+
+    def log_folder(self) -> Path:
+        """Where the prediction log goes."""
+        return self.log or self.storage / "service_log"

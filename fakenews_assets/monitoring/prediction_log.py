@@ -1,0 +1,200 @@
+"""What the service answered, written down before the answer leaves.
+
+    <root>/<day>/predictions-<when>-<who>.jsonl    one line per answered article; a file per process and day
+    <root>/<day>/feedback-<when>-<who>.jsonl       labels that came later, on the day that they came
+    <root>/<day>/predictions.parquet               the same once the day is over; the lines are then gone
+    <root>/<day>/feedback.parquet
+
+A line that the system has taken survives the death of the process. What a kill, or a full disk, cut short is the
+end of a file, was never answered, and is skipped by readers. Days are those of UTC.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal
+
+import polars as pl
+from filelock import FileLock
+
+from fakenews_resources.request_ids import time_of
+
+Kind = Literal["predictions", "feedback"]
+
+LOG_SCHEMA: Final = pl.Schema(
+    {
+        "time": pl.Datetime("ms", "UTC"),
+        "request_id": pl.String,
+        "row": pl.Int64,
+        "endpoint": pl.String,
+        "article_id": pl.String,
+        "title_chars": pl.Int64,
+        "text_chars": pl.Int64,
+        "title": pl.String,
+        "text": pl.String,
+        "probability": pl.Float64,
+        "label": pl.Int8,
+        "abstained": pl.Boolean,
+        "model_id": pl.String,
+        "latency_ms": pl.Float64,
+    }
+)
+"""Columns of an answered article. `article_id` is the hash of the prepared article, the same as in `clean_news`;
+`title` and `text` are as asked, and null unless the log is configured to hold them."""
+
+FEEDBACK_SCHEMA: Final = pl.Schema(
+    {
+        "time": pl.Datetime("ms", "UTC"),
+        "request_id": pl.String,
+        "row": pl.Int64,
+        "label": pl.Int8,
+        "source": pl.String,
+    }
+)
+"""Columns of a label that came later. The last one for a row counts."""
+
+_SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {"predictions": LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}
+
+_IN_JSON: Final = {"time": pl.String(), "label": pl.Int64()}
+
+_STILL_WRITTEN: Final = timedelta(minutes=1)
+"""How long after midnight a process may still be writing what it answered before."""
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the log holds it, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds")
+
+
+class PredictionLog:
+    """The log of one process among those that share a folder. Safe for threads."""
+
+    def __init__(self, root: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Args: root: made when first needed. now: the clock, in UTC."""
+        self.root = root
+        self._now = now
+        self._lock = Lock()
+        self._open: dict[Kind, tuple[date, int]] = {}
+
+    def append(self, kind: Kind, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write records with a single call to the system, in the file of today.
+
+        Raises:
+            OSError: they are not all written, the disk being full, say. The next call tries a fresh file.
+        """
+        data = memoryview("".join(json.dumps(record) + "\n" for record in records).encode())
+        with self._lock:
+            handle = self._handle(kind)
+            try:
+                while data:
+                    data = data[os.write(handle, data) :]
+            except OSError:
+                self._close(kind)  # its last line may be cut short: nothing may follow it
+                raise
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            for kind in list(self._open):
+                self._close(kind)
+
+    def answered(self, request_id: str, row: int) -> bool:
+        """Whether the log holds this row of a request. Looks only at the day that the id names.
+
+        Raises:
+            ValueError: not an id of this service.
+        """
+        came = time_of(request_id)
+        # A request that came just before midnight may have been answered after it.
+        days = {came.date(), (came + timedelta(minutes=10)).date()}
+        wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
+        for day in days:
+            if any(request_id.encode() in file.read_bytes() for file in self._segments(day, "predictions")):
+                return not self.read(day, "predictions").filter(wanted).collect().is_empty()
+            table = self._table(day, "predictions")
+            if table.is_file() and not pl.scan_parquet(table).filter(wanted).collect().is_empty():
+                return True
+        return False
+
+    def read(self, day: date, kind: Kind) -> pl.LazyFrame:
+        """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
+        table = self._table(day, kind)
+        lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
+        frames = [pl.scan_parquet(table)] if table.is_file() else []
+        # A kill between rotating and removing leaves lines that the table holds as well.
+        return pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()]).unique().sort("time", "row")
+
+    def days(self) -> list[date]:
+        """Days with anything in them, the oldest first."""
+        found = []
+        for folder in self.root.glob("????-??-??") if self.root.is_dir() else ():
+            try:
+                found.append(date.fromisoformat(folder.name))
+            except ValueError:
+                continue
+        return sorted(found)
+
+    def rotate(self) -> list[Path]:
+        """Turn the lines of days that are over into tables, and remove them. Harmless when nothing is due.
+
+        Returns:
+            The tables written.
+        """
+        today = (self._now() - _STILL_WRITTEN).date()
+        written: list[Path] = []
+        for day in self.days():
+            if day >= today:
+                continue
+            for kind in _SCHEMAS:
+                if self._segments(day, kind):
+                    with FileLock(self.root / ".rotate.lock"):
+                        segments = self._segments(day, kind)
+                        if segments:
+                            written.append(self._fold(day, kind, segments))
+        return written
+
+    def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
+        table = self._table(day, kind)
+        aside = table.with_suffix(".part")
+        self.read(day, kind).sink_parquet(aside, compression="zstd")
+        aside.replace(table)
+        for segment in segments:
+            segment.unlink()
+        return table
+
+    def _handle(self, kind: Kind) -> int:
+        today = self._now().date()
+        if kind in self._open and self._open[kind][0] != today:
+            self._close(kind)
+        if kind not in self._open:
+            folder = self.root / today.isoformat()
+            folder.mkdir(parents=True, exist_ok=True)
+            who = f"{self._now():%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
+            name = folder / f"{kind}-{who}.jsonl"
+            self._open[kind] = (today, os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644))
+        return self._open[kind][1]
+
+    def _close(self, kind: Kind) -> None:
+        os.close(self._open.pop(kind)[1])
+
+    def _segments(self, day: date, kind: Kind) -> list[Path]:
+        return sorted((self.root / day.isoformat()).glob(f"{kind}-*.jsonl"))
+
+    def _table(self, day: date, kind: Kind) -> Path:
+        return self.root / day.isoformat() / f"{kind}.parquet"
+
+
+def _read_lines(file: Path, kind: Kind) -> pl.LazyFrame:
+    schema = _SCHEMAS[kind]
+    data = file.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if not whole:
+        return schema.to_frame().lazy()
+    # The reader knows no small integers, and no times.
+    as_written = {name: _IN_JSON.get(name, dtype) for name, dtype in schema.items()}
+    time = pl.col("time").str.to_datetime("%+", time_unit="ms", time_zone="UTC")
+    return pl.read_ndjson(whole, schema=as_written).lazy().with_columns(time).cast(schema)

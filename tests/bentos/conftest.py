@@ -1,0 +1,34 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.champions import make_champion
+from tests.servers import Server, serve
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server with a tiny champion. Shared: no test changes its model."""
+    folder = tmp_path_factory.mktemp("service")
+    models = folder / "models"
+    models.mkdir()
+    make_champion(models)
+    with serve(folder, models, {"FAKENEWS_LOG_CONTENT": "text", "FAKENEWS_BODY_SECONDS": "2"}) as server:
+        yield server
+
+
+@pytest.fixture
+def client(service: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder of bundles with a tiny champion, of this test alone."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    make_champion(folder)
+    return folder

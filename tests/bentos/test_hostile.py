@@ -1,0 +1,153 @@
+"""What must not hurt: malformed, oversized, strange and slow requests, and thousands of generated ones."""
+
+import csv
+import io
+import json
+import socket
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+
+from tests.servers import Server
+
+OPERATIONS = ("/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/model")
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("path", OPERATIONS)
+def test_no_request_makes_the_service_fail(service: Server, path: str, mode: GenerationMode):
+    """Over 5,000 requests in all: such as the description allows, and such as it forbids."""
+    schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    operation = schema[path]["GET" if path == "/model" else "POST"]
+    if path == "/model" and mode is GenerationMode.NEGATIVE:
+        pytest.skip("it takes nothing that could be wrong")
+    statuses: Counter[int] = Counter()
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=500,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        derandomize=True,
+    )
+    def ask(case: schemathesis.Case) -> None:
+        statuses[case.call().status_code] += 1
+
+    ask()
+    print(path, mode, statuses)
+    assert all(status < 500 for status in statuses), statuses
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"[" * 1_000_000, "application/json"),
+        (b'{"title":' * 100_000, "application/json"),
+        (b'{"title": "x", "text": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", "application/json"),
+        (b'{"title": "\xff\xfe"}', "application/json"),
+        (b'{"title": "\\ud800"}', "application/json"),
+        (b'{"title": NaN}', "application/json"),
+        (b'{"title": ' + b"9" * 100_000 + b"}", "application/json"),
+        (b"", "application/json"),
+        (b"title=x", "application/x-www-form-urlencoded"),
+        (b"<title>x</title>", "text/xml"),
+        (b"\x00\x01", "application/octet-stream"),
+        (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
+        (b"x", "multipart/form-data"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback"])
+def test_malformed_bodies_are_refused(client: httpx.Client, path: str, content: bytes, kind: str):
+    answer = client.post(path, content=content, headers={"Content-Type": kind})
+    assert answer.status_code in (400, 415, 422)
+    assert answer.json()["error"]["message"]
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["🙂🤯👩‍👩‍👧‍👦", "שלום עולם", "مرحبا بالعالم", "\u202eevil\u202c", "a\x00b", "\x7f\x1b[31m", "​​x", "İ" * 500, "e" + "\u0301" * 900],
+)  # fmt: skip
+def test_strange_titles_are_answered(client: httpx.Client, title: str):
+    for path in ("/predict", "/explain"):
+        assert client.post(path, json={"title": title}).status_code == 200
+    sheet = io.StringIO()
+    csv.writer(sheet).writerows([["title"], [title]])
+    rows = list(
+        csv.DictReader(io.StringIO(client.post("/predict_csv", files={"file": ("x", sheet.getvalue())}).text))
+    )
+    assert rows[0]["title"] == title
+    assert rows[0]["probability"]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_answer_is_a_formula(client: httpx.Client, cell: str):
+    sheet = io.StringIO()
+    csv.writer(sheet).writerows([["title"], [cell]])
+    answer = client.post("/predict_csv", files={"file": ("x.csv", sheet.getvalue())})
+    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert row["title"] == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../etc/passwd", "..\\..\\x", "/etc/passwd", "x" * 5000, "a\x00b", ""]
+)
+def test_the_name_of_an_upload_means_nothing(client: httpx.Client, service: Server, name: str):
+    before = {path for path in service.log.parent.rglob("*") if "log" not in path.parts}
+    answer = client.post("/predict_csv", files={"file": (name, "title\nx\n")})
+    assert answer.status_code in (200, 400, 422)
+    assert "passwd" not in str(answer.headers)
+    assert {path for path in service.log.parent.rglob("*") if "log" not in path.parts} == before
+
+
+@pytest.mark.parametrize(
+    "path", ["/page/../service.py", "/page/%2e%2e/service.py", "/page/..%2fservice.py", "/page//etc/passwd"]
+)
+def test_the_page_leads_nowhere_else(service: Server, path: str):
+    with socket.create_connection((urlsplit(service.url).hostname, urlsplit(service.url).port)) as plain:
+        plain.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: plain.recv(65536), b""))
+    assert answer.split()[1] == b"404"
+
+
+def test_slow_clients_hold_nobody_up(client: httpx.Client, service: Server):
+    address = (urlsplit(service.url).hostname, urlsplit(service.url).port)
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+    slow = [socket.create_connection(address, timeout=30) for _ in range(300)]
+    try:
+        for number, one in enumerate(slow):
+            one.sendall(head[:40] if number % 2 else head + b"\r\n{")
+        for _ in range(20):
+            assert client.post("/predict", json={"title": "quick"}).status_code == 200
+        # Those that never finish their body are told so (the limit of this server is 2 s).
+        assert b"408" in slow[0].recv(65536).split(b"\r\n")[0]
+        assert client.post("/predict", json={"title": "quick"}).status_code == 200
+    finally:
+        for one in slow:
+            one.close()
+
+
+def test_a_trickle_is_cut_off(service: Server):
+    address = (urlsplit(service.url).hostname, urlsplit(service.url).port)
+    with socket.create_connection(address, timeout=30) as slow:
+        slow.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+        )
+        begin = time.monotonic()
+        slow.settimeout(0.2)
+        answer = b""
+        while not answer and time.monotonic() < begin + 20:
+            slow.sendall(b" ")
+            try:
+                answer = slow.recv(65536)
+            except TimeoutError:
+                continue
+    assert b" 408 " in answer
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["code"] == "too_slow"

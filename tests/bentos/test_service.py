@@ -1,0 +1,239 @@
+import csv
+import io
+import json
+import random
+
+import httpx
+import polars as pl
+import pytest
+
+from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
+from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.serving.scoring import Scorer
+from fakenews_assets.training.classifier import Article
+from fakenews_resources.request_ids import time_of
+from tests.servers import Server
+
+TITLES = ["Senate passes budget", "SHOCKING hoax exposed!!", "Talks in the city", "a bank says the report"]
+
+
+@pytest.fixture(scope="module")
+def scorer(service: Server) -> Scorer:
+    """What the service should say, computed beside it."""
+    pointer = ChampionRegistry(service.models).champion()
+    assert pointer is not None
+    return Scorer.open(service.models / pointer.bundle)
+
+
+def log_of(service: Server, request_id: str) -> pl.DataFrame:
+    log = PredictionLog(service.log)
+    table = log.read(time_of(request_id).date(), "predictions")
+    return table.filter(pl.col("request_id") == request_id).sort("row").collect()
+
+
+def test_one_article(client: httpx.Client, service: Server, scorer: Scorer):
+    answer = client.post("/predict", json={"title": TITLES[0], "text": "the bank"})
+    body = answer.json()
+
+    expected = scorer.score([Article(TITLES[0], "the bank")])
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"] == body["request_id"]
+    assert body["model_id"] == scorer.model_id
+    assert body["probability"] == pytest.approx(expected.predictions.probability[0], abs=1e-6)
+    assert body["label"] == expected.predictions.label[0]
+    assert body["abstained"] == expected.predictions.abstained[0]
+    assert body["verdict"] == ("unsure" if body["abstained"] else ("real", "fake")[body["label"]])
+
+    (row,) = log_of(service, body["request_id"]).iter_rows(named=True)
+    assert row["article_id"] == expected.article_ids[0]
+    assert (row["title"], row["text"], row["row"]) == (TITLES[0], "the bank", 0)
+    assert (row["probability"], row["label"]) == (body["probability"], body["label"])
+    assert (row["abstained"], row["model_id"]) == (body["abstained"], body["model_id"])
+    assert row["endpoint"] == "/predict"
+    assert 0 < row["latency_ms"] < 60_000
+
+
+def test_a_batch_is_answered_in_order(client: httpx.Client, service: Server, scorer: Scorer):
+    titles = [f"{random.Random(row).choice(TITLES)} {'news ' * (row % 40)}{row}" for row in range(300)]
+    body = client.post("/predict_batch", json={"articles": [{"title": title} for title in titles]}).json()
+
+    expected = scorer.score([Article(title) for title in titles]).predictions
+    assert [one["probability"] for one in body["predictions"]] == pytest.approx(
+        expected.probability.tolist(), abs=1e-5
+    )
+    assert len(set(expected.probability.tolist())) > 100  # else any order would do
+    assert log_of(service, body["request_id"])["title"].to_list() == titles
+
+
+def test_a_large_csv_is_answered_row_by_row(client: httpx.Client, service: Server, scorer: Scorer):
+    rng = random.Random(0)
+    titles = [
+        " ".join(
+            rng.choices(["senate", "hoax", "bank", "shocking", "the", "a", "news"], k=rng.randint(1, 30))
+        )
+        + f" {row}"
+        for row in range(10_000)
+    ]
+    sheet = io.StringIO()
+    csv.writer(sheet).writerows(
+        [("", "title", "text", "label"), *((row, t, "", 1) for row, t in enumerate(titles))]
+    )
+
+    answer = client.post("/predict_csv", files={"file": ("news.csv", sheet.getvalue())})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert answer.status_code == 200
+    assert answer.headers["x-rows"] == "10000"
+    assert [row["title"] for row in rows] == titles
+    assert [int(row["row"]) for row in rows] == list(range(1, 10_001))
+    # Each answer belongs to its own title: the same title asked about alone gets the same one.
+    expected = scorer.score([Article(title) for title in titles]).predictions
+    assert [float(row["probability"]) for row in rows] == pytest.approx(
+        expected.probability.tolist(), abs=1e-4
+    )
+    assert len({row["probability"] for row in rows}) > 1000
+    assert {row["model_id"] for row in rows} == {scorer.model_id}
+    written = log_of(service, rows[0]["request_id"])
+    assert written["title"].to_list() == titles
+    assert written["probability"].to_list() == pytest.approx(expected.probability.tolist(), abs=1e-4)
+
+
+def test_rows_that_cannot_be_judged_keep_their_place(client: httpx.Client):
+    sheet = f'title,text\nfine,\n,body\n"=HYPERLINK(""x"")",\n{"x" * (MAX_TITLE + 1)},\nloose,comma,here\n\nlast,\n'
+    answer = client.post("/predict_csv", files={"file": ("../../etc/passwd", sheet)})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert [bool(row["probability"]) for row in rows] == [True, False, True, False, False, True]
+    assert rows[1]["error"] == "no title"
+    assert rows[3]["error"] == "title longer than 1,000 characters"
+    assert rows[4]["error"] == "3 cells under 2 headings: a comma without quotes?"
+    assert rows[2]["title"] == '\'=HYPERLINK("x")'
+    assert [row["title"] for row in rows][0::5] == ["fine", "last"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"headline\nx\n", "has to name a column `title`"),
+        (b"", "has to name a column `title`"),
+        (b"title\n", "a header and no rows"),
+        (b"title\n\xff\xfe\n", "not UTF-8"),
+        (b"PK\x03\x04\x00\x99\xf0", "not UTF-8"),
+    ],
+)
+def test_what_is_no_table_is_refused(client: httpx.Client, content: bytes, message: str):
+    answer = client.post("/predict_csv", files={"file": ("news.csv", content)})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]["message"]
+
+
+def test_explaining_leaves_out_each_word(client: httpx.Client, service: Server, scorer: Scorer):
+    title, text = "Shocking  hoax 🙂 exposed", "the senate says"
+    body = client.post("/explain", json={"title": title, "text": text}).json()
+
+    assert [(one["field"], one["word"]) for one in body["words"]] == [
+        *(("title", word) for word in title.split()),
+        *(("text", word) for word in text.split()),
+    ]
+    for one in body["words"]:
+        assert {"title": title, "text": text}[one["field"]][one["start"] : one["end"]] == one["word"]
+    hoax = body["words"][1]
+    whole, without = scorer.score(
+        [Article(title, text), Article("Shocking   🙂 exposed", text)]
+    ).predictions.probability
+    assert hoax["weight"] == pytest.approx(whole - without, abs=1e-5)
+    assert not body["truncated"]
+    assert client.post("/explain", json={"title": "word " * 150}).json()["truncated"]
+    # Only the article itself was asked about.
+    assert log_of(service, body["request_id"])["title"].to_list() == [title]
+
+
+def test_feedback_needs_an_answer_to_belong_to(client: httpx.Client, service: Server):
+    answered = client.post("/predict", json={"title": TITLES[0]}).json()["request_id"]
+    assert client.post("/feedback", json={"request_id": answered, "label": 1, "source": "desk"}).json() == {
+        "request_id": answered,
+        "row": 0,
+    }
+    assert client.post("/feedback", json={"request_id": answered, "label": 1, "row": 1}).status_code == 404
+    unknown = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00"
+    assert client.post("/feedback", json={"request_id": unknown, "label": 1}).status_code == 404
+    not_ours = "0192f0c1-7c2a-4d3e-9b1f-5a4c3d2e1f00"
+    assert client.post("/feedback", json={"request_id": not_ours, "label": 1}).status_code == 404
+
+    log = PredictionLog(service.log)
+    stored = pl.concat([log.read(day, "feedback") for day in log.days()]).collect()
+    (row,) = stored.filter(pl.col("request_id") == answered).iter_rows(named=True)
+    assert (row["label"], row["row"], row["source"]) == (1, 0, "desk")
+
+
+def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):
+    body = client.get("/model").json()
+    assert body["model_id"] == scorer.model_id
+    assert body["candidate"] == "tiny-0"
+    assert body["abstain_between"] == [0.45, 0.55]
+    assert body["evaluation"] == {"rows": 100, "accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
+    assert body["note"].startswith("An untrained model")
+    assert body["model_card"].startswith("# Model card")
+
+
+def test_metrics_count_what_was_answered(client: httpx.Client):
+    def value(name: str) -> float:
+        lines = client.get("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+    names = ('fakenews_requests_total{endpoint="/predict",status="200"}', "fakenews_verdicts_total{",
+             "fakenews_probability_count", "fakenews_batch_rows_sum")  # fmt: skip
+    before = [value(name) for name in names]
+    for title in TITLES:
+        client.post("/predict", json={"title": title})
+    assert [value(name) - was for name, was in zip(names, before, strict=True)] == [len(TITLES)] * 4
+    client.get("/invented/path")
+    assert "invented" not in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"title": ""}, 422, "title: must not be empty"),
+        ({"title": " \n"}, 422, "title: must not be empty"),
+        ({"text": "x"}, 422, "title: Field required"),
+        ({"title": "x" * (MAX_TITLE + 1)}, 422, "at most 1000 characters"),
+        ({"title": "x", "text": "x" * (MAX_TEXT + 1)}, 422, "at most 200000 characters"),
+        ({"title": ["x"]}, 422, "title: Input should be a valid string"),
+        ({"title": "x", "label": 1}, 422, "label: Extra inputs are not permitted"),
+        ([], 422, "body"),
+    ],
+)
+def test_what_is_no_article_is_refused(client: httpx.Client, body: object, status: int, message: str):
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == status
+    assert message in answer.json()["error"]["message"]
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+def test_limits_on_rows_and_bytes(client: httpx.Client):
+    one = {"title": "x"}
+    assert client.post("/predict_batch", json={"articles": [one] * MAX_ROWS}).status_code == 200
+    answer = client.post("/predict_batch", json={"articles": [one] * (MAX_ROWS + 1)})
+    assert answer.status_code == 422
+    assert "at most 1000 items" in answer.json()["error"]["message"]
+    assert client.post("/predict_batch", json={"articles": []}).status_code == 422
+
+    huge = json.dumps({"title": "x", "text": "x" * (9 * 2**20)}).encode()
+    answer = client.post("/predict", content=huge)
+    assert answer.status_code == 413
+    assert "larger than 8 MiB" in answer.json()["error"]["message"]
+    # The same without a length in the header.
+    answer = client.post("/predict", content=(huge[at : at + 2**16] for at in range(0, len(huge), 2**16)))
+    assert answer.status_code == 413
+
+
+def test_the_api_describes_itself(client: httpx.Client):
+    document = client.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/model"
+    }  # fmt: skip
+    assert document["components"]["schemas"]["ArticleIn"]["examples"][0]["title"]
+    assert "static_content/swagger-ui-bundle.js" in client.get("/docs").text
+    assert client.get("/static_content/swagger-ui-bundle.js").status_code == 200
