@@ -11,6 +11,7 @@ from fakenews_assets.data import assets as data
 from fakenews_assets.data import checks as data_checks
 from fakenews_assets.evaluation import assets as evaluation
 from fakenews_assets.selection import assets as selection
+from fakenews_assets.serving import assets as serving
 from fakenews_assets.training import assets as training
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.storage import ArtefactIOManager, Storage
@@ -18,7 +19,7 @@ from fakenews_resources.storage import ArtefactIOManager, Storage
 storage = Storage(root=os.environ.get("FAKENEWS_STORAGE", ".fakenews"))
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([data, training, compression, evaluation, selection]),
+    assets=dg.load_assets_from_modules([data, training, compression, evaluation, selection, serving]),
     asset_checks=dg.load_asset_checks_from_modules([data_checks]),
     jobs=all_jobs,
     sensors=[follow_up],

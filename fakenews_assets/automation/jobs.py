@@ -81,6 +81,18 @@ select_champion = dg.define_asset_job(
     description="Choose among the judged candidates, and promote the choice if it beats the champion.",
 )
 
+build_bento = dg.define_asset_job(
+    "build_bento",
+    selection=["fakenews_bento", "container_context"],
+    description="Build the champion's bento, try it out, and lay out what its container is built from.",
+)
+
+predict_batch = dg.define_asset_job(
+    "predict_batch",
+    selection=["batch_predictions"],
+    description="Let the champion judge every article of one batch.",
+)
+
 all_jobs = [
     ingest_batch,
     prepare_corpus,
@@ -92,6 +104,8 @@ all_jobs = [
     evaluate_candidate,
     compare_candidates,
     select_champion,
+    build_bento,
+    predict_batch,
     full_lifecycle,
     rollback_champion,
 ]

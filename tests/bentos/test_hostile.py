@@ -33,7 +33,7 @@ def test_no_request_makes_the_service_fail(service: Server, path: str, mode: Gen
     @settings(
         max_examples=500,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         database=None,
         derandomize=True,
     )
@@ -41,7 +41,6 @@ def test_no_request_makes_the_service_fail(service: Server, path: str, mode: Gen
         statuses[case.call().status_code] += 1
 
     ask()
-    print(path, mode, statuses)
     assert all(status < 500 for status in statuses), statuses
 
 

@@ -5,6 +5,9 @@ import { callJson, showProblem } from "./api.js";
 import { startFile } from "./file.js";
 
 const $ = (id) => document.getElementById(id);
+const NO_MODEL = new Error(
+  "No model has been selected yet. “make demo” makes one, and the service takes it over by itself.",
+);
 let current = null;
 
 /**
@@ -27,15 +30,10 @@ async function load() {
     current = null;
     $("model").hidden = true;
     $("note").hidden = true;
-    const absent = error.code === "no_model" ? new NoModel() : error;
-    showProblem($("model-problem"), absent, load);
+    showProblem($("model-problem"), error.code === "no_model" ? NO_MODEL : error, load);
   } finally {
     $("model-status").textContent = "";
   }
-}
-
-class NoModel extends Error {
-  message = "No model has been selected yet. “make demo” makes one, and the service takes it over by itself.";
 }
 
 function show(model) {

@@ -85,7 +85,7 @@ async function check(file) {
       later();
     }
     if (total && rows.length < total) throw new Refusal("The service stopped before the last row.");
-    finish(file, `Done: ${number(rows.length)} rows of ${file.name}.`, true);
+    finish(file, `Done: ${number(rows.length)} ${rows.length === 1 ? "row" : "rows"} of ${file.name}.`, true);
   } catch (error) {
     if (running.signal !== signal) return;
     const part = rows.length ? ` after ${number(rows.length)} of ${number(total)} rows` : "";

@@ -1,0 +1,205 @@
+"""The serving group: the champion as a bento, as a container's build context, and at work on whole batches."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+from pydantic import Field
+
+from fakenews_assets.data.partitions import news_batches
+from fakenews_assets.progress import report
+from fakenews_resources.storage import Storage
+from fakenews_resources.store import Artefact
+
+_asset = partial(dg.asset, group_name="serving", owners=["team:ml"])
+
+
+class BentoConfig(dg.Config):
+    """How the bento is tried out."""
+
+    articles: int = Field(
+        default=200, ge=1, le=1000, description="Test articles that the started bento is asked about."
+    )
+
+
+@_asset(
+    kinds={"bentoml"},
+    code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "bento_answers_as_the_model",
+            asset="fakenews_bento",
+            description="The started bento and the model in this process give the same answers.",
+            blocking=True,
+        )
+    ],
+)
+def fakenews_bento(
+    config: BentoConfig,
+    storage: Storage,
+    splits: Artefact,
+    selected_model: Artefact,
+) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """The champion as a bento, started and compared with the model in this process before it counts."""
+    from fakenews_assets.evaluation.evaluating import articles_of
+    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.selection.registry import RegistryError
+    from fakenews_assets.serving.bento import (
+        ARCHIVE_FILE,
+        RECORD_FILE,
+        BentoFailed,
+        build,
+        run_bentoml,
+        tree_digest,
+    )
+    from fakenews_assets.serving.verification import compare
+
+    draft = storage.draft()
+    archive = draft.path / ARCHIVE_FILE
+    try:
+        # Not in the store: BentoML refuses to build below a hidden folder.
+        with TemporaryDirectory() as folder:
+            work = Path(folder)
+            report("fakenews_bento", 0, None, "building")
+            bento = build(storage.store.models, work)
+            report("fakenews_bento", 0, None, "starting it, and comparing its answers")
+            test = splits.scan("test").head(config.articles).collect()
+            comparison = compare(bento.path, articles_of(test), work / "trial")
+            run_bentoml(["export", bento.tag, str(archive)], work / "home")
+            content = tree_digest(bento.path / "src")
+    except (BentoFailed, BundleError, RegistryError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    facts = {
+        "tag": bento.tag,
+        "model_id": bento.model_id,
+        "sha256": content,
+        "bytes": archive.stat().st_size,
+    }
+    (draft.path / RECORD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    draft.meta.update(facts)
+    decision = selected_model.read_json("decision.json")
+    yield dg.MaterializeResult(
+        value=draft,
+        metadata={
+            **facts,
+            "candidate": decision["candidate"]
+            if decision["bundle"] == bento.model_id
+            else "an earlier champion",
+            "compared_articles": comparison.articles,
+            "seconds_to_ready": comparison.seconds_to_ready,
+            "import_it": dg.MetadataValue.md(
+                f"`bentoml import {ARCHIVE_FILE}`, then `bentoml serve {bento.tag}`"
+            ),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                passed=comparison.equal,
+                check_name="bento_answers_as_the_model",
+                metadata={
+                    "articles": comparison.articles,
+                    "largest_difference": comparison.largest_difference,
+                    "other_labels": comparison.other_labels,
+                },
+            )
+        ],
+    )
+
+
+@_asset(
+    kinds={"docker"},
+    code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "context_is_complete",
+            asset="container_context",
+            description="All that the Dockerfiles copy is there, pinned and intact, and nothing that is secret.",
+            blocking=True,
+        )
+    ],
+)
+def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """What `docker build` needs, as a folder: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
+    from fakenews_assets.serving.bento import ARCHIVE_FILE, BentoFailed, read_bento_record, run_bentoml
+    from fakenews_assets.serving.container import export_context, faults
+
+    draft = storage.draft()
+    context = draft.path / "context"
+    tag = read_bento_record(fakenews_bento.path)["tag"]
+    try:
+        with TemporaryDirectory() as folder:
+            home = Path(folder)
+            run_bentoml(["import", str(fakenews_bento.path / ARCHIVE_FILE)], home)
+            export_context(home / "bentos" / tag.replace(":", "/"), context)
+    except BentoFailed as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    found = faults(context)
+    files = [path for path in context.rglob("*") if path.is_file()]
+    yield dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "tag": tag,
+            "files": len(files),
+            "context_bytes": sum(path.stat().st_size for path in files),
+            "build_it": dg.MetadataValue.md(
+                f"`docker build -t {tag} context` or `bentoml containerize {tag}`"
+            ),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                passed=not found,
+                check_name="context_is_complete",
+                metadata={
+                    "faults": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in found) or "none")
+                },
+            )
+        ],
+    )
+
+
+@_asset(
+    partitions_def=news_batches,
+    deps=["selected_model"],
+    kinds={"polars"},
+    code_version="1",
+    pool="training",
+)
+def batch_predictions(
+    context: dg.AssetExecutionContext, storage: Storage, clean_news: Artefact
+) -> dg.MaterializeResult[Artefact]:
+    """The champion's answers for one batch, labelled or not, through the same code as the service's."""
+    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+    from fakenews_assets.serving.batch import score_table
+    from fakenews_assets.serving.scoring import Scorer
+
+    storage.read(context, "selected_model")
+    models = storage.store.models
+    try:
+        pointer = ChampionRegistry(models).champion()
+        if pointer is None:
+            raise dg.Failure("There is no champion; materialize selected_model first.", allow_retries=False)
+        scorer = Scorer.open(models / pointer.bundle)
+    except (BundleError, RegistryError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    draft = storage.draft()
+    total = clean_news.read_json("summary.json")["rows_out"]
+    summary = score_table(
+        scorer,
+        sorted(clean_news.path.glob("articles-*.parquet")),
+        draft.path,
+        lambda done: report("batch_predictions", done, total, "articles"),
+    )
+    draft.meta.update(model_id=scorer.model_id)
+    metadata: dict[str, dg.MetadataValue | int | float | str] = {
+        "model_id": scorer.model_id,
+        "rows": summary.rows,
+        "called_fake": summary.fake,
+        "abstained": summary.abstained,
+        "prepared_otherwise": summary.prepared_otherwise,
+    }
+    if summary.labelled:
+        metadata |= {"labelled": summary.labelled, "accuracy_on_labelled": summary.right / summary.labelled}
+    return dg.MaterializeResult(value=draft, metadata=metadata)

@@ -1,0 +1,84 @@
+"""The folder that `docker build` needs, and whether it is all there."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Final
+
+from fakenews_assets.selection.bundle import BundleError, open_bundle
+from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+
+GENERATED: Final = Path("env/docker/Dockerfile")
+"""BentoML's own, for `bentoml containerize`."""
+PLAIN: Final = Path("Dockerfile")
+"""Ours, for `docker build .` without a BentoML client."""
+
+_PLAIN_SOURCE: Final = Path(__file__).parents[2] / "deploy" / "Dockerfile"
+_SECRET: Final = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\"private_key\"\s*:|\bAKIA[0-9A-Z]{16}\b|\bghp_[A-Za-z0-9]{36}\b"
+)
+_TEXT: Final = {".py", ".toml", ".json", ".yaml", ".yml", ".txt", ".md", ".html", ".js", ".css", ".sh", ""}
+
+
+def export_context(bento: Path, target: Path) -> None:
+    """Copy a bento, and beside it the Dockerfile that builds it without BentoML's client."""
+    shutil.copytree(bento, target)
+    shutil.copy(_PLAIN_SOURCE, target / PLAIN)
+
+
+def faults(context: Path) -> list[str]:
+    """What would keep the context from being built or trusted, in words; empty if nothing."""
+    found = [
+        f"{name} is missing"
+        for name in (GENERATED, PLAIN, Path("bento.yaml"))
+        if not (context / name).is_file()
+    ]
+    for dockerfile in (GENERATED, PLAIN):
+        if (context / dockerfile).is_file():
+            found += [
+                f"{dockerfile} copies {source}, which is missing"
+                for source in copied_by((context / dockerfile).read_text(encoding="utf-8"))
+                if not (context / source).exists()
+            ]
+    found += _unpinned(context / "env" / "python" / "requirements.txt")
+    found += _model_faults(context / "src" / "models")
+    for path in sorted(path for path in context.rglob("*") if path.is_file()):
+        name = path.relative_to(context).as_posix()
+        if path.is_symlink():
+            found.append(f"{name} is a link")
+        elif path.suffix in _TEXT and _SECRET.search(path.read_bytes()):
+            found.append(f"{name} seems to hold a secret")
+        elif path.suffix == ".pyc":
+            found.append(f"{name} is compiled code")
+    return found
+
+
+def copied_by(dockerfile: str) -> list[str]:
+    """Sources of a Dockerfile's COPY lines that come from the context."""
+    sources: list[str] = []
+    for line in dockerfile.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["COPY"] and not any(word.startswith("--from=") for word in words):
+            sources += [word for word in words[1:-1] if not word.startswith("--")]
+    return sources
+
+
+def _unpinned(requirements: Path) -> list[str]:
+    if not requirements.is_file():
+        return ["env/python/requirements.txt is missing"]
+    lines = [line.strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
+    return [
+        f"{line} has no exact version" for line in lines if line and line[0] not in "#-" and "==" not in line
+    ]
+
+
+def _model_faults(models: Path) -> list[str]:
+    try:
+        pointer = ChampionRegistry(models).champion()
+        if pointer is None:
+            return ["src/models names no champion"]
+        open_bundle(models / pointer.bundle)
+    except (BundleError, RegistryError) as error:
+        return [str(error)]
+    return []

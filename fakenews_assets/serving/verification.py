@@ -1,0 +1,137 @@
+"""A bento is believed when it has been started and says what the model says in this process."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+
+from fakenews_assets.serving.bento import BentoFailed
+from fakenews_assets.serving.scoring import Scorer
+from fakenews_assets.training.classifier import Article
+
+_START_SECONDS: Final = 180
+_STOP_SECONDS: Final = 20
+
+TOLERANCE: Final = 1e-6
+"""Largest difference between two probabilities that are the same: both sides do the same arithmetic on the same
+batches, and a float32 goes through JSON unharmed."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A started bento beside the classifier in this process, on the same articles."""
+
+    articles: int
+    largest_difference: float
+    other_labels: int
+    """Articles whose label or abstention differs."""
+    seconds_to_ready: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two say the same."""
+        return self.other_labels == 0 and self.largest_difference <= TOLERANCE
+
+
+def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
+    """Start a bento and ask it and the bundle that it carries about the same articles.
+
+    Args:
+        bento: its folder.
+        articles: at most as many as a request may hold.
+        work: made; receives its log and output.
+
+    Raises:
+        BentoFailed: it does not start, does not answer, or answers with another model than it carries.
+    """
+    work.mkdir(parents=True)
+    (bundle,) = (path for path in (bento / "src" / "models").iterdir() if path.is_dir())
+    begin = time.monotonic()
+    with running(bento, work) as url:
+        seconds = time.monotonic() - begin
+        body = {"articles": [{"title": one.title, "text": one.text} for one in articles]}
+        answer = httpx.post(f"{url}/predict_batch", json=body, timeout=120)
+    if answer.status_code != 200:
+        raise BentoFailed(f"The bento answered {answer.status_code}: {answer.text[:500]}")
+    served: dict[str, Any] = answer.json()
+    if served["model_id"] != bundle.name:
+        raise BentoFailed(f"The bento carries model {bundle.name} and answers with {served['model_id']}.")
+    expected = Scorer.open(bundle).score(articles).predictions
+    found = served["predictions"]
+    probability = np.array([one["probability"] for one in found])
+    label = np.array([one["label"] for one in found])
+    abstained = np.array([one["abstained"] for one in found])
+    return Comparison(
+        articles=len(articles),
+        largest_difference=float(np.abs(probability - expected.probability).max()),
+        other_labels=int(((label != expected.label) | (abstained != expected.abstained)).sum()),
+        seconds_to_ready=seconds,
+    )
+
+
+@contextmanager
+def running(bento: Path, work: Path) -> Iterator[str]:
+    """Serve a bento on a free port; gives its address once it is ready.
+
+    Raises:
+        BentoFailed: it did not become ready; the message ends with what it printed.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Nothing of this process's configuration: it has to stand on its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FAKENEWS_")}
+    environment |= {
+        "BENTOML_HOME": str(work),
+        "FAKENEWS_LOG": str(work / "log"),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
+    printed = work / "output.txt"
+    with printed.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "bentoml",
+                "serve",
+                str(bento),
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+            ],
+            cwd=work,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + _START_SECONDS
+        while not _ready(url):
+            if process.poll() is not None or time.monotonic() > end:
+                raise BentoFailed(f"The bento did not start: {printed.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()  # BentoML then stops its worker
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        process.kill()
+        process.wait()
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
