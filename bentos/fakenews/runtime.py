@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 30
 """Between attempts to load a champion that could not be loaded."""
 _ROTATE_SECONDS: Final = 60
+_WARM_UP_ROWS: Final = (*range(1, 9), 12, 16)
 
 
 class NoModel(RuntimeError):
@@ -238,9 +239,12 @@ def _load(models: Path, pointer: Pointer) -> Served:
     scorer = Scorer.open(models / pointer.bundle)
     encoding = scorer.bundle.model / "encoding.json"
     reads_text = not encoding.is_file() or json.loads(encoding.read_bytes())["inputs"] != "title"
-    # The first answers of a runtime are its slowest: nobody shall wait for them.
-    for size in (1, 8, 64):
-        scorer.score([Article(EXAMPLE_TITLE)] * size)
+    # A runtime is slow at whatever size it meets for the first time: nobody shall wait for that.
+    words = EXAMPLE_TITLE.split()
+    for count in range(2, 60, 3):
+        title = " ".join(words[word % len(words)] for word in range(count))
+        for rows in _WARM_UP_ROWS:
+            scorer.score([Article(title)] * rows)
     # What is loaded stays: looking through it for garbage again and again would hold up requests, 0.2 s each time.
     gc.collect()
     gc.freeze()

@@ -43,7 +43,7 @@ class ServiceSettings(BaseSettings):
         default=1000, gt=0, description="A request that would wait longer for the model is refused with 503."
     )
     max_batch_rows: int = Field(
-        default=64,
+        default=32,
         gt=0,
         description="Articles of different requests that are judged together, at most; a larger request is"
         " judged as one batch.",

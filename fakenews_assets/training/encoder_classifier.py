@@ -40,11 +40,16 @@ class EncoderClassifier(ABC):
             self.encoder.lengths(table), max_tokens=self.batch_tokens, max_rows=self.batch_rows
         )
         probability = np.zeros(len(articles), dtype=np.float32)
-        answers = self.logits(self.encoder.batch(table, rows) for rows in plan)
-        for rows, logits in zip(plan, answers, strict=True):
+        answers = self.logits(self.fitted(self.encoder.batch(table, rows)) for rows in plan)
+        for rows, padded in zip(plan, answers, strict=True):
+            logits = padded[: len(rows)]
             # Softmax of two logits, without an exponential that could overflow.
             probability[rows] = 0.5 * (1 + np.tanh(0.5 * (logits[:, 1] - logits[:, 0])))
         return Predictions.from_probability(probability)
+
+    def fitted(self, batch: EncoderInputs) -> EncoderInputs:
+        """A batch as this runtime likes it: perhaps with more padding, at the end of its rows and below them."""
+        return batch
 
     @abstractmethod
     def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:

@@ -17,6 +17,7 @@ from fakenews_assets.compression.quantization import (
 from fakenews_assets.compression.settings import FORMATS, Format, QuantizationSettings
 from fakenews_assets.evaluation.evaluating import articles_of
 from fakenews_assets.training.classifier import Article, load_classifier
+from tests.models import build_tiny_classifier
 
 SETTINGS = QuantizationSettings(calibration_rows=40)
 
@@ -80,12 +81,14 @@ def test_int8_is_smaller(variants: dict[Format, Path]) -> None:
 
 
 def test_a_wrong_export_is_refused(
-    teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path
+    teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = SETTINGS.model_copy(update={"parity_tolerance": 1e-12})
+    other = build_tiny_classifier(tmp_path / "other")
+    convert = quantization.convert_to_openvino
+    monkeypatch.setattr(quantization, "convert_to_openvino", lambda _: convert(other))
     with pytest.raises(ExportMismatch, match="differs from its source"):
-        make_variant(teacher, "openvino-int8", train, val, strict, tmp_path)
-    assert not (tmp_path / "runtime.json").exists()
+        make_variant(teacher, "openvino-int8", train, val, SETTINGS, tmp_path / "variant")
+    assert not (tmp_path / "variant" / "runtime.json").exists()
 
 
 def test_a_processor_without_bfloat16(
