@@ -7,6 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NEWS ?= ../shared/data/news_sample.csv.gz
 PORT ?= 3000
+SERVE_PORT ?= 3001
 
 export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
@@ -54,6 +55,11 @@ format: install  ## Rewrite the sources in the project's style
 ui: install  ## Open the Dagster UI with its daemon on http://127.0.0.1:3000 (PORT=...)
 	@echo "Dagster UI: http://127.0.0.1:$(PORT)"
 	@env --default-signal=INT,TERM $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+
+.PHONY: serve
+serve: install  ## Serve the champion on http://127.0.0.1:3001 (SERVE_PORT=...); takes over new champions by itself
+	@echo "Page: http://127.0.0.1:$(SERVE_PORT)   API: http://127.0.0.1:$(SERVE_PORT)/docs"
+	@env --default-signal=INT,TERM $(BIN)/bentoml serve bentos.fakenews.service:FakeNews --host 127.0.0.1 --port $(SERVE_PORT)
 
 .PHONY: bench
 bench: install  ## Measure against named peers; writes benchmarks/results.md (NEWS=file in WELFake's columns)

@@ -19,7 +19,7 @@ from fakenews_resources.request_ids import new_request_id
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/", "/docs", "/openapi.json")
+OPEN: Final = ("/", "/docs", "/openapi.json", "/metrics")
 """What anybody may read even where a key is demanded, and everything below /page/."""
 CSV_PATH: Final = "/predict_csv"
 

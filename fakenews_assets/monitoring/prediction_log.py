@@ -1,8 +1,8 @@
 """What the service answered, written down before the answer leaves.
 
-    <root>/<day>/predictions-<when>-<who>.jsonl    one line per answered article; a file per process and day
-    <root>/<day>/feedback-<when>-<who>.jsonl       labels that came later, on the day that they came
-    <root>/<day>/predictions.parquet               the same once the day is over; the lines are then gone
+    <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day
+    <root>/<day>/feedback-<id>.jsonl       labels that came later, on the day that they came
+    <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
     <root>/<day>/feedback.parquet
 
 A line that the system has taken survives the death of the process. What a kill, or a full disk, cut short is the
@@ -11,7 +11,6 @@ end of a file, was never answered, and is skipped by readers. Days are those of 
 
 import json
 import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, Final, Literal
 import polars as pl
 from filelock import FileLock
 
-from fakenews_resources.request_ids import time_of
+from fakenews_resources.request_ids import new_request_id, time_of
 
 Kind = Literal["predictions", "feedback"]
 
@@ -126,7 +125,11 @@ class PredictionLog:
         lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
         frames = [pl.scan_parquet(table)] if table.is_file() else []
         # A kill between rotating and removing leaves lines that the table holds as well.
-        return pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()]).unique().sort("time", "row")
+        return (
+            pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()])
+            .unique()
+            .sort("time", "request_id", "row")
+        )
 
     def days(self) -> list[date]:
         """Days with anything in them, the oldest first."""
@@ -173,9 +176,8 @@ class PredictionLog:
         if kind not in self._open:
             folder = self.root / today.isoformat()
             folder.mkdir(parents=True, exist_ok=True)
-            who = f"{self._now():%H%M%S%f}-{socket.gethostname()}-{os.getpid()}"
-            name = folder / f"{kind}-{who}.jsonl"
-            self._open[kind] = (today, os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644))
+            name = folder / f"{kind}-{new_request_id()}.jsonl"  # of its own, and in order of time
+            self._open[kind] = (today, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         return self._open[kind][1]
 
     def _close(self, kind: Kind) -> None:

@@ -52,9 +52,11 @@ def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
 
     Raises:
         BentoFailed: it does not start, does not answer, or answers with another model than it carries.
+        BundleError: its bundle is damaged.
     """
     work.mkdir(parents=True)
     (bundle,) = (path for path in (bento / "src" / "models").iterdir() if path.is_dir())
+    scorer = Scorer.open(bundle)  # first: a service never gets ready with a damaged one
     begin = time.monotonic()
     with running(bento, work) as url:
         seconds = time.monotonic() - begin
@@ -65,7 +67,7 @@ def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
     served: dict[str, Any] = answer.json()
     if served["model_id"] != bundle.name:
         raise BentoFailed(f"The bento carries model {bundle.name} and answers with {served['model_id']}.")
-    expected = Scorer.open(bundle).score(articles).predictions
+    expected = scorer.score(articles).predictions
     found = served["predictions"]
     probability = np.array([one["probability"] for one in found])
     label = np.array([one["label"] for one in found])

@@ -190,6 +190,35 @@ def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> 
     assert (champion.bundle, champion.reason) == (first.bundle, "complaints from readers")
 
 
+def test_the_champion_leaves_as_a_bento_and_judges_a_batch(project: Path, encoder: Path) -> None:
+    source = str(sample(project / "news.csv", seed=1, rows=800))
+    runner = run("b1", source, {"finetuned_bert": settings(encoder)})
+    store = runner.store
+    champion = ChampionRegistry(store.models).champion()
+    assert champion is not None
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.run("build_bento", None, {"fakenews_bento": {"articles": 20}})
+        runner.run("predict_batch", "b1", {})
+
+    bento = store.current("fakenews_bento")
+    record = bento.read_json("bento.json")
+    assert record["model_id"] == champion.bundle
+    assert record["bytes"] == (bento.path / "fakenews.bento").stat().st_size
+    context = store.current("container_context")
+    assert context.record is not None
+    assert context.record.upstream == {"fakenews_bento": bento.version}
+    served = context.path / "context" / "src" / "models" / champion.bundle
+    assert open_bundle(served).sha == champion.bundle
+
+    articles = store.current("clean_news/b1").scan("articles").collect()
+    answers = store.current("batch_predictions/b1")
+    assert answers.meta["model_id"] == champion.bundle
+    table = answers.scan("predictions").collect()
+    assert table["article_id"].to_list() == articles["article_id"].to_list()
+    expected = predict_table(load_bundled(open_bundle(store.models / champion.bundle)), articles)
+    assert abs(table["probability"] - expected["probability"]).max() < 1e-5  # pyright: ignore[reportOperatorIssue]
+
+
 def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> None:
     good, bad = sample(project / "good.csv", seed=1), sample(project / "bad.csv", seed=2)
     flipped = pl.read_csv(bad, infer_schema=False).with_columns(pl.col("label").replace({"0": "1", "1": "0"}))

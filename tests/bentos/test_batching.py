@@ -1,0 +1,149 @@
+import asyncio
+import threading
+from time import perf_counter
+
+import pytest
+
+from bentos.fakenews.batching import Batcher, Job, Overloaded
+from fakenews_assets.training.classifier import Article
+
+
+class Model:
+    """Answers each job with its request's name; works only while its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[list[str]] = []
+        self.fail = False
+
+    def __call__(self, jobs: list[Job[str]]) -> list[str]:
+        self.gate.wait(10)
+        if self.fail:
+            raise RuntimeError("out of order")
+        self.batches.append([job.request_id for job in jobs])
+        return [job.request_id for job in jobs]
+
+
+def job(name: str, articles: int = 1) -> Job[str]:
+    return Job(
+        request_id=name,
+        endpoint="/predict",
+        articles=[Article("headline")] * articles,
+        rows=range(articles),
+        received=perf_counter(),
+        answer=asyncio.get_running_loop().create_future(),
+    )
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def run(scenario, model: Model, **options) -> None:
+    async def main() -> None:
+        batcher: Batcher[str] = Batcher(model, **{"max_rows": 4, "max_wait": 10.0, **options})
+        batcher.start()
+        await scenario(batcher)
+        await batcher.stop()
+
+    asyncio.run(main())
+
+
+def test_what_waits_together_is_judged_together_in_order():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        first = asyncio.create_task(batcher.submit(job("first")))
+        await asyncio.sleep(0.05)  # the model has it now
+        rest = [asyncio.create_task(batcher.submit(job(name, rows))) for name, rows in
+                [("a", 1), ("b", 2), ("c", 2), ("large", 9), ("d", 1)]]  # fmt: skip
+        await asyncio.sleep(0)
+        model.gate.set()
+        assert await asyncio.gather(first, *rest) == ["first", "a", "b", "c", "large", "d"]
+
+    run(scenario, model)
+    assert model.batches == [["first"], ["a", "b"], ["c"], ["large"], ["d"]]
+
+
+def test_a_lone_request_does_not_wait_for_company():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        for name in "abc":
+            assert await batcher.submit(job(name)) == name
+
+    run(scenario, model)
+    assert model.batches == [["a"], ["b"], ["c"]]
+
+
+def test_who_has_gone_is_not_judged():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        first = asyncio.create_task(batcher.submit(job("first")))
+        await asyncio.sleep(0.05)
+        gone, stays = (asyncio.create_task(batcher.submit(job(name))) for name in ("gone", "stays"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        model.gate.set()
+        assert await stays == "stays"
+        await first
+
+    run(scenario, model)
+    assert model.batches == [["first"], ["stays"]]
+
+
+def test_a_failure_belongs_to_its_batch_alone():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.fail = True
+        with pytest.raises(RuntimeError, match="out of order"):
+            await batcher.submit(job("unlucky"))
+        model.fail = False
+        assert await batcher.submit(job("lucky")) == "lucky"
+
+    run(scenario, model)
+
+
+def test_the_queue_is_bounded_by_the_wait_it_means():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        batcher.require_capacity()
+        waiting = [asyncio.create_task(batcher.submit(job(str(number), 100))) for number in range(5)]
+        await until(lambda: batcher.wait > 1)
+        with pytest.raises(Overloaded) as refused:
+            batcher.require_capacity()
+        assert refused.value.retry_after >= 2
+        model.gate.set()
+        await asyncio.gather(*waiting)
+        await until(lambda: batcher.wait == 0)
+        batcher.require_capacity()
+
+    run(scenario, model, max_wait=1.0, pace=1000)
+
+
+def test_stopping_answers_what_waits():
+    model = Model()
+    answers: list[str] = []
+
+    async def main() -> None:
+        batcher: Batcher[str] = Batcher(model, max_rows=4, max_wait=10)
+        batcher.start()
+        model.gate.clear()
+        tasks = [asyncio.create_task(batcher.submit(job(name))) for name in "abc"]
+        await asyncio.sleep(0)
+        threading.Timer(0.05, model.gate.set).start()
+        await batcher.stop()
+        answers.extend(await asyncio.gather(*tasks))
+
+    asyncio.run(main())
+    assert answers == ["a", "b", "c"]

@@ -1,0 +1,184 @@
+"""What happens when things go wrong: kills, a full disk, too much to do, new champions, no champion."""
+
+import json
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import polars as pl
+
+from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry
+from tests.champions import make_champion
+from tests.servers import Server, serve
+
+
+def logged_ids(server: Server) -> set[str]:
+    log = PredictionLog(server.log)
+    days = pl.concat([log.read(day, "predictions") for day in log.days()])
+    return set(days.collect()["request_id"])
+
+
+def metric(server: Server, name: str) -> float:
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+class Traffic:
+    """Clients that ask without pause until told to stop, and keep every answer."""
+
+    def __init__(self, url: str, clients: int = 4) -> None:
+        self.answers: list[dict[str, str]] = []
+        self.statuses: Counter[int] = Counter()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(url, number)) for number in range(clients)]
+
+    def __enter__(self) -> "Traffic":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def _ask(self, url: str, number: int) -> None:
+        with httpx.Client(base_url=url, timeout=30) as client:
+            while not self._stop.is_set():
+                try:
+                    answer = client.post("/predict", json={"title": f"headline of client {number}"})
+                except httpx.TransportError:
+                    return
+                self.statuses[answer.status_code] += 1
+                if answer.status_code == 200:
+                    self.answers.append(answer.json())
+
+
+def test_a_kill_loses_no_answered_request(tmp_path: Path, models: Path):
+    with serve(tmp_path, models) as server, Traffic(server.url) as traffic:
+        traffic.wait_for(lambda: len(traffic.answers) >= 200)
+        server.kill()
+    asked = {answer["request_id"] for answer in traffic.answers}
+    assert len(asked) >= 200
+    assert asked <= logged_ids(server)
+
+    # The next process takes over beside what is there.
+    with serve(tmp_path, models) as server:
+        again = httpx.post(f"{server.url}/predict", json={"title": "after the kill"}).json()["request_id"]
+        assert asked | {again} <= logged_ids(server)
+        # A label for an answer of the killed process still finds it.
+        first = traffic.answers[0]["request_id"]
+        assert httpx.post(f"{server.url}/feedback", json={"request_id": first, "label": 0}).status_code == 200
+
+
+def test_a_new_champion_takes_over_without_a_dropped_request(tmp_path: Path, models: Path):
+    def in_force() -> str:
+        return httpx.get(f"{server.url}/model").json()["model_id"]
+
+    with serve(tmp_path, models) as server, Traffic(server.url) as traffic:
+        first = in_force()
+        traffic.wait_for(lambda: len(traffic.answers) >= 50)
+        second = make_champion(models, seed=1)
+        traffic.wait_for(lambda: in_force() == second)
+        traffic.wait_for(lambda: traffic.answers[-1]["model_id"] == second)
+
+        # A damaged champion is refused, and the one before goes on.
+        third = make_champion(tmp_path / "elsewhere", seed=2)
+        shutil.copytree(tmp_path / "elsewhere" / third, models / third)
+        weights = models / third / "model" / "model.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        pointer = ChampionRegistry(tmp_path / "elsewhere").champion()
+        assert pointer is not None
+        (models / POINTER_FILE).write_text(pointer.model_dump_json())
+        traffic.wait_for(lambda: metric(server, 'fakenews_model_swaps_total{outcome="failed"}') >= 1)
+        asked = len(traffic.answers)
+        traffic.wait_for(lambda: len(traffic.answers) >= asked + 50)
+        assert in_force() == second
+
+    assert set(traffic.statuses) == {200}
+    assert {answer["model_id"] for answer in traffic.answers} == {first, second}
+    # Every answer names the model that gave it, in the log as well.
+    log = PredictionLog(server.log)
+    rows = pl.concat([log.read(day, "predictions") for day in log.days()]).collect()
+    noted = dict(rows.select("request_id", "model_id").iter_rows())
+    assert all(noted[answer["request_id"]] == answer["model_id"] for answer in traffic.answers)
+
+
+def test_too_much_to_do_is_refused_and_soon_over(tmp_path: Path, models: Path):
+    body = json.dumps({"articles": [{"title": f"headline number {row}"} for row in range(500)]}).encode()
+    kind = {"Content-Type": "application/json"}
+    with serve(tmp_path, models, {"FAKENEWS_MAX_WAIT_MS": "50"}) as server:
+        with httpx.Client(base_url=server.url, timeout=60, limits=httpx.Limits(max_connections=64)) as client:
+
+            def ask(_: int) -> httpx.Response:
+                return client.post("/predict_batch", content=body, headers=kind)
+
+            with ThreadPoolExecutor(64) as pool:
+                answers = list(pool.map(ask, range(400)))
+            statuses = Counter(answer.status_code for answer in answers)
+            refused = next(answer for answer in answers if answer.status_code == 503)
+            begin = time.monotonic()
+            while client.post("/predict", json={"title": "calm again"}).status_code != 200:
+                assert time.monotonic() < begin + 5
+        assert set(statuses) == {200, 503}
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert refused.json()["error"]["code"] == "busy"
+        assert {one.json()["request_id"] for one in answers if one.status_code == 200} <= logged_ids(server)
+        assert metric(server, "fakenews_refused_total") == statuses[503]
+
+
+def test_a_service_without_champion_log_and_key(tmp_path: Path):
+    """Started before there is a model, for holders of a key and pages of one origin, with a log that fails."""
+    models = tmp_path / "models"
+    models.mkdir()
+    environment = {
+        "FAKENEWS_API_KEY": "sixteen characters",
+        "FAKENEWS_CORS_ORIGINS": '["https://desk.example"]',
+        "FAKENEWS_LOG": "/dev/full/log",
+    }
+    with serve(tmp_path, models, environment, ready=False) as server:
+        with httpx.Client(base_url=server.url, headers={"X-API-Key": "sixteen characters"}) as client:
+            assert client.get("/readyz").status_code == 503
+            answer = client.post("/predict", json={"title": "x"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_model")
+            assert answer.headers["Retry-After"]
+            assert client.get("/model").status_code == 503
+
+            sha = make_champion(models)
+            end = time.monotonic() + 60
+            while client.get("/readyz").status_code != 200:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            answer = client.post("/predict", json={"title": "x"}, headers={"Origin": "https://desk.example"})
+            assert answer.status_code == 200
+            assert answer.json()["model_id"] == sha
+            assert answer.headers["access-control-allow-origin"] == "https://desk.example"
+            other = client.post("/predict", json={"title": "x"}, headers={"Origin": "https://evil.example"})
+            assert "access-control-allow-origin" not in other.headers
+
+        # Answered, though not written down: the alarm is on.
+        assert metric(server, "fakenews_log_broken") == 1
+        assert metric(server, "fakenews_log_lost_total") == 2
+
+        for path in ("/predict", "/predict_batch", "/explain", "/feedback", "/predict_csv"):
+            assert httpx.post(server.url + path, json={"title": "x"}).status_code == 401
+        assert httpx.get(f"{server.url}/model").status_code == 401
+        wrong = httpx.post(f"{server.url}/predict", json={"title": "x"}, headers={"X-API-Key": "sixteen"})
+        assert wrong.status_code == 401
+        assert "X-API-Key" in wrong.json()["error"]["message"]
+        assert httpx.get(f"{server.url}/").status_code == 200
+        assert httpx.get(f"{server.url}/page/app.js").status_code == 200

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from fakenews_assets.serving.scoring import Scorer
+from tests.champions import make_champion
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of bundles with a tiny champion."""
+    folder = tmp_path_factory.mktemp("models")
+    make_champion(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scorer(models: Path) -> Scorer:
+    (bundle,) = (path for path in models.iterdir() if path.is_dir())
+    return Scorer.open(bundle)
