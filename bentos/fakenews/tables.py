@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from bentos.fakenews.schemas import MAX_TEXT, MAX_TITLE
+from fakenews_assets.data.reading_lines import MAX_FIELD_CHARS
 from fakenews_assets.training.classifier import Article
 
 HEADER: Final = (
@@ -16,9 +17,6 @@ HEADER: Final = (
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection")."""
-
-# A cell may be as long as its file; what is too long for the model gets an answer of its own.
-csv.field_size_limit(2**31 - 1)
 
 
 class NotATable(ValueError):
@@ -53,6 +51,8 @@ def count_rows(file: BinaryIO, limit: int) -> int:
 def read_rows(file: BinaryIO) -> Iterator[Row]:
     """Read an upload row by row, from its beginning. Raises NotATable as `count_rows` does."""
     file.seek(0)
+    # The same limit as everywhere in the process; what is too long for the model gets an answer of its own.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         lines = csv.reader(text)

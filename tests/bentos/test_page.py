@@ -174,7 +174,7 @@ def test_feedback_reaches_the_service(page: "Page"):
     with page.expect_response("**/feedback") as sent:
         page.get_by_role("button", name="It is fake").click()
     assert sent.value.ok
-    body = sent.value.request.post_data_json
+    body = json.loads(sent.value.request.post_data or "")
     assert (body["request_id"], body["label"]) == (predicted["request_id"], 1)
     expect(page.locator("#feedback-status")).to_contain_text("this article is fake")
     # Said once is said; `force`, for the browser knows that the button no longer does anything.
