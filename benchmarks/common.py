@@ -36,6 +36,8 @@ CACHE: Final = ROOT / "benchmarks" / ".cache"
 """Fine-tuned models, kept between benchmarks: one takes a quarter of an hour."""
 REPORT: Final = ROOT / "benchmarks" / "results.md"
 NEWS_VARIABLE: Final = "FAKENEWS_BENCH_NEWS"
+SEED_WAY_TOKENS: Final = 25
+"""To which the replaced system padded or cut every title."""
 
 
 @dataclass(frozen=True)

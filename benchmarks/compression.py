@@ -24,6 +24,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks.common import (
     CACHE,
+    SEED_WAY_TOKENS,
     NewsSplits,
     default_news_path,
     describe_machine,
@@ -45,7 +46,6 @@ from fakenews_assets.training.encoder_classifier import EncoderClassifier, Encod
 from fakenews_assets.training.settings import EncodingSettings, FinetuneSettings
 from fakenews_assets.training.tokenization import ArticleEncoder
 
-SEED_WAY_TOKENS: Final = 25
 REST: Final = 0.3
 """Seconds before each timing."""
 TITLES, ARTICLES = (32, 256), (16, 256)

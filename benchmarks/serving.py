@@ -9,6 +9,7 @@ size has random weights, for it is timed and never scored. The quick run takes a
 
 import json
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -19,18 +20,18 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import Annotated, Any, Final, Literal
 
-import polars as pl
+import psutil
 import typer
 from rich.console import Console
 
 from benchmarks.common import ROOT, default_news_path, describe_machine, load_news, write_results
 from benchmarks.load import Load, LoadProcess, Result, measure
-from benchmarks.serving_peers import Server, serving
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
-from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.evaluation.evaluating import articles_of
-from fakenews_assets.selection.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
+from fakenews_assets.selection.bundle import Bundle, open_bundle
 from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.serving.scoring import Scorer
+from fakenews_assets.training.classifier import Article
+from fakenews_resources.processes import Server, serving
 from fakenews_resources.store import Store
 
 Part = Literal["throughput", "steady", "overload"]
@@ -66,7 +67,7 @@ class Bench:
 
     def service(self, log: Path) -> AbstractContextManager[Server]:
         """The server under test, with its prediction log in a folder."""
-        environment = {
+        environment = os.environ | {
             "FAKENEWS_STORAGE": str(self.storage),
             "FAKENEWS_LOG": str(log),
             "BENTOML_DO_NOT_TRACK": "True",
@@ -111,9 +112,11 @@ def measure_throughput(bench: Bench, log: Path) -> dict[str, Any]:
     with ExitStack() as stack:
         servers = {
             "service": stack.enter_context(bench.service(log)),
-            "seed way": stack.enter_context(serving([*peer, "seed", "--folder", str(base)], ROOT)),
+            "seed way": stack.enter_context(
+                serving([*peer, "seed", "--folder", str(base)], ROOT, os.environ)
+            ),
             "pipeline": stack.enter_context(
-                serving([*peer, "pipeline", "--folder", str(bench.source)], ROOT)
+                serving([*peer, "pipeline", "--folder", str(bench.source)], ROOT, os.environ)
             ),
         }
         single = in_turns(bench, {name: lambda one=one: bench.turn(one) for name, one in servers.items()})
@@ -121,9 +124,21 @@ def measure_throughput(bench: Bench, log: Path) -> dict[str, Any]:
     return {"generator": _summary(own), "single": single, "batch": batch}
 
 
+def resident_mib(server: Server) -> float:
+    """Memory of a server's process and all below it; pages that they share count for each."""
+    total = 0
+    top = psutil.Process(server.process.pid)
+    for process in (top, *top.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:  # ended since
+            continue
+    return total / 2**20
+
+
 def own_cost(bench: Bench) -> Result:
     """The load generator against a server that computes nothing."""
-    with serving(["benchmarks.serving_peers", "constant"], ROOT) as server:
+    with serving(["benchmarks.serving_peers", "constant"], ROOT, os.environ) as server:
         found = measure(Load(server.url, seconds=min(5.0, bench.turn_seconds), warm_up=1), bench.titles_file)
     console.print(f"generator: {found.rps:,.0f} requests/s, {_microseconds(_summary(found)):.0f} us each")
     return found
@@ -143,20 +158,17 @@ def in_turns(bench: Bench, contenders: Mapping[str, Callable[[], Result]]) -> di
 
 def measure_batches(bench: Bench, server: Server) -> dict[str, list[float]]:
     """Rows per second of batches of 256 titles by one client, and of the same work in this process, per turn."""
-    preparation = TextPreparation.model_validate_json((bench.bundle.path / PREPARE_FILE).read_bytes())
-    classifier = load_bundled(bench.bundle)
+    scorer = Scorer.open(bench.bundle.path)
     starts = range(0, len(bench.titles) - BATCH + 1, BATCH)
-    tables = [
-        pl.DataFrame({"title": bench.titles[at : at + BATCH]}).with_columns(text=pl.lit("")) for at in starts
-    ]
+    asked = [[Article(title) for title in bench.titles[at : at + BATCH]] for at in starts]
 
     def in_process() -> float:
         sleep(REST)
-        batches, done = cycle(tables), 0
-        _run_for(bench.warm_up, lambda: classifier.predict(articles_of(preparation.apply(next(batches)))))
+        batches, done = cycle(asked), 0
+        _run_for(bench.warm_up, lambda: scorer.score(next(batches)))
         begin = perf_counter()
         while perf_counter() - begin < bench.turn_seconds:
-            done += len(classifier.predict(articles_of(preparation.apply(next(batches)))))
+            done += len(scorer.score(next(batches)).predictions)
         return done / (perf_counter() - begin)
 
     rates: dict[str, list[float]] = {"http": [], "in process": []}
@@ -176,7 +188,7 @@ def measure_steady(bench: Bench, log: Path, seconds: float) -> dict[str, Any]:
         )
         memory = []
         while process.process.poll() is None:
-            memory.append(server.resident_mib())
+            memory.append(resident_mib(server))
             sleep(1)
         found = process.result()
     span = int(

@@ -1,4 +1,4 @@
-"""What the service is measured against, each a process of its own, and how such processes are started and ended.
+"""What the service is measured against, each a process of its own.
 
     python -m benchmarks.serving_peers seed --folder F --port P
     python -m benchmarks.serving_peers pipeline --folder F --port P
@@ -11,118 +11,15 @@ log is off, which is to their advantage.
 """
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.request import urlopen
 
-import psutil
 import typer
 import uvloop
 
-SEED_WAY_TOKENS: Final = 25
-_READY_SECONDS: Final = 180.0
-_STOP_SECONDS: Final = 30.0
-_LOG_TAIL: Final = 4000
+from benchmarks.common import SEED_WAY_TOKENS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that answers."""
-
-    url: str
-    pid: int
-
-    def resident_mib(self) -> float:
-        """Memory of the process and all below it; pages that they share count for each."""
-        total = 0
-        top = psutil.Process(self.pid)
-        for process in (top, *top.children(recursive=True)):
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:  # ended since
-                continue
-        return total / 2**20
-
-
-class ServerFailed(RuntimeError):
-    """A server did not become ready; the message ends with its output."""
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def serving(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[Server]:
-    """Run `python -m <arguments> --port <free port>` until the block ends.
-
-    Args:
-        arguments: module and its arguments; it must answer GET /readyz with 200 once it can serve.
-        folder: working directory.
-        environment: on top of the present one.
-
-    Raises:
-        ServerFailed: it ended, or was not ready in time.
-    """
-    port = free_port()
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments, "--port", str(port)],
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        server = Server(f"http://127.0.0.1:{port}", process.pid)
-        try:
-            if not _becomes_ready(server, process):
-                log.seek(0)
-                output = log.read().decode(errors="replace")[-_LOG_TAIL:]
-                raise ServerFailed(f"{' '.join(arguments)} was not ready (exit {process.poll()}):\n{output}")
-            yield server
-        finally:
-            _stop(process)
-
-
-def _becomes_ready(server: Server, process: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + _READY_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with (
-            suppress(OSError),
-            urlopen(f"{server.url}/readyz", timeout=5) as answer,
-        ):  # HTTP errors are OSErrors
-            if answer.status == 200:
-                return True
-        time.sleep(0.2)
-    return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, and end what is left of its process group."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @app.command()

@@ -44,7 +44,7 @@ PAGE: Final = Path(__file__).parent / "page"
 _CSV_ROWS_AT_ONCE: Final = 64
 """Rows of an upload that are judged together: few enough that other requests get their turn between them."""
 
-_CSV_RETRY_SECONDS: Final = 5
+_RETRY_SECONDS: Final = 5
 
 _CODES: Final = {400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large"}
 
@@ -123,7 +123,7 @@ def _add_api(app: FastAPI) -> None:
         runtime = _runtime(request)
         runtime.champion()
         if runtime.uploads.locked():
-            raise Overloaded(_CSV_RETRY_SECONDS)
+            raise Overloaded(_RETRY_SECONDS)
         rows = await asyncio.to_thread(count_rows, file.file, runtime.settings.max_csv_rows)
         return StreamingResponse(
             _answer_rows(request, runtime, file.file),
@@ -283,7 +283,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         code = _CODES.get(error.status_code, "unavailable" if error.status_code == 503 else "refused")
-        retry_after = _CSV_RETRY_SECONDS if error.status_code == 503 else None
+        retry_after = _RETRY_SECONDS if error.status_code == 503 else None
         return _refuse(request, error.status_code, code, str(error.detail), retry_after)
 
     @app.exception_handler(NotATable)
@@ -299,7 +299,7 @@ def _add_errors(app: FastAPI) -> None:
         message = (
             "No model has been selected yet. `make demo` makes one; the service takes it over by itself."
         )
-        return _refuse(request, 503, "no_model", message, _CSV_RETRY_SECONDS)
+        return _refuse(request, 503, "no_model", message, _RETRY_SECONDS)
 
 
 def _refuse(

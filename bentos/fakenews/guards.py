@@ -68,6 +68,8 @@ class Guards:
             return
         request_id = new_request_id()
         begin = perf_counter()
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        limit = self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
         scope.setdefault("state", {}).update(request_id=request_id, received=begin)
         status = 0
 
@@ -80,11 +82,11 @@ class Guards:
             await send(message)
 
         try:
-            refusal = self._refusal(scope, request_id)
+            refusal = self._refusal(scope, path, limit, request_id)
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                await self.app(scope, self._limited(scope, receive, begin), answer)
+                await self.app(scope, self._limited(receive, limit, begin), answer)
         except ClientDisconnect:
             return
         except Exception:
@@ -99,9 +101,8 @@ class Guards:
             metrics.REQUESTS.labels(endpoint, str(status)).inc()
             metrics.LATENCY.labels(endpoint).observe(perf_counter() - begin)
 
-    def _refusal(self, scope: Scope, request_id: str) -> JSONResponse | None:
+    def _refusal(self, scope: Scope, path: str, limit: int, request_id: str) -> JSONResponse | None:
         headers = dict(scope["headers"])
-        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         anybody = self._key is None or path in OPEN or path.startswith("/page/")
         if not anybody and not secrets.compare_digest(headers.get(b"x-api-key", b""), self._key or b""):
             return problem(401, "no_key", "Send the service's key in the header X-API-Key.", request_id)
@@ -111,18 +112,13 @@ class Guards:
                 scope["app"].state.runtime.batcher.require_capacity()
             except Overloaded as error:
                 return busy(error, request_id)
-        limit = self._limit(path)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
             return problem(413, "too_large", _too_large(limit), request_id)
         return None
 
-    def _limit(self, path: str) -> int:
-        return self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
-
-    def _limited(self, scope: Scope, receive: Receive, begin: float) -> Receive:
+    def _limited(self, receive: Receive, limit: int, begin: float) -> Receive:
         """A body that may neither grow nor trickle without end."""
-        limit = self._limit(scope["path"].removeprefix(scope.get("root_path", "")))
         size = 0
         complete = False
 

@@ -17,7 +17,7 @@ from bentos.fakenews.batching import Batcher, Job
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
-from fakenews_assets.selection.bundle import BundleError
+from fakenews_assets.selection.bundle import MODEL_CARD_FILE, BundleError
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer, RegistryError
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article, Predictions
@@ -145,7 +145,7 @@ class Runtime:
             reads_text=served.reads_text,
             evaluation={"rows": evaluation["rows"], **scores},
             note=evaluation["note"],
-            model_card=(bundle.path / "model_card.md").read_text(encoding="utf-8"),
+            model_card=(bundle.path / MODEL_CARD_FILE).read_text(encoding="utf-8"),
         )
 
     def _answer(self, jobs: list[Job[Answered]]) -> list[Answered]:

@@ -40,7 +40,8 @@ def count_rows(file: BinaryIO, limit: int) -> int:
         NotATable: no UTF-8, no column `title`, no row, or more than `limit` of them.
     """
     rows = 0
-    for rows in map(_number, read_rows(file)):
+    for row in read_rows(file):
+        rows = row.number
         if rows > limit:
             raise NotATable(f"The file has more than {limit:,} rows; send it in parts.")
     if not rows:
@@ -101,10 +102,6 @@ def _fault(article: Article, cells: int, width: int) -> str:
     if len(article.text) > MAX_TEXT:
         return f"text longer than {MAX_TEXT:,} characters"
     return ""
-
-
-def _number(row: Row) -> int:
-    return row.number
 
 
 def _harmless(cell: str) -> str:

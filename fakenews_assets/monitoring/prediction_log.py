@@ -110,14 +110,7 @@ class PredictionLog:
         came = time_of(request_id)
         # A request that came just before midnight may have been answered after it.
         days = {came.date(), (came + timedelta(minutes=10)).date()}
-        wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
-        for day in days:
-            if any(request_id.encode() in file.read_bytes() for file in self._segments(day, "predictions")):
-                return not self.read(day, "predictions").filter(wanted).collect().is_empty()
-            table = self._table(day, "predictions")
-            if table.is_file() and not pl.scan_parquet(table).filter(wanted).collect().is_empty():
-                return True
-        return False
+        return any(self._holds(day, request_id, row) for day in days)
 
     def read(self, day: date, kind: Kind) -> pl.LazyFrame:
         """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
@@ -148,17 +141,31 @@ class PredictionLog:
             The tables written.
         """
         today = (self._now() - _STILL_WRITTEN).date()
-        written: list[Path] = []
-        for day in self.days():
-            if day >= today:
-                continue
-            for kind in _SCHEMAS:
-                if self._segments(day, kind):
-                    with FileLock(self.root / ".rotate.lock"):
-                        segments = self._segments(day, kind)
-                        if segments:
-                            written.append(self._fold(day, kind, segments))
-        return written
+        over: list[tuple[date, Kind]] = [
+            (day, kind) for day in self.days() if day < today for kind in _SCHEMAS
+        ]
+        if not any(self._segments(day, kind) for day, kind in over):
+            return []
+        with FileLock(self.root / ".rotate.lock"):
+            return [
+                self._fold(day, kind, segments)
+                for day, kind in over
+                if (segments := self._segments(day, kind))
+            ]
+
+    def _holds(self, day: date, request_id: str, row: int) -> bool:
+        # Only the lines that name the id are parsed: a day may have millions.
+        for segment in self._segments(day, "predictions"):
+            for line in _whole_lines(segment).splitlines():
+                if request_id.encode() in line:
+                    record = json.loads(line)
+                    if (record["request_id"], record["row"]) == (request_id, row):
+                        return True
+        table = self._table(day, "predictions")
+        if not table.is_file():
+            return False
+        wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
+        return not pl.scan_parquet(table).filter(wanted).collect().is_empty()
 
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
         table = self._table(day, kind)
@@ -190,10 +197,14 @@ class PredictionLog:
         return self.root / day.isoformat() / f"{kind}.parquet"
 
 
+def _whole_lines(file: Path) -> bytes:
+    data = file.read_bytes()
+    return data[: data.rfind(b"\n") + 1]
+
+
 def _read_lines(file: Path, kind: Kind) -> pl.LazyFrame:
     schema = _SCHEMAS[kind]
-    data = file.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
+    whole = _whole_lines(file)
     if not whole:
         return schema.to_frame().lazy()
     # The reader knows no small integers, and no times.

@@ -122,12 +122,12 @@ def fakenews_bento(
 )
 def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg.MaterializeResult[Artefact]]:
     """What `docker build` needs, as a folder: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
-    from fakenews_assets.serving.bento import ARCHIVE_FILE, BentoFailed, read_bento_record, run_bentoml
+    from fakenews_assets.serving.bento import ARCHIVE_FILE, RECORD_FILE, BentoFailed, run_bentoml
     from fakenews_assets.serving.container import export_context, faults
 
     draft = storage.draft()
     context = draft.path / "context"
-    tag = read_bento_record(fakenews_bento.path)["tag"]
+    tag = fakenews_bento.read_json(RECORD_FILE)["tag"]
     try:
         with TemporaryDirectory() as folder:
             home = Path(folder)

@@ -5,7 +5,6 @@ requirements. The champion lies in `src/models`, as in the registry, so the serv
 """
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ import yaml
 
 from fakenews_assets.selection.bundle import open_bundle
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer
+from fakenews_resources.hashing import digest
 
 SERVICE: Final = "bentos.fakenews.service:FakeNews"
 ARCHIVE_FILE: Final = "fakenews.bento"
@@ -145,10 +145,5 @@ def tree_digest(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(bytes.fromhex(digest(path)))
     return total.hexdigest()
-
-
-def read_bento_record(folder: Path) -> dict[str, str]:
-    """What `fakenews_bento` remembers beside its archive: tag, model_id, sha256."""
-    return json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))

@@ -1,12 +1,9 @@
 """A bento is believed when it has been started and says what the model says in this process."""
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +14,7 @@ import numpy as np
 from fakenews_assets.serving.bento import BentoFailed
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article
-
-_START_SECONDS: Final = 180
-_STOP_SECONDS: Final = 20
+from fakenews_resources.processes import ServerFailed, serving
 
 TOLERANCE: Final = 1e-6
 """Largest difference between two probabilities that are the same: both sides do the same arithmetic on the same
@@ -87,9 +82,6 @@ def running(bento: Path, work: Path) -> Iterator[str]:
     Raises:
         BentoFailed: it did not become ready; the message ends with what it printed.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     # Nothing of this process's configuration: it has to stand on its own.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FAKENEWS_")}
     environment |= {
@@ -97,43 +89,9 @@ def running(bento: Path, work: Path) -> Iterator[str]:
         "FAKENEWS_LOG": str(work / "log"),
         "BENTOML_DO_NOT_TRACK": "True",
     }
-    printed = work / "output.txt"
-    with printed.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "bentoml",
-                "serve",
-                str(bento),
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-            ],
-            cwd=work,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    url = f"http://127.0.0.1:{port}"
+    arguments = ["bentoml", "serve", str(bento), "--host", "127.0.0.1"]
     try:
-        end = time.monotonic() + _START_SECONDS
-        while not _ready(url):
-            if process.poll() is not None or time.monotonic() > end:
-                raise BentoFailed(f"The bento did not start: {printed.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()  # BentoML then stops its worker
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-        process.kill()
-        process.wait()
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
+        with serving(arguments, work, environment) as server:
+            yield server.url
+    except ServerFailed as error:
+        raise BentoFailed(f"The bento did not start: {error}") from error

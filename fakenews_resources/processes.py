@@ -1,0 +1,108 @@
+"""Servers as child processes: started on a free port, waited for, and ended with everything below them."""
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import psutil
+
+_PRINTED_TAIL: Final = 3000
+
+
+class ServerFailed(RuntimeError):
+    """A server did not become ready; the message ends with what it printed."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+
+@contextmanager
+def serving(
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    ready: str = "/readyz",
+    seconds: float = 180,
+    grace: float = 20,
+) -> Iterator[Server]:
+    """Run `python -m <arguments> --port <free port>` until the block ends.
+
+    Args:
+        arguments: module and its arguments.
+        folder: working directory.
+        environment: the whole of it.
+        ready: path that answers GET with 200 once the server can serve.
+        seconds: how long that may take.
+        grace: seconds between asking the server to end and killing it; 0 kills at once.
+
+    Raises:
+        ServerFailed: it ended, or was not ready in time.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments, "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        server = Server(f"http://127.0.0.1:{port}", process)
+        try:
+            if not _becomes_ready(server, ready, seconds):
+                printed.seek(0)
+                tail = printed.read().decode(errors="replace")[-_PRINTED_TAIL:]
+                raise ServerFailed(f"{' '.join(arguments)} was not ready (exit {process.poll()}):\n{tail}")
+            yield server
+        finally:
+            end(process, grace)
+
+
+def end(process: "subprocess.Popen[bytes]", grace: float = 0) -> None:
+    """Ask a process to end, then kill what is left of it and of all that descends from it.
+
+    Args:
+        process: one that may have ended already.
+        grace: seconds for it to end by itself; 0 kills at once.
+    """
+    # Looked up first: workers may have sessions of their own, and lose their parent with it.
+    try:
+        top = psutil.Process(process.pid)
+        family = [top, *top.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    if grace:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
+
+
+def _becomes_ready(server: Server, path: str, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while server.process.poll() is None and time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            if httpx.get(server.url + path, timeout=2).status_code == 200:
+                return True
+        time.sleep(0.1)
+    return False
