@@ -7,11 +7,22 @@ import random
 import string
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import polars as pl
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer
+from transformers import (
+    AlbertConfig,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    DistilBertConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
+from fakenews_assets.compression.structure import keep_heads
 from fakenews_assets.training.encoders import load_encoder, quiet_transformers
 from fakenews_assets.training.settings import EncodingSettings, Inputs
 from fakenews_assets.training.tokenization import ArticleEncoder
@@ -20,6 +31,8 @@ from fakenews_assets.training.tokenizer_files import load_tokenizer
 REAL_WORDS = ("senate", "minister", "court", "budget", "talks", "bank")
 FAKE_WORDS = ("shocking", "exposed", "secret", "hoax", "busted", "miracle")
 COMMON_WORDS = ("the", "a", "of", "on", "in", "new", "says", "report", "city", "people", "news", "today")
+
+Relative = Literal["distilbert", "albert", "narrow"]
 
 _CHARACTERS = string.ascii_lowercase + string.digits + ".,:;!?'\"()-"
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -74,6 +87,31 @@ def build_tiny_classifier(
         settings = EncodingSettings(inputs=inputs, max_tokens=max_tokens)
         ArticleEncoder(load_tokenizer(Path(base)), settings).save(folder)
     return folder
+
+
+def build_tiny_relative(folder: Path, kind: Relative) -> Path:
+    """Save an untrained classifier of another architecture, or a BERT that has lost one of its two heads."""
+    encoder = ArticleEncoder.load(build_tiny_classifier(folder))
+    sizes = {"vocab_size": len(encoder.tokenizer), "max_position_embeddings": 64, "initializer_range": 0.5}
+    if kind == "narrow":
+        model = load_encoder(folder)
+        keep_heads(model, [torch.tensor([1])] * 2)
+    elif kind == "distilbert":
+        encoder.tokenizer.model_input_names = ["input_ids", "attention_mask"]  # it knows no segments
+        encoder.save(folder)
+        model = _untrained(DistilBertConfig(dim=32, hidden_dim=64, n_layers=2, n_heads=2, **sizes))
+    else:
+        sizes |= {"embedding_size": 16, "hidden_size": 32, "intermediate_size": 64}
+        model = _untrained(AlbertConfig(num_hidden_layers=2, num_attention_heads=2, **sizes))
+    with quiet_transformers():
+        model.save_pretrained(folder)
+    return folder
+
+
+def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AutoModelForSequenceClassification.from_config(config)
 
 
 def separable_articles(rows: int, *, seed: int = 0, with_text: bool = False) -> pl.DataFrame:

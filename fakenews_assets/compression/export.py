@@ -17,13 +17,17 @@ from fakenews_assets.compression.onnx_classifier import ONNX_FILE
 from fakenews_assets.training.classifier import Article
 from fakenews_assets.training.encoders import load_encoder, quiet_transformers
 from fakenews_assets.training.tokenization import ArticleEncoder
+from fakenews_assets.training.torch_classifier import mean_of_tokens
 
 _EXAMPLES = (Article("A title"), Article("A somewhat longer title than the first", "and a text"))
 """Of two lengths, so that the mask that padding needs is part of what is traced."""
 
+_OUTPUTS = ("logits", "sentence_embedding")
+"""Not `embedding`: torch's ONNX exporter gives that name to the look-up of a token, and would give it twice."""
 
-class _Logits(nn.Module):
-    """An encoder that takes its inputs by position and returns a tensor, as exporters want it."""
+
+class _Positional(nn.Module):
+    """An encoder that takes its inputs by position and returns a tuple, as exporters want it."""
 
     def __init__(self, model: PreTrainedModel, names: list[str]) -> None:
         super().__init__()
@@ -31,8 +35,10 @@ class _Logits(nn.Module):
         self.names = names
 
     @override
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.model(**dict(zip(self.names, inputs, strict=True))).logits
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        named = dict(zip(self.names, inputs, strict=True))
+        answer = self.model(**named, output_hidden_states=True)
+        return answer.logits, mean_of_tokens(answer.hidden_states[-1], named["attention_mask"])
 
 
 def export_onnx(source: Path, folder: Path) -> None:
@@ -51,7 +57,7 @@ def export_onnx(source: Path, folder: Path) -> None:
             tuple(example.values()),
             folder / ONNX_FILE,
             input_names=list(example),
-            output_names=["logits"],
+            output_names=_OUTPUTS,
             dynamo=True,
             dynamic_shapes=((free,) * len(example),),
             external_data=False,
@@ -69,19 +75,20 @@ def convert_to_openvino(source: Path) -> ov.Model:
         model = ov.convert_model(module, example_input=tuple(example.values()))
     for port, name in zip(model.inputs, example, strict=True):
         port.get_tensor().set_names({name})
-    model.outputs[0].get_tensor().set_names({"logits"})
+    for port, name in zip(model.outputs, _OUTPUTS, strict=True):
+        port.get_tensor().set_names({name})
     model.validate_nodes_and_infer_types()
     return model
 
 
-def _prepared(source: Path) -> tuple[_Logits, dict[str, Tensor]]:
+def _prepared(source: Path) -> tuple[_Positional, dict[str, Tensor]]:
     encoder = ArticleEncoder.load(source)
     table = encoder.encode(_EXAMPLES)
     inputs = encoder.batch(table, np.arange(len(table)))
     model = load_encoder(source).eval()
     model.set_attn_implementation("sdpa")
     names = list(inputs)
-    return _Logits(model, names).eval(), {name: torch.from_numpy(inputs[name]) for name in names}
+    return _Positional(model, names).eval(), {name: torch.from_numpy(inputs[name]) for name in names}
 
 
 @contextmanager

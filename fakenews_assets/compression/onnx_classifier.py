@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from fakenews_assets.machine import usable_cpus
+from fakenews_assets.training.classifier import NoEmbedding
 from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
 from fakenews_assets.training.tokenization import ArticleEncoder
 
@@ -34,6 +35,16 @@ class OnnxClassifier(EncoderClassifier):
 
     @override
     def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        return self._run(0, batches)
+
+    @override
+    def embeddings(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        if len(self.session.get_outputs()) < 2:
+            raise NoEmbedding.of(self.name)
+        return self._run(1, batches)
+
+    def _run(self, output: int, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        name = self.session.get_outputs()[output].name
         for batch in batches:
-            (logits,) = self.session.run(None, batch)
-            yield np.asarray(logits)
+            (answer,) = self.session.run([name], batch)
+            yield np.asarray(answer)

@@ -97,7 +97,7 @@ def make_variant(
         exact: Classifier = OnnxClassifier.load(output)
     else:
         model = convert_to_openvino(source)
-        exact = OpenVinoClassifier(compile_model(model, "f32"), encoder, name=variant)
+        exact = OpenVinoClassifier(model, encoder, name=variant)
     parity = float(np.abs(_probability(exact, rows) - expected).max())
     if not parity <= settings.parity_tolerance:  # also when it is not a number
         raise ExportMismatch(

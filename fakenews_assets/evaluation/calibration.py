@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit, logit
 
 from fakenews_assets.evaluation.abstaining import narrowest_band
-from fakenews_assets.training.classifier import Article, Classifier, Predictions
+from fakenews_assets.training.classifier import Article, Classifier, Embedder, NoEmbedding, Predictions
 
 CALIBRATION_FILE: Final = "calibration.json"
 
@@ -190,6 +190,12 @@ class CalibratedClassifier:
         return Predictions(
             probability=probability.astype(np.float32), label=label, abstained=abstained | raw.abstained
         )
+
+    def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
+        """Embeddings of the classifier inside, as `Embedder` says; calibration does not touch them."""
+        if not isinstance(self.inner, Embedder):
+            raise NoEmbedding(f"{self.name} is of a kind that has no embedding.")
+        return self.inner.embed(articles)
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> None:

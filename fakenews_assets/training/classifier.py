@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,31 @@ class Classifier(Protocol):
     def predict(self, articles: Sequence[Article]) -> Predictions:
         """Judge articles; no article is a valid request and gets an empty answer."""
         ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A loaded model that also tells where articles lie in its own space."""
+
+    def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
+        """One vector per article, in the order asked, shape [n, dimensions]; no article gives [0, 0].
+
+        Raises:
+            NoEmbedding: the model was exported before exports had an embedding.
+        """
+        ...
+
+
+class NoEmbedding(RuntimeError):
+    """The model predicts but has no embedding; the message says how to get one that has."""
+
+    @classmethod
+    def of(cls, name: str) -> "NoEmbedding":
+        """A model whose file was exported with its logits alone."""
+        return cls(
+            f"{name} was exported without an embedding. Materialize quantized_bert again, and then evaluation and"
+            " selected_model."
+        )
 
 
 RUNTIME_FILE: Final = "runtime.json"

@@ -1,12 +1,13 @@
 """A fine-tuned encoder behind the common interface, run by torch: the reference of every other runtime."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedModel
 from typing_extensions import override
 
@@ -59,6 +60,18 @@ class TorchClassifier(EncoderClassifier):
 
     @override
     def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        return self._run(batches, lambda inputs: self.model(**inputs).logits)
+
+    @override
+    def embeddings(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
+        def embed(inputs: dict[str, Tensor]) -> Tensor:
+            return mean_of_tokens(self.model.base_model(**inputs).last_hidden_state, inputs["attention_mask"])
+
+        return self._run(batches, embed)
+
+    def _run(
+        self, batches: Iterable[EncoderInputs], step: Callable[[dict[str, Tensor]], Tensor]
+    ) -> Iterator[NDArray[np.float32]]:
         device = self.model.device
         for batch in batches:
             inputs = {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
@@ -66,5 +79,19 @@ class TorchClassifier(EncoderClassifier):
                 torch.inference_mode(),
                 torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"),
             ):
-                logits = self.model(**inputs).logits
-            yield logits.float().cpu().numpy()
+                answer = step(inputs)
+            yield answer.float().cpu().numpy()
+
+
+def mean_of_tokens(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the tokens that are no padding, in float32.
+
+    Args:
+        states: last hidden state, [batch, tokens, hidden].
+        mask: 1 for a token and 0 for padding, [batch, tokens]; every row has a token.
+
+    Returns:
+        Shape [batch, hidden].
+    """
+    weights = mask.unsqueeze(-1).float()
+    return (states.float() * weights).sum(1) / weights.sum(1)

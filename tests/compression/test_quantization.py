@@ -1,9 +1,13 @@
 """Exported variants answer as their source does, in every format; wrong exports are refused."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+import onnx
+import openvino as ov
 import polars as pl
 import pytest
 
@@ -16,10 +20,19 @@ from fakenews_assets.compression.quantization import (
 )
 from fakenews_assets.compression.settings import FORMATS, Format, QuantizationSettings
 from fakenews_assets.evaluation.evaluating import articles_of
-from fakenews_assets.training.classifier import Article, load_classifier
-from tests.models import build_tiny_classifier
+from fakenews_assets.machine import supports_bf16
+from fakenews_assets.training.classifier import Article, Embedder, NoEmbedding, load_classifier
+from tests.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
 
 SETTINGS = QuantizationSettings(calibration_rows=40)
+
+AVAILABLE: list[Format] = [name for name in FORMATS if name != "openvino-bf16" or supports_bf16("cpu")]
+
+
+def embedder(folder: Path) -> Embedder:
+    classifier = load_classifier(folder)
+    assert isinstance(classifier, Embedder)
+    return classifier
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +40,12 @@ def variants(
     tmp_path_factory: pytest.TempPathFactory, teacher: Path, train: pl.DataFrame, val: pl.DataFrame
 ) -> dict[Format, Path]:
     root = tmp_path_factory.mktemp("variants")
-    for name in FORMATS:
+    for name in AVAILABLE:
         make_variant(teacher, name, train, val, SETTINGS, root / name)
-    return {name: root / name for name in FORMATS}
+    return {name: root / name for name in AVAILABLE}
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", AVAILABLE)
 def test_a_variant_answers_as_its_source(
     variants: dict[Format, Path], teacher: Path, val: pl.DataFrame, name: Format
 ) -> None:
@@ -48,7 +61,7 @@ def test_a_variant_answers_as_its_source(
         assert (found.probability != expected.probability).any()
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", AVAILABLE)
 def test_the_order_of_the_question_is_the_order_of_the_answer(
     variants: dict[Format, Path], val: pl.DataFrame, name: Format
 ) -> None:
@@ -60,6 +73,57 @@ def test_the_order_of_the_question_is_the_order_of_the_answer(
     assert np.corrcoef(together, alone)[0, 1] > 0.99
     assert len(classifier.predict([])) == 0
     assert len(classifier.predict([Article("")])) == 1
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_a_variant_embeds_as_its_source(
+    variants: dict[Format, Path], teacher: Path, val: pl.DataFrame, name: Format
+) -> None:
+    articles = [*articles_of(val), Article("bank"), Article("")]  # of 2 to 48 tokens
+    expected = embedder(teacher).embed(articles)
+    classifier = embedder(variants[name])
+    together = classifier.embed(articles)
+    alone = np.concatenate([classifier.embed([article]) for article in articles])
+
+    assert classifier.embed([]).shape == (0, 0)
+    for found in (together, alone):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-4 if name.endswith("fp32") else 0.3)
+        # All articles lie close together, so that only what is left of their mean tells one from another.
+        apart = [(vectors - expected.mean(axis=0)).ravel() for vectors in (found, expected)]
+        assert np.corrcoef(apart)[0, 1] > 0.85
+
+
+@pytest.mark.parametrize("name", ["openvino-fp32", "onnx-fp32"])
+@pytest.mark.parametrize("kind", get_args(Relative))
+def test_other_architectures_embed_too(tmp_path: Path, kind: Relative, name: Format) -> None:
+    source = build_tiny_relative(tmp_path / "source", kind)
+    rows = separable_articles(30, with_text=True)
+    make_variant(source, name, rows, rows, SETTINGS, tmp_path / "variant")
+
+    expected, found = (embedder(folder).embed(articles_of(rows)) for folder in (source, tmp_path / "variant"))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert len(np.unique(found.round(3), axis=0)) == len(rows)
+
+
+@pytest.mark.parametrize("name", ["openvino-fp32", "onnx-fp32"])
+def test_an_export_from_before_embeddings_predicts_still(
+    variants: dict[Format, Path], val: pl.DataFrame, tmp_path: Path, name: Format
+) -> None:
+    shutil.copytree(variants[name], tmp_path, dirs_exist_ok=True)
+    if name == "openvino-fp32":
+        model = ov.Core().read_model(variants[name] / "model.xml")
+        model.remove_result(model.get_results()[1])
+        ov.save_model(model, tmp_path / "model.xml", compress_to_fp16=False)
+    else:
+        exported = onnx.load(tmp_path / "model.onnx")
+        del exported.graph.output[1]
+        onnx.save(exported, tmp_path / "model.onnx")
+
+    old, new = (load_classifier(folder).predict(articles_of(val)) for folder in (tmp_path, variants[name]))
+    np.testing.assert_allclose(old.probability, new.probability, atol=1e-6)
+    with pytest.raises(NoEmbedding, match="quantized_bert again"):
+        embedder(tmp_path).embed(articles_of(val))
 
 
 def test_the_report_tells_what_was_compared(variants: dict[Format, Path], val: pl.DataFrame) -> None:

@@ -18,7 +18,7 @@ from fakenews_assets.evaluation.calibration import (
     write_calibration,
 )
 from fakenews_assets.evaluation.metrics import Metrics
-from fakenews_assets.training.classifier import Article, Predictions
+from fakenews_assets.training.classifier import Article, NoEmbedding, Predictions
 
 ALWAYS_ANSWER = CalibrationSettings(target_precision=None, resamples=200)
 
@@ -172,6 +172,19 @@ def test_a_calibrated_classifier_answers_as_the_calibration_says():
     assert abstained.tolist() == [False, True, True, True, False, False]
     assert answers.abstained.tolist() == [False, True, True, True, False, True]
     assert len(classifier.predict([])) == 0
+
+
+class EmbeddingClassifier(FixedClassifier):
+    def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
+        return np.array([[len(article.title)] for article in articles], dtype=np.float32)
+
+
+def test_embeddings_are_those_of_the_classifier_inside():
+    articles = [Article("ab"), Article("a")]
+    embedder = CalibratedClassifier(EmbeddingClassifier([0.1]), Calibration.identity())
+    assert embedder.embed(articles).tolist() == [[2], [1]]
+    with pytest.raises(NoEmbedding, match="fixed"):
+        CalibratedClassifier(FixedClassifier([0.1]), Calibration.identity()).embed(articles)
 
 
 def test_the_file_can_be_read_back(tmp_path: Path):

@@ -6,10 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import euclidean_distances
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from fakenews_assets.training.baseline import BaselineClassifier, fit_baseline
-from fakenews_assets.training.classifier import Article, Predictions, load_classifier
+from fakenews_assets.training.classifier import Article, Embedder, Predictions, load_classifier
 from fakenews_assets.training.settings import BaselineSettings
 from fakenews_assets.training.torch_classifier import TorchClassifier
 from tests.models import separable_articles
@@ -39,6 +41,23 @@ def test_torch_classifier_equals_one_article_at_a_time(tiny_classifier: Path) ->
     assert not predictions.abstained.any()
 
 
+def test_an_embedding_is_the_mean_over_the_tokens_of_one_article(tiny_classifier: Path) -> None:
+    articles = [*articles_of(separable_articles(50)), Article("bank"), Article("")]  # of 2 to 14 tokens
+    tokenizer = AutoTokenizer.from_pretrained(tiny_classifier)
+    model = AutoModel.from_pretrained(tiny_classifier).eval()
+    with torch.inference_mode():
+        expected = [
+            model(**tokenizer(article.title, return_tensors="pt")).last_hidden_state[0].mean(0).numpy()
+            for article in articles
+        ]
+
+    embeddings = TorchClassifier.load(tiny_classifier).embed(articles)
+
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+    assert embeddings.dtype == np.float32
+    assert len(np.unique(embeddings.round(3), axis=0)) == len(articles)  # else order could not show
+
+
 def test_batch_limits_change_nothing(tiny_classifier: Path) -> None:
     articles = articles_of(separable_articles(40, with_text=True))
     classifier = TorchClassifier.load(tiny_classifier)
@@ -47,6 +66,7 @@ def test_batch_limits_change_nothing(tiny_classifier: Path) -> None:
     np.testing.assert_allclose(
         narrow.predict(articles).probability, classifier.predict(articles).probability, atol=1e-5
     )
+    np.testing.assert_allclose(narrow.embed(articles), classifier.embed(articles), atol=1e-5)
 
 
 def test_bf16_stays_close(tiny_classifier: Path) -> None:
@@ -61,7 +81,10 @@ def test_bf16_stays_close(tiny_classifier: Path) -> None:
 def test_no_articles_is_a_valid_request(tiny_classifier: Path, tmp_path: Path) -> None:
     fit_baseline(separable_articles(60), BaselineSettings()).save(tmp_path)
     for folder in (tiny_classifier, tmp_path):
-        assert len(load_classifier(folder).predict([])) == 0
+        classifier = load_classifier(folder)
+        assert len(classifier.predict([])) == 0
+        assert isinstance(classifier, Embedder)
+        assert classifier.embed([]).shape == (0, 0)
 
 
 def test_threshold_decides_the_label() -> None:
@@ -88,6 +111,28 @@ def test_baseline_learns_and_survives_the_disk_to_the_bit(tmp_path: Path, inputs
     assert (after.label == test["label"].to_numpy()).mean() > 0.9
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     assert loaded.settings == fitted.settings
+
+
+def test_distances_of_baseline_embeddings_are_those_of_its_features(tmp_path: Path) -> None:
+    train = separable_articles(400, with_text=True)
+    classifier = fit_baseline(train, BaselineSettings(inputs="title_and_text"))
+    article, *others = articles_of(train)[:100]
+
+    embeddings = classifier.embed([article, *others, article])
+
+    classifier.save(tmp_path)
+    np.testing.assert_array_equal(
+        BaselineClassifier.load(tmp_path).embed([article, *others, article]), embeddings
+    )
+    assert embeddings.shape == (101, 256)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_array_equal(embeddings[0], embeddings[-1])
+    features = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, min_df=classifier.settings.min_articles
+    ).fit([f"{title}\n{text}" for title, text, _ in train.iter_rows()])
+    rows = features.transform([f"{each.title}\n{each.text}" for each in (article, *others)])
+    kept = euclidean_distances(embeddings[:-1]) / np.maximum(euclidean_distances(rows), 1e-9)
+    assert np.abs(kept[~np.eye(100, dtype=bool)] - 1).max() < 0.3
 
 
 def test_baseline_reads_the_text_only_if_asked_to() -> None:
