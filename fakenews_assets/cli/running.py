@@ -5,7 +5,7 @@ import platform
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from fakenews_assets import progress
 from fakenews_assets.staleness import stale_assets
+from fakenews_resources.landing import batch_name_of
 from fakenews_resources.store import Store, hash_file
 
 _POLL_SECONDS = 0.25
@@ -55,7 +56,7 @@ def batch_name(source: str) -> str:
     file gets another name; for any other source, its scheme or host and the date."""
     path = Path(source)
     if path.is_file():
-        return f"{path.name.split('.')[0]}-{hash_file(path).sha256[:8]}"
+        return batch_name_of(path.name, hash_file(path).sha256)
     stem = source.split(":")[0] if "://" not in source else source.rsplit("/", 1)[-1].split(".")[0]
     return f"{stem}-{datetime.now(UTC):%Y%m%d}"
 
@@ -144,12 +145,28 @@ class GraphRunner:
         self.run("compare_candidates", None, config)
         self.run("select_champion", None, config)
 
-    def run(self, job_name: str, partition: str | None, config: Mapping[str, Mapping[str, Any]]) -> None:
-        """Run what is stale of a job. Raises GraphFailed when a step fails or a blocking check stops it."""
+    def run(
+        self,
+        job_name: str,
+        partition: str | None,
+        config: Mapping[str, Mapping[str, Any]],
+        again: Collection[str] = (),
+    ) -> None:
+        """Run what is stale of a job.
+
+        Args:
+            job_name: which.
+            partition: of its partitioned assets.
+            config: configuration by name of asset, as far as it differs from the defaults.
+            again: assets that are stale for a reason outside the graph.
+
+        Raises:
+            GraphFailed: a step failed, or a blocking check stopped the run.
+        """
         job = self.defs.resolve_job_def(job_name)
         assets = self._assets_of(job)
         names = [asset.key.to_user_string() for asset in assets]
-        outdated = {"raw_news"} if self._source_changed(f"raw_news/{partition}", config) else ()
+        outdated = {*again, *(["raw_news"] if self._source_changed(f"raw_news/{partition}", config) else [])}
         stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
         with _Bars(

@@ -40,6 +40,10 @@ class RawNewsConfig(dg.Config):
             "Empty: where this batch came from before, else the news source's default."
         ),
     )
+    sha256: str = Field(
+        default="",
+        description="SHA-256 that the bytes must have: of the file that gave the batch its name. Empty: any.",
+    )
 
 
 @_asset(
@@ -63,6 +67,13 @@ def raw_news(
         received = news_source.receive(uri, landing, progress=partial(report, "raw_news"))
     except SourceError as error:
         raise dg.Failure(str(error), metadata={"source_uri": uri}, allow_retries=False) from error
+    if config.sha256 and config.sha256 != received.sha256:
+        received.path.unlink()
+        raise dg.Failure(
+            f"{uri} has changed since it gave batch {batch!r} its name. As it is now it becomes a batch of another name.",
+            metadata={"expected_sha256": config.sha256, "received_sha256": received.sha256},
+            allow_retries=False,
+        )
     if known and known["sha256"] != received.sha256:
         received.path.unlink()
         raise dg.Failure(

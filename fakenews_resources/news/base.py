@@ -12,7 +12,7 @@ from fakenews_resources.hashing import digest
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived so far and, where it is known, their total."""
 
-_SUFFIXES: Final = (
+SUFFIXES: Final = (
     ".csv.gz",
     ".jsonl.gz",
     ".ndjson.gz",
@@ -44,7 +44,7 @@ class Received:
     def suffix(self) -> str:
         """The part of the name that tells the format, such as `.csv.gz`; empty if it is none we know.
         A hint for people and file names: the reader decides by content."""
-        return next((suffix for suffix in _SUFFIXES if self.path.name.lower().endswith(suffix)), "")
+        return next((suffix for suffix in SUFFIXES if self.path.name.lower().endswith(suffix)), "")
 
 
 class SourceError(Exception):
