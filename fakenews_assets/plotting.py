@@ -20,8 +20,10 @@ REAL_COLOUR: Final = "#0072B2"
 FAKE_COLOUR: Final = "#D55E00"
 ACCENT_COLOUR: Final = "#009E73"
 NEUTRAL_COLOUR: Final = "#7F7F7F"
+ALARM_COLOUR: Final = "#C0392B"
 """Blue, vermillion and green of Okabe and Ito's palette ("Color Universal Design", 2008), which readers
-with any form of colour blindness can tell apart, and a grey for reference lines."""
+with any form of colour blindness can tell apart, a grey for reference lines, and a dark
+red for alarms, which words or positions say as well."""
 
 CLASS_COLOURS: Final = {"real": REAL_COLOUR, "fake": FAKE_COLOUR, "unlabelled": NEUTRAL_COLOUR}
 
@@ -94,6 +96,17 @@ def to_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def to_svg(figure: Figure) -> str:
+    """Draw a figure as an SVG element, to stand inside a page; equal figures give equal text."""
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fakenews", "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
 
 
 def to_data_uri(png: bytes) -> str:

@@ -1,7 +1,9 @@
 """The store as a Dagster resource, and the IO manager through which every edge of the graph passes."""
 
+import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import get_origin
 
 import dagster as dg
@@ -24,12 +26,21 @@ class Storage(dg.ConfigurableResource):
         default=".fakenews",
         description="Folder that holds every value of the graph. Relative paths start at the working directory.",
     )
+    log: str | None = Field(
+        default=None,
+        description="Folder of the service's log, where the service is told another one than its default.",
+    )
     _drafts: list[Artefact] = PrivateAttr(default_factory=list)
 
     @property
     def store(self) -> Store:
         """The plain store behind this resource."""
         return Store(self.root)
+
+    @property
+    def service_log(self) -> Path:
+        """Folder where the service writes down what it answers."""
+        return Path(self.log) if self.log else self.store.root / "service_log"
 
     def draft(self) -> Artefact:
         """An empty folder for the value that an asset is about to return."""
@@ -57,6 +68,13 @@ class Storage(dg.ConfigurableResource):
             del _reads[step]
         while self._drafts:
             shutil.rmtree(self._drafts.pop().path, ignore_errors=True)
+
+
+def storage_from_environment() -> Storage:
+    """The storage that FAKENEWS_STORAGE and FAKENEWS_LOG name, as the service reads them too."""
+    return Storage(
+        root=os.environ.get("FAKENEWS_STORAGE", ".fakenews"), log=os.environ.get("FAKENEWS_LOG") or None
+    )
 
 
 def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:

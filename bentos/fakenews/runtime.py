@@ -40,7 +40,11 @@ class Served:
 
     scorer: Scorer
     pointer: Pointer
-    reads_text: bool
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it reads the text beside the title."""
+        return self.scorer.bundle.reads_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +241,6 @@ class Runtime:
 
 def _load(models: Path, pointer: Pointer) -> Served:
     scorer = Scorer.open(models / pointer.bundle)
-    encoding = scorer.bundle.model / "encoding.json"
-    reads_text = not encoding.is_file() or json.loads(encoding.read_bytes())["inputs"] != "title"
     # A runtime is slow at whatever size it meets for the first time: nobody shall wait for that.
     words = EXAMPLE_TITLE.split()
     for count in range(2, 60, 3):
@@ -248,7 +250,7 @@ def _load(models: Path, pointer: Pointer) -> Served:
     # What is loaded stays: looking through it for garbage again and again would hold up requests, 0.2 s each time.
     gc.collect()
     gc.freeze()
-    return Served(scorer, pointer, reads_text)
+    return Served(scorer, pointer)
 
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:

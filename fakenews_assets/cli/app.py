@@ -54,3 +54,78 @@ def demo(
 
     with abort_on_failure():
         run_demo(rows)
+
+
+@app.command()
+def simulate_drift(
+    url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:3001",
+    era: Annotated[
+        int, typer.Option(help="Period of the generated articles; the demo trains on era 0.", min=0)
+    ] = 3,
+    rows: Annotated[
+        int,
+        typer.Option(help="Articles to generate and send; the few without a usable title stay out.", min=1),
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the articles and of everything chosen.", min=0)] = 7,
+    feedback: Annotated[
+        float, typer.Option(help="Share of the articles whose label is sent after them.", min=0, max=1)
+    ] = 0.3,
+    land: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that also gets a labelled file of this era, to be trained on.", file_okay=False
+        ),
+    ] = None,
+    land_rows: Annotated[
+        int, typer.Option(help="Rows of that file. Its seed is the next one.", min=1)
+    ] = 2000,
+    api_key: Annotated[
+        str | None, typer.Option(help="The service's key, if it demands one.", envvar="FAKENEWS_API_KEY")
+    ] = None,
+) -> None:
+    """Send articles of another era to a running service, to watch drift being found."""
+    from fakenews_assets.cli import drift
+    from fakenews_resources.news.sample import SampleSpec
+
+    drift.simulate_drift(
+        url,
+        SampleSpec(rows=rows, seed=seed, era=era),
+        feedback=feedback,
+        api_key=api_key,
+        batch=SampleSpec(rows=land_rows, seed=seed + 1, era=era),
+        folder=land,
+    )
+
+
+@app.command()
+def report(
+    day: Annotated[str, typer.Argument(help="Day in UTC, such as 2026-11-24. Default: today.")] = "",
+    last_rows: Annotated[
+        int | None, typer.Option(min=20, help="Judge the last so many articles instead of the day's.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Judge the articles since an ISO time instead of the day's.")
+    ] = None,
+) -> None:
+    """Report on a day of the service: its log, drift, quality by late labels, and the monitoring page."""
+    from fakenews_assets.cli.reporting import report_day
+    from fakenews_assets.cli.running import abort_on_failure
+
+    with abort_on_failure():
+        report_day(day, last_rows, since)
+
+
+@app.command()
+def monitor(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3002,
+) -> None:
+    """Show the monitoring page and the drift reports in a browser."""
+    import uvicorn
+
+    from fakenews_assets.cli.monitor import monitor_app
+    from fakenews_resources.storage import storage_from_environment
+
+    typer.echo(f"Monitoring: http://127.0.0.1:{port}   (Ctrl+C ends it)")
+    uvicorn.run(
+        monitor_app(storage_from_environment().store), host="127.0.0.1", port=port, log_level="warning"
+    )

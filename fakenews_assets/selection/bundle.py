@@ -93,6 +93,12 @@ class Bundle:
         """The folder that `load_classifier` takes."""
         return self.path / MODEL_FOLDER
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the model reads the text beside the title."""
+        known = (self.model / name for name in ("encoding.json", "baseline.json"))
+        return any(json.loads(file.read_bytes())["inputs"] != "title" for file in known if file.is_file())
+
 
 def write_bundle(draft: Path, models_root: Path, manifest: Manifest, *, run_id: str | None = None) -> str:
     """Make a folder of files a bundle. The draft is gone afterwards; the same content again changes nothing.

@@ -1,0 +1,40 @@
+"""`fakenews monitor`: the monitoring page and the drift reports behind it, on this machine only."""
+
+import re
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fakenews_assets.monitoring.drift_verdict import DRIFT_PAGES
+from fakenews_assets.monitoring.page import PAGE_FILE
+from fakenews_resources.store import Store, ValueMissing
+
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def monitor_app(store: Store) -> Starlette:
+    """An application that shows what the store holds now: `/`, and `/reports/<day>/<page>.html`."""
+
+    def index(_: Request) -> Response:
+        try:
+            return FileResponse(store.current("monitoring_page").path / PAGE_FILE)
+        except ValueMissing:
+            return PlainTextResponse("There is no monitoring page yet. `fakenews report` makes it.", 404)
+
+    def report(request: Request) -> Response:
+        day, page = request.path_params["day"], request.path_params["page"]
+        if _DAY.fullmatch(day) and page in DRIFT_PAGES:
+            try:
+                found = store.current(f"drift_report/{day}").path / f"{page}.html"
+            except ValueMissing:
+                return PlainTextResponse(
+                    f"There is no drift report of {day}. `fakenews report {day}` makes it.", 404
+                )
+            if found.is_file():
+                return FileResponse(found)
+        return PlainTextResponse("There is no such page.", 404)
+
+    return Starlette(routes=[Route("/", index), Route("/reports/{day}/{page}.html", report)])

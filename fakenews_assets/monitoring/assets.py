@@ -1,0 +1,312 @@
+"""The monitoring group: what the service said, whether its articles have drifted, and how good its answers were."""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from fakenews_assets.data.corpus import CleanBatch
+from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
+from fakenews_assets.monitoring.drift_verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.partitions import days
+from fakenews_assets.monitoring.settings import (
+    LOOK_BACK_DAYS,
+    DriftSettings,
+    PerformanceSettings,
+    WindowSettings,
+)
+from fakenews_assets.progress import report
+from fakenews_resources.storage import Storage
+from fakenews_resources.store import Artefact, ValueMissing
+
+_asset = partial(dg.asset, group_name="monitoring", owners=["team:ml"])
+
+PERFORMANCE_FILE = "performance.json"
+
+_recent_log = dg.AssetDep(
+    "prediction_log",
+    partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-LOOK_BACK_DAYS),
+)
+
+
+@_asset(partitions_def=days, kinds={"parquet", "polars"}, code_version="1")
+def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artefact]:
+    """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
+    from fakenews_assets.monitoring.history import count_traffic
+    from fakenews_assets.monitoring.prediction_log import PredictionLog
+
+    day = _day(context)
+    log = PredictionLog(storage.service_log)
+    draft = storage.draft()
+    log.read(day, "predictions").sink_parquet(draft.path / "predictions.parquet", compression="zstd")
+    log.read(day, "feedback").sink_parquet(draft.path / "feedback.parquet", compression="zstd")
+    traffic = count_traffic(draft.scan("predictions"), draft.scan("feedback"))
+    models = draft.scan("predictions").select(pl.col("model_id").unique()).collect()["model_id"]
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "answers": traffic.answers,
+            "real": traffic.real,
+            "fake": traffic.fake,
+            "unsure": traffic.unsure,
+            "late_labels": traffic.feedback,
+            "latency_ms_p50": traffic.latency_p50_ms if traffic.latency_p50_ms is not None else "no answers",
+            "latency_ms_p95": traffic.latency_p95_ms if traffic.latency_p95_ms is not None else "no answers",
+            "models": sorted(models),
+            "read_from": dg.MetadataValue.path(str(log.root / day.isoformat())),
+        },
+    )
+
+
+class DriftReportConfig(dg.Config, WindowSettings, DriftSettings):
+    """Which answers are looked at, and what counts as drift."""
+
+
+@_asset(
+    partitions_def=days,
+    deps=[_recent_log, "selected_model"],
+    kinds={"evidently"},
+    code_version="1",
+    check_specs=[NO_DRIFT],
+    # The model embeds the articles: no training may run beside it.
+    pool="training",
+)
+def drift_report(
+    context: dg.AssetExecutionContext, config: DriftReportConfig, storage: Storage
+) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """One day's articles against those that their model was judged on: Evidently's pages, and a verdict in numbers."""
+    from fakenews_assets.monitoring.drift import judge_drift
+    from fakenews_assets.monitoring.drift_plots import effects_plot
+    from fakenews_assets.monitoring.reference import Reference
+    from fakenews_assets.monitoring.windows import select_window, window_days
+    from fakenews_assets.plotting import to_markdown_image
+    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.training.classifier import NoEmbedding
+
+    chosen = config.model_dump()
+    window_settings = WindowSettings(**{name: chosen[name] for name in WindowSettings.model_fields})
+    settings = DriftSettings(**{name: chosen[name] for name in DriftSettings.model_fields})
+    day = _day(context)
+    try:
+        wanted = window_days(day, window_settings, _logged_days(storage))
+        window = select_window(_read_log(context, storage, wanted, "predictions"), window_settings)
+        report("drift_report", 0, None, f"{window.answers.height:,} articles")
+        reference = Reference.of(storage.store, window.model_id) if window.model_id else None
+        verdict, compared = judge_drift(
+            reference, window, window_settings, settings, storage.store.workspace("reference_embeddings")
+        )
+    except (BundleError, ValueMissing, NoEmbedding, ValueError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    draft = storage.draft()
+    (draft.path / VERDICT_FILE).write_text(verdict.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draft.meta.update(model_id=verdict.model_id, drifted=verdict.drifted, day=day.isoformat())
+    metadata: dict[str, dg.MetadataValue | int | float | str] = {
+        "verdict": verdict.summary,
+        "drifted": {True: "yes", False: "no", None: "not known"}[verdict.drifted],
+        "model_id": verdict.model_id or "no answers",
+        "rows": verdict.rows,
+        "by_other_models": verdict.by_other_models,
+        "repeated": verdict.repeated,
+        "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in verdict.notes) or "none"),
+    }
+    if compared is not None:
+        from fakenews_assets.monitoring.drift_pages import write_drift_pages
+
+        report("drift_report", 0, None, "drawing the pages")
+        pages = write_drift_pages(compared, verdict.features, draft.path)
+        figure = effects_plot(verdict)
+        metadata |= {
+            "effects": dg.MetadataValue.md(_effects_table(verdict)),
+            "plot": dg.MetadataValue.md(to_markdown_image(figure, "how far each feature has moved")),
+            "drift_score": verdict.score or 0.0,
+            **{page.stem: _page_link(day, page.stem) for page in pages},
+        }
+    yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[no_drift(verdict)])
+
+
+class PerformanceReportConfig(dg.Config, PerformanceSettings):
+    """Which late labels count, and what a drop is."""
+
+
+@_asset(
+    partitions_def=days,
+    deps=[
+        _recent_log,
+        dg.AssetDep("clean_news", partition_mapping=dg.AllPartitionMapping()),
+        "selected_model",
+    ],
+    kinds={"sklearn"},
+    code_version="1",
+    check_specs=[AS_EVALUATED],
+)
+def performance_report(
+    context: dg.AssetExecutionContext, config: PerformanceReportConfig, storage: Storage
+) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """Answers held against labels that came on the day or shortly before it, from feedback and labelled batches."""
+    from fakenews_assets.monitoring.performance import join_labels, judge_performance
+    from fakenews_assets.monitoring.reference import Reference
+    from fakenews_assets.monitoring.windows import last_model
+    from fakenews_assets.selection.bundle import BundleError
+
+    settings = PerformanceSettings.model_validate(config.model_dump())
+    day = _day(context)
+    logged = [one for one in _logged_days(storage) if 0 <= (day - one).days <= LOOK_BACK_DAYS]
+    answers = _read_log(context, storage, logged, "predictions")
+    labelled_on = [one for one in logged if (day - one).days < settings.days]
+    labelled = join_labels(
+        answers,
+        _read_log(context, storage, labelled_on, "feedback"),
+        _labels_of_batches(context, storage, day, settings.days),
+    )
+    model_id = last_model(answers)
+    try:
+        reference = Reference.of(storage.store, model_id) if model_id else None
+    except (BundleError, ValueMissing) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    verdict = judge_performance(
+        labelled,
+        model_id,
+        reference.bundle.manifest.candidate if reference else None,
+        reference.evaluation if reference else None,
+        settings,
+    )
+    draft = storage.draft()
+    (draft.path / PERFORMANCE_FILE).write_text(verdict.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    draft.meta.update(model_id=model_id, dropped=verdict.dropped, day=day.isoformat())
+    metadata: dict[str, dg.MetadataValue | int | float | str] = {
+        "verdict": verdict.summary,
+        "model_id": model_id or "no answers",
+        **{f"labels_from_{origin}": count for origin, count in verdict.labels.items()},
+        "by_other_models": verdict.by_other_models,
+    }
+    if verdict.metrics is not None:
+        metadata |= {
+            "accuracy": verdict.metrics.accuracy,
+            "ece": verdict.metrics.ece,
+            "evaluated_ece": verdict.evaluated.ece if verdict.evaluated else "not evaluated",
+        }
+        if verdict.metrics.macro_f1 is not None:
+            metadata["macro_f1"] = verdict.metrics.macro_f1
+    yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[as_good_as_evaluated(verdict)])
+
+
+class MonitoringPageConfig(dg.Config):
+    """What the page shows."""
+
+    days: int = Field(default=30, ge=2, le=366, description="Days on the page, the last of them today.")
+    until: str = Field(default="", description="ISO date of the last day; empty: today.")
+
+
+@_asset(
+    deps=["prediction_log", "drift_report", "performance_report", "selected_model"],
+    kinds={"matplotlib"},
+    code_version="1",
+)
+def monitoring_page(
+    context: dg.AssetExecutionContext, config: MonitoringPageConfig, storage: Storage
+) -> dg.MaterializeResult[Artefact]:
+    """Traffic, verdicts, drift, quality and champions of the last days, in pictures. Look at it with `make monitor`."""
+    from fakenews_assets.monitoring.history import Day, count_traffic
+    from fakenews_assets.monitoring.page import PAGE_FILE, last_days, monitoring_html
+    from fakenews_assets.monitoring.performance import PerformanceVerdict
+    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+
+    until = date.fromisoformat(config.until) if config.until else datetime.now(UTC).date()
+    found: list[Day] = []
+    for day in last_days(until, config.days):
+        log, drift, performance = (
+            storage.read(context, f"{asset}/{day}") if storage.store.exists(f"{asset}/{day}") else None
+            for asset in ("prediction_log", "drift_report", "performance_report")
+        )
+        found.append(
+            Day(
+                day,
+                count_traffic(log.scan("predictions"), log.scan("feedback")) if log else None,
+                DriftVerdict.model_validate(drift.read_json(VERDICT_FILE)) if drift else None,
+                PerformanceVerdict.model_validate(performance.read_json(PERFORMANCE_FILE)) if performance else None,
+                tuple(page for page in DRIFT_PAGES if drift and (drift.path / f"{page}.html").is_file()),
+            )
+        )  # fmt: skip
+    try:
+        champions = ChampionRegistry(storage.store.models).history()
+    except RegistryError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    notes = [day.drift.data_note for day in found if day.drift and day.drift.data_note]
+    draft = storage.draft()
+    page = monitoring_html(found, champions, notes[-1] if notes else None)
+    (draft.path / PAGE_FILE).write_text(page, encoding="utf-8")
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "page": dg.MetadataValue.url(_monitor_url()),
+            "days_with_traffic": sum(bool(day.traffic and day.traffic.answers) for day in found),
+            "days_drifted": sum(bool(day.drift and day.drift.drifted) for day in found),
+            "champions": len(champions),
+        },
+    )
+
+
+def _day(context: dg.AssetExecutionContext) -> date:
+    return date.fromisoformat(context.partition_key)
+
+
+def _logged_days(storage: Storage) -> list[date]:
+    return sorted(date.fromisoformat(name) for name in storage.store.partitions("prediction_log"))
+
+
+def _read_log(
+    context: dg.AssetExecutionContext, storage: Storage, wanted: Sequence[date], table: str
+) -> pl.LazyFrame:
+    """The answers, or the late labels, of several days in order of time."""
+    from fakenews_assets.monitoring.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
+
+    schema = {"predictions": LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}[table]
+    frames = [storage.read(context, f"prediction_log/{one}").scan(table) for one in wanted]
+    return pl.concat([schema.to_frame().lazy(), *frames])
+
+
+def _labels_of_batches(
+    context: dg.AssetExecutionContext, storage: Storage, day: date, count: int
+) -> pl.LazyFrame:
+    """Labels of the admitted batches that came on a day or so many days before it."""
+    from fakenews_assets.monitoring.performance import LABEL_SCHEMA
+
+    frames = [LABEL_SCHEMA.to_frame().lazy()]
+    for name in sorted(storage.store.partitions("clean_news")):
+        batch = CleanBatch(name, storage.store.current(f"clean_news/{name}"))
+        came = datetime.fromisoformat(batch.artefact.meta["received_at"]).astimezone(UTC)
+        if 0 <= (day - came.date()).days < count and batch.admitted:
+            labelled = storage.read(context, f"clean_news/{name}").scan("articles").drop_nulls("label")
+            labels = labelled.select("article_id", "label", time=pl.lit(came), origin=pl.lit("batch"))
+            frames.append(labels.cast(LABEL_SCHEMA))
+    return pl.concat(frames)
+
+
+def _effects_table(verdict: DriftVerdict) -> str:
+    from fakenews_assets import markdown
+
+    rows = [
+        (
+            one.name,
+            one.measure,
+            f"{one.value:.3f}",
+            f"{one.threshold:.3f}",
+            f"{one.chance:.3f}",
+            "**yes**" if one.drifted else "no",
+        )
+        for one in verdict.features
+    ]
+    return markdown.table(("feature", "measure", "value", "tolerated", "by chance", "drifted"), rows)
+
+
+def _monitor_url() -> str:
+    return os.environ.get("FAKENEWS_MONITOR_URL", "http://127.0.0.1:3002").rstrip("/")
+
+
+def _page_link(day: date, page: str) -> dg.UrlMetadataValue:
+    """Where `make monitor` shows a page of a report."""
+    return dg.MetadataValue.url(f"{_monitor_url()}/reports/{day}/{page}.html")

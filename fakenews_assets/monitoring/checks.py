@@ -1,0 +1,46 @@
+"""Asset checks of the monitoring group. They warn: yesterday's traffic is no reason to stop anything."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fakenews_assets.monitoring.drift_verdict import DriftVerdict
+
+if TYPE_CHECKING:
+    from fakenews_assets.monitoring.performance import PerformanceVerdict
+
+NO_DRIFT = dg.AssetCheckSpec(
+    "no_drift",
+    asset="drift_report",
+    description="The articles that were asked about are like those that the model was judged on.",
+)
+AS_EVALUATED = dg.AssetCheckSpec(
+    "as_good_as_evaluated",
+    asset="performance_report",
+    description="By the labels that came later, the answers are as good as the model's evaluation promised.",
+)
+
+
+def no_drift(verdict: DriftVerdict) -> dg.AssetCheckResult:
+    """Too few rows pass: nothing is known against them, and the description says so."""
+    return dg.AssetCheckResult(
+        check_name=NO_DRIFT.name,
+        passed=not verdict.drifted,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=verdict.summary,
+        metadata={
+            "rows": verdict.rows,
+            **{feature.name: feature.value for feature in verdict.features},
+        },
+    )
+
+
+def as_good_as_evaluated(verdict: "PerformanceVerdict") -> dg.AssetCheckResult:
+    """Too few labels pass, and the description says so."""
+    return dg.AssetCheckResult(
+        check_name=AS_EVALUATED.name,
+        passed=not verdict.dropped,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=verdict.summary,
+        metadata={"labels": verdict.rows},
+    )

@@ -1,0 +1,62 @@
+"""The last days of the service in numbers, as the monitoring page shows them."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from fakenews_assets.monitoring.drift_verdict import DriftVerdict
+from fakenews_assets.monitoring.performance import PerformanceVerdict
+from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What was answered."""
+
+    real: int
+    fake: int
+    unsure: int
+    feedback: int
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+    @property
+    def answers(self) -> int:
+        """Articles in all."""
+        return self.real + self.fake + self.unsure
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day; a part that was not reported is None."""
+
+    day: date
+    traffic: Traffic | None = None
+    drift: DriftVerdict | None = None
+    performance: PerformanceVerdict | None = None
+    pages: tuple[str, ...] = ()
+    """Names of the drift report's pages, without `.html`."""
+
+
+def count_traffic(answers: pl.LazyFrame, feedback: pl.LazyFrame) -> Traffic:
+    """Count a day.
+
+    Args:
+        answers: columns of `LOG_SCHEMA`.
+        feedback: columns of `FEEDBACK_SCHEMA`.
+    """
+    unsure = pl.col("abstained")
+    row = (
+        answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS))
+        .select(
+            real=(~unsure & (pl.col("label") == 0)).sum(),
+            fake=(~unsure & (pl.col("label") == 1)).sum(),
+            unsure=unsure.sum(),
+            latency_p50_ms=pl.col("latency_ms").quantile(0.5),
+            latency_p95_ms=pl.col("latency_ms").quantile(0.95),
+        )
+        .collect()
+        .row(0, named=True)
+    )
+    return Traffic(feedback=feedback.select(pl.len()).collect().item(), **row)

@@ -1,0 +1,169 @@
+"""How good the answers were, by labels that came after them."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.evaluation.bootstrap import Interval, MetricName, bootstrap_intervals
+from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.monitoring.settings import PerformanceSettings
+from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
+
+LABEL_SCHEMA: Final = pl.Schema(
+    {"article_id": pl.String, "label": pl.Int8, "time": pl.Datetime("ms", "UTC"), "origin": pl.String}
+)
+"""Columns of labels that came from batches: of which article, what it is, when it became known, and from where."""
+
+ANSWER_SCHEMA: Final = pl.Schema(
+    {
+        "article_id": pl.String,
+        "probability": pl.Float64,
+        "answer": pl.Int8,
+        "abstained": pl.Boolean,
+        "label": pl.Int8,
+        "origin": pl.String,
+    }
+)
+"""Columns of answers with their late labels, a row per article. `origin` is `feedback` or `batch`."""
+
+
+class PerformanceVerdict(BaseModel):
+    """What a day's report says, in numbers; stored as performance.json."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model_id: str | None = Field(description="Bundle whose answers are judged; None: there were no answers.")
+    candidate: str | None
+    labels: Mapping[str, int] = Field(
+        description="Articles with a label by its origin, `feedback` or `batch`; each article counts once."
+    )
+    by_other_models: int = Field(description="Labels of answers that models before gave; left out.")
+    min_labels: int
+    max_drop_points: float
+    metrics: Metrics | None = Field(description="None: too few labels to say.")
+    intervals: dict[MetricName, Interval | None] = Field(default_factory=dict)
+    evaluated: Metrics | None = Field(description="The same model on its test split.")
+    data_note: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Articles with a label."""
+        return sum(self.labels.values())
+
+    @property
+    def measure(self) -> Literal["macro_f1", "accuracy"]:
+        """What decides: macro-F1, or accuracy where the labels are of one class only."""
+        return "accuracy" if self.metrics is None or self.metrics.macro_f1 is None else "macro_f1"
+
+    @property
+    def drop_points(self) -> float | None:
+        """Points below the evaluation, negative above it. None: too few labels to say."""
+        if self.metrics is None or self.evaluated is None:
+            return None
+        now, then = getattr(self.metrics, self.measure), getattr(self.evaluated, self.measure)
+        return None if then is None else 100 * (then - now)
+
+    @property
+    def dropped(self) -> bool | None:
+        """Whether quality is below the evaluation's by more than is tolerated, over the whole interval."""
+        interval = self.intervals.get(self.measure)
+        if self.drop_points is None or interval is None or self.evaluated is None:
+            return None
+        return 100 * (getattr(self.evaluated, self.measure) - interval.high) > self.max_drop_points
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        if self.metrics is None or self.evaluated is None:
+            return f"Not enough labels to say: {self.rows}, {self.min_labels} are needed."
+        now, then = getattr(self.metrics, self.measure), getattr(self.evaluated, self.measure)
+        interval = self.intervals.get(self.measure)
+        span = f" ({interval.low:.3f} to {interval.high:.3f})" if interval else ""
+        name = {"macro_f1": "macro-F1", "accuracy": "accuracy"}[self.measure]
+        judged = {
+            True: "a drop",
+            False: "as evaluated, within what is tolerated",
+            None: "not comparable",
+        }[self.dropped]
+        return (
+            f"{name} {now:.3f}{span} on {self.rows:,} labelled articles, {then:.3f} when evaluated: {judged}."
+        )
+
+
+def join_labels(answers: pl.LazyFrame, feedback: pl.LazyFrame, batches: pl.LazyFrame) -> pl.DataFrame:
+    """Give answers the labels that came after them.
+
+    A label counts for the last answer before it, so that no model is judged on an article that it may have been
+    trained on. For one article a batch counts more than feedback, and a later label more than an earlier one.
+
+    Args:
+        answers: columns of `LOG_SCHEMA`.
+        feedback: columns of `FEEDBACK_SCHEMA`.
+        batches: columns of `LABEL_SCHEMA`.
+
+    Returns:
+        Columns of `ANSWER_SCHEMA` and `model_id`.
+    """
+    given = answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS)).select(
+        "article_id", "request_id", "row", "probability", "abstained", "model_id", answer="label", answered="time"
+    )  # fmt: skip
+    said = feedback.select("request_id", "row", "label", "time").with_columns(origin=pl.lit("feedback"))
+    by_request = given.join(said, on=["request_id", "row"])
+    by_article = given.join(batches, on="article_id").filter(pl.col("answered") < pl.col("time"))
+    return (
+        pl.concat([by_request, by_article], how="diagonal")
+        .sort(pl.col("origin") == "batch", "time", "answered")
+        .unique("article_id", keep="last", maintain_order=True)
+        .select(*ANSWER_SCHEMA, "model_id")
+        .collect()
+    )
+
+
+def judge_performance(
+    labelled: pl.DataFrame,
+    model_id: str | None,
+    candidate: str | None,
+    evaluated: Evaluation | None,
+    settings: PerformanceSettings,
+) -> PerformanceVerdict:
+    """Hold a model's labelled answers against its evaluation.
+
+    Args:
+        labelled: what `join_labels` returned.
+        model_id: the model to judge; None if nothing was answered.
+        candidate: its name.
+        evaluated: its evaluation.
+        settings: how.
+    """
+    own = labelled.filter(pl.col("model_id") == model_id) if model_id else labelled.clear()
+    verdict = PerformanceVerdict(
+        model_id=model_id,
+        candidate=candidate,
+        labels=dict(own["origin"].value_counts().iter_rows()),
+        by_other_models=labelled.height - own.height,
+        min_labels=settings.min_labels,
+        max_drop_points=settings.max_drop_points,
+        metrics=None,
+        evaluated=evaluated.metrics if evaluated else None,
+        data_note=evaluated.note if evaluated else None,
+    )
+    if evaluated is None or own.height < settings.min_labels:
+        return verdict
+    labels, probability = own["label"].to_numpy(), own["probability"].to_numpy()
+    threshold = evaluated.metrics.threshold
+    return verdict.model_copy(
+        update={
+            "metrics": Metrics.of(labels, probability, threshold),
+            "intervals": bootstrap_intervals(
+                labels,
+                probability,
+                threshold=threshold,
+                resamples=settings.resamples,
+                level=settings.level,
+                seed=settings.seed,
+            ),
+        }
+    )

@@ -1,0 +1,85 @@
+"""What a model's answers looked like when it was judged: its own test split, with its own predictions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.evaluation.evaluating import Evaluation, articles_of
+from fakenews_assets.evaluation.reporting import PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.selection.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
+from fakenews_assets.training.classifier import Embedder
+from fakenews_resources.store import Store
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A served model and the articles that it was judged on."""
+
+    bundle: Bundle
+    evaluation: Evaluation
+    articles: pl.DataFrame
+    """`title` and `text` as prepared, `label`, `probability`, `predicted` and `abstained`, a row per test article."""
+
+    @classmethod
+    def of(cls, store: Store, model_id: str) -> Self:
+        """Collect what belongs to a bundle.
+
+        Args:
+            store: the graph's values.
+            model_id: sha of the bundle.
+
+        Raises:
+            BundleError: see `open_bundle`.
+            ValueMissing: its splits or its evaluation are no longer stored.
+        """
+        bundle = open_bundle(store.models / model_id)
+        versions, judged = bundle.manifest.data_versions, f"evaluation/{bundle.manifest.candidate}"
+        test = store.get("splits", versions["splits"]).scan("test").select("title", "text")
+        predictions = pl.scan_parquet(store.get(judged, versions[judged]).path / PREDICTIONS_FILE)
+        return cls(
+            bundle,
+            read_evaluation(bundle.path),
+            # Both are in the order of the test split; columns of one name, or other lengths, raise.
+            pl.concat([test, predictions], how="horizontal").collect(),
+        )
+
+    def prepare(self, articles: pl.DataFrame) -> pl.DataFrame:
+        """Articles as asked, with `title` and `text` as this model reads them."""
+        text = TextPreparation.model_validate_json((self.bundle.path / PREPARE_FILE).read_bytes())
+        prepared = text.apply(articles.select("title", pl.col("text").fill_null("")))
+        return articles.with_columns(prepared["title"], prepared["text"])
+
+    def embedder(self) -> Embedder:
+        """The model itself, as a map from prepared articles to vectors."""
+        classifier = load_bundled(self.bundle)
+        assert isinstance(classifier, Embedder)
+        return classifier
+
+    def embeddings(self, embedder: Embedder, rows: int, seed: int, cache: Path) -> NDArray[np.float32]:
+        """Embeddings of test articles, computed once for each model.
+
+        Args:
+            embedder: this model.
+            rows: how many, at most; drawn at random.
+            seed: draws them.
+            cache: folder that keeps them.
+
+        Returns:
+            Shape [rows, dimensions], in the order of `sample`.
+        """
+        kept = cache / f"{self.bundle.sha}-{rows}-{seed}.npy"
+        if not kept.is_file():
+            aside = kept.with_suffix(".part.npy")
+            np.save(aside, embedder.embed(articles_of(sample(self.articles, rows, seed))))
+            aside.replace(kept)
+        return np.load(kept)
+
+
+def sample(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
+    """So many rows at random, or all of them."""
+    return frame.sample(min(rows, frame.height), seed=seed, shuffle=True)

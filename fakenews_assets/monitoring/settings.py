@@ -1,0 +1,124 @@
+"""Every choice of the monitoring, in plain records: nothing here needs a heavy library."""
+
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+LOOK_BACK_DAYS = 30
+"""Days before its own that a report may read: window of answers, and answers that labels belong to."""
+
+
+class WindowSettings(BaseModel):
+    """Which answers are judged. By default: all of the day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    last_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description=f"The last so many articles up to the end of the day, from up to {LOOK_BACK_DAYS} days before it.",
+    )
+    since: str | None = Field(
+        default=None,
+        description="ISO time, such as 2026-11-24T06:00: the articles from then to the end of the day. UTC unless"
+        " it says otherwise.",
+    )
+    min_rows: int = Field(
+        default=200, ge=20, description="With fewer different articles nothing is said about drift."
+    )
+
+    @field_validator("since")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            _moment(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.last_rows is not None and self.since is not None:
+            raise ValueError("last_rows and since are two different windows; give one of them")
+        if self.last_rows is not None and self.last_rows < self.min_rows:
+            raise ValueError(f"last_rows={self.last_rows} is below min_rows={self.min_rows}; raise it")
+        return self
+
+    @property
+    def start(self) -> datetime | None:
+        """`since` as a time; None if it is not set."""
+        return None if self.since is None else _moment(self.since)
+
+
+class DriftSettings(BaseModel):
+    """When a window counts as drifted: a feature has moved by more than chance explains, and by enough to matter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float = Field(
+        default=0.01,
+        gt=0,
+        lt=0.5,
+        description="Chance of a false alarm when nothing has changed, over all features together.",
+    )
+    min_distance: float = Field(
+        default=0.1,
+        ge=0,
+        description="Distance that a number has to move to matter: Wasserstein, in standard deviations of the"
+        " reference. 0.1 is Evidently's own default.",
+    )
+    min_auc: float = Field(
+        default=0.55,
+        ge=0.5,
+        lt=1,
+        description="How well a classifier has to tell the window from the reference by their embeddings for it to"
+        " matter (area under the ROC curve; 0.5 is not at all).",
+    )
+    permutations: int = Field(default=999, ge=99, description="Relabellings that show what chance does.")
+    embedded_rows: int = Field(
+        default=2000,
+        ge=100,
+        description="Articles of the window that are embedded, at most; drawn at random.",
+    )
+    embedded_reference_rows: int = Field(
+        default=4000, ge=100, description="Articles of the reference that are embedded, at most."
+    )
+    seed: int = Field(default=0, ge=0, description="Draws the permutations and the embedded articles.")
+
+    @model_validator(mode="after")
+    def _enough_permutations(self) -> Self:
+        if self.level * self.permutations < 4:  # the level is shared by two tests, and the tail is to be seen
+            raise ValueError(
+                f"{self.permutations} permutations cannot show a chance of {self.level:g}; take at least"
+                f" {4 / self.level:.0f}"
+            )
+        return self
+
+
+class PerformanceSettings(BaseModel):
+    """How the answers are held against labels that came later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: int = Field(
+        default=7,
+        ge=1,
+        le=LOOK_BACK_DAYS,
+        description="Labels that came on the day or in the days before it, so many days in all.",
+    )
+    min_labels: int = Field(
+        default=100, ge=10, description="With fewer labelled articles nothing is said about quality."
+    )
+    max_drop_points: float = Field(
+        default=2.0,
+        ge=0,
+        description="Points of macro-F1 below the champion's evaluation that are tolerated. More is a drop if the"
+        " whole interval lies below.",
+    )
+    resamples: int = Field(default=1000, ge=100, description="Bootstrap samples behind each interval.")
+    level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+    seed: int = Field(default=0, ge=0, description="Draws the bootstrap.")
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
