@@ -8,6 +8,7 @@ BIN := .venv/bin
 NEWS ?= ../shared/data/news_sample.csv.gz
 PORT ?= 3000
 SERVE_PORT ?= 3001
+MONITOR_PORT ?= 3002
 
 export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
@@ -57,9 +58,15 @@ ui: install  ## Open the Dagster UI with its daemon on http://127.0.0.1:3000 (PO
 	@env --default-signal=INT,TERM $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 .PHONY: serve
+# The log of a service on this machine stays on it, and with titles in it drift is judged by what was asked.
+serve: export FAKENEWS_LOG_CONTENT ?= text
 serve: install  ## Serve the champion on http://127.0.0.1:3001 (SERVE_PORT=...); takes over new champions by itself
 	@echo "Page: http://127.0.0.1:$(SERVE_PORT)   API: http://127.0.0.1:$(SERVE_PORT)/docs"
 	@env --default-signal=INT,TERM $(BIN)/bentoml serve bentos.fakenews.service:FakeNews --host 127.0.0.1 --port $(SERVE_PORT)
+
+.PHONY: monitor
+monitor: install  ## Show traffic, drift and quality on http://127.0.0.1:3002 (MONITOR_PORT=...)
+	@env --default-signal=INT,TERM $(BIN)/fakenews monitor --port $(MONITOR_PORT)
 
 .PHONY: bench
 bench: install  ## Measure against named peers; writes benchmarks/results.md (NEWS=file in WELFake's columns)

@@ -4,30 +4,53 @@ import os
 
 import dagster as dg
 
+from fakenews_assets.automation.arrivals import new_batch_sensor
+from fakenews_assets.automation.failures import failure_notifier
 from fakenews_assets.automation.jobs import all_jobs
-from fakenews_assets.automation.sensors import follow_up
+from fakenews_assets.automation.retraining import drift_sensor, new_rows_sensor
+from fakenews_assets.automation.schedules import nightly_monitoring
+from fakenews_assets.automation.sensors import champion_changed, follow_up
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
 from fakenews_assets.data import checks as data_checks
 from fakenews_assets.evaluation import assets as evaluation
+from fakenews_assets.monitoring import assets as monitoring
 from fakenews_assets.selection import assets as selection
 from fakenews_assets.serving import assets as serving
 from fakenews_assets.training import assets as training
+from fakenews_resources.landing import Landing
 from fakenews_resources.news_source import NewsSource
-from fakenews_resources.storage import ArtefactIOManager, Storage
+from fakenews_resources.notifying import notifier_from_environment
+from fakenews_resources.storage import ArtefactIOManager, storage_from_environment
 
-storage = Storage(root=os.environ.get("FAKENEWS_STORAGE", ".fakenews"))
+storage = storage_from_environment()
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([data, training, compression, evaluation, selection, serving]),
+    assets=dg.load_assets_from_modules(
+        [data, training, compression, evaluation, selection, serving, monitoring]
+    ),
     asset_checks=dg.load_asset_checks_from_modules([data_checks]),
     jobs=all_jobs,
-    sensors=[follow_up],
+    schedules=[nightly_monitoring],
+    sensors=[
+        new_batch_sensor,
+        new_rows_sensor,
+        drift_sensor,
+        follow_up,
+        champion_changed,
+        failure_notifier,
+    ],
     resources={
         "storage": storage,
         "io_manager": ArtefactIOManager(storage=storage),
         "news_source": NewsSource(default_uri=os.environ.get("FAKENEWS_NEWS", "sample:")),
+        "landing": Landing(
+            root=os.environ.get("FAKENEWS_LANDING", "landing"),
+            settle_seconds=float(os.environ.get("FAKENEWS_LANDING_SETTLE_SECONDS", "10")),
+        ),
+        "notifier": notifier_from_environment(),
     },
     # One process a run: a step's own process would cost seconds of imports for each of a few short steps.
     executor=dg.in_process_executor,
 )
+"""The asset graph: raw articles in, an evaluated, served and watched fake-news classifier out."""

@@ -1,6 +1,7 @@
 """Champions of tiny real models, for tests of what serves them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from fakenews_assets.data.preparation import TextPreparation
@@ -22,8 +23,16 @@ CALIBRATION = Calibration(
 )
 
 
-def make_champion(models: Path, *, seed: int = 0) -> str:
+def make_champion(
+    models: Path, *, seed: int = 0, encoder: str | None = None, behind: Mapping[str, str] | None = None
+) -> str:
     """Bundle an untrained classifier and make it the champion.
+
+    Args:
+        models: the folder of bundles.
+        seed: decides the weights.
+        encoder: pretrained encoder that it is said to descend from.
+        behind: versions of what it is said to be made of, besides splits.
 
     Returns:
         The bundle's sha.
@@ -38,10 +47,10 @@ def make_champion(models: Path, *, seed: int = 0) -> str:
     write_calibration(CALIBRATION, draft)
     manifest = Manifest(
         candidate=f"tiny-{seed}",
-        encoder=None,
+        encoder=encoder,
         runtime="torch",
         calibration=CALIBRATION,
-        data_versions={"splits": "b" * 32},
+        data_versions={"splits": "b" * 32, **(behind or {})},
         git_commit=None,
         package_versions={},
     )

@@ -18,7 +18,7 @@ SNAPSHOT = Path(__file__).with_name("graph.json")
 
 
 def described() -> dict[str, Any]:
-    """Keys, edges, partitions, checks, jobs and sensors, in a form that reads well in a diff."""
+    """Keys, edges, partitions, checks, jobs, sensors and schedules, in a form that reads well in a diff."""
     graph = defs.resolve_asset_graph()
     assets = {}
     for key in graph.toposorted_asset_keys:
@@ -39,12 +39,19 @@ def described() -> dict[str, Any]:
         for job in defs.jobs or []
     }
     sensors = {sensor.name: str(sensor.default_status.value) for sensor in defs.sensors or []}  # pyright: ignore[reportAttributeAccessIssue]
+    schedules = {schedule.name: schedule.cron_schedule for schedule in defs.schedules or []}  # pyright: ignore[reportAttributeAccessIssue]
     blocking = sorted(
         f"{key.asset_key.to_user_string()}: {key.name}"
         for key in graph.asset_check_keys
         if graph.get_check_spec(key).blocking
     )
-    return {"assets": assets, "jobs": jobs, "sensors": sensors, "blocking_checks": blocking}
+    return {
+        "assets": assets,
+        "jobs": jobs,
+        "sensors": sensors,
+        "schedules": schedules,
+        "blocking_checks": blocking,
+    }
 
 
 def test_the_graph_is_as_reviewed() -> None:
@@ -71,6 +78,8 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
         "scipy",
         "matplotlib",
         "evidently",
+        "pandas",
+        "google.cloud.storage",
         "bentoml",
         "wandb",
     ]

@@ -93,6 +93,19 @@ predict_batch = dg.define_asset_job(
     description="Let the champion judge every article of one batch.",
 )
 
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=["corpus_profile", "article_clusters", "splits", "baseline_model", "finetuned_bert"],
+    description="Train anew on all admitted batches, from the pretrained encoder or from the champion's weights"
+    " (`warm_start` of finetuned_bert). `follow_up` then renews the variants, judges all and selects.",
+)
+
+monitor_day = dg.define_asset_job(
+    "monitor_day",
+    selection=["prediction_log", "drift_report", "performance_report", "monitoring_page"],
+    description="Report on one day of the service: log, drift, quality by late labels, and the monitoring page.",
+)
+
 all_jobs = [
     ingest_batch,
     prepare_corpus,
@@ -107,5 +120,7 @@ all_jobs = [
     build_bento,
     predict_batch,
     full_lifecycle,
+    retrain,
+    monitor_day,
     rollback_champion,
 ]

@@ -1,4 +1,4 @@
-"""Sensors: what starts runs without a hand."""
+"""What follows a training, and a new champion, without a hand."""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,15 +7,8 @@ import dagster as dg
 
 from fakenews_assets.automation import jobs
 from fakenews_assets.automation.following import Outdated, outdated_values
+from fakenews_assets.automation.runs import SENSOR_SECONDS, assets_of, run_in_progress, was_requested
 from fakenews_resources.storage import Storage
-
-_IN_PROGRESS = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 _JOB_OF = {
     "distilled_bert": jobs.distill_student.name,
@@ -30,7 +23,7 @@ _JOB_OF = {
 @dg.sensor(
     jobs=[job for job in jobs.all_jobs if job.name in _JOB_OF.values()],
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=min(10, SENSOR_SECONDS),
 )
 def follow_up(
     context: dg.SensorEvaluationContext, storage: Storage
@@ -41,19 +34,14 @@ def follow_up(
     evaluations, leaderboard and selection follow by themselves. One value at a time, and never twice for the
     same inputs: what failed waits for a person.
     """
-    running = context.instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS), limit=1)
-    if running:
-        yield dg.SkipReason(f"Run {running[0].run_id[:8]} of {running[0].job_name} is in progress.")
+    busy = run_in_progress(context.instance)
+    if busy:
+        yield dg.SkipReason(busy)
         return
-    assert context.repository_def is not None
-    graph = context.repository_def.asset_graph
-    assets = {key.to_user_string(): graph.get(key).assets_def for key in graph.get_all_asset_keys()}
-    waiting = outdated_values(assets, storage.store)
+    waiting = outdated_values(assets_of(context), storage.store)
     for value in waiting:
-        request = _request(value)
-        if not context.instance.get_runs(
-            dg.RunsFilter(tags={"dagster/run_key": request.run_key or ""}), limit=1
-        ):
+        request = follow_up_request(value)
+        if not was_requested(context.instance, request.run_key):
             yield request
             return
     failed = ", ".join(value.key for value in waiting)
@@ -64,7 +52,8 @@ def follow_up(
     )
 
 
-def _request(value: Outdated) -> dg.RunRequest:
+def follow_up_request(value: Outdated) -> dg.RunRequest:
+    """The run that makes a value anew, as it was made before."""
     config = {"ops": {value.asset: {"config": value.config}}} if value.config else {}
     identity = hashlib.sha256("\n".join([value.key, *value.made_of]).encode()).hexdigest()[:16]
     return dg.RunRequest(
@@ -73,3 +62,28 @@ def _request(value: Outdated) -> dg.RunRequest:
         partition_key=value.partition,
         run_config=config,
     )
+
+
+@dg.sensor(
+    job=jobs.build_bento,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=SENSOR_SECONDS,
+)
+def champion_changed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
+    """Another champion, promoted or put back: build its bento and its container's context.
+
+    A running service needs no build: it takes over the new champion by itself.
+    """
+    from fakenews_assets.selection.registry import ChampionRegistry
+
+    pointer = ChampionRegistry(storage.store.models).champion()
+    if pointer is None:
+        return dg.SkipReason("There is no champion yet.")
+    store = storage.store
+    if store.exists("fakenews_bento") and store.current("fakenews_bento").meta["model_id"] == pointer.bundle:
+        return dg.SkipReason(f"The bento holds the champion, {pointer.bundle[:12]}.")
+    # The sequence too: a champion that comes back by a rollback is built again.
+    request = dg.RunRequest(run_key=f"bento:{pointer.sequence}:{pointer.bundle}")
+    if was_requested(context.instance, request.run_key):
+        return dg.SkipReason(f"The build for {pointer.bundle[:12]} was tried already; see its run.")
+    return request

@@ -11,7 +11,7 @@ from fakenews_assets.training.metadata import TrainingLog, training_metadata
 from fakenews_assets.training.search_settings import SearchSettings
 from fakenews_assets.training.settings import BaselineSettings, EncoderSpec, FinetuneSettings
 from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact
+from fakenews_resources.store import Artefact, StoreError
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
 _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="training")
@@ -56,6 +56,11 @@ class FinetuneConfig(dg.Config, FinetuneSettings):
     use_search: bool = Field(
         default=False,
         description="Take the settings that `hyperparameter_search` found best in place of those given here.",
+    )
+    warm_start: str = Field(
+        default="",
+        description="Go on from the fine-tuned encoder behind a bundle: `champion`, or the bundle's sha. Empty: from"
+        " the pretrained encoder.",
     )
 
 
@@ -122,6 +127,9 @@ def finetuned_bert(
     context: dg.AssetExecutionContext, config: FinetuneConfig, storage: Storage, splits: Artefact
 ) -> dg.MaterializeResult[Artefact]:
     """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
+    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.selection.registry import RegistryError
+    from fakenews_assets.selection.warm_start import warm_start
     from fakenews_assets.training.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning import TrainingFailed, finetune
 
@@ -130,7 +138,13 @@ def finetuned_bert(
         found = storage.read(context, "hyperparameter_search").read_json(SEARCH_FILE)
         settings = FinetuneSettings.model_validate(settings.model_dump() | found["best_changes"])
     draft = storage.draft()
+    start = None
     try:
+        if config.warm_start:
+            found = warm_start(storage.store, config.warm_start, settings.encoder.name)
+            start = found.encoder.path
+            # No edge of the graph may lead back to where it came from: the record says it instead.
+            draft.meta["warm_start"] = {"bundle": found.bundle, "finetuned_bert": found.encoder.version}
         result = finetune(
             splits.scan("train").select(_COLUMNS).collect(),
             splits.scan("val").select(_COLUMNS).collect(),
@@ -138,11 +152,20 @@ def finetuned_bert(
             draft.path,
             storage.store.workspace("finetuned_bert"),
             TrainingLog(context.log, "finetuned_bert"),
+            start_from=start,
         )
-    except (EncoderUnavailable, TrainingFailed) as error:
+    except (EncoderUnavailable, TrainingFailed, BundleError, RegistryError, StoreError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    return dg.MaterializeResult(value=draft, metadata=training_metadata(result))
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            **training_metadata(result),
+            "started_from": f"bundle {draft.meta['warm_start']['bundle']}"
+            if start
+            else settings.encoder.name,
+        },
+    )
 
 
 def _settings_of(config: FinetuneConfig) -> FinetuneSettings:
-    return FinetuneSettings.model_validate(config.model_dump(exclude={"use_search"}))
+    return FinetuneSettings.model_validate(config.model_dump(exclude={"use_search", "warm_start"}))

@@ -81,6 +81,8 @@ def finetune(
     output: Path,
     work: Path,
     on_progress: ProgressListener | None = None,
+    *,
+    start_from: Path | None = None,
 ) -> FinetuneResult:
     """Fine-tune, keep the weights of the best validation, and save them.
 
@@ -94,12 +96,14 @@ def finetune(
             checkpoint, at most `checkpoint_every` steps back; other data or settings start over. Tokenised
             tables stay in `work/tokens`; checkpoints are removed at the end. Nodes that train together share it.
         on_progress: called every few seconds and after every validation.
+        start_from: folder of a classifier that `finetune` saved: go on from its weights, head included, in place of
+            the pretrained encoder's.
 
     Raises:
         EncoderUnavailable: the pretrained weights are not here.
         TrainingFailed: the tables cannot be trained on, or the loss left the finite numbers.
     """
-    source = resolve(settings.encoder)
+    source = start_from or resolve(settings.encoder)
     start = Start(
         model=load_encoder(
             source,

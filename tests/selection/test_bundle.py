@@ -10,6 +10,7 @@ import pytest
 from fakenews_assets.evaluation.calibration import Calibration
 from fakenews_assets.selection.bundle import (
     REQUIRED_FILES,
+    Bundle,
     BundleDamaged,
     BundleError,
     BundleMissing,
@@ -20,7 +21,10 @@ from fakenews_assets.selection.bundle import (
     write_bundle,
 )
 from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.training.baseline import fit_baseline
+from fakenews_assets.training.settings import BaselineSettings, Inputs
 from fakenews_resources.store import hash_file
+from tests.models import build_tiny_classifier, separable_articles
 
 
 def test_a_bundle_is_named_by_its_manifest_and_opens(make_draft: Callable, models: Path, manifest: Manifest):
@@ -146,6 +150,19 @@ def test_a_draft_that_contradicts_the_manifest_is_refused(
     other = manifest.model_copy(update={"calibration": Calibration.identity()})
     with pytest.raises(ValueError, match=r"calibration\.json and the manifest differ"):
         write_bundle(make_draft(), models, other)
+
+
+@pytest.mark.parametrize(("inputs", "reads_text"), [("title", False), ("title_and_text", True)])
+def test_a_bundle_knows_whether_its_model_reads_the_text(
+    tmp_path: Path, manifest: Manifest, inputs: Inputs, reads_text: bool
+):
+    for name in ("encoder", "baseline"):
+        model = tmp_path / name / "model"
+        if name == "encoder":
+            build_tiny_classifier(model, inputs=inputs)
+        else:
+            fit_baseline(separable_articles(20), BaselineSettings(inputs=inputs)).save(model)
+        assert Bundle(tmp_path / name, "f00", manifest).reads_text is reads_text
 
 
 WRITER = """

@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from fakenews_assets.training.classifier import Article, load_classifier
+from fakenews_assets.training.encoders import weights_digest
 from fakenews_assets.training.finetuning import FinetuneResult, TrainingFailed, finetune
 from fakenews_assets.training.history import Progress
 from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
@@ -301,3 +302,18 @@ def test_divergence_is_an_error(make_settings: MakeSettings, tmp_path: Path) -> 
     with pytest.raises(TrainingFailed, match="learning_rate"):
         finetune(TRAIN, VAL, make_settings(learning_rate=1e36), tmp_path / "model", tmp_path / "work")
     assert not (tmp_path / "model").exists()
+
+
+def test_goes_on_from_given_weights(
+    make_settings: MakeSettings, tiny_bert: Path, tiny_classifier: Path, tmp_path: Path
+) -> None:
+    still = make_settings(learning_rate=1e-12, batch_size=len(TRAIN), epochs=1)
+
+    result = finetune(TRAIN, VAL, still, tmp_path / "model", tmp_path / "work", start_from=tiny_classifier)
+
+    assert result.steps == 1
+    given, saved = weights(tiny_classifier), weights(tmp_path / "model")
+    assert {"classifier.weight", "classifier.bias"} <= saved.keys() == given.keys()
+    for name, values in given.items():
+        np.testing.assert_allclose(saved[name], values, atol=1e-6, err_msg=name)
+    assert result.start_sha256 == weights_digest(tiny_classifier) != weights_digest(tiny_bert)

@@ -1,0 +1,47 @@
+"""Reasons to retrain that the monitoring has found."""
+
+from dataclasses import dataclass
+
+from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
+from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
+from fakenews_resources.store import Artefact, Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the last report of a kind says about the champion."""
+
+    alarm: bool
+    text: str
+
+
+def last_findings(store: Store, champion: str) -> list[Finding]:
+    """The newest drift report and the newest performance report.
+
+    Args:
+        store: where they lie.
+        champion: sha of its bundle. A report on another model is no reason to replace this one.
+    """
+    found = []
+    for kind in ("drift_report", "performance_report"):
+        day = max(store.partitions(kind), default=None)
+        if day is not None:
+            found.append(_finding(day, store.current(f"{kind}/{day}"), champion))
+    return found
+
+
+def _finding(day: str, report: Artefact, champion: str) -> Finding:
+    assert report.record is not None
+    kind = report.record.key.partition("/")[0]
+    if kind == "drift_report":
+        verdict = DriftVerdict.model_validate(report.read_json(VERDICT_FILE))
+        alarm, text = bool(verdict.drifted), f"Drift on {day}: {verdict.summary}"
+    else:
+        # Scores come with scikit-learn; nothing else here needs it.
+        from fakenews_assets.monitoring.performance import PerformanceVerdict
+
+        quality = PerformanceVerdict.model_validate(report.read_json(PERFORMANCE_FILE))
+        alarm, text = bool(quality.dropped), f"Quality on {day}: {quality.summary}"
+    if alarm and report.meta["model_id"] != champion:
+        return Finding(False, f"{text} That was an earlier champion.")
+    return Finding(alarm, text)

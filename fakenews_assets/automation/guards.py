@@ -1,0 +1,101 @@
+"""What keeps retraining from running away. Each guard that objects says why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fakenews_assets.data.corpus import CleanBatch
+from fakenews_resources.store import Store, ValueMissing
+
+_WEEK = timedelta(days=7)
+
+
+class RetrainSettings(BaseSettings):
+    """When training starts without a hand; read from environment variables that begin with FAKENEWS_RETRAIN_."""
+
+    model_config = SettingsConfigDict(env_prefix="FAKENEWS_RETRAIN_", frozen=True)
+
+    cooldown_hours: float = Field(
+        default=24,
+        ge=0,
+        le=24 * 365,
+        description="Hours between the start of one retraining and the next; at most a year.",
+    )
+    max_per_week: int = Field(default=3, ge=0, description="Retrainings in any seven days, at most.")
+    min_new_rows: int = Field(
+        default=1000, ge=1, description="New labelled articles that start a retraining by themselves."
+    )
+    min_new_rows_on_alarm: int = Field(
+        default=200,
+        ge=1,
+        description="New labelled articles that a retraining needs after an alarm (drift, or a drop in quality):"
+        " training on what is known already would change nothing.",
+    )
+    warm_start: bool = Field(
+        default=True, description="Go on from the champion's weights instead of the pretrained encoder's."
+    )
+
+    @property
+    def remembered(self) -> timedelta:
+        """How far back an earlier retraining can object to another."""
+        return max(_WEEK, timedelta(hours=self.cooldown_hours))
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Labelled articles that the current model has not been trained or judged on."""
+
+    rows: int
+    batches: tuple[str, ...]
+    """Key and version of each batch that they are in."""
+
+
+def new_rows(store: Store) -> NewRows:
+    """Compare the stored batches with those behind the fine-tuned model; all are new if there is none."""
+    try:
+        model = store.current("finetuned_bert").record
+        assert model is not None
+        splits = store.get("splits", model.upstream["splits"]).record
+        assert splits is not None
+        known = splits.upstream
+    except ValueMissing:
+        known = {}
+    rows, batches = 0, []
+    for name in sorted(store.partitions("clean_news")):
+        batch = CleanBatch(name, store.current(f"clean_news/{name}"))
+        key, version = f"clean_news/{name}", batch.artefact.version
+        if known.get(key) != version and batch.admitted and batch.summary.labelled:
+            rows += batch.summary.labelled
+            batches.append(f"{key} {version}")
+    return NewRows(rows, tuple(batches))
+
+
+def objections(
+    now: datetime, retrains: Sequence[datetime], rows: int, needed: int, settings: RetrainSettings
+) -> list[str]:
+    """What speaks against a retraining now; nothing does if the list is empty.
+
+    Args:
+        now: the time.
+        retrains: when earlier retrainings were started, at least those that `settings.remembered` reaches back to.
+        rows: new labelled articles.
+        needed: how many of them it takes.
+        settings: the limits.
+    """
+    found = []
+    if rows < needed:
+        found.append(f"{rows:,} new labelled articles, {needed:,} are needed")
+    if retrains:
+        over = max(retrains) + timedelta(hours=settings.cooldown_hours)
+        if now < over:
+            found.append(
+                f"the last retraining was started at {max(retrains):%Y-%m-%d %H:%M} UTC; cooldown until"
+                f" {over:%Y-%m-%d %H:%M}"
+            )
+    week = [moment for moment in retrains if moment > now - _WEEK]
+    if len(week) >= settings.max_per_week:
+        found.append(f"{len(week)} retrainings in the last seven days; {settings.max_per_week} are allowed")
+    return found

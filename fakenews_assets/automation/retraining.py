@@ -1,0 +1,139 @@
+"""Sensors that start a retraining: after an alarm of the monitoring, or once enough new articles have come."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from fakenews_assets.automation.alarms import last_findings
+from fakenews_assets.automation.following import outdated_values
+from fakenews_assets.automation.guards import RetrainSettings, new_rows, objections
+from fakenews_assets.automation.jobs import retrain
+from fakenews_assets.automation.runs import SENSOR_SECONDS, assets_of, run_in_progress, was_requested
+from fakenews_assets.automation.sensors import follow_up_request
+from fakenews_resources.storage import Storage
+from fakenews_resources.store import Store
+
+TRIGGER_TAG = "fakenews/trigger"
+
+
+@dg.sensor(
+    job=retrain, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
+)
+def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
+    """The last reports say that the champion's world has changed, or that it answers worse: train anew.
+
+    Guarded by the settings in `RetrainSettings` (FAKENEWS_RETRAIN_...); a skip says which guard objects.
+    """
+    from fakenews_assets.selection.registry import ChampionRegistry
+
+    settings = RetrainSettings()
+    champion = ChampionRegistry(storage.store.models).champion()
+    if champion is None:
+        return dg.SkipReason("There is no champion yet.")
+    findings = last_findings(storage.store, champion.bundle)
+    alarms = [finding for finding in findings if finding.alarm]
+    if not alarms:
+        said = " ".join(finding.text for finding in findings)
+        return dg.SkipReason(f"No alarm. {said or 'There is no report yet; `fakenews report` makes one.'}")
+    reason = " ".join(alarm.text for alarm in alarms)
+    return _retrain_unless_guarded(
+        context, storage.store, "drift", reason, settings, settings.min_new_rows_on_alarm
+    )
+
+
+@dg.sensor(
+    job=retrain, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
+)
+def new_rows_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
+    """Enough labelled articles have come since the last training: train anew, alarm or not.
+
+    Guarded as `drift_sensor` is.
+    """
+    settings = RetrainSettings()
+    return _retrain_unless_guarded(
+        context, storage.store, "new rows", "New articles.", settings, settings.min_new_rows
+    )
+
+
+def _retrain_unless_guarded(
+    context: dg.SensorEvaluationContext,
+    store: Store,
+    trigger: str,
+    reason: str,
+    settings: RetrainSettings,
+    needed: int,
+) -> dg.RunRequest | dg.SkipReason:
+    fresh = new_rows(store)
+    now = datetime.now(UTC)
+    earlier = context.instance.get_run_records(
+        dg.RunsFilter(job_name=retrain.name, created_after=now - settings.remembered)
+    )
+    started = [record.create_timestamp.astimezone(UTC) for record in earlier]
+    found = objections(now, started, fresh.rows, needed, settings)
+    if found:
+        return dg.SkipReason(f"{reason} No retraining: {'; '.join(found)}.")
+    # Last, since they take longest: one at a time, and each has to reach the gate before the next begins.
+    busy = run_in_progress(context.instance) or _unfinished(context, store)
+    if busy:
+        return dg.SkipReason(f"{reason} The retraining waits: {busy}")
+    # Whatever the trigger: what failed on the same articles would fail again.
+    run_key = f"retrain:{_digest(fresh.batches)}"
+    if was_requested(context.instance, run_key):
+        return dg.SkipReason(
+            f"{reason} A retraining on the same articles was tried already; see its run. Start `retrain` by hand to"
+            " repeat it."
+        )
+    return dg.RunRequest(
+        run_key=run_key,
+        run_config=_run_config(store, settings),
+        tags={
+            TRIGGER_TAG: trigger,
+            "fakenews/reason": reason[:250],
+            "fakenews/new_batches": str(len(fresh.batches)),
+        },
+    )
+
+
+def _digest(batches: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(batches).encode()).hexdigest()[:16]
+
+
+def _unfinished(context: dg.SensorEvaluationContext, store: Store) -> str | None:
+    """What `follow_up` still has to make of the last training; what it has tried in vain holds up nothing."""
+    waiting = [
+        value.key
+        for value in outdated_values(assets_of(context), store)
+        if not was_requested(context.instance, follow_up_request(value).run_key)
+    ]
+    return f"{', '.join(waiting)} of the last training are still to be made." if waiting else None
+
+
+def _run_config(store: Store, settings: RetrainSettings) -> dict[str, Any]:
+    """A training as the last one was, but for where it starts."""
+    assets = ("article_clusters", "baseline_model", "finetuned_bert")
+    config: dict[str, dict[str, Any]] = {
+        name: dict(record.config)
+        for name in assets
+        if store.exists(name) and (record := store.current(name).record)
+    }
+    training = config.get("finetuned_bert", {})
+    config["finetuned_bert"] = {
+        **training,
+        "warm_start": _warm_start(store, training) if settings.warm_start else "",
+    }
+    return {"ops": {name: {"config": values} for name, values in config.items() if values}}
+
+
+def _warm_start(store: Store, training: Mapping[str, Any]) -> str:
+    """The champion's bundle, if it descends from the encoder that the training is of."""
+    from fakenews_assets.selection.bundle import open_bundle
+    from fakenews_assets.selection.registry import ChampionRegistry
+
+    pointer = ChampionRegistry(store.models).champion()
+    if pointer is None or not training:
+        return ""
+    manifest = open_bundle(store.models / pointer.bundle).manifest
+    return pointer.bundle if manifest.encoder == training["encoder"]["name"] else ""

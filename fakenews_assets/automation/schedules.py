@@ -1,0 +1,22 @@
+"""Schedules: what starts runs by the clock."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from fakenews_assets.automation.jobs import monitor_day
+from fakenews_assets.monitoring.partitions import days
+
+
+@dg.schedule(
+    job=monitor_day,
+    cron_schedule="20 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def nightly_monitoring(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Report on the day that is over, once its log is written."""
+    day = (context.scheduled_execution_time.date() - timedelta(days=1)).isoformat()
+    if not days.has_partition_key(day):
+        return dg.SkipReason(f"{day} lies before the first day that is monitored.")
+    return dg.RunRequest(partition_key=day)

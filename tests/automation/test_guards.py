@@ -1,0 +1,126 @@
+"""When a retraining may start, and what counts as new."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from fakenews_assets.automation.guards import RetrainSettings, new_rows, objections
+from tests.automation.graphs import Graph
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SETTINGS = RetrainSettings(cooldown_hours=24, max_per_week=2)
+
+
+def against(*hours_ago: float, rows: int = 200, settings: RetrainSettings = SETTINGS) -> list[str]:
+    return objections(NOW, [NOW - timedelta(hours=hours) for hours in hours_ago], rows, 200, settings)
+
+
+def test_nothing_speaks_against_the_first_retraining() -> None:
+    assert against() == []
+
+
+def test_too_few_new_rows() -> None:
+    assert against(rows=199) == ["199 new labelled articles, 200 are needed"]
+
+
+def test_the_cooldown_begins_with_the_last_start() -> None:
+    (found,) = against(23.9)
+    assert found == (
+        "the last retraining was started at 2026-11-23 12:06 UTC; cooldown until 2026-11-24 12:06"
+    )
+    assert against(24) == []
+    assert found in against(100, 23.9), "in any order"
+    assert against(0, settings=RetrainSettings(cooldown_hours=0)) == []
+
+
+def test_so_many_in_seven_days() -> None:
+    assert against(24, 100) == ["2 retrainings in the last seven days; 2 are allowed"]
+    assert against(24, 7 * 24 - 0.1) != []
+    assert against(24, 7 * 24) == []
+    assert against(8 * 24, 9 * 24, 10 * 24) == []
+    assert against(settings=RetrainSettings(max_per_week=0)) == [
+        "0 retrainings in the last seven days; 0 are allowed"
+    ]
+
+
+def test_every_guard_says_its_own() -> None:
+    assert len(against(1, 2, rows=0)) == 3
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "COOLDOWN_HOURS": "1.5",
+        "MAX_PER_WEEK": "7",
+        "MIN_NEW_ROWS": "50",
+        "MIN_NEW_ROWS_ON_ALARM": "10",
+        "WARM_START": "false",
+    }.items():
+        monkeypatch.setenv(f"FAKENEWS_RETRAIN_{name}", value)
+    assert RetrainSettings().model_dump() == {
+        "cooldown_hours": 1.5,
+        "max_per_week": 7,
+        "min_new_rows": 50,
+        "min_new_rows_on_alarm": 10,
+        "warm_start": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("COOLDOWN_HOURS", "-1"),
+        ("COOLDOWN_HOURS", "inf"),
+        ("COOLDOWN_HOURS", "nan"),
+        ("COOLDOWN_HOURS", "a day"),
+        ("MAX_PER_WEEK", "-1"),
+        ("MAX_PER_WEEK", "2.5"),
+        ("MIN_NEW_ROWS", "0"),
+        ("MIN_NEW_ROWS_ON_ALARM", "0"),
+        ("WARM_START", "maybe"),
+    ],
+)
+def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"FAKENEWS_RETRAIN_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        RetrainSettings()
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    return Graph(tmp_path)
+
+
+def test_without_a_model_every_labelled_article_is_new(graph: Graph) -> None:
+    assert new_rows(graph.store).rows == 0
+    one, two = graph.receive("b2", real=30, fake=20, unlabelled=7), graph.receive("b1", fake=5)
+    found = new_rows(graph.store)
+    assert (found.rows, found.batches) == (55, (two, one))
+
+
+def test_what_the_model_was_trained_on_is_not_new(graph: Graph) -> None:
+    graph.receive("b1", real=30, fake=20)
+    graph.train()
+    assert new_rows(graph.store).rows == 0
+    graph.receive("b2", real=4)
+    assert new_rows(graph.store).rows == 4
+    # Splits alone train nothing.
+    graph.make("splits", "clean_news/b1", "clean_news/b2", content="more")
+    assert new_rows(graph.store).rows == 4
+
+
+def test_a_batch_that_was_cleaned_again_is_new(graph: Graph) -> None:
+    graph.receive("b1", real=30, fake=20)
+    graph.train()
+    again = graph.receive("b1", real=30, fake=19)
+    found = new_rows(graph.store)
+    assert (found.rows, found.batches) == (49, (again,))
+
+
+def test_refused_and_unlabelled_batches_do_not_count(graph: Graph) -> None:
+    graph.receive("refused", real=30, fake=20, passed=False)
+    graph.receive("unlabelled", unlabelled=50)
+    good = graph.receive("good", real=1)
+    found = new_rows(graph.store)
+    assert (found.rows, found.batches) == (1, (good,))
