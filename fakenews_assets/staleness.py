@@ -5,8 +5,8 @@ input that was really read, and it answers without a daemon.
 """
 
 import inspect
-from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, get_origin
 
 import dagster as dg
 
@@ -67,19 +67,28 @@ def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Map
 
 
 def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mapping[str, str]) -> bool:
-    """Whether an unpartitioned asset has an input that has more partitions by now, or fewer."""
-    if asset.partitions_def:
-        return False
-    names = {key.partition("/")[0] for key in upstream if "/" in key}
+    """Whether an input that is taken with all of its partitions has more of them by now, or fewer.
+
+    An asset that picks the partition it needs, as the selection does with its winner, misses none of the others.
+    """
+    kinds = inspect.get_annotations(_body(asset))
+    whole = {
+        key.to_user_string()
+        for name, key in asset.keys_by_input_name.items()
+        if get_origin(kinds.get(name)) is dict
+    }
     return any(
         {f"{name}/{partition}" for partition in store.partitions(name)}
         != {key for key in upstream if key.startswith(f"{name}/")}
-        for name in names
+        for name in whole
     )
+
+
+def _body(asset: dg.AssetsDefinition) -> Callable[..., Any]:
+    return asset.op.compute_fn.decorated_fn  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _with_defaults(asset: dg.AssetsDefinition, config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration that a run records when it is given `config`."""
-    body = asset.op.compute_fn.decorated_fn  # pyright: ignore[reportFunctionMemberAccess]
-    config_type = inspect.get_annotations(body).get("config")
+    config_type = inspect.get_annotations(_body(asset)).get("config")
     return config_type(**config).model_dump(mode="json") if config_type else {}

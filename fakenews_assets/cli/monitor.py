@@ -37,4 +37,13 @@ def monitor_app(store: Store) -> Starlette:
                 return FileResponse(found)
         return PlainTextResponse("There is no such page.", 404)
 
-    return Starlette(routes=[Route("/", index), Route("/reports/{day}/{page}.html", report)])
+    def icon(_: Request) -> Response:
+        return Response(status_code=204)  # browsers ask; the pages have none
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/reports/{day}/{page}.html", report),
+            Route("/favicon.ico", icon),
+        ]
+    )

@@ -75,3 +75,21 @@ def test_what_was_tried_with_the_same_inputs_waits_for_a_person(graph: Graph) ->
     assert asked(graph) == "evaluate_candidate finetuned"
     graph.judge("finetuned", "finetuned_bert")
     assert graph.tick(follow_up) == "Tried already with the same inputs, see their runs: evaluation/baseline."
+
+
+def test_a_selection_does_not_miss_the_variants_that_it_did_not_choose(graph: Graph) -> None:
+    graph.train()
+    graph.judge("baseline", "baseline_model")
+    graph.judge("finetuned", "finetuned_bert")
+    variants = ("finetuned-openvino-int8", "finetuned-onnx-int8")
+    for variant in variants:
+        graph.make(f"quantized_bert/{variant}", "splits", "finetuned_bert")
+        graph.judge(variant, f"quantized_bert/{variant}")
+    judged = [f"evaluation/{name}" for name in ("baseline", "finetuned", *variants)]
+    graph.make("leaderboard", "splits", *judged)
+    graph.make("selected_model", "splits", f"quantized_bert/{variants[0]}", *judged)
+    assert graph.tick(follow_up) == "Everything is up to date."
+    # One more that is judged, though, has to be compared.
+    graph.make("quantized_bert/finetuned-openvino-bf16", "splits", "finetuned_bert")
+    graph.judge("finetuned-openvino-bf16", "quantized_bert/finetuned-openvino-bf16")
+    assert asked(graph) == "compare_candidates"
