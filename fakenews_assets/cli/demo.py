@@ -41,6 +41,7 @@ def _show_results(runner: GraphRunner) -> None:
         "\nNext:\n"
         "  make serve                                 ask the champion: page and API on http://127.0.0.1:3001\n"
         "  make ui                                    look at it: lineage, metadata, plots\n"
+        "  make monitor                               traffic, drift and quality, once `fakenews report` has run\n"
         "  .venv/bin/fakenews ingest FILE.csv         add your own articles (columns title, text, label)\n"
         "  .venv/bin/fakenews ingest FILE.csv --train train and evaluate on them",
         highlight=False,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fakenews_assets.evaluation.evaluating import articles_of
 from fakenews_assets.monitoring.drift_verdict import DriftVerdict, FeatureDrift
 from fakenews_assets.monitoring.features import LOGGED_FEATURES, article_features
-from fakenews_assets.monitoring.reference import Reference, sample
+from fakenews_assets.monitoring.reference import Reference, draw_rows
 from fakenews_assets.monitoring.settings import DriftSettings, WindowSettings
 from fakenews_assets.monitoring.two_sample import column_distances, domain_separation
 from fakenews_assets.monitoring.windows import Window
@@ -98,12 +98,13 @@ def _compare_articles(
     )
     embedder = reference.embedder()
     known = reference.embeddings(embedder, settings.embedded_reference_rows, settings.seed, cache)
-    drawn = sample(prepared.with_row_index(), settings.embedded_rows, settings.seed)
-    features, scores = feature_drifts(*numbers, known, embedder.embed(articles_of(drawn)), settings)
-    at = sample(reference.articles.with_row_index(), settings.embedded_reference_rows, settings.seed)["index"]
+    known_rows = draw_rows(reference.articles.height, settings.embedded_reference_rows, settings.seed)
+    asked_rows = draw_rows(prepared.height, settings.embedded_rows, settings.seed)
+    asked = embedder.embed(articles_of(prepared[asked_rows]))
+    features, scores = feature_drifts(*numbers, known, asked, settings)
     compared = Compared(
-        _with_scores(numbers[0], at, scores[: len(known)]),
-        _with_scores(numbers[1], drawn["index"], scores[len(known) :]),
+        _with_scores(numbers[0], known_rows, scores[: len(known)]),
+        _with_scores(numbers[1], asked_rows, scores[len(known) :]),
         (reference.articles["title"], prepared["title"]),
     )
     return compared, features
@@ -169,5 +170,5 @@ def _number_drifts(
 
 def _with_scores(table: pl.DataFrame, rows: pl.Series, scores: NDArray[np.float64]) -> pl.DataFrame:
     """The table with a column `embedding` that holds scores in the rows named, and nulls elsewhere."""
-    found = pl.DataFrame({"index": rows, EMBEDDING: scores})
+    found = pl.DataFrame({"index": rows, EMBEDDING: scores}, schema_overrides={"index": pl.UInt32})
     return table.with_row_index().join(found, on="index", how="left", maintain_order="left").drop("index")

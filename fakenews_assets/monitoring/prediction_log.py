@@ -69,6 +69,16 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
+def days_of(request_id: str) -> list[date]:
+    """Days whose log may hold a request: one that came just before midnight may have been answered after it.
+
+    Raises:
+        ValueError: not an id of this service.
+    """
+    came = time_of(request_id)
+    return sorted({came.date(), (came + timedelta(minutes=10)).date()})
+
+
 class PredictionLog:
     """The log of one process among those that share a folder. Safe for threads."""
 
@@ -107,10 +117,16 @@ class PredictionLog:
         Raises:
             ValueError: not an id of this service.
         """
-        came = time_of(request_id)
-        # A request that came just before midnight may have been answered after it.
-        days = {came.date(), (came + timedelta(minutes=10)).date()}
-        return any(self._holds(day, request_id, row) for day in days)
+        return any(not self._find(day, request_id, row).is_empty() for day in days_of(request_id))
+
+    def find(self, request_id: str, row: int) -> pl.DataFrame:
+        """What the log holds of one row of a request, in `LOG_SCHEMA`: one line, if all is well.
+
+        Raises:
+            ValueError: not an id of this service.
+            polars.exceptions.ComputeError: a line that names the request cannot be read.
+        """
+        return pl.concat([self._find(day, request_id, row) for day in days_of(request_id)])
 
     def read(self, day: date, kind: Kind) -> pl.LazyFrame:
         """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
@@ -153,19 +169,19 @@ class PredictionLog:
                 if (segments := self._segments(day, kind))
             ]
 
-    def _holds(self, day: date, request_id: str, row: int) -> bool:
-        # Only the lines that name the id are parsed: a day may have millions.
-        for segment in self._segments(day, "predictions"):
-            for line in _whole_lines(segment).splitlines():
-                if request_id.encode() in line:
-                    record = json.loads(line)
-                    if (record["request_id"], record["row"]) == (request_id, row):
-                        return True
-        table = self._table(day, "predictions")
-        if not table.is_file():
-            return False
+    def _find(self, day: date, request_id: str, row: int) -> pl.DataFrame:
         wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
-        return not pl.scan_parquet(table).filter(wanted).collect().is_empty()
+        # Only the lines that name the id are parsed: a day may have millions.
+        frames = [
+            _parse(line + b"\n", "predictions")
+            for segment in self._segments(day, "predictions")
+            for line in _whole_lines(segment).splitlines()
+            if request_id.encode() in line
+        ]
+        table = self._table(day, "predictions")
+        if table.is_file():
+            frames.append(pl.scan_parquet(table))
+        return pl.concat([LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
 
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
         table = self._table(day, kind)
@@ -203,11 +219,13 @@ def _whole_lines(file: Path) -> bytes:
 
 
 def _read_lines(file: Path, kind: Kind) -> pl.LazyFrame:
-    schema = _SCHEMAS[kind]
     whole = _whole_lines(file)
-    if not whole:
-        return schema.to_frame().lazy()
+    return _parse(whole, kind) if whole else _SCHEMAS[kind].to_frame().lazy()
+
+
+def _parse(lines: bytes, kind: Kind) -> pl.LazyFrame:
+    schema = _SCHEMAS[kind]
     # The reader knows no small integers, and no times.
     as_written = {name: _IN_JSON.get(name, dtype) for name, dtype in schema.items()}
     time = pl.col("time").str.to_datetime("%+", time_unit="ms", time_zone="UTC")
-    return pl.read_ndjson(whole, schema=as_written).lazy().with_columns(time).cast(schema)
+    return pl.read_ndjson(lines, schema=as_written).lazy().with_columns(time).cast(schema)

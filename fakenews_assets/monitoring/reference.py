@@ -70,16 +70,17 @@ class Reference:
             cache: folder that keeps them.
 
         Returns:
-            Shape [rows, dimensions], in the order of `sample`.
+            Shape [rows, dimensions], in the order of `draw_rows`.
         """
         kept = cache / f"{self.bundle.sha}-{rows}-{seed}.npy"
         if not kept.is_file():
             aside = kept.with_suffix(".part.npy")
-            np.save(aside, embedder.embed(articles_of(sample(self.articles, rows, seed))))
+            drawn = self.articles[draw_rows(self.articles.height, rows, seed)]
+            np.save(aside, embedder.embed(articles_of(drawn)))
             aside.replace(kept)
         return np.load(kept)
 
 
-def sample(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
-    """So many rows at random, or all of them."""
-    return frame.sample(min(rows, frame.height), seed=seed, shuffle=True)
+def draw_rows(height: int, rows: int, seed: int) -> pl.Series:
+    """Numbers of so many rows of a table at random, or of all of them."""
+    return pl.arange(height, eager=True).sample(min(rows, height), seed=seed, shuffle=True)
