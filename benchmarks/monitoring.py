@@ -61,6 +61,8 @@ from fakenews_resources.store import Store
 
 WINDOWS: Final = {100: 20, 200: 20, 500: 100}
 """By the number of articles in a window, how many windows of each kind; the targets are for the last."""
+PEER_WINDOWS: Final = 10
+"""Of each kind, the first: what Evidently takes for a window is some ten times what the verdict takes."""
 REFERENCE_ROWS: Final = 1_500
 """At most: Evidently's classifier takes its time, and both detectors get the same."""
 POOL_ROWS: Final = 2_500
@@ -213,8 +215,8 @@ def judge(scenario: Scenario, size: int, windows: int, seed: int) -> dict[str, A
     share = float(reference.fake.mean()) if scenario.balanced else None
     found: dict[str, list[tuple[bool, float, bool]]] = {"own": [], "evidently": []}
     for number in track(range(2 * windows), f"{scenario.name}, {size}", console=console, transient=True):
-        drifted = number >= windows
-        pool = scenario.shifted[number % len(scenario.shifted)] if drifted else scenario.same
+        drifted = number % 2 == 1
+        pool = scenario.shifted[number // 2 % len(scenario.shifted)] if drifted else scenario.same
         window = pool.draw(size, generator, share)
         features, _ = feature_drifts(
             reference.features,
@@ -223,10 +225,10 @@ def judge(scenario: Scenario, size: int, windows: int, seed: int) -> dict[str, A
             window.embeddings,
             SETTINGS.model_copy(update={"seed": number}),
         )
-        found["own"].append(
-            (any(one.drifted for one in features), max(one.score for one in features), drifted)
-        )
-        found["evidently"].append((*evidently_text_drift(reference.titles, window.titles), drifted))
+        alarm, score = any(one.drifted for one in features), max(one.score for one in features)
+        found["own"].append((alarm, score, drifted))
+        if number < 2 * PEER_WINDOWS:
+            found["evidently"].append((*evidently_text_drift(reference.titles, window.titles), drifted))
     rates = {}
     for name, verdicts in found.items():
         truth = np.array([one[2] for one in verdicts])
@@ -242,7 +244,7 @@ def judge(scenario: Scenario, size: int, windows: int, seed: int) -> dict[str, A
 def evidently_text_drift(reference: list[str], window: list[str]) -> tuple[bool, float]:
     """What Evidently's drift preset says of a text column by default: whether it has drifted, and its score."""
     from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
+    from evidently.metrics import ValueDrift
 
     columns = DataDefinition(text_columns=["title"])
     asked, known = (
@@ -251,7 +253,8 @@ def evidently_text_drift(reference: list[str], window: list[str]) -> tuple[bool,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = json.loads(Report([DataDriftPreset()], include_tests=True).run(asked, known).json())
+        # Of the preset, the part that looks at the column: the whole would train its classifier twice.
+        result = json.loads(Report([ValueDrift(column="title")], include_tests=True).run(asked, known).json())
     score = next(one["value"] for one in result["metrics"] if one["metric_name"].startswith("ValueDrift"))
     test = next(one for one in result["tests"] if "title" in one["name"])
     return test["status"] == "FAIL", float(score)
@@ -365,7 +368,8 @@ def write(report: Mapping[str, Any], judged: list[dict[str, Any]]) -> None:
     lines = [
         f"Windows that have not drifted, and as many that have; worst of the scenarios at {size} articles: false alarms {numbers['false_alarm_rate']:.0%} (target: at most 5 %), detection"
         f" {numbers['detection_rate']:.0%} (target: at least 95 %). AUC: how well the score tells the two kinds of"
-        " window apart. Evidently: its drift preset's default for a text column, on the same windows.",
+        " window apart. Evidently: what its drift preset does with a text column by default, on the first"
+        f" {PEER_WINDOWS} windows of each kind.",
         "",
         "| kind | articles | windows | false alarms | detected | AUC | Evidently: false alarms | detected | AUC |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

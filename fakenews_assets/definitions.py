@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 
+from fakenews_assets.audit import assets as audit
 from fakenews_assets.automation.arrivals import new_batch_sensor
 from fakenews_assets.automation.failures import failure_notifier
 from fakenews_assets.automation.jobs import all_jobs
@@ -27,7 +28,7 @@ storage = storage_from_environment()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [data, training, compression, evaluation, selection, serving, monitoring]
+        [data, training, compression, evaluation, selection, serving, monitoring, audit]
     ),
     asset_checks=dg.load_asset_checks_from_modules([data_checks]),
     jobs=all_jobs,

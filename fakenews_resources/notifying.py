@@ -81,7 +81,6 @@ class WebhookNotifier(Notifier):
     )
 
     def notify(self, notice: Notice) -> None:
-        # Escaped to ASCII: a reason may quote bytes that are no text.
         body = json.dumps({**asdict(notice), "text": _message(notice)}).encode()
         retrying = Retrying(
             retry=retry_if_exception(_may_pass),
@@ -128,7 +127,9 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _message(notice: Notice) -> str:
-    return "\n".join(filter(None, (notice.title, notice.text, notice.link)))
+    whole = "\n".join(filter(None, (notice.title, notice.text, notice.link)))
+    # A reason may quote bytes that are no text, and no log or chat takes them.
+    return whole.encode(errors="replace").decode()
 
 
 @contextmanager

@@ -137,16 +137,12 @@ class Store:
         The draft's files move; nothing of it remains in its folder. Content equal to an existing
         version adds no files, only a new record.
         """
-        files = {
-            path.relative_to(draft.path).as_posix(): hash_file(path)
-            for path in sorted(draft.path.rglob("*"))
-            if path.is_file()
-        }
+        files = hash_files(draft.path)
         if not files:
             raise StoreError(f"Nothing to commit under {key!r}: the draft holds no files.")
         record = Record(
             key=key,
-            version=_version_of(files),
+            version=version_of(files),
             files=files,
             created_at=datetime.now(UTC),
             run_id=run_id,
@@ -196,16 +192,14 @@ class Store:
         """The partitions of a partitioned value that have a current version."""
         return {unquote(pointer.parent.name) for pointer in self._home(name).glob("*/CURRENT")}
 
+    def versions(self, key: str) -> list[str]:
+        """Every version of a key that has a record, in order of name."""
+        return sorted(record.stem for record in self._home(key).glob("*.json"))
+
     def verify(self, artefact: Artefact) -> list[str]:
         """Re-hash every file of a version; the names that are missing, changed or extra, in order."""
         assert artefact.record is not None
-        expected = artefact.record.files
-        found = {p.relative_to(artefact.path).as_posix(): p for p in artefact.path.rglob("*") if p.is_file()}
-        return sorted(
-            name
-            for name in expected.keys() | found.keys()
-            if name not in expected or name not in found or hash_file(found[name]) != expected[name]
-        )
+        return changed_files(artefact.record.files, hash_files(artefact.path))
 
     def _home(self, key: str) -> Path:
         parts = [quote(part, safe="@+=") for part in key.split("/")]
@@ -219,8 +213,22 @@ def hash_file(path: Path) -> FileEntry:
     return FileEntry(sha256=digest(path), bytes=path.stat().st_size)
 
 
-def _version_of(files: Mapping[str, FileEntry]) -> str:
-    """32 hex digits over the names and hashes of all files, in order of name."""
+def hash_files(folder: Path) -> dict[str, FileEntry]:
+    """SHA-256 and size of every file of a folder, by its path within, in order of path."""
+    return {
+        path.relative_to(folder).as_posix(): hash_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def changed_files(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) -> list[str]:
+    """The names that are missing, changed or extra, in order."""
+    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+
+
+def version_of(files: Mapping[str, FileEntry]) -> str:
+    """The name of a version: 32 hex digits over the names and hashes of its files, in order of name."""
     lines = "".join(f"{name}\0{entry.sha256}\n" for name, entry in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
 

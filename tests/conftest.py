@@ -8,6 +8,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
+pytest_plugins = ["tests.watched"]
+
 # Before any test imports a library that looks at them.
 os.environ |= {
     "HF_HUB_OFFLINE": "1",

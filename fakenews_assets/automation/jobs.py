@@ -106,6 +106,12 @@ monitor_day = dg.define_asset_job(
     description="Report on one day of the service: log, drift, quality by late labels, and the monitoring page.",
 )
 
+audit_champion = dg.define_asset_job(
+    "audit_champion",
+    selection=["audit_report"],
+    description="Compute the champion's chain anew, from its bundle to the raw bytes. Fails on any mismatch.",
+)
+
 all_jobs = [
     ingest_batch,
     prepare_corpus,
@@ -123,4 +129,5 @@ all_jobs = [
     retrain,
     monitor_day,
     rollback_champion,
+    audit_champion,
 ]

@@ -116,6 +116,25 @@ def report(
 
 
 @app.command()
+def audit(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="A request id, or a bundle's sha or its first eight digits. Default: the champion."
+        ),
+    ] = "",
+    row: Annotated[int, typer.Option(help="Which article of the request, from 0.", min=0)] = 0,
+) -> None:
+    """Compute anew where an answer or a bundle comes from; exit status 1 on any mismatch."""
+    from fakenews_assets.cli import auditing
+    from fakenews_assets.cli.running import abort_on_failure
+
+    with abort_on_failure():
+        if not auditing.audit(subject, row):
+            raise typer.Exit(1)
+
+
+@app.command()
 def monitor(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3002,
 ) -> None:

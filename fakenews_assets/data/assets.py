@@ -12,14 +12,14 @@ import polars as pl
 from pydantic import Field
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch
-from fakenews_assets.data.checks import CLUSTERING_FILE, batch_check_specs, to_result
+from fakenews_assets.data.checks import batch_check_specs, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted, data_note
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
 from fakenews_assets.data.reading import UnreadableFile, read_raw
-from fakenews_assets.data.splitting import SplitConfig, split
+from fakenews_assets.data.splitting import CLUSTERING_FILE, SplitConfig, split
 from fakenews_assets.metadata import counts, records
 from fakenews_assets.progress import report
 from fakenews_resources.news.base import SourceError

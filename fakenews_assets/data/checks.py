@@ -16,12 +16,9 @@ from fakenews_assets.data.split_checks import (
     verify_contents,
     verify_shares,
 )
-from fakenews_assets.data.splitting import SIDES, SplitConfig
+from fakenews_assets.data.splitting import CLUSTERING_FILE, SIDES, SplitConfig
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
-
-CLUSTERING_FILE = "clustering.json"
-"""Settings of the clustering and the sides, beside the clusters and beside the splits made of them."""
 
 _CHANCE_Z = 4.0
 

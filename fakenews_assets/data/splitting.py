@@ -19,6 +19,9 @@ from fakenews_assets.data.schema import ARTICLE_SCHEMA
 SIDES: Final = ("train", "val", "test")
 SIDE_DTYPE: Final = pl.Enum(SIDES)
 
+CLUSTERING_FILE: Final = "clustering.json"
+"""Settings of the clustering and the sides, beside the clusters and beside the splits made of them."""
+
 UNLABELLED: Final = "unlabelled"
 """Reason for leaving out an article that has a cluster but no label."""
 

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from fakenews_assets.data.assets import ClusteringConfig, SidesConfig
-from fakenews_assets.data.checks import CLUSTERING_FILE, SPLIT_CHECKS, split_checks
+from fakenews_assets.data.checks import SPLIT_CHECKS, split_checks
+from fakenews_assets.data.splitting import CLUSTERING_FILE
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact, Store
 

@@ -20,7 +20,7 @@ from fakenews_resources.notifying import LogNotifier, Notice, WebhookNotifier, n
 NOTICE = Notice(
     "ingest failed", "clean: bytes \udc80 that are no text", run_id="r1", link="http://ui/runs/r1"
 )
-MESSAGE = "ingest failed\nclean: bytes \udc80 that are no text\nhttp://ui/runs/r1"
+MESSAGE = "ingest failed\nclean: bytes ? that are no text\nhttp://ui/runs/r1"
 HIDDEN = "T0KEN"
 
 

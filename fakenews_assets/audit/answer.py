@@ -1,0 +1,150 @@
+"""One answer of the service: the line of its log, and whether the model gives the same answer again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from fakenews_assets.audit.evaluation import tolerance_of, undecided
+from fakenews_assets.audit.trail import Trail
+from fakenews_assets.audit.versions import audit_version
+from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of
+from fakenews_assets.selection.bundle import Bundle, Manifest
+from fakenews_assets.serving.scoring import Scorer
+from fakenews_assets.training.classifier import Article
+from fakenews_resources.request_ids import time_of
+from fakenews_resources.store import Store
+
+_MARGIN: Final = timedelta(minutes=10)
+"""A day that is materialized while it lasts may miss the answers of its last minutes."""
+
+
+class UnknownRequest(LookupError):
+    """No log holds the request; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answered article of a request."""
+
+    name: str
+    came: datetime
+    """When the request came, as its id says."""
+    line: Mapping[str, Any]
+    """By column of `LOG_SCHEMA`."""
+
+
+def find_answer(trail: Trail, store: Store, service_log: Path, request_id: str, row: int) -> Answer:
+    """Look an answer up in the service's log and in `prediction_log`, and compare the two.
+
+    Raises:
+        UnknownRequest: neither holds it.
+    """
+    try:
+        came = time_of(request_id)
+    except ValueError as error:
+        raise UnknownRequest(
+            f"{request_id!r} is no request id. Take it from an answer's `request_id`; for a bundle give at least"
+            " eight digits of its sha."
+        ) from error
+    name = f"{request_id} row {row}"
+    line = _logged(trail, service_log, request_id, row, name)
+    for day in days_of(request_id):
+        if store.exists(f"prediction_log/{day}"):
+            line = _audit_day(trail, store, day, request_id, row, name, line)
+    if not line and all(link.ok for link in trail.links):
+        raise UnknownRequest(
+            f"No log holds row {row} of request {request_id}, which came on {came:%Y-%m-%d %H:%M} UTC. The service's"
+            f" log is sought in {service_log}; if it lies elsewhere, set FAKENEWS_LOG."
+        )
+    return Answer(name, came, line)
+
+
+def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundle | None) -> None:
+    """Let the bundle answer again.
+
+    Args:
+        trail: receives the links.
+        answer: what was logged.
+        manifest: of the bundle that is said to have answered.
+        bundle: the same, if it is intact.
+    """
+    line = answer.line
+    with trail.reading("answer", answer.name):
+        table = pl.DataFrame([line]).select("article_id", "probability", "abstained", predicted="label")
+        fault = undecided(manifest.calibration, table)
+        trail.agree("answer", answer.name, f"probability {line['probability']:.6f}", fault)
+        if bundle is None:
+            trail.not_checked.append("The probability: the bundle that gave it is missing or damaged.")
+            return
+        if line["title"] is None:
+            trail.not_checked.append(
+                "The probability and the article's id: the log holds no titles (FAKENEWS_LOG_CONTENT=hash)."
+            )
+            return
+        scores = Scorer.open(bundle.path).score([Article(line["title"], line["text"] or "")])
+        trail.compare(
+            "article id",
+            answer.name,
+            line["article_id"],
+            scores.article_ids[0],
+            "not the id of the logged article",
+        )
+        probability, allowed = float(scores.predictions.probability[0]), tolerance_of(manifest.candidate)
+        fault, band = "", (manifest.calibration.abstain_low, manifest.calibration.abstain_high)
+        if not abs(probability - line["probability"]) <= allowed:
+            fault = (
+                f"the model gives another probability to this article; {allowed:g} of difference are allowed"
+            )
+        elif line["abstained"] != scores.predictions.abstained[0] and all(
+            abs(probability - end) > allowed for end in band
+        ):
+            fault = f"the log has abstained={line['abstained']}, and the model does otherwise"
+        trail.add("probability", answer.name, f"{line['probability']:.6f}", f"{probability:.6f}", fault)
+
+
+def _logged(trail: Trail, service_log: Path, request_id: str, row: int, name: str) -> Mapping[str, Any]:
+    """The line of the service's log; empty where there is none."""
+    with trail.reading("service log", name, recorded="one line"):
+        found = PredictionLog(service_log).find(request_id, row)
+        if found.is_empty():
+            return {}
+        fault = f"{found.height} different lines answer for it" if found.height > 1 else ""
+        trail.agree("service log", name, "one line", fault)
+        return found.row(0, named=True)
+    return {}
+
+
+def _audit_day(
+    trail: Trail, store: Store, day: date, request_id: str, row: int, name: str, line: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Compare the line with the same in a materialized day; the day's own where the service's log has none."""
+    key = f"prediction_log/{day}"
+    with trail.reading("prediction log", f"{key} {name}", recorded="the service's log"):
+        table = audit_version(trail, store, key, store.current(key).version)
+        if table is None or table.record is None:
+            return line
+        wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
+        found = table.scan("predictions").filter(wanted).collect()
+        if not found.is_empty():
+            stored = found.row(0, named=True)
+            if not line:
+                trail.add("service log", name, "one line", "missing", f"missing: {key} holds it")
+                return stored
+            trail.agree("prediction log", f"{key} {name}", "the service's log", _apart(line, stored))
+        elif line and line["time"].date() == day and time_of(request_id) + _MARGIN < table.record.created_at:
+            fault = "missing: the day was materialized after the answer"
+            trail.add("prediction log", f"{key} {name}", "the service's log", "missing", fault)
+    return line
+
+
+def _apart(line: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
+    """Columns in which two lines of one answer differ."""
+    return "; ".join(
+        f"{name} is {line[name]!r} in the service's log, {stored.get(name)!r} here"
+        for name in line
+        if line[name] != stored.get(name)
+    )

@@ -1,0 +1,145 @@
+"""The chain behind an answer or a bundle, every link computed anew.
+
+    answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes, code
+
+Two things cannot be computed anew: the training (its model is hashed, and asked again for some of the test
+articles) and measured speed.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from fakenews_assets.audit.answer import Answer, audit_answer, find_answer
+from fakenews_assets.audit.bundle_files import (
+    audit_commit,
+    audit_copies,
+    audit_files,
+    audit_record,
+    read_manifest,
+)
+from fakenews_assets.audit.champion import audit_champion_history, read_history
+from fakenews_assets.audit.data import audit_data
+from fakenews_assets.audit.evaluation import audit_evaluation
+from fakenews_assets.audit.trail import Audit, Facts, Promotion, Trail
+from fakenews_assets.audit.versions import Versions, audit_versions
+from fakenews_assets.selection.bundle import Bundle, Manifest
+from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, RegistryError
+from fakenews_assets.selection.selecting import git_commit
+from fakenews_resources.store import Store
+
+_SHA_DIGITS: Final = 64
+
+
+class NothingToAudit(LookupError):
+    """There is no champion, or no such bundle; the message says what to do."""
+
+
+def audit_champion(store: Store) -> Audit:
+    """Audit the bundle in force. A pointer that is damaged, or gone from its history, is a finding.
+
+    Raises:
+        NothingToAudit: there is none.
+    """
+    pointer = None
+    with suppress(RegistryError):
+        pointer = ChampionRegistry(store.models).champion()
+    if pointer is not None:
+        return audit_bundle(store, pointer.bundle)
+    trail = Trail()
+    read_history(trail, store)
+    if all(link.ok for link in trail.links):
+        raise NothingToAudit(
+            f"There is no champion in {store.models}. Make one (`make demo`, or the job select_champion), or name"
+            " a bundle."
+        )
+    return _audit(trail, POINTER_FILE, "")
+
+
+def audit_bundle(store: Store, sha: str) -> Audit:
+    """Audit a bundle, champion or not. What is missing or damaged is a finding, never an error."""
+    return _audit_chain(Trail(), store, sha, f"bundle {sha}", None)
+
+
+def audit_request(store: Store, service_log: Path, request_id: str, row: int = 0) -> Audit:
+    """Audit one answer of the service, and the bundle that gave it.
+
+    Args:
+        store: the graph's values.
+        service_log: folder of the service's log.
+        request_id: from the answer.
+        row: which article of the request.
+
+    Raises:
+        UnknownRequest: no log holds it.
+    """
+    trail = Trail()
+    answer = find_answer(trail, store, service_log, request_id, row)
+    subject = f"request {answer.name}"
+    if not answer.line:
+        return _audit(trail, subject, "")
+    return _audit_chain(trail, store, str(answer.line["model_id"]), subject, answer)
+
+
+def bundles_named(store: Store, prefix: str) -> list[str]:
+    """Shas of the bundles whose name begins so."""
+    # Their records count too: a bundle may have lost its folder.
+    names = {path.stem for path in store.models.glob(f"{prefix}*") if len(path.stem) == _SHA_DIGITS}
+    return sorted(names)
+
+
+def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
+    folder = store.models / sha
+    manifest = read_manifest(trail, folder)
+    promotion = audit_champion_history(trail, store, sha, answer.came if answer else None)
+    if manifest is None:
+        return _audit(trail, subject, sha, answer, promotion=promotion)
+    intact = audit_files(trail, folder, manifest) and all(
+        link.ok for link in trail.links if link.what == "bundle"
+    )
+    bundle = Bundle(folder, sha, manifest) if intact else None
+    made_at = audit_record(trail, folder)
+    if answer is not None:
+        audit_answer(trail, answer, manifest, bundle)
+    versions = audit_versions(trail, store, manifest, made_at)
+    audit_copies(trail, folder, manifest, versions)
+    audit_evaluation(trail, manifest, versions, bundle)
+    audit_data(trail, manifest, versions)
+    audit_commit(trail, manifest.git_commit)
+    return _audit(trail, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
+
+
+def _audit(
+    trail: Trail,
+    subject: str,
+    sha: str,
+    answer: Answer | None = None,
+    facts: Facts | None = None,
+    promotion: Promotion | None = None,
+) -> Audit:
+    return Audit(
+        subject=subject,
+        bundle=sha,
+        audited_at=datetime.now(UTC),
+        code=git_commit(),
+        links=tuple(trail.links),
+        not_checked=tuple(trail.not_checked),
+        answer=dict(answer.line) if answer else {},
+        facts=facts,
+        promotion=promotion,
+    )
+
+
+def _facts(manifest: Manifest, versions: Versions, made_at: datetime | None) -> Facts:
+    return Facts(
+        candidate=manifest.candidate,
+        encoder=manifest.encoder,
+        runtime=manifest.runtime,
+        git_commit=manifest.git_commit,
+        made_at=made_at,
+        runs={key: one.record.run_id for key, one in versions.readable.items() if one.record},
+        config=manifest.config,
+        package_versions=manifest.package_versions,
+        warm_start=versions.warm_start,
+    )

@@ -1,0 +1,132 @@
+"""The evaluation behind a bundle: its numbers from its predictions, these from the test split and the model."""
+
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from fakenews_assets.audit.data import difference
+from fakenews_assets.audit.trail import Trail, shown
+from fakenews_assets.audit.versions import Versions
+from fakenews_assets.evaluation.calibration import Calibration, inside_band
+from fakenews_assets.evaluation.evaluating import predict_table
+from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.evaluation.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.selection.bundle import Bundle, Manifest, load_bundled
+
+TOLERANCE: Final = 1e-4
+"""Largest difference between two probabilities that are the same. Sums in float32 depend on how a batch is padded
+and on the processor, by some 1e-6; a hundred times that decides nothing."""
+
+INT8_TOLERANCE: Final = 0.05
+"""The same where activations are rounded to 8 bits: what differs by 1e-6 before the rounding may differ by a whole
+step after it. On one machine, 600 answers of the demo's OpenVINO champion and the same articles one by one differ by
+at most 5e-5; but ONNX Runtime chooses its steps by the batch, and another processor may compute the rest in bfloat16."""
+
+_ROUNDING: Final = 1e-9
+_PROBED_ARTICLES: Final = 200
+
+
+def tolerance_of(candidate: str) -> float:
+    """How far apart two probabilities of one model for one article may be."""
+    return INT8_TOLERANCE if candidate.endswith(("int8", "bf16")) else TOLERANCE
+
+
+def audit_evaluation(trail: Trail, manifest: Manifest, versions: Versions, bundle: Bundle | None) -> None:
+    """Compute the metrics again, and a sample of the predictions with the bundle.
+
+    Args:
+        trail: receives the links.
+        manifest: of the bundle.
+        versions: what it was made of.
+        bundle: the bundle, if it is intact.
+    """
+    key = f"evaluation/{manifest.candidate}"
+    stored, splits = versions.readable.get(key), versions.readable.get("splits")
+    if stored is None:
+        return  # said already
+    with trail.reading("metrics", key, recorded=EVALUATION_FILE):
+        predictions = pl.read_parquet(stored.path / PREDICTIONS_FILE)
+        evaluation = read_evaluation(stored.path)
+        trail.compare(
+            "candidate", key, manifest.candidate, evaluation.candidate, "it judged another candidate"
+        )
+        _audit_metrics(trail, key, evaluation.metrics, predictions)
+        if evaluation.answered is not None:
+            answered = predictions.filter(~pl.col("abstained"))
+            _audit_metrics(trail, f"{key} answered", evaluation.answered, answered)
+        fault = undecided(manifest.calibration, predictions)
+        trail.agree("decisions", key, f"{predictions.height:,} answers", fault)
+        if splits is None:
+            return
+        test = splits.scan("test").collect()
+        own = ["article_id", "label"]
+        fault = difference(predictions.select(own), test.select(own))
+        trail.agree("test split", f"{key} {PREDICTIONS_FILE}", f"{test.height:,} articles", fault)
+        if not fault and bundle is not None:
+            _audit_predictions(trail, bundle, predictions, test)
+
+
+def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:
+    """Answers whose label or abstention does not follow from their probability; empty: none.
+
+    Args:
+        calibration: the bundle's.
+        answers: columns `article_id`, `probability`, `predicted` and `abstained`.
+    """
+    probability = answers["probability"].to_numpy()
+    label = (probability >= calibration.threshold).astype(np.int8)
+    silent = inside_band(calibration, probability)
+    wrong = (label != answers["predicted"].to_numpy()) | (silent & ~answers["abstained"].to_numpy())
+    if not wrong.any():
+        return ""
+    first = answers.row(int(wrong.argmax()), named=True)
+    return (
+        f"{int(wrong.sum()):,} answers do not follow from their probability, first {first['article_id']}:"
+        f" {first['probability']:.4f} called {first['predicted']}, abstained: {first['abstained']}"
+    )
+
+
+def _audit_metrics(trail: Trail, name: str, recorded: Metrics, predictions: pl.DataFrame) -> None:
+    found = Metrics.of(
+        predictions["label"].to_numpy(), predictions["probability"].to_numpy(), recorded.threshold
+    )
+    was, now = _flat(recorded.model_dump()), _flat(found.model_dump())
+    wrong = [f"{key} is {was[key]}, computed {now[key]}" for key in was if not _same(was[key], now[key])]
+    fault = f"not those of its predictions: {shown(wrong)}" if wrong else ""
+    trail.add("metrics", name, f"accuracy {recorded.accuracy:.6f}", f"accuracy {found.accuracy:.6f}", fault)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested numbers by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _same(was: float | None, now: float | None) -> bool:
+    """Equal but for what another version of a library may round otherwise."""
+    return was == now or (was is not None and now is not None and abs(was - now) <= _ROUNDING)
+
+
+def _audit_predictions(trail: Trail, bundle: Bundle, predictions: pl.DataFrame, test: pl.DataFrame) -> None:
+    """Let the bundle judge some test articles again, spread over the whole split."""
+    step = max(test.height // _PROBED_ARTICLES, 1)
+    found = predict_table(load_bundled(bundle), test.gather_every(step))
+    gap = (found["probability"] - predictions["probability"].gather_every(step)).abs()
+    allowed, largest = tolerance_of(bundle.manifest.candidate), float(gap.to_numpy().max())
+    fault = ""
+    if not largest <= allowed:
+        row = int(gap.arg_max() or 0)
+        fault = f"the model says {found['probability'][row]:.4f} of article {found['article_id'][row]}"
+    trail.add(
+        "predictions",
+        f"evaluation/{bundle.manifest.candidate}",
+        f"{found.height} of {test.height:,} articles, within {allowed:g}",
+        f"largest difference {largest:.2g}",
+        fault,
+    )

@@ -1,0 +1,56 @@
+"""`fakenews audit`: where an answer or a bundle comes from, computed anew."""
+
+import re
+
+from rich.console import Console
+
+from fakenews_assets.audit.answer import UnknownRequest
+from fakenews_assets.audit.chain import (
+    NothingToAudit,
+    audit_bundle,
+    audit_champion,
+    audit_request,
+    bundles_named,
+)
+from fakenews_assets.audit.report import to_terminal
+from fakenews_assets.audit.trail import Audit
+from fakenews_assets.cli.running import GraphFailed
+from fakenews_resources.storage import storage_from_environment
+
+
+def audit(subject: str, row: int) -> bool:
+    """Print an audit.
+
+    Args:
+        subject: a request id, a bundle's sha or its beginning; empty for the champion.
+        row: which article of the request.
+
+    Returns:
+        Whether every link holds.
+
+    Raises:
+        GraphFailed: there is nothing of that name.
+    """
+    console = Console()
+    try:
+        with console.status("Computing the chain anew"):
+            found = _audit(subject, row)
+    except (UnknownRequest, NothingToAudit) as error:
+        raise GraphFailed(str(error)) from error
+    console.print(to_terminal(found))
+    return found.intact
+
+
+def _audit(subject: str, row: int) -> Audit:
+    storage = storage_from_environment()
+    if not subject:
+        return audit_champion(storage.store)
+    if not re.fullmatch(r"[0-9a-f]{8,64}", subject):
+        return audit_request(storage.store, storage.service_log, subject, row)
+    bundles = bundles_named(storage.store, subject)
+    if len(bundles) != 1:
+        raise NothingToAudit(
+            f"{len(bundles) or 'No'} bundles in {storage.store.models} begin with {subject}. Give more digits, or a"
+            " request id."
+        )
+    return audit_bundle(storage.store, bundles[0])

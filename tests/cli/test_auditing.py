@@ -1,0 +1,37 @@
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fakenews_assets.cli import app
+from tests.watched import Watched, sample_articles
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+def test_a_sound_chain_ends_with_status_0(watched: Watched) -> None:
+    (request_id,) = watched.answer(sample_articles(1), datetime.now(UTC).date())
+    for asked in ((), (watched.champion[:8],), (request_id, "--row", 0)):
+        result = run(*asked)
+        assert result.exit_code == 0, result.output
+        assert "The chain is intact" in result.output
+
+
+def test_a_broken_one_ends_with_status_1_and_names_the_fault(watched: Watched) -> None:
+    (watched.store.models / watched.champion / "model_card.md").write_text("# A better card\n")
+    result = run()
+    assert result.exit_code == 1
+    assert "bundle model_card.md: changed" in result.output
+    assert "The chain is broken: 1 of" in result.output
+
+
+@pytest.mark.usefixtures("watched")
+def test_what_is_not_there_ends_with_status_1_and_says_what_to_do() -> None:
+    result = run("00000000")
+    assert result.exit_code == 1
+    assert "Give more digits" in result.output
+    result = run("no-request")
+    assert result.exit_code == 1
+    assert "is no request id" in result.output
