@@ -65,8 +65,8 @@ PEER_WINDOWS: Final = 10
 """Of each kind, the first: what Evidently takes for a window is some ten times what the verdict takes."""
 REFERENCE_ROWS: Final = 1_500
 """At most: Evidently's classifier takes its time, and both detectors get the same."""
-POOL_ROWS: Final = 2_500
-"""Articles that windows are drawn from, at most."""
+LATER_ROWS: Final = 2_500
+"""Articles of the later time that windows are drawn from."""
 SETTINGS: Final = DriftSettings(permutations=400)
 """The defaults, but for fewer permutations."""
 TRAINING_ROWS: Final = 4_000
@@ -198,7 +198,7 @@ def real_news(path: Path) -> Iterator[Scenario]:
     )
     every = pl.concat([train, val, test])
     newer = every.filter((pl.col("outlet") == "isot") & (pl.col("day") >= CUT.date()))
-    late = embedded(folder, newer.sample(POOL_ROWS, shuffle=True, seed=0))
+    late = embedded(folder, newer.sample(LATER_ROWS, shuffle=True, seed=0))
     other = embedded(folder, every.filter(pl.col("outlet") != "isot"))
     console.print(
         f"real titles: {learnt.train.height} train, reference {len(reference.titles)}, same {len(same.titles)},"
