@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Service accounts with the least that their work needs. Harmless to run again.
+#
+#     deploy/iam.sh PROJECT REGION            # the bucket is PROJECT-fakenews
+#
+# | account          | for                       | may                                                             |
+# | fakenews-service | the service on Cloud Run  | read its API key                                                |
+# | fakenews-dagster | Dagster in the cluster    | write compute-logs/ and read landing/ in the bucket             |
+# | fakenews-build   | Cloud Build               | read build/ in the bucket, push images, deploy the service      |
+set -euo pipefail
+
+project=${1:?usage: iam.sh PROJECT REGION} region=${2:?usage: iam.sh PROJECT REGION}
+bucket="$project-fakenews"
+namespace=dagster
+
+account() { echo "$1@$project.iam.gserviceaccount.com"; }
+
+# Below a prefix of the bucket, and nowhere else in it.
+grant_below() { # account role prefix
+    gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
+        --member "serviceAccount:$(account "$1")" --role "$2" \
+        --condition "title=$1-${3//\//-},expression=resource.name.startsWith('projects/_/buckets/$bucket/objects/$3/')"
+}
+
+for name in fakenews-service fakenews-dagster fakenews-build; do
+    gcloud iam service-accounts describe "$(account "$name")" --project "$project" > /dev/null 2>&1 ||
+        gcloud iam service-accounts create "$name" --project "$project"
+done
+
+# Conditions need uniform access.
+gcloud storage buckets update "gs://$bucket" --uniform-bucket-level-access --public-access-prevention
+
+# The service: one secret.
+gcloud secrets add-iam-policy-binding fakenews-api-key --project "$project" \
+    --member "serviceAccount:$(account fakenews-service)" --role roles/secretmanager.secretAccessor
+
+# Dagster: its runs' output, and new batches. It also looks whether the bucket is there and lists it.
+grant_below fakenews-dagster roles/storage.objectUser compute-logs
+grant_below fakenews-dagster roles/storage.objectViewer landing
+gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
+    --member "serviceAccount:$(account fakenews-dagster)" --role roles/storage.legacyBucketReader --condition None
+# Pods with the Kubernetes service account that the chart makes act as it (Workload Identity).
+gcloud iam service-accounts add-iam-policy-binding "$(account fakenews-dagster)" --project "$project" \
+    --member "serviceAccount:$project.svc.id.goog[$namespace/dagster]" --role roles/iam.workloadIdentityUser
+
+# Cloud Build: sources and container contexts in, images out, the service deployed as the service's account.
+grant_below fakenews-build roles/storage.objectViewer build
+gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
+    --member "serviceAccount:$(account fakenews-build)" --role roles/storage.legacyBucketReader --condition None
+gcloud artifacts repositories add-iam-policy-binding fakenews --project "$project" --location "$region" \
+    --member "serviceAccount:$(account fakenews-build)" --role roles/artifactregistry.writer
+gcloud iam service-accounts add-iam-policy-binding "$(account fakenews-service)" --project "$project" \
+    --member "serviceAccount:$(account fakenews-build)" --role roles/iam.serviceAccountUser
+for role in roles/run.developer roles/logging.logWriter; do
+    gcloud projects add-iam-policy-binding "$project" \
+        --member "serviceAccount:$(account fakenews-build)" --role "$role" --condition None
+done

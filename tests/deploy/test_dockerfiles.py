@@ -1,0 +1,52 @@
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakenews_assets.serving.container import copied_by
+from tests.deploy.files import DEPLOY, REPOSITORY
+
+DOCKERFILES = ("Dockerfile", "Dockerfile.dagster")
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_hadolint_finds_nothing(name: str):
+    hadolint = Path(sys.executable).with_name("hadolint")
+    found = subprocess.run([hadolint, DEPLOY / name], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_an_exact_base_and_a_user_that_is_not_root(name: str):
+    text = (DEPLOY / name).read_text()
+    assert re.findall(r"^FROM (.*)$", text, re.MULTILINE) == ["python:3.11.14-slim-bookworm"]
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["1034:1034"]
+    assert "HEALTHCHECK" in text
+
+
+def test_what_the_graphs_image_copies_is_sent_to_the_build():
+    sources = copied_by((DEPLOY / "Dockerfile.dagster").read_text())
+    assert all((REPOSITORY / source).exists() for source in sources)
+    sent = {
+        line.removeprefix("!")
+        for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if line[:1] == "!"
+    }
+    assert sent == set(sources)
+
+
+def test_the_dependencies_install_without_the_sources(tmp_path: Path):
+    """The layer of dependencies is built before the sources are copied."""
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    command = [
+        sys.executable,
+        "-c",
+        "from setuptools.build_meta import *; print(prepare_metadata_for_build_wheel('.'))",
+    ]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    metadata = (tmp_path / built.stdout.split()[-1] / "METADATA").read_text()
+    assert re.search(r"^Requires-Dist: dagster-k8s.*extra == .cloud.", metadata, re.MULTILINE)

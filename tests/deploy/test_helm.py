@@ -1,0 +1,221 @@
+"""The chart's values. No package carries the chart or its schema: the keys are those that its own values.yaml and
+documentation name (https://docs.dagster.io/deployment/oss/deployment-options/kubernetes), written down here. What the
+chart passes on to Dagster and to Kubernetes is held against these two themselves."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from dagster._config import process_config, resolve_to_config_type
+from dagster_gcp.gcs import GCSComputeLogManager
+from dagster_k8s import K8sRunLauncher
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import UserDefinedDagsterK8sConfig
+
+from fakenews_assets.automation import pods
+from tests.deploy.files import DEPLOY, REPOSITORY, read
+
+VALUES = read("kubernetes/values.yaml")
+ON_GPUS = read("kubernetes/values-gpu.yaml")
+
+_POD = {"image", "env", "envConfigMaps", "envSecrets", "labels", "annotations", "nodeSelector", "affinity",
+        "tolerations", "podSecurityContext", "securityContext", "resources", "livenessProbe", "readinessProbe",
+        "startupProbe", "volumes", "volumeMounts", "schedulerName"}  # fmt: skip
+
+KNOWN: Mapping[str, set[str] | None] = {
+    "global": {"postgresqlSecretName", "dagsterHome", "serviceAccountName", "celeryConfigSecretName"},
+    "dagsterWebserver": _POD
+    | {"replicaCount", "nameOverride", "pathPrefix", "service", "workspace", "enableReadOnly", "logLevel"}
+    | {"dbStatementTimeout", "dbPoolRecycle", "deploymentLabels"},
+    "dagsterDaemon": _POD
+    | {
+        "enabled",
+        "heartbeatTolerance",
+        "runCoordinator",
+        "runMonitoring",
+        "runRetries",
+        "sensors",
+        "schedules",
+    }
+    | {"deploymentLabels"},
+    "dagster-user-deployments": {"enabled", "enableSubchart", "imagePullSecrets", "deployments"},
+    "postgresql": {
+        "enabled",
+        "image",
+        "postgresqlHost",
+        "postgresqlUsername",
+        "postgresqlPassword",
+        "service",
+    }
+    | {"postgresqlDatabase", "postgresqlParams", "postgresqlScheme"},
+    "computeLogManager": {"type", "config"},
+    "runLauncher": {"type", "config"},
+    "serviceAccount": {"create", "name", "annotations"},
+    "telemetry": {"enabled"},
+    "rabbitmq": {"enabled", "image", "rabbitmq", "service", "volumePermissions"},
+    "redis": {"enabled", "internal", "usePassword", "password", "host", "port"},
+    "flower": {"enabled"},
+    "generatePostgresqlPasswordSecret": None,
+    "generateCeleryConfigSecret": None,
+    "additionalInstanceConfig": None,
+    "extraManifests": None,
+}
+OF_A_DEPLOYMENT = _POD | {
+    "name",
+    "dagsterApiGrpcArgs",
+    "codeServerArgs",
+    "includeConfigInLaunchedRuns",
+    "port",
+}
+OF_THE_LAUNCHER = {"image", "imagePullPolicy", "jobNamespace", "loadInclusterConfig", "kubeconfigFile", "envConfigMaps",
+                   "envSecrets", "envVars", "volumeMounts", "volumes", "labels", "failPodOnRunFailure", "resources",
+                   "schedulerName", "securityContext", "runK8sConfig"}  # fmt: skip
+OF_MONITORING = {"enabled", "startTimeoutSeconds", "cancelTimeoutSeconds", "pollIntervalSeconds",
+                 "maxResumeRunAttempts", "freeSlotsAfterRunEndSeconds"}  # fmt: skip
+
+DEPLOYMENT: Mapping[str, Any] = VALUES["dagster-user-deployments"]["deployments"][0]
+
+
+@pytest.mark.parametrize("values", [VALUES, ON_GPUS])
+def test_the_chart_knows_every_key(values: Mapping[str, Any]):
+    for key, value in values.items():
+        assert key in KNOWN
+        known = KNOWN[key]
+        if known is not None:
+            assert set(value) <= known, key
+
+
+def test_the_chart_knows_every_key_further_down():
+    assert set(DEPLOYMENT) <= OF_A_DEPLOYMENT
+    assert set(VALUES["runLauncher"]["config"]) == {"k8sRunLauncher"}
+    assert set(VALUES["runLauncher"]["config"]["k8sRunLauncher"]) <= OF_THE_LAUNCHER
+    assert set(VALUES["dagsterDaemon"]["runMonitoring"]) <= OF_MONITORING
+    assert set(VALUES["computeLogManager"]["config"]["gcsComputeLogManager"]) <= {
+        "bucket", "localDir", "prefix", "jsonCredentialsEnvvar", "uploadInterval"
+    }  # fmt: skip
+
+
+def test_limits_and_retries_are_the_laptops():
+    laptop = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
+    added = VALUES["additionalInstanceConfig"]
+    assert added == {key: laptop[key] for key in ("concurrency", "run_retries", "nux")}
+    # Where the chart would write the same section, two of it would stand in one file.
+    daemon = VALUES["dagsterDaemon"]
+    assert not daemon["runRetries"]["enabled"]
+    assert not daemon["runCoordinator"]["enabled"]
+    assert (
+        daemon["runMonitoring"]["maxResumeRunAttempts"] == laptop["run_monitoring"]["max_resume_run_attempts"]
+    )
+    assert VALUES["telemetry"] == laptop["telemetry"]
+
+
+def test_what_the_chart_passes_to_dagster_is_what_dagster_takes():
+    logs = VALUES["computeLogManager"]
+    assert logs["type"] == "GCSComputeLogManager"
+    config = logs["config"]["gcsComputeLogManager"]
+    rendered = {
+        "bucket": config["bucket"],
+        "prefix": config["prefix"],
+        "upload_interval": config["uploadInterval"],
+    }
+    accept(GCSComputeLogManager.config_type(), rendered)
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    more = launcher["runK8sConfig"]
+    accept(
+        K8sRunLauncher.config_type(),
+        {
+            "image_pull_policy": launcher["imagePullPolicy"],
+            "load_incluster_config": launcher["loadInclusterConfig"],
+            "security_context": launcher["securityContext"],
+            "run_k8s_config": {
+                "pod_spec_config": more["podSpecConfig"],
+                "job_spec_config": more["jobSpecConfig"],
+            },
+            "service_account_name": VALUES["global"]["serviceAccountName"],
+            "instance_config_map": "dagster-instance",
+            "postgres_password_secret": VALUES["global"]["postgresqlSecretName"],
+        },
+    )
+
+
+def test_runs_inherit_from_the_code_what_they_need():
+    """As the chart's helper `k8sContainerContext` renders it."""
+    assert DEPLOYMENT["includeConfigInLaunchedRuns"] == {"enabled": True}
+    context = K8sContainerContext.create_from_config(
+        {
+            "k8s": {
+                "image_pull_policy": DEPLOYMENT["image"]["pullPolicy"],
+                "env_config_maps": [one["name"] for one in DEPLOYMENT["envConfigMaps"]],
+                "volume_mounts": DEPLOYMENT["volumeMounts"],
+                "volumes": DEPLOYMENT["volumes"],
+                "resources": DEPLOYMENT["resources"],
+                "env": DEPLOYMENT["env"],
+            }
+        }
+    )
+    container = context.run_k8s_config.container_config
+    assert {one["name"] for one in container["env"]} == {"FAKENEWS_STORAGE", "FAKENEWS_LANDING"}
+    assert container["resources"]["limits"] == {"memory": "8Gi"}
+
+
+@pytest.mark.parametrize("values", [VALUES, ON_GPUS])
+def test_a_trainings_pod_is_one_that_kubernetes_accepts(
+    values: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    (manifest,) = values["extraManifests"]
+    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+    assert DEPLOYMENT["envConfigMaps"] == [{"name": manifest["metadata"]["name"]}]
+    # Helm would take these for its own.
+    assert "{{" not in manifest["data"][pods.TRAINING_POD]
+
+    monkeypatch.setenv(pods.TRAINING_POD, manifest["data"][pods.TRAINING_POD])
+    (described,) = pods.training_pod().values()
+    config = UserDefinedDagsterK8sConfig.from_dict(described)
+    spec = config.pod_spec_config
+    whole = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "x"},
+        "spec": {
+            "containers": [{"name": "dagster", "image": "y", **config.container_config}],
+            "nodeSelector": spec.get("node_selector", {}),
+            "tolerations": spec.get("tolerations", []),
+        },
+    }
+    kubernetes_validate.validate(whole, kubernetes_validate.latest_version(), strict=True)
+    gpus = config.container_config["resources"]["limits"].get("nvidia.com/gpu")
+    assert gpus == ("1" if values is ON_GPUS else None)
+
+
+def test_every_pod_is_nobody():
+    for part in (DEPLOYMENT, VALUES["dagsterWebserver"], VALUES["dagsterDaemon"]):
+        assert part["podSecurityContext"]["runAsNonRoot"]
+        assert not part["securityContext"]["allowPrivilegeEscalation"]
+        assert "requests" in part["resources"]
+    assert VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"][
+        "securityContext"
+    ]["runAsNonRoot"]
+    # Its user may not open a port below 1024.
+    assert VALUES["dagsterWebserver"]["service"]["port"] > 1024
+    assert (
+        VALUES["dagsterWebserver"]["readinessProbe"]["httpGet"]["port"]
+        == VALUES["dagsterWebserver"]["service"]["port"]
+    )
+
+
+def test_no_password_stands_in_the_values():
+    assert not VALUES["generatePostgresqlPasswordSecret"]
+    assert "password" not in json.dumps(VALUES).lower().replace("postgresqlpasswordsecret", "")
+
+
+def test_the_chart_has_the_version_of_the_package():
+    assert f"--version {version('dagster')} " in (DEPLOY / "README.md").read_text()
+
+
+def accept(schema: Any, config: Mapping[str, Any]) -> None:
+    result = process_config(resolve_to_config_type(schema), config)
+    assert result.success, result.errors
