@@ -22,6 +22,7 @@ from fakenews_assets.progress import report
 from fakenews_assets.training.metadata import TrainingLog, training_metadata
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
+from fakenews_resources.tracking import Tracker
 
 _asset = partial(
     dg.asset,
@@ -32,7 +33,7 @@ _asset = partial(
     code_version="1",
 )
 
-_COLUMNS = ("title", "text", "label")
+_COLUMNS = ("title", "text", "label", "source")
 
 
 class DistillationConfig(dg.Config, DistillationSettings):
@@ -52,6 +53,7 @@ def distilled_bert(
     context: dg.AssetExecutionContext,
     config: DistillationConfig,
     storage: Storage,
+    tracker: Tracker,
     splits: Artefact,
     finetuned_bert: Artefact,
 ) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
@@ -61,7 +63,7 @@ def distilled_bert(
     student = context.partition_key
     settings = DistillationSettings.model_validate(config.model_dump())
     try:
-        yield _train_smaller(context, storage, student, splits, finetuned_bert, settings)
+        yield _train_smaller(context, storage, tracker, student, splits, finetuned_bert, settings)
     except EncoderUnavailable as error:
         yield _skipped(context, str(error))
 
@@ -71,12 +73,13 @@ def pruned_bert(
     context: dg.AssetExecutionContext,
     config: PruningConfig,
     storage: Storage,
+    tracker: Tracker,
     splits: Artefact,
     finetuned_bert: Artefact,
 ) -> dg.MaterializeResult[Artefact]:
     """The fine-tuned encoder with fewer heads and a narrower feed-forward part, recovered from its former self."""
     settings = PruningSettings.model_validate(config.model_dump())
-    return _train_smaller(context, storage, PRUNED, splits, finetuned_bert, settings)
+    return _train_smaller(context, storage, tracker, PRUNED, splits, finetuned_bert, settings)
 
 
 @_asset(
@@ -132,6 +135,7 @@ def quantized_bert(
 def _train_smaller(
     context: dg.AssetExecutionContext,
     storage: Storage,
+    tracker: Tracker,
     student: str,
     splits: Artefact,
     teacher: Artefact,
@@ -144,6 +148,7 @@ def _train_smaller(
     step = context.asset_key.to_user_string()
     scoring: Callable[[int, int], None] = partial(report, step, note="asking the teacher")
     draft = storage.draft()
+    log = TrainingLog(context.log, step, tracker.start(context, settings))
     try:
         result = distill(
             student,
@@ -153,12 +158,12 @@ def _train_smaller(
             settings,
             draft.path,
             storage.store.workspace(step, student),
-            TrainingLog(context.log, step),
+            log,
             scoring,
         )
     except (CannotCut, TrainingFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    return dg.MaterializeResult(value=draft, metadata=training_metadata(result))
+    return dg.MaterializeResult(value=draft, metadata=training_metadata(result) | log.finish(result))
 
 
 def _skipped(context: dg.AssetExecutionContext, reason: str) -> dg.AssetObservation:

@@ -114,7 +114,7 @@ def distill(
         student: `PRUNED` for the teacher itself, one of `STUDENTS`, or the id or folder of any other encoder.
             Whichever it is, it first loses the heads and the width that `settings` takes away.
         teacher: folder that `finetune` wrote.
-        train: columns `title`, `text` and `label`, as the teacher was trained on.
+        train: columns `title`, `text`, `label` and `source`, as the teacher was trained on.
         val: the same; decides when to stop and which weights to keep.
         settings: the recipe.
         output: the student's folder, written as `finetune` writes its own.
@@ -154,6 +154,10 @@ def _recipe(teacher: Path, settings: RecoverySettings) -> FinetuneSettings:
     own = read_result(teacher).settings.model_dump()
     shared = set(RecoverySettings.model_fields) & set(FinetuneSettings.model_fields)
     changes = settings.model_dump(include=shared) | {"pruning": 0.0, "label_smoothing": 0.0}
+    # The teacher was asked about whole titles, and what group DRO taught it its answers pass on.
+    changes |= {"mask_names": 0.0}
+    if own["sources"] == "group_dro":
+        changes |= {"sources": "as_they_come"}
     return FinetuneSettings.model_validate(own | changes)
 
 

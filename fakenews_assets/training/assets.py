@@ -12,6 +12,7 @@ from fakenews_assets.training.search_settings import SearchSettings
 from fakenews_assets.training.settings import BaselineSettings, EncoderSpec, FinetuneSettings
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact, StoreError
+from fakenews_resources.tracking import Tracker
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
 _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="training")
@@ -19,7 +20,7 @@ _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="trai
 
 SEARCH_FILE = "search.json"
 
-_COLUMNS = ("title", "text", "label")
+_COLUMNS = ("title", "text", "label", "source")
 
 
 class BaselineConfig(dg.Config, BaselineSettings):
@@ -72,7 +73,11 @@ class SearchConfig(dg.Config, SearchSettings):
 
 @_asset(kinds={"optuna", "pytorch"}, code_version="1")
 def hyperparameter_search(
-    context: dg.AssetExecutionContext, config: SearchConfig, storage: Storage, splits: Artefact
+    context: dg.AssetExecutionContext,
+    config: SearchConfig,
+    storage: Storage,
+    tracker: Tracker,
+    splits: Artefact,
 ) -> dg.MaterializeResult[Artefact]:
     """Better training settings by many short trainings (Optuna); optional. A killed search goes on where it was."""
     from fakenews_assets.metadata import records
@@ -88,7 +93,9 @@ def hyperparameter_search(
         note = f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}"
         context.log.info(note)
         report("hyperparameter_search", trial.number + 1, config.trials, note)
+        tracked.log({"macro_f1": trial.value, "seconds": trial.seconds, **trial.params}, trial.number)
 
+    tracked = tracker.start(context, config)
     settings = SearchSettings.model_validate(config.model_dump(exclude={"base"}))
     try:
         result = search(
@@ -114,6 +121,7 @@ def hyperparameter_search(
             "trials": records(trials),
             "history": dg.MetadataValue.md(to_markdown_image(history_figure(result), "search history")),
             "settings": dg.MetadataValue.md(to_markdown_image(settings_figure(result), "searched settings")),
+            **tracked.finish({"best_macro_f1": result.best_value, **result.best_changes}, {"trials": trials}),
         },
     )
 
@@ -124,7 +132,11 @@ def hyperparameter_search(
     deps=["hyperparameter_search"],
 )
 def finetuned_bert(
-    context: dg.AssetExecutionContext, config: FinetuneConfig, storage: Storage, splits: Artefact
+    context: dg.AssetExecutionContext,
+    config: FinetuneConfig,
+    storage: Storage,
+    tracker: Tracker,
+    splits: Artefact,
 ) -> dg.MaterializeResult[Artefact]:
     """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
     from fakenews_assets.selection.bundle import BundleError
@@ -139,6 +151,7 @@ def finetuned_bert(
         settings = FinetuneSettings.model_validate(settings.model_dump() | found["best_changes"])
     draft = storage.draft()
     start = None
+    log = TrainingLog(context.log, "finetuned_bert", tracker.start(context, settings))
     try:
         if config.warm_start:
             found = warm_start(storage.store, config.warm_start, settings.encoder.name)
@@ -151,7 +164,7 @@ def finetuned_bert(
             settings,
             draft.path,
             storage.store.workspace("finetuned_bert"),
-            TrainingLog(context.log, "finetuned_bert"),
+            log,
             start_from=start,
         )
     except (EncoderUnavailable, TrainingFailed, BundleError, RegistryError, StoreError) as error:
@@ -160,6 +173,7 @@ def finetuned_bert(
         value=draft,
         metadata={
             **training_metadata(result),
+            **log.finish(result),
             "started_from": f"bundle {draft.meta['warm_start']['bundle']}"
             if start
             else settings.encoder.name,

@@ -1,6 +1,7 @@
 """The rows of a run, served to Lightning batch by batch."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,19 +11,32 @@ from numpy.typing import NDArray
 from fakenews_assets.training.batching import budget_batches, plan_epoch, steps_per_epoch
 from fakenews_assets.training.module import TokenBatch
 from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.shortcuts import balanced_rows
 from fakenews_assets.training.tokenization import ArticleEncoder, TokenTable
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a training draws its batches from."""
+
+    table: TokenTable
+    labels: NDArray[np.int64]
+    """0 real, 1 fake, shape [rows]."""
+    masked: TokenTable | None = None
+    """The same rows with their names hidden; needed to hide any."""
+    groups: NDArray[np.int64] | None = None
+    """Of each row, shape [rows], where groups are to be seen equally often; see `shortcuts.balanced_rows`."""
 
 
 class TrainingBatches:
     """Training batches from the step that a run has reached; one iteration is the rest of one epoch.
 
-    Order and dropped texts are functions of seed and epoch, so nothing but the step is needed to resume.
+    What an epoch shows is a function of seed and epoch, so nothing but the step is needed to resume.
     """
 
     def __init__(
         self,
-        table: TokenTable,
-        labels: NDArray[np.int64],
+        rows: TrainingRows,
         encoder: ArticleEncoder,
         settings: FinetuneSettings,
         *,
@@ -33,16 +47,15 @@ class TrainingBatches:
         """Bind the rows.
 
         Args:
-            table: tokenised training rows.
-            labels: 0 real, 1 fake, shape [rows].
+            rows: to train on.
             encoder: lays out the rows.
-            settings: batch size, seed and share of dropped texts.
+            settings: batch size, seed, and the shares of dropped texts and hidden names.
             steps_done: asked at the start of an iteration; a whole number of epochs starts the next one.
             rank: this process among `world_size`.
             world_size: processes that train together.
         """
-        self.table = table
-        self.labels = labels
+        self.rows = rows
+        self.table = rows.table if rows.masked is None else rows.table.followed_by(rows.masked)
         self.encoder = encoder
         self.settings = settings
         self.steps_done = steps_done
@@ -50,27 +63,46 @@ class TrainingBatches:
         self.world_size = world_size
 
     def __len__(self) -> int:
-        return steps_per_epoch(len(self.table), self.settings.batch_size, self.world_size)
+        return steps_per_epoch(len(self.rows.labels), self.settings.batch_size, self.world_size)
 
     def __iter__(self) -> Iterator[TokenBatch]:
         epoch, done = divmod(self.steps_done(), len(self))
         with_text = self.shows_text(epoch)
+        drawn = self.drawn(epoch)
+        shown_as = drawn + len(with_text) * self.hides_names(epoch)[drawn]
+        # Both halves of the table, where there are two, show the text of the same rows.
+        with_text_as = np.tile(with_text, len(self.table) // len(with_text))
         plan = plan_epoch(
-            self.encoder.lengths(self.table, with_text),
+            self.encoder.lengths(self.table, with_text_as)[shown_as],
             self.settings.batch_size,
             seed=self.settings.seed,
             epoch=epoch,
             rank=self.rank,
             world_size=self.world_size,
         )
-        for rows in plan[done:]:
-            batch = _tensors(self.encoder.batch(self.table, rows, with_text), self.labels[rows])
+        for places in plan[done:]:
+            rows = drawn[places]
+            inputs = self.encoder.batch(self.table, shown_as[places], with_text_as)
+            batch = _tensors(inputs, self.rows.labels[rows])
             yield batch | {"rows": torch.from_numpy(rows), "shown": torch.from_numpy(with_text[rows])}
+
+    def drawn(self, epoch: int) -> NDArray[np.int64]:
+        """Rows of an epoch, shape [rows]: each once, or balanced by group."""
+        if self.rows.groups is None:
+            return np.arange(len(self.rows.labels))
+        return balanced_rows(self.rows.groups, np.random.default_rng([self.settings.seed, epoch, 2]))
 
     def shows_text(self, epoch: int) -> NDArray[np.bool_]:
         """Rows that show their text in an epoch, shape [rows]."""
         rng = np.random.default_rng([self.settings.seed, epoch, 1])
-        return rng.random(len(self.table)) >= self.settings.drop_text
+        return rng.random(len(self.rows.labels)) >= self.settings.drop_text
+
+    def hides_names(self, epoch: int) -> NDArray[np.bool_]:
+        """Rows whose names are hidden in an epoch, shape [rows]."""
+        if self.rows.masked is None:
+            return np.zeros(len(self.rows.labels), dtype=np.bool_)
+        rng = np.random.default_rng([self.settings.seed, epoch, 3])
+        return rng.random(len(self.rows.labels)) < self.settings.mask_names
 
 
 class ValidationBatches:
@@ -109,7 +141,7 @@ class TrainingData(LightningDataModule):
 
     def __init__(
         self,
-        train: tuple[TokenTable, NDArray[np.int64]],
+        train: TrainingRows,
         val: tuple[TokenTable, NDArray[np.int64]],
         encoder: ArticleEncoder,
         settings: FinetuneSettings,
@@ -124,7 +156,7 @@ class TrainingData(LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         return TrainingBatches(
-            *self.train,
+            self.train,
             self.encoder,
             self.settings,
             steps_done=lambda: trainer.global_step,

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
+from fakenews_assets.data.names import MASK, Names
 from fakenews_assets.machine import bf16_pays, limit_torch_threads
-from fakenews_assets.training.batches import TrainingData
+from fakenews_assets.training.batches import TrainingData, TrainingRows
 from fakenews_assets.training.batching import steps_per_epoch
 from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
 from fakenews_assets.training.checkpoints import AtomicCheckpointIO, encoder_weights, open_run
@@ -30,6 +31,7 @@ from fakenews_assets.training.encoders import load_encoder, quiet_transformers, 
 from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
 from fakenews_assets.training.module import FakeNewsModule, Objective
 from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.shortcuts import GroupDro, source_groups
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
 from fakenews_assets.training.tokenizer_files import load_tokenizer
@@ -87,7 +89,8 @@ def finetune(
     """Fine-tune, keep the weights of the best validation, and save them.
 
     Args:
-        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
+        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned; and `source`, which
+            may be null, for settings that tell sources apart.
         val: the same, decides when to stop and which weights to keep.
         settings: every choice of the run.
         output: the classifier's folder (weights as safetensors, tokenizer, encoding.json, training.json),
@@ -113,6 +116,7 @@ def finetune(
         ),
         encoder=ArticleEncoder(load_tokenizer(source), settings.encoding),
         digest=weights_digest(source),
+        objective=GroupDro(source_groups(train)) if settings.sources == "group_dro" else None,
     )
     return fit(start, train, val, settings, output, work, on_progress)
 
@@ -144,8 +148,15 @@ def fit(
         _require_both_labels(name, frame)
     limit_torch_threads()
     encoder = start.encoder
+    masked = _with_names_hidden(train, encoder) if settings.mask_names else None
+    groups = source_groups(train)
     data = TrainingData(
-        (tokenize_table(train, encoder, work / "tokens"), _labels(train)),
+        TrainingRows(
+            tokenize_table(train, encoder, work / "tokens"),
+            _labels(train),
+            None if masked is None else tokenize_table(masked, encoder, work / "tokens"),
+            groups if settings.sources == "balanced" else None,
+        ),
         (tokenize_table(val, encoder, work / "tokens"), _labels(val)),
         encoder,
         settings,
@@ -155,6 +166,7 @@ def fit(
         [
             settings.model_dump(mode="json", exclude=_NOT_THE_RESULT),
             start.digest,
+            groups.tobytes().hex() if settings.sources != "as_they_come" else "",
             *(
                 cache_key(frame, encoder) + _labels(frame).astype(np.int8).tobytes().hex()
                 for frame in (train, val)
@@ -247,6 +259,14 @@ def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResul
         output.rename(replaced)
     aside.rename(output)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _with_names_hidden(train: pl.DataFrame, encoder: ArticleEncoder) -> pl.DataFrame:
+    mask = encoder.tokenizer.mask_token
+    names = Names.learn(train)
+    return train.with_columns(
+        names.mask(train[field], mask if isinstance(mask, str) else MASK) for field in ("title", "text")
+    )
 
 
 def _labels(frame: pl.DataFrame) -> NDArray[np.int64]:

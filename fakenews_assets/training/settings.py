@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 Inputs = Literal["title", "title_and_text"]
+Sources = Literal["as_they_come", "balanced", "group_dro"]
 
 
 class EncoderSpec(BaseModel):
@@ -92,6 +93,19 @@ class FinetuneSettings(BaseModel):
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the whole gradient.")
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="Probability moved to the other class."
+    )
+    sources: Sources = Field(
+        default="balanced",
+        description="`as_they_come`: every row once in an epoch. `balanced`: as many rows, equally many of each pair of"
+        " source and label, a row ten times at most. `group_dro`: every row once, and the pairs with the largest loss"
+        " weigh most. The default is what does best on sources that were not trained on (benchmarks/results.md).",
+    )
+    mask_names: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the rows whose names of people, places and organisations are hidden, drawn anew in each"
+        " epoch.",
     )
     dropout: float | None = Field(
         default=None,

@@ -39,6 +39,12 @@ class Ragged:
         lengths = lengths.astype(np.int64)
         return cls(values=values, lengths=lengths, starts=np.cumsum(lengths) - lengths)
 
+    def followed_by(self, other: "Ragged") -> "Ragged":
+        """These rows, and the other's after them."""
+        return self.from_flat(
+            np.concatenate([self.values, other.values]), np.concatenate([self.lengths, other.lengths])
+        )
+
     def head(self, row: int, length: int) -> NDArray[np.int32]:
         """The first `length` ids of a row."""
         start = self.starts[row]
@@ -54,6 +60,10 @@ class TokenTable:
 
     def __len__(self) -> int:
         return len(self.titles.lengths)
+
+    def followed_by(self, other: "TokenTable") -> "TokenTable":
+        """These articles, and the other's after them."""
+        return TokenTable(self.titles.followed_by(other.titles), self.texts.followed_by(other.texts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from fakenews_assets.training import token_cache
-from fakenews_assets.training.batches import TrainingBatches
+from fakenews_assets.training.batches import TrainingBatches, TrainingRows
 from fakenews_assets.training.classifier import Article
 from fakenews_assets.training.settings import EncodingSettings, FinetuneSettings, Inputs
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
@@ -204,13 +204,18 @@ def test_texts_are_dropped_in_the_share_asked_for_and_anew_in_each_epoch(tiny_be
 
     def shown_in(epoch: int) -> float:
         batches = TrainingBatches(
-            table, labels, encoder, settings, steps_done=lambda: epoch * len(batches), rank=0, world_size=1
+            TrainingRows(table, labels),
+            encoder,
+            settings,
+            steps_done=lambda: epoch * len(batches),
+            rank=0,
+            world_size=1,
         )
         return sum(int(batch["token_type_ids"].any(dim=1).sum()) for batch in batches) / len(table)
 
     assert shown_in(0) == pytest.approx(0.7, abs=0.07)
     assert shown_in(1) == pytest.approx(0.7, abs=0.07)
-    batches = TrainingBatches(table, labels, encoder, settings, steps_done=lambda: 0)
+    batches = TrainingBatches(TrainingRows(table, labels), encoder, settings, steps_done=lambda: 0)
     assert (batches.shows_text(0) != batches.shows_text(1)).any()
     assert (batches.shows_text(1) == batches.shows_text(1)).all()
 
@@ -223,7 +228,7 @@ def test_training_batches_carry_their_labels_and_resume_in_mid_epoch(tiny_bert: 
     settings = FinetuneSettings(batch_size=16)
 
     def run(step: int) -> list[list[int]]:
-        batches = TrainingBatches(table, labels, encoder, settings, steps_done=lambda: step)
+        batches = TrainingBatches(TrainingRows(table, labels), encoder, settings, steps_done=lambda: step)
         assert len(batches) == 7
         return [batch["input_ids"].flatten().tolist() + batch["labels"].tolist() for batch in batches]
 
