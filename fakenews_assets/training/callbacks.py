@@ -148,18 +148,21 @@ class Recorder(Callback):
         if self.on_progress is None or not trainer.is_global_zero:
             return
         self._reported = time.perf_counter()
+        record = self._record(trainer)
+        began = time.perf_counter()
         self.on_progress(
             Progress(
                 epoch=trainer.current_epoch + 1,
                 epochs=self.settings.epochs,
                 step=trainer.global_step,
                 total_steps=self.total_steps,
-                train_loss=self._training[-1].loss if self._training else None,
-                rows_per_second=self._record(trainer).rows_per_second,
+                history=record.history,
+                rows_per_second=record.rows_per_second,
                 validation=validation,
                 is_best=is_best,
             )
         )
+        self._clock += time.perf_counter() - began  # whoever listens is no part of the training
 
 
 class BestCheckpoint(ModelCheckpoint):

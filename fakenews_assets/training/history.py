@@ -75,14 +75,19 @@ class Progress:
     step: int
     """Optimisation steps done, over all epochs and resumptions."""
     total_steps: int
-    train_loss: float | None
-    """Mean over the latest steps; None before the first of them."""
+    history: TrainingHistory
+    """The curves so far."""
     rows_per_second: float
     """Training rows per second since the start, evaluations not counted."""
     validation: ValidationPoint | None
     """Set when a validation has just ended."""
     is_best: bool
     """Whether that validation's weights are the ones to keep so far."""
+
+    @property
+    def train_loss(self) -> float | None:
+        """Mean over the latest steps; None before the first of them."""
+        return self.history.training[-1].loss if self.history.training else None
 
 
 ProgressListener = Callable[[Progress], None]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fakenews_assets.progress import report
+from fakenews_assets.training.curves import Curves
+from fakenews_resources.tracked import Tracked
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import
     from fakenews_assets.training.finetuning import FinetuneResult
@@ -13,11 +15,13 @@ if TYPE_CHECKING:  # torch and lightning take seconds to import
 
 
 class TrainingLog:
-    """Writes the progress of a training to a log and to whoever draws a bar."""
+    """Writes the progress of a training to a log, to whoever draws a bar, and its curves to its tracked run."""
 
-    def __init__(self, log: logging.Logger, task: str) -> None:
+    def __init__(self, log: logging.Logger, task: str, tracked: Tracked) -> None:
         self.log = log
         self.task = task
+        self.tracked = tracked
+        self.curves = Curves(tracked.log)
 
     def __call__(self, progress: "Progress") -> None:
         note = f"epoch {progress.epoch}/{progress.epochs}, {progress.rows_per_second:.0f} rows/s"
@@ -27,6 +31,14 @@ class TrainingLog:
             note += f", validation loss {progress.validation.loss:.3f}, macro-F1 {progress.validation.macro_f1:.3f}"
         self.log.info(f"step {progress.step}/{progress.total_steps}: {note}")
         report(self.task, progress.step, progress.total_steps, note)
+        self.curves(progress.history)
+        self.tracked.log({"rows_per_second": progress.rows_per_second}, progress.step)
+
+    def finish(self, result: "FinetuneResult") -> dict[str, dg.MetadataValue]:
+        """Complete the tracked run. Returns: where it is."""
+        self.curves(result.history)
+        results = {f"best/{name}": value for name, value in result.best.model_dump().items()}
+        return self.tracked.finish({**results, "steps": result.steps, "seconds": result.seconds})
 
 
 def training_metadata(result: "FinetuneResult") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from fakenews_assets.training import search as search_module
 from fakenews_assets.training.finetuning import TrainingFailed
-from fakenews_assets.training.history import Progress, ValidationPoint
+from fakenews_assets.training.history import Progress, TrainingHistory, ValidationPoint
 from fakenews_assets.training.search import search
 from fakenews_assets.training.search_result import SearchResult, TrialRecord
 from fakenews_assets.training.search_settings import SearchSettings
@@ -74,7 +74,8 @@ class Script:
                 accuracy=value,
                 macro_f1=value,
             )
-            on_progress(Progress(1, 1, point.step, 5 * len(curve), None, 1.0, point, False))
+            history = TrainingHistory(steps_per_epoch=5, training=[], validation=[])
+            on_progress(Progress(1, 1, point.step, 5 * len(curve), history, 1.0, point, False))
         return SimpleNamespace(best=SimpleNamespace(macro_f1=max(curve)))
 
 

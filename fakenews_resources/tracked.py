@@ -1,0 +1,181 @@
+"""One run of Weights & Biases as an asset sees it: nothing that goes wrong there reaches the asset."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dagster as dg
+import polars as pl
+
+if TYPE_CHECKING:  # wandb takes a second to import
+    from wandb.sdk.wandb_run import Run
+
+Number = int | float | bool | str | None
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an asset waits, and where its model is linked."""
+
+    patience_seconds: float
+    """For everything but the files of a model."""
+    upload_seconds: float
+    """For those, on top."""
+    registry: str | None
+    """Collection of the registry; None: no link."""
+
+
+class Tracked:
+    """One run of Weights & Biases, which begins with the first thing that is told to it; or none.
+
+    No method raises, and all of them together take no longer than the limits say: tracking is worth a warning, never
+    a training.
+    """
+
+    def __init__(
+        self, name: str, limits: Limits, warn: Callable[[str], object], start: "Callable[[], Run] | None"
+    ) -> None:
+        """Args: start: opens the run; None: there is none, and every method does nothing."""
+        self._name = name
+        self._start = start
+        self._limits = limits
+        self._warn = warn
+        self._left = limits.patience_seconds
+        self._warned = False
+        self._run: Run | None = None
+        self._place: dict[str, dg.MetadataValue] = {}
+
+    def log(self, values: Mapping[str, Number], step: int | None = None) -> None:
+        """Add to the run's history. Steps must not go back; values of the same step become one row."""
+        self._on_run("numbers", lambda run: run.log(dict(values), step=step))
+
+    def model(self, name: str, folder: Path, *, aliases: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        """Add a model's files as a version of an artifact, and link it to the registry.
+
+        Equal files are the same version, which takes the aliases over. An offline run cannot link.
+
+        Args:
+            name: of the artifact.
+            folder: never changes: files are sent from where they are, now or by `wandb sync`.
+            aliases: names of this version.
+            metadata: shown beside it.
+        """
+        seconds, registry = self._limits.upload_seconds, self._limits.registry
+
+        def act(run: "Run") -> None:
+            from wandb import Artifact
+
+            artifact = Artifact(name, type="model", metadata=dict(metadata))
+            artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
+            logged = run.log_artifact(artifact, aliases=list(aliases))
+            if not run.offline:
+                logged.wait(timeout=round(seconds))
+                if registry:
+                    run.link_artifact(logged, registry, aliases=list(aliases))
+
+        self._left += seconds
+        self._on_run("the model", act)
+
+    def finish(
+        self,
+        results: Mapping[str, Number] | None = None,
+        tables: Mapping[str, pl.DataFrame] | None = None,
+        plots: Path | None = None,
+    ) -> dict[str, dg.MetadataValue]:
+        """End the run.
+
+        Args:
+            results: what has no history.
+            tables: by name.
+            plots: every PNG file in this folder is added.
+
+        Returns:
+            Where the run is, for the Dagster UI; empty without one.
+        """
+        if results:
+            self._on_run("results", lambda run: run.summary.update(dict(results)))
+        for name, rows in (tables or {}).items():
+            self._on_run(f"the table {name}", partial(_add_table, name, rows))
+        if plots is not None:
+            self._on_run("plots", partial(_add_plots, plots))
+        self._end(0)
+        return self._place
+
+    def abandon(self) -> None:
+        """End the run as failed, if it has begun and not ended."""
+        self._start = None
+        self._end(1)
+
+    def _end(self, exit_code: int) -> None:
+        self._on_run("the end of the run", lambda run: run.finish(exit_code=exit_code))
+        self._run = None
+
+    def _on_run(self, what: str, action: Callable[["Run"], object]) -> None:
+        if self._start is not None:
+            start, self._start = self._start, None
+            self._run = self._guarded("the start of the run", start)
+            if self._run is not None:
+                url, folder = self._run.url, self._run.settings.sync_dir
+                self._place = {"wandb": dg.MetadataValue.url(url) if url else dg.MetadataValue.path(folder)}
+        run = self._run
+        if run is not None:
+            self._guarded(what, lambda: action(run))
+
+    def _guarded(self, what: str, action: Callable[[], _T]) -> _T | None:
+        began = monotonic()
+        try:
+            return _within(max(0.0, self._left), action)
+        # The one place where any error will do: wandb raises what its server, its own process, the disk and its
+        # validation come up with, and none of it may cost the training that it watches.
+        except Exception as error:  # noqa: BLE001
+            if not self._warned:
+                self._warn(
+                    f"Weights & Biases did not take {what} of {self._name} ({type(error).__name__}: {error})."
+                    f" Nothing else is affected.{self._what_to_do()}"
+                )
+            self._warned = True
+            return None
+        finally:
+            self._left -= monotonic() - began
+
+    def _what_to_do(self) -> str:
+        run = self._run
+        return f" What the run holds is sent by: wandb sync {run.settings.sync_dir}" if run else ""
+
+
+def _add_table(name: str, rows: pl.DataFrame, run: "Run") -> None:
+    from wandb import Table
+
+    columns: list[str | int] = [*rows.columns]
+    data: list[Any] = [list(row) for row in rows.rows()]
+    run.log({name: Table(columns=columns, data=data, allow_mixed_types=True)})
+
+
+def _add_plots(folder: Path, run: "Run") -> None:
+    from wandb import Image
+
+    run.log({f"plots/{file.stem}": Image(str(file)) for file in sorted(folder.glob("*.png"))})
+
+
+def _within(seconds: float, action: Callable[[], _T]) -> _T:
+    """Do something in a thread that is left behind when time is up. Raises TimeoutError, and what `action` raises."""
+    done: Future[_T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(action())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return done.result(seconds)
+    except TimeoutError as error:
+        raise TimeoutError(f"no end after {seconds:.0f} s") from error

@@ -1,0 +1,125 @@
+"""Runs of Weights & Biases, without a server and with one that fails."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fakenews_assets.plotting import new_figure, to_png
+from fakenews_resources.storage import Storage
+from fakenews_resources.tracked import Tracked
+from fakenews_resources.tracking import Mode, mode_from_environment, tracker_from_environment
+from tests.wandb_runs import history, records, run_step, runs
+from tests.wandb_server import KEY, WandbServer
+
+pytestmark = pytest.mark.usefixtures("own_wandb")
+
+
+def test_a_server_that_falls_silent_in_the_middle_is_waited_for_no_longer_than_allowed(
+    tmp_path: Path, wandb_server: WandbServer
+) -> None:
+    took = []
+
+    def body(tracked: Tracked) -> None:
+        for step in (1, 2, 3):
+            tracked.log({"loss": 1 / step}, step)
+        wandb_server.be("silent")
+        began = time.monotonic()
+        tracked.finish(tables={"numbers": pl.DataFrame({"a": [1]})})  # wandb itself waits for ever here
+        took.append(time.monotonic() - began)
+
+    warnings = run_step(
+        tmp_path, body, "online", host=wandb_server.url, timeout_seconds=3, patience_seconds=6
+    )
+
+    assert took[0] < 10
+    (warning,) = warnings
+    (folder,) = runs(tmp_path, "run")
+    assert warning.endswith(f"wandb sync {folder}")
+    import wandb
+
+    began = time.monotonic()
+    wandb.teardown()  # as at the end of the process
+    assert time.monotonic() - began < 10
+    assert history(folder)[:2] == [{"_step": 1, "loss": 1}, {"_step": 2, "loss": 0.5}]
+
+
+def test_results_tables_plots_and_a_failure_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / "curve.png").write_bytes(to_png(new_figure()[0]))
+    table = pl.DataFrame({"candidate": ["a", None], "macro_f1": [0.5, None]})
+
+    def whole(tracked: Tracked) -> None:
+        tracked.finish({"best": "a"}, {"leaderboard": table}, tmp_path)
+
+    def failing(tracked: Tracked) -> None:
+        tracked.log({"loss": 1.0})
+        raise RuntimeError
+
+    assert run_step(tmp_path / "store", whole, "offline") == []
+    (folder,) = runs(tmp_path / "store")
+    (shown,) = folder.glob("files/media/table/*.json")
+    assert json.loads(shown.read_text())["data"] == [["a", 0.5], [None, None]]
+    assert len(list(folder.glob("files/media/images/plots/curve*.png"))) == 1
+    said = {item.key: item.value_json for one in records(folder) for item in one.summary.update}
+    assert said["best"] == '"a"'
+
+    run_step(tmp_path / "failed", failing, "offline")
+    (folder,) = runs(tmp_path / "failed")
+    assert [one.exit.exit_code for one in records(folder) if one.HasField("exit")] == [1]
+
+
+def test_without_tracking_wandb_is_never_imported(tmp_path: Path) -> None:
+    code = f"""
+import sys
+import dagster as dg
+from fakenews_resources.storage import Storage
+from fakenews_resources.tracking import Tracker
+
+@dg.asset
+def step(context: dg.AssetExecutionContext, tracker: Tracker) -> None:
+    tracked = tracker.start(context)
+    tracked.log({{"loss": 1.0}}, 1)
+    assert tracked.finish({{"best": 1}}) == {{}}
+
+tracker = Tracker(storage=Storage(root={str(tmp_path / "store")!r}), mode="off")
+assert dg.materialize([step], resources={{"tracker": tracker}}).success
+print("wandb" in sys.modules)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert told.stdout.strip() == "False", told.stderr
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "mode"),
+    [
+        ({}, "offline"),
+        ({"WANDB_API_KEY": KEY}, "online"),
+        ({"WANDB_API_KEY": KEY, "WANDB_MODE": "offline"}, "offline"),
+        ({"WANDB_API_KEY": KEY, "WANDB_MODE": "disabled"}, "off"),
+        ({"WANDB_API_KEY": KEY, "FAKENEWS_WANDB": "off"}, "off"),
+        ({"WANDB_MODE": "offline", "FAKENEWS_WANDB": "online"}, "online"),
+    ],
+)
+def test_the_environment_decides(
+    environment: dict[str, str], mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "FAKENEWS_WANDB", "FAKENEWS_WANDB_REGISTRY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    tracker = tracker_from_environment(Storage())
+    assert tracker.mode == mode
+    assert tracker.registry == "wandb-registry-model/fakenews-champion"
+
+    monkeypatch.setenv("FAKENEWS_WANDB_REGISTRY", "")
+    assert tracker_from_environment(Storage()).registry is None
+    monkeypatch.setenv("FAKENEWS_WANDB", "maybe")
+    with pytest.raises(ValueError, match="set it to off, offline or online"):
+        mode_from_environment()

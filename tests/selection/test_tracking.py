@@ -1,0 +1,51 @@
+"""The champion as an artifact of Weights & Biases."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fakenews_assets.selection.bundle import open_bundle
+from fakenews_assets.selection.tracking import track_champion
+from fakenews_resources.store import Store
+from fakenews_resources.tracked import Tracked
+from tests.champions import make_champion
+from tests.wandb_runs import records, run_step, runs
+from tests.wandb_server import WandbServer
+
+pytestmark = pytest.mark.usefixtures("own_wandb")
+
+
+def test_a_champion_becomes_an_artifact_that_the_registry_knows(
+    tmp_path: Path, wandb_server: WandbServer
+) -> None:
+    store = Store(tmp_path / "store")
+    bundle = open_bundle(store.models / make_champion(store.models))
+
+    def body(tracked: Tracked) -> None:
+        track_champion(tracked, bundle)
+        tracked.finish()
+
+    assert run_step(store.root, body, "offline") == []
+    (folder,) = runs(store.root)
+    (found,) = (one.artifact for one in records(folder) if one.HasField("artifact"))
+    assert (found.name, found.type) == ("fakenews-champion", "model")
+    assert set(found.aliases) == {"champion", bundle.sha[:12], "latest"}
+    assert json.loads(found.metadata)["bundle"] == bundle.sha
+    files = {
+        path.relative_to(bundle.path).as_posix(): path for path in bundle.path.rglob("*") if path.is_file()
+    }
+    assert {one.path: Path(one.local_path) for one in found.manifest.contents} == files
+
+    assert run_step(store.root, body, "online", host=wandb_server.url) == []
+    (created,) = wandb_server.artifacts
+    assert {one["alias"] for one in created["aliases"]} == {"champion", bundle.sha[:12], "latest"}
+    assert {name: wandb_server.files[name] for name in files} == {
+        n: file.read_bytes() for n, file in files.items()
+    }
+    (link,) = wandb_server.links
+    assert (link["projectName"], link["artifactPortfolioName"]) == (
+        "wandb-registry-model",
+        "fakenews-champion",
+    )
+    assert {one["alias"] for one in link["aliases"]} == {"champion", bundle.sha[:12]}
