@@ -14,6 +14,13 @@ def replace_text(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
+def replace_file(source: Path, target: Path) -> None:
+    """Put a finished file in the place of another one on the same file system: readers see the old or the new."""
+    _sync(source)
+    source.replace(target)
+    _sync(target.parent)
+
+
 def append_line(path: Path, line: str) -> None:
     """Append one line. A line that a kill cut short stays on its own; readers must expect it."""
     cut_short = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")

@@ -5,11 +5,13 @@
     <root>/<key>/CURRENT              the version that readers get
 
 A version is written aside, renamed into place, and only then named by `CURRENT`. A process killed at
-any moment therefore leaves the old value or the new one, and equal content is stored once.
+any moment therefore leaves the old value or the new one, and equal content is stored once. A version is removed in
+the other order, its record first: without a record nobody reads it, and until its folder is renamed away it is whole.
 """
 
 import hashlib
 import json
+import re
 import shutil
 import time
 import uuid
@@ -27,6 +29,7 @@ from fakenews_resources.durable import replace_text
 from fakenews_resources.hashing import digest
 
 _STALE_DRAFT_SECONDS = 24 * 3600
+_VERSION = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreError(RuntimeError):
@@ -164,6 +167,15 @@ class Store:
         replace_text(home / "CURRENT", record.version)
         return Artefact(target, record, record.meta)
 
+    def adopt(self, artefact: Artefact) -> Artefact:
+        """Copy a version of another store with its record, and make it the current one of its key."""
+        assert artefact.record is not None
+        target = self._home(artefact.record.key) / artefact.version
+        shutil.copytree(artefact.path, target)
+        replace_text(target.with_name(f"{artefact.version}.json"), artefact.record.model_dump_json(indent=2))
+        replace_text(target.with_name("CURRENT"), artefact.version)
+        return Artefact(target, artefact.record, artefact.meta)
+
     def current(self, key: str) -> Artefact:
         """The version that `key` points at. Raises ValueMissing when there is none."""
         pointer = self._home(key) / "CURRENT"
@@ -195,6 +207,54 @@ class Store:
     def versions(self, key: str) -> list[str]:
         """Every version of a key that has a record, in order of name."""
         return sorted(record.stem for record in self._home(key).glob("*.json"))
+
+    def all_keys(self) -> list[str]:
+        """Every key with a current version, in order."""
+        folders = (pointer.parent.relative_to(self.root) for pointer in self.root.rglob("CURRENT"))
+        return sorted(
+            "/".join(map(unquote, folder.parts)) for folder in folders if not folder.parts[0].startswith(".")
+        )
+
+    def without_record(self, key: str) -> list[str]:
+        """Folders of versions that are being committed, or that a killed removal left behind."""
+        folders = (path for path in self._home(key).iterdir() if _VERSION.fullmatch(path.name))
+        return sorted(path.name for path in folders if not path.with_name(f"{path.name}.json").exists())
+
+    def folder(self, key: str, version: str) -> Path:
+        """Where the files of a version are, or would be."""
+        return self._home(key) / version
+
+    def remove(self, key: str, version: str) -> None:
+        """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""
+        home = self._home(key)
+        pointer = home / "CURRENT"
+        if pointer.is_file() and pointer.read_text(encoding="utf-8").strip() == version:
+            raise StoreError(f"{version} is the current version of {key!r}; only others can be removed.")
+        self.take_away(home / f"{version}.json", home / version)
+
+    def remove_key(self, key: str) -> None:
+        """Remove a value with all its versions; one that is not there changes nothing."""
+        home = self._home(key)
+        if not home.is_dir():
+            return
+        (home / "CURRENT").unlink(missing_ok=True)
+        for version in {*self.versions(key), *self.without_record(key)}:
+            self.remove(key, version)
+        home.rmdir()
+
+    def take_away(self, record: Path, folder: Path) -> None:
+        """Remove a record, then the folder it tells of: that at once, by renaming it, so that no half of it is read.
+
+        What a kill leaves of the renamed folder goes with the stale drafts.
+        """
+        record.unlink(missing_ok=True)
+        aside = self.root / ".drafts" / uuid.uuid4().hex
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(aside, ignore_errors=True)
 
     def verify(self, artefact: Artefact) -> list[str]:
         """Re-hash every file of a version; the names that are missing, changed or extra, in order."""

@@ -17,13 +17,16 @@ from fakenews_assets.audit.bundle_files import (
     audit_copies,
     audit_files,
     audit_record,
+    audit_sbom,
     read_manifest,
 )
 from fakenews_assets.audit.champion import audit_champion_history, read_history
 from fakenews_assets.audit.data import audit_data
 from fakenews_assets.audit.evaluation import audit_evaluation
+from fakenews_assets.audit.removals import read_tombstones, tell_removal
 from fakenews_assets.audit.trail import Audit, Facts, Promotion, Trail
 from fakenews_assets.audit.versions import Versions, audit_versions
+from fakenews_assets.retention.pruning import MODELS
 from fakenews_assets.selection.bundle import Bundle, Manifest
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, RegistryError
 from fakenews_assets.selection.selecting import git_commit
@@ -91,6 +94,12 @@ def bundles_named(store: Store, prefix: str) -> list[str]:
 
 def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
     folder = store.models / sha
+    ledger = read_tombstones(trail, store)
+    removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
+    if removal is not None:
+        tell_removal(trail, "bundle", MODELS, sha, removal)
+        audit_champion_history(trail, store, sha, answer.came if answer else None)
+        return _audit(trail, subject, sha, answer)
     manifest = read_manifest(trail, folder)
     promotion = audit_champion_history(trail, store, sha, answer.came if answer else None)
     if manifest is None:
@@ -102,8 +111,9 @@ def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Ans
     made_at = audit_record(trail, folder)
     if answer is not None:
         audit_answer(trail, answer, manifest, bundle)
-    versions = audit_versions(trail, store, manifest, made_at)
+    versions = audit_versions(trail, store, ledger, manifest, made_at)
     audit_copies(trail, folder, manifest, versions)
+    audit_sbom(trail, folder, manifest)
     audit_evaluation(trail, manifest, versions, bundle)
     audit_data(trail, manifest, versions)
     audit_commit(trail, manifest.git_commit)
@@ -125,6 +135,7 @@ def _audit(
         code=git_commit(),
         links=tuple(trail.links),
         not_checked=tuple(trail.not_checked),
+        taken_out=tuple(trail.taken_out),
         answer=dict(answer.line) if answer else {},
         facts=facts,
         promotion=promotion,

@@ -64,26 +64,35 @@ def audit_evaluation(trail: Trail, manifest: Manifest, versions: Versions, bundl
         fault = difference(predictions.select(own), test.select(own))
         trail.agree("test split", f"{key} {PREDICTIONS_FILE}", f"{test.height:,} articles", fault)
         if not fault and bundle is not None:
-            _audit_predictions(trail, bundle, predictions, test)
+            left = ~test["article_id"].is_in(list(versions.ledger.erased))  # what was erased cannot be judged
+            _audit_predictions(trail, bundle, predictions.filter(left), test.filter(left))
 
 
 def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:
     """Answers whose label or abstention does not follow from their probability; empty: none.
 
+    Outside the band only what is unfamiliar has no answer.
+
     Args:
         calibration: the bundle's.
-        answers: columns `article_id`, `probability`, `predicted` and `abstained`.
+        answers: columns `article_id`, `probability`, `predicted`, `abstained` and, unless they were given before that
+            was looked at, `unfamiliar`.
     """
+    if "unfamiliar" not in answers.columns:
+        answers = answers.with_columns(unfamiliar=pl.lit(False))
+    unfamiliar = answers["unfamiliar"].fill_null(False).to_numpy()
     probability = answers["probability"].to_numpy()
     label = (probability >= calibration.threshold).astype(np.int8)
     silent = inside_band(calibration, probability)
-    wrong = (label != answers["predicted"].to_numpy()) | (silent & ~answers["abstained"].to_numpy())
+    abstained = answers["abstained"].to_numpy()
+    wrong = (label != answers["predicted"].to_numpy()) | ((silent | unfamiliar) != abstained)
     if not wrong.any():
         return ""
     first = answers.row(int(wrong.argmax()), named=True)
     return (
         f"{int(wrong.sum()):,} answers do not follow from their probability, first {first['article_id']}:"
-        f" {first['probability']:.4f} called {first['predicted']}, abstained: {first['abstained']}"
+        f" {first['probability']:.4f} called {first['predicted']}, abstained: {first['abstained']},"
+        f" unfamiliar: {first['unfamiliar']}"
     )
 
 

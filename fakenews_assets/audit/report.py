@@ -41,6 +41,8 @@ def to_markdown(audit: Audit) -> str:
     ]
     if audit.not_checked:
         parts += ["Not computed anew:", *_list(audit.not_checked)]
+    if audit.taken_out:
+        parts += ["Taken out on purpose:", *_list(audit.taken_out)]
     parts += [
         "## Links",
         markdown.table(
@@ -71,6 +73,7 @@ def to_terminal(audit: Audit) -> RenderableType:
     for name, value in _facts(audit):
         facts.add_row(Text(name, style="dim"), Text(value))
     notes = [Text(f"Not computed anew: {note}", style="yellow") for note in audit.not_checked]
+    notes += [Text(f"Taken out on purpose: {note}", style="yellow") for note in audit.taken_out]
     faults = [Text(f"✗ {finding}", style="red") for finding in findings(audit)]
     style = "bold green" if audit.intact else "bold red"
     return Group(links, facts, *notes, *faults, Text(verdict(audit), style=style))
@@ -114,6 +117,10 @@ def _how_to_repeat(audit: Audit) -> list[str]:
     asked = f"{answer['request_id']} --row {answer['row']}" if answer else audit.bundle
     commit = audit.facts.git_commit if audit.facts else None
     parts = [f"`{f'fakenews audit {asked}'.strip()}`"]
+    if audit.bundle:
+        parts.append(
+            f"The training, which an audit only takes note of, is done again by `fakenews reproduce {audit.bundle}`."
+        )
     if commit is not None:
         parts.append(
             "The data is cleaned, clustered and split by the code that audits. If that finds a difference, and the code"

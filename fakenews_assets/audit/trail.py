@@ -86,6 +86,9 @@ class Audit(BaseModel):
     code: str | None = Field(description="Commit of the code that computed anew.")
     links: tuple[Link, ...]
     not_checked: tuple[str, ...] = Field(description="What could not be computed anew, and why.")
+    taken_out: tuple[str, ...] = Field(
+        default=(), description="What was erased or removed on purpose, by whom and why."
+    )
     answer: dict[str, Any] = Field(default_factory=dict, description="The answer as it was logged.")
     facts: Facts | None = None
     promotion: Promotion | None = None
@@ -108,6 +111,7 @@ class Trail:
     def __init__(self) -> None:
         self.links: list[Link] = []
         self.not_checked: list[str] = []
+        self.taken_out: list[str] = []
 
     def add(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
         """Add a link; it holds if `fault` is empty."""

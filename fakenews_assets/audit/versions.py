@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fakenews_assets.audit.removals import tell_removal
 from fakenews_assets.audit.trail import Trail, shown
 from fakenews_assets.selection.bundle import MANIFEST_FILE, Manifest, read_record
 from fakenews_resources.store import (
@@ -15,6 +16,7 @@ from fakenews_resources.store import (
     hash_files,
     version_of,
 )
+from fakenews_resources.tombstones import Ledger, Tombstones
 
 
 @dataclass
@@ -25,20 +27,25 @@ class Versions:
     """By key; without those whose bytes are not to be relied on."""
     warm_start: tuple[str, ...] = ()
     """Bundles whose encoders the training went on from, the nearest first."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """What was taken out of them on purpose."""
 
 
-def audit_versions(trail: Trail, store: Store, manifest: Manifest, made_at: datetime | None) -> Versions:
+def audit_versions(
+    trail: Trail, store: Store, ledger: Ledger, manifest: Manifest, made_at: datetime | None
+) -> Versions:
     """Hash everything that a bundle was made of, through all generations, that of its warm start included.
 
     Args:
         trail: receives the links.
         store: where the versions lie.
+        ledger: the tombstones of the store.
         manifest: of the bundle.
         made_at: when the bundle was made. A record that is younger was written by a later run that came to the
             same content; it says where that run had its inputs from, and the manifest counts.
     """
     seen: set[tuple[str, str]] = set()
-    readable = _audit_generation(trail, store, manifest, made_at, seen)
+    readable = _audit_generation(trail, store, ledger, manifest, made_at, seen)
     encoder, origins = readable.get("finetuned_bert"), list[str]()
     while encoder is not None and (origin := _warm_start(trail, manifest, encoder)):
         origins.append(origin)
@@ -54,20 +61,32 @@ def audit_versions(trail: Trail, store: Store, manifest: Manifest, made_at: date
             )
             manifest = Manifest.model_validate_json(file.read_bytes())
             made_at = read_record(store.models, origin).created_at
-            encoder = _audit_generation(trail, store, manifest, made_at, seen).get("finetuned_bert")
-    return Versions(readable, tuple(origins))
+            generation = _audit_generation(trail, store, ledger, manifest, made_at, seen)
+            encoder = generation.get("finetuned_bert")
+    return Versions(readable, tuple(origins), ledger)
 
 
-def audit_version(trail: Trail, store: Store, key: str, version: str) -> Artefact | None:
-    """Hash one version. None: it is missing, or its bytes are neither those of its record nor of its name."""
+def audit_version(
+    trail: Trail, store: Store, key: str, version: str, ledger: Ledger | None = None
+) -> Artefact | None:
+    """Hash one version. None: it is missing, or its bytes are neither those of its record nor of its name.
+
+    Files from which something was erased count as they were before, if a tombstone knows them as they are.
+    """
+    ledger = ledger or Tombstones(store).read()
+    if (removal := ledger.removal_of(key, version)) and version not in store.versions(key):
+        tell_removal(trail, "version", key, version, removal)
+        return None
     with trail.reading("version", key, recorded=version):
         artefact = store.get(key, version)
         assert artefact.record is not None
-        files = hash_files(artefact.path)
+        files, back = ledger.undo(key, version, hash_files(artefact.path))
         found, changed = version_of(files), changed_files(artefact.record.files, files)
         fault = ""
         if not files:
             fault = f"missing: the files in {artefact.path}"
+        elif back:
+            fault = f"its files hold again what was erased from them: {shown(back)}"
         elif changed:
             fault = f"not the files that its record lists: {shown(changed)}"
         elif found != version:
@@ -80,7 +99,12 @@ def audit_version(trail: Trail, store: Store, key: str, version: str) -> Artefac
 
 
 def _audit_generation(
-    trail: Trail, store: Store, manifest: Manifest, made_at: datetime | None, seen: set[tuple[str, str]]
+    trail: Trail,
+    store: Store,
+    ledger: Ledger,
+    manifest: Manifest,
+    made_at: datetime | None,
+    seen: set[tuple[str, str]],
 ) -> dict[str, Artefact]:
     """The versions that one manifest names; those seen before, in a younger generation, are not hashed again."""
     readable: dict[str, Artefact] = {}
@@ -89,7 +113,7 @@ def _audit_generation(
         if (key, version) in seen:
             continue
         seen.add((key, version))
-        artefact = audit_version(trail, store, key, version)
+        artefact = audit_version(trail, store, key, version, ledger)
         if artefact is not None:
             assert artefact.record is not None
             readable[key] = artefact

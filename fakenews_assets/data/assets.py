@@ -26,6 +26,7 @@ from fakenews_resources.news.base import SourceError
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact, ValueMissing
+from fakenews_resources.tombstones import Ledger, Tombstones, TombstonesDamaged
 
 _asset = partial(dg.asset, group_name="data", owners=["team:data"])
 
@@ -117,7 +118,7 @@ class CleanNewsConfig(dg.Config, CleaningLimits, BatchLimits):
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="2",
+    code_version="3",
     check_specs=batch_check_specs(),
 )
 def clean_news(
@@ -134,6 +135,7 @@ def clean_news(
             draft.path,
             preparation=TextPreparation(rules=default_rules() + extra),
             limits=config,
+            erased=_tombstones(storage).erased,
             on_progress=lambda rows: report("clean_news", rows, raw_news.meta["rows"]),
         )
     except UnreadableFile as error:
@@ -165,6 +167,14 @@ def clean_news(
         },
         check_results=[to_result(outcome) for outcome in outcomes],
     )
+
+
+def _tombstones(storage: Storage) -> Ledger:
+    """What must stay out. Raises dg.Failure when nobody can tell."""
+    try:
+        return Tombstones(storage.store).sound()
+    except TombstonesDamaged as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _earlier_summaries(
@@ -232,7 +242,8 @@ def article_clusters(
     report("article_clusters", 0, None, "looking for near-duplicates")
     links = find_links(articles, config)
     sides = SplitConfig(**config.sides.model_dump())
-    clusters = assign_clusters(articles, links, [batch.name for batch in batches], sides)
+    order = [batch.name for batch in batches]
+    clusters = assign_clusters(articles, links, order, sides, _tombstones(storage).heirs)
     sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")

@@ -4,7 +4,7 @@ A batch streams through in chunks: memory depends on the chunk, not on the file.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -89,6 +89,7 @@ def clean_batch(
     *,
     preparation: TextPreparation,
     limits: CleaningLimits,
+    erased: Collection[str] = (),
     on_progress: Callable[[int], None] = lambda _rows: None,
 ) -> CleaningSummary:
     """Clean one received file into Parquet parts.
@@ -98,6 +99,7 @@ def clean_batch(
         batch: written into every row.
         folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
+        erased: ids of articles that must stay out; their rows go to quarantine, without a word of them.
         on_progress: called after each chunk with the rows read so far.
 
     Raises:
@@ -106,7 +108,7 @@ def clean_batch(
     """
     tally = _Tally()
     for number, chunk in enumerate(read_raw(raw)):
-        articles, rejects = _clean_chunk(chunk, batch, preparation, limits, tally)
+        articles, rejects = _clean_chunk(chunk, batch, preparation, limits, erased, tally)
         articles.write_parquet(folder / f"articles-{number:04d}.parquet")
         tally.rejects.append(rejects)
         on_progress(tally.rows_in)
@@ -153,38 +155,53 @@ class _Tally:
 
 
 def _clean_chunk(
-    chunk: RawChunk, batch: str, preparation: TextPreparation, limits: CleaningLimits, tally: _Tally
+    chunk: RawChunk,
+    batch: str,
+    preparation: TextPreparation,
+    limits: CleaningLimits,
+    erased: Collection[str],
+    tally: _Tally,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = chunk.rows.with_columns(
         label_found=pl.col("label").str.strip_chars(), label=_parsed_label(), published_at=_parsed_date()
     )
     # Long fields go first: no pattern should have to look through twenty megabytes.
     long_title, long_text = pl.col("title").str.len_chars(), pl.col("text").str.len_chars()
+    too_long = (long_title > limits.max_title_chars) | (long_text > limits.max_text_chars)
+    bad_label = pl.col("label").is_null() & (pl.col("label_found").fill_null("") != "")
+    # A row that is refused for its label would be quoted.
+    refused = rows.filter(bad_label, ~too_long.fill_null(False)) if erased else rows.clear()
+    mute = refused["row"].filter(_article_ids(preparation.apply(refused)).is_in(list(erased)))
     rows, rejects = _sift(
         rows,
         {
+            Reason.ERASED: (pl.col("row").is_in(mute.implode()), pl.lit("")),
             Reason.FIELD_TOO_LONG: (
-                (long_title > limits.max_title_chars) | (long_text > limits.max_text_chars),
+                too_long,
                 pl.format("title {} characters, text {}", long_title.fill_null(0), long_text.fill_null(0)),
             ),
             Reason.LABEL_OUT_OF_RANGE: (
-                pl.col("label").is_null() & (pl.col("label_found").fill_null("") != ""),
+                bad_label,
                 pl.format("{} is not one of 0, 1, real, fake", pl.col("label_found").str.head(40)),
             ),
         },
     )
     tally.witness.observe(rows, rows["label"])
     rows, counts = preparation.apply_counting(rows)
-    rows, empty = _sift(
-        rows, {Reason.EMPTY_TITLE: (pl.col("title") == "", pl.lit("nothing left after cleaning"))}
+    rows = rows.with_columns(article_id=_article_ids(rows))
+    rows, unusable = _sift(
+        rows,
+        {
+            Reason.EMPTY_TITLE: (pl.col("title") == "", pl.lit("nothing left after cleaning")),
+            Reason.ERASED: (pl.col("article_id").is_in(list(erased)), pl.lit("")),
+        },
     )
     articles = rows.with_columns(
-        pl.Series("article_id", map(article_id, rows["title"], rows["text"]), dtype=pl.String),
         batch=pl.lit(batch),
         source=pl.col("source").str.strip_chars().replace("", None),
     ).select(ARTICLE_SCHEMA.names())
 
-    all_rejects = pl.concat([chunk.rejects, *rejects, *empty])
+    all_rejects = pl.concat([chunk.rejects, *rejects, *unusable])
     tally.rows_in += len(articles) + len(all_rejects)
     tally.rows_out += len(articles)
     tally.labels.update(dict(articles.group_by("label").len().rows()))
@@ -207,11 +224,17 @@ def _sift(
                 separator=" | ",
                 ignore_nulls=True,
             ).str.head(_RECORD_CHARACTERS)
+            if reason == Reason.ERASED:
+                record = pl.lit("")
             rejects.append(
                 rows.filter(bad).select("row", reason=pl.lit(str(reason)), detail=detail, record=record)
             )
             rows = rows.filter(~bad)
     return rows, rejects
+
+
+def _article_ids(rows: pl.DataFrame) -> pl.Series:
+    return pl.Series(map(article_id, rows["title"], rows["text"]), dtype=pl.String)
 
 
 def _parsed_label() -> pl.Expr:
@@ -231,7 +254,9 @@ def _parsed_date() -> pl.Expr:
 
 
 def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
-    share = len(quarantine) / rows_in if rows_in else 0.0
+    # An erased article says nothing about the file.
+    bad = len(quarantine.filter(pl.col("reason") != Reason.ERASED))
+    share = bad / rows_in if rows_in else 0.0
     if share <= limits.max_reject_share and len(quarantine) < rows_in:
         return
     commonest = (

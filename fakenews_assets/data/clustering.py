@@ -18,7 +18,7 @@ title is decided by the first batch that labels it: with one label, that is its 
 both, the title stays contested and all its rows are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -68,7 +68,11 @@ class ClusterSizes:
 
 
 def assign_clusters(
-    articles: pl.DataFrame | pl.LazyFrame, links: Links, batch_order: Sequence[str], config: SplitConfig
+    articles: pl.DataFrame | pl.LazyFrame,
+    links: Links,
+    batch_order: Sequence[str],
+    config: SplitConfig,
+    heirs: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Give every article a cluster or a reason for having none.
 
@@ -78,6 +82,7 @@ def assign_clusters(
         links: what `find_links` returned for the same rows.
         batch_order: names of the batches in order of arrival.
         config: decides on which side a cluster lies, which matters where a component touches several.
+        heirs: names that the clusters of some founders keep, because the article that gave the name was erased.
 
     Returns:
         CLUSTER_SCHEMA, one row per article in the order of `articles`. `cluster_id` is null for rows left
@@ -102,14 +107,15 @@ def assign_clusters(
         .astype(np.int64)
     )
     article_ids = rows["article_id"].gather(order)
-    cluster = _grow_clusters(batches[order], _graph_edges(links, order), article_ids, config)
+    names = article_ids.replace(heirs or {})
+    cluster = _grow_clusters(batches[order], _graph_edges(links, order), names, config)
     decided = (
         pl.DataFrame({"row": order, "batch_number": batches[order], "id": article_ids})
         .with_row_index("position")
         .with_columns(
             label=rows["label"].gather(order),
             key=pl.Series(links.content_key[order]),
-            cluster_id=article_ids.gather(pl.Series(np.where(cluster == _NONE, 0, cluster))),
+            cluster_id=names.gather(pl.Series(np.where(cluster == _NONE, 0, cluster))),
             bridge=pl.Series(cluster == _NONE),
         )
         .pipe(_with_repeats)
@@ -214,7 +220,7 @@ def _graph_edges(links: Links, order: NDArray[np.int64]) -> _Edges:
 
 
 def _grow_clusters(
-    batches: NDArray[np.int64], edges: _Edges, article_ids: pl.Series, config: SplitConfig
+    batches: NDArray[np.int64], edges: _Edges, names: pl.Series, config: SplitConfig
 ) -> NDArray[np.int64]:
     """Position of the founder of each row's cluster, `_NONE` for rows that bridge two sides."""
     rows = len(batches)
@@ -235,7 +241,7 @@ def _grow_clusters(
         count, component = _components(new_row, local, last - first + len(keys))
         # Every component holds a row, for a key only comes in with one: its first row is the founder.
         founder = first + np.unique(component[: last - first], return_index=True)[1]
-        chosen = _choose(founder, component[row[is_known]], cluster[other[is_known]], article_ids, config)
+        chosen = _choose(founder, component[row[is_known]], cluster[other[is_known]], names, config)
         assert len(chosen) == count
         cluster[first:last] = chosen[component[: last - first]]
         cluster[keys] = chosen[component[last - first :]]
@@ -253,7 +259,7 @@ def _choose(
     founder: NDArray[np.int64],
     component: NDArray[np.int32],
     earlier: NDArray[np.int64],
-    article_ids: pl.Series,
+    names: pl.Series,
     config: SplitConfig,
 ) -> NDArray[np.int64]:
     """Cluster of each new component, given pairs of a component and an earlier cluster that it touches."""
@@ -262,7 +268,7 @@ def _choose(
     several = ((newest != _NONE) & (oldest != newest))[component]
     if several.any():
         touched, index = np.unique(earlier[several], return_inverse=True)
-        side = side_of(article_ids.gather(touched), config).to_physical().to_numpy().astype(np.int64)
+        side = side_of(names.gather(touched), config).to_physical().to_numpy().astype(np.int64)
         lowest, highest = _extremes(component[several], side[index], len(founder))
         chosen[(highest != _NONE) & (lowest != highest)] = _NONE
     return chosen

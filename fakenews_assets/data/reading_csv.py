@@ -28,7 +28,7 @@ def read_csv(lines: Lines, builder: ChunkBuilder) -> Iterator[RawChunk]:
     # The limit belongs to the process, hence is only ever raised: lowering it again would fail another
     # thread in the middle of its own file.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
-    names, delimiter = _read_header(lines)
+    names, delimiter = read_header(lines)
     positions = locate_columns(names)
     records = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -55,8 +55,12 @@ def read_csv(lines: Lines, builder: ChunkBuilder) -> Iterator[RawChunk]:
     yield builder.finish(positions)
 
 
-def _read_header(lines: Lines) -> tuple[list[str], str]:
-    """Return the column names and the delimiter, the one that sets a `title` column apart."""
+def read_header(lines: Lines) -> tuple[list[str], str]:
+    """Read the column names, and the delimiter: the one that sets a `title` column apart.
+
+    Raises:
+        UnreadableFile: if there is no such column.
+    """
     line = next((line for line in lines if line.strip()), "")
     readings = {delimiter: next(csv.reader([line], delimiter=delimiter), []) for delimiter in _DELIMITERS}
     for delimiter, names in readings.items():

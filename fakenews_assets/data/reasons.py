@@ -11,3 +11,4 @@ class Reason(StrEnum):
     LABEL_OUT_OF_RANGE = "label out of range"
     FIELD_TOO_LONG = "over-long field"
     WRONG_ENCODING = "wrong encoding"
+    ERASED = "erased"

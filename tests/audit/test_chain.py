@@ -19,6 +19,7 @@ from fakenews_assets.selection.bundle import MANIFEST_FILE, BundleRecord, Manife
 from fakenews_resources.hashing import digest
 from fakenews_resources.request_ids import new_request_id
 from fakenews_resources.store import Store
+from fakenews_resources.tombstones import Ledger
 from tests.audit.conftest import Project, edit_json
 from tests.watched import Watched, sample_articles
 
@@ -140,7 +141,8 @@ class WarmStarted:
     def audit(self, asked: str = "champion") -> tuple[list[str], tuple[str, ...]]:
         """Names of the versions and warm starts that do not hold, and the bundles gone on from."""
         trail = Trail()
-        versions = audit_versions(trail, self.store, self.manifest(self.second, asked), datetime.now(UTC))
+        manifest = self.manifest(self.second, asked)
+        versions = audit_versions(trail, self.store, Ledger(), manifest, datetime.now(UTC))
         # No evaluation is behind these manifests, so no record names the encoder as an input.
         faults = [
             f"{link.what} {link.name}" for link in trail.links if not link.ok and link.what != "lineage"

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,9 @@ import pytest
 
 from fakenews_assets.audit.chain import audit_champion
 from fakenews_assets.audit.trail import Audit
+from fakenews_assets.retention.erasure import erase
 from fakenews_assets.selection.registry import HISTORY_FILE, POINTER_FILE, ChampionRegistry
+from fakenews_resources.hashing import digest
 from tests.audit.conftest import Plant, Project, edit_json, flip_byte
 
 RAW, CLEAN = "raw_news/b1", "clean_news/b1"
@@ -194,6 +197,95 @@ def bundle_removed(project: Project) -> None:
     shutil.rmtree(project.bundle)
 
 
+def erase_article(project: Project, side: str = "train") -> str:
+    """Erase an article, of which nothing is planted wrong. Returns its id."""
+    article = (
+        project.stored("splits").scan(side).filter(pl.col("text") != "").head(1).collect()["article_id"][0]
+    )
+    erase(project.store, project.service_log, article, by="a court", reason="an order")
+    return article
+
+
+def tombstone_of(project: Project, number: int = 2) -> Path:
+    return project.store.root / "tombstones" / f"{number:06d}.json"
+
+
+def tombstone_edited(project: Project) -> None:
+    erase_article(project)
+    edit_json(tombstone_of(project), reason="no order")
+
+
+def tombstone_removed(project: Project) -> None:
+    erase_article(project)
+    tombstone_of(project).unlink()
+
+
+def older_tombstone_removed(project: Project) -> None:
+    erase_article(project)
+    erase_article(project, "test")
+    tombstone_of(project).unlink()
+
+
+def all_tombstones_removed(project: Project) -> None:
+    erase_article(project)
+    shutil.rmtree(project.store.root / "tombstones")
+
+
+def head_removed(project: Project) -> None:
+    erase_article(project)
+    (project.store.root / "tombstones" / "HEAD").unlink()
+
+
+def half_an_erasure(project: Project) -> None:
+    """The tombstone of its end is gone, and HEAD agrees."""
+    erase_article(project)
+    tombstone_of(project).unlink()
+    sha = digest(tombstone_of(project, 1))
+    (project.store.root / "tombstones" / "HEAD").write_text(f"1 {sha}\n")
+
+
+def row_removed_without_tombstone(project: Project) -> None:
+    file = project.stored("splits").path / "train.parquet"
+    pl.read_parquet(file)[1:].write_parquet(file)
+    project.rehash("splits")
+
+
+def text_blanked_without_tombstone(project: Project) -> None:
+    first = pl.int_range(pl.len()) == 0
+    for key, table in ((CLEAN, "articles-0000.parquet"), ("splits", "train.parquet")):
+        blank = [pl.when(first).then(pl.lit("")).otherwise(name).alias(name) for name in ("title", "text")]
+        file = project.stored(key).path / table
+        pl.read_parquet(file).with_columns(blank).write_parquet(file)
+        project.rehash(key)
+
+
+def row_removed_behind_a_tombstone(project: Project) -> None:
+    """The file is not the one that the tombstone names."""
+    erase_article(project)
+    row_removed_without_tombstone(project)
+
+
+def label_changed_behind_a_tombstone(project: Project) -> None:
+    article = erase_article(project)
+    file = project.stored(CLEAN).path / "articles-0000.parquet"
+    mine = pl.col("article_id") == article
+    label = pl.when(mine).then(1 - pl.col("label")).otherwise("label").cast(pl.Int8).alias("label")
+    pl.read_parquet(file).with_columns(label).write_parquet(file)
+
+
+def article_brought_back(project: Project) -> None:
+    before = (project.stored("splits").path / "train.parquet").read_bytes()
+    erase_article(project)
+    (project.stored("splits").path / "train.parquet").write_bytes(before)
+
+
+def version_removed_without_tombstone(project: Project) -> None:
+    version = project.stored("article_clusters").version
+    project.store.take_away(
+        project.record("article_clusters"), project.store.folder("article_clusters", version)
+    )
+
+
 FAULTS = (
     Fault("a byte of the raw bytes", in_raw_bytes, (("version", RAW),)),
     Fault("a byte of a clean part", in_version(CLEAN, "articles-0000.parquet"), (("version", CLEAN),)),
@@ -235,6 +327,18 @@ FAULTS = (
     Fault("a setting in a record", setting_edited, (("record", "baseline_model"),), "seed"),
     Fault("a record that is cut", record_cut_short, (("version", "article_clusters"),), "cannot be read"),
     Fault("a raw batch is gone", raw_batch_removed, (("version", RAW),), "missing"),
+    Fault("a tombstone that was edited", tombstone_edited, (("tombstone", "000002.json"), ("version", CLEAN), ("version", "splits")), "not as it was sealed"),
+    Fault("the last tombstone is gone", tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),
+    Fault("a tombstone among others is gone", older_tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),
+    Fault("all tombstones are gone", all_tombstones_removed, (("version", CLEAN), ("version", "splits")), "not the files"),
+    Fault("the head of the tombstones is gone", head_removed, (("tombstone", "HEAD"), ("version", CLEAN)), "missing"),
+    Fault("an erasure that did not end", half_an_erasure, (("tombstone", "000001.json"), ("version", CLEAN)), "never completed"),
+    Fault("a row removed without a tombstone", row_removed_without_tombstone, (("version", "splits"), ("splits", "splits train")), "rows stored"),
+    Fault("a text blanked without a tombstone", text_blanked_without_tombstone, (("version", CLEAN), ("article ids", CLEAN), ("cleaning", CLEAN)), "not the hash of its text"),
+    Fault("a row removed behind a tombstone", row_removed_behind_a_tombstone, (("version", "splits"), ("splits", "splits train")), "hash is not the version's name"),
+    Fault("a label changed behind a tombstone", label_changed_behind_a_tombstone, (("version", CLEAN),), "not the files that its record lists: articles-0000.parquet"),
+    Fault("an erased article from a backup", article_brought_back, (("version", "splits"), ("splits", "splits train")), "hold again what was erased"),
+    Fault("a version removed without a tombstone", version_removed_without_tombstone, (("version", "article_clusters"),), "missing"),
 )  # fmt: skip
 
 
@@ -253,6 +357,11 @@ def test_a_fault_is_found_and_named(fault: Fault, project: Project, untouched: A
     for what, beginning in fault.links:
         assert any(kind == what and name.startswith(beginning) for kind, name, _ in named), named
     assert any(fault.says in text for _, _, text in named), named
+
+
+def test_an_erasure_with_its_tombstones_is_no_fault(project: Project) -> None:
+    erase_article(project)
+    assert project.audit().faults == ()
 
 
 def test_the_champion_that_the_pointer_names_by_hand_is_found_out(project: Project) -> None:

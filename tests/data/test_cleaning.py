@@ -148,6 +148,23 @@ def test_a_cut_gzip_file_fails_as_a_whole(tmp_path: Path) -> None:
         clean(tmp_path, gzip.compress(content.encode())[:-2000], name="news.csv.gz")
 
 
+def test_an_erased_article_goes_to_quarantine_without_a_word_of_it(tmp_path: Path) -> None:
+    erased = {article_id("Tax bill passes", "x"), article_id("Tax bill passes", "")}
+    raw = tmp_path / "news.csv"
+    raw.write_text(
+        "title,text,label\nTax bill passes [VIDEO],x,1\nTax bill passes,,9\nTax bill passes,other,0\n"
+    )
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    # Two thirds are refused, and none of them for its own fault.
+    limits = CleaningLimits(max_reject_share=0.0)
+    summary = clean_batch(raw, "b1", folder, preparation=TextPreparation(), limits=limits, erased=erased)
+    assert pl.read_parquet(folder / "articles-0000.parquet")["text"].to_list() == ["other"]
+    quarantine = pl.read_parquet(folder / "quarantine.parquet")
+    assert quarantine.rows() == [(0, "erased", "", ""), (1, "erased", "", "")]
+    assert (summary.rows_in, summary.rows_out, summary.rejected) == (3, 1, {"erased": 2})
+
+
 def test_chunks_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fakenews_assets.data import cleaning
     from fakenews_assets.data.reading import read_raw

@@ -1,6 +1,6 @@
 """Clusters over arriving batches: the rules one by one, and that no article's state ever changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -35,7 +35,10 @@ class Row(NamedTuple):
 
 
 def cluster(
-    rows: Sequence[Row], edges: Sequence[tuple[int, int]] = (), batches: Sequence[str] = ("b1", "b2", "b3")
+    rows: Sequence[Row],
+    edges: Sequence[tuple[int, int]] = (),
+    batches: Sequence[str] = ("b1", "b2", "b3"),
+    heirs: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     articles = pl.DataFrame(
         {
@@ -51,7 +54,7 @@ def cluster(
         text_key=np.array([r.text for r in rows], dtype=np.uint64),
         edges=np.array(edges, dtype=np.int64).reshape(-1, 2),
     )
-    return assign_clusters(articles, links, batches, CONFIG)
+    return assign_clusters(articles, links, batches, CONFIG, heirs)
 
 
 def names_on(side: str, count: int) -> list[str]:
@@ -157,6 +160,20 @@ def test_a_key_first_seen_on_a_bridge_still_joins_later_rows() -> None:
 def test_excluded_repeats_still_tie_what_is_similar_to_them() -> None:
     result = cluster([Row("a"), Row("a"), Row("b")], [(2, 1)])
     assert result["cluster_id"].to_list() == ["a", "a", "a"]
+
+
+def test_heirs_of_an_erased_article_keep_the_name_of_its_cluster_and_so_its_side() -> None:
+    train, test = names_on("train", 1)[0], names_on("test", 1)[0]
+    # Once the cluster `train` linked b and c; what is left of it founds two, and d joins the first.
+    rows = [Row("b"), Row("c"), Row("d", "b2"), Row(test, "b2")]
+    heirs = {"b": train, "c": train}
+    found = cluster(rows, [(0, 2)], heirs=heirs)
+    assert found["cluster_id"].to_list() == [train, train, train, test]
+    # An article that is near to both parts is near to one side, and bridges nothing.
+    assert (
+        cluster([Row("b"), Row("c"), Row("d", "b2")], [(0, 2), (1, 2)], heirs=heirs)["excluded"].null_count()
+        == 3
+    )
 
 
 def test_empty_table() -> None:

@@ -146,3 +146,42 @@ def test_partitions_are_those_with_a_value(store: Store) -> None:
         store.commit(f"news/{name}", draft_of(store, a=name))
     (store.root / "news" / "b3").mkdir()
     assert store.partitions("news") == {"b1", "b 2"}
+
+
+def test_keys_are_those_with_a_value(store: Store) -> None:
+    for key in ("splits", "news/b 1", "news/b2"):
+        store.commit(key, draft_of(store, a="x"))
+    (store.workspace("w") / "CURRENT").touch()
+    assert store.all_keys() == ["news/b 1", "news/b2", "splits"]
+
+
+def test_a_version_is_removed_unless_it_is_the_current_one(store: Store) -> None:
+    old = store.commit("k", draft_of(store, a="one"))
+    new = store.commit("k", draft_of(store, a="two"))
+    with pytest.raises(StoreError, match="current version"):
+        store.remove("k", new.version)
+    store.remove("k", old.version)
+    store.remove("k", old.version)  # already gone
+    assert store.versions("k") == [new.version]
+    assert not old.path.exists()
+    assert list((store.root / ".drafts").iterdir()) == []
+    assert store.commit("k", draft_of(store, a="one")).version == old.version
+
+
+def test_a_folder_without_a_record_is_told_apart(store: Store) -> None:
+    old = store.commit("k", draft_of(store, a="one"))
+    store.commit("k", draft_of(store, a="two"))
+    assert store.without_record("k") == []
+    old.path.with_name(f"{old.version}.json").unlink()
+    assert store.without_record("k") == [old.version]
+    store.remove("k", old.version)
+    assert store.without_record("k") == []
+
+
+def test_a_value_is_removed_with_all_versions(store: Store) -> None:
+    for content in ("one", "two"):
+        store.commit("k/b1", draft_of(store, a=content))
+    store.remove_key("k/b1")
+    store.remove_key("k/b1")
+    assert store.partitions("k") == set()
+    assert list((store.root / "k").iterdir()) == []

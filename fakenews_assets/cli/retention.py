@@ -1,0 +1,206 @@
+"""`fakenews prune`, `erase` and `retire-batch`: taking things out, with a tombstone for each."""
+
+import getpass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.data.reading import UnreadableFile
+from fakenews_assets.retention.erasure import Erased, erase
+from fakenews_assets.retention.finding import TELLING_CHARS, UnknownArticle, holders
+from fakenews_assets.retention.pruning import MODELS, plan_pruning, prune
+from fakenews_assets.retention.retiring import BatchInUse, retire_batch, trained_on
+from fakenews_assets.selection.bundle import BundleError
+from fakenews_assets.selection.registry import RegistryError
+from fakenews_resources.storage import storage_from_environment
+from fakenews_resources.store import Store, StoreError
+from fakenews_resources.tombstones import Erasure, Ledger, Removed, Tombstones
+
+_UNDER_WAY: Final = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_REFUSALS: Final = (
+    BatchInUse,
+    BundleError,
+    RegistryError,
+    StoreError,
+    UnknownArticle,
+    UnreadableFile,
+)
+
+
+def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: bool, by: str) -> None:
+    """Show what is no longer needed, and remove it once that is confirmed.
+
+    Raises:
+        GraphFailed: it cannot be told what is needed, or a run is under way.
+    """
+    with _graph_at_rest() as (runner, store), _refusals():
+        console = runner.console
+        with console.status("Looking for what is needed"):
+            gone = plan_pruning(store, keep_bundles, timedelta(days=older_than))
+        if not gone:
+            console.print("Nothing to prune: everything is needed, or too young.")
+            return
+        console.print(_removed_table(gone))
+        if dry_run or not _confirmed(yes, "Remove all this?"):
+            console.print("Nothing was removed.")
+            return
+        reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
+        prune(store, gone, by=by or getpass.getuser(), reason=reason)
+        console.print(f"Removed {_size(gone)}; {Tombstones(store).folder} says what.", soft_wrap=True)
+
+
+def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str) -> None:
+    """Erase an article, then say what still holds it.
+
+    Raises:
+        GraphFailed: nothing holds it, or a run is under way.
+    """
+    storage = storage_from_environment()
+    with _graph_at_rest() as (runner, store), _refusals():
+        console = runner.console
+        if not _confirmed(yes, f"Erase {article_id} for ever?"):
+            console.print("Nothing was erased.")
+            return
+        with console.status("Erasing") as status:
+            erased = erase(
+                store,
+                storage.service_log,
+                article_id,
+                by=by or getpass.getuser(),
+                reason=reason,
+                raw=raw,
+                on_step=status.update,
+            )
+            ledger = Tombstones(store).read()
+            elsewhere = _elsewhere(store, storage.service_log, erased)
+        _show_erased(console, erased)
+        for line in _still_held(store, ledger, erased.tombstone, elsewhere, erased.titles):
+            console.print(f"[yellow]Still:[/] {line}", highlight=False, soft_wrap=True)
+        batches = [key.partition("/")[2] for key in erased.tombstone.raw_rows]
+        if batches:
+            console.print(
+                f"Next: materialize clean_news of {', '.join(batches)} and what follows; it stays out of that.",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
+    """Remove a batch that no kept bundle was made of, and its partition.
+
+    Raises:
+        GraphFailed: a bundle was made of it, there is no such batch, or a run is under way.
+    """
+    with _graph_at_rest() as (runner, store), _refusals():
+        known = batch in runner.instance.get_dynamic_partitions("news_batches")
+        if not known and not store.exists(f"raw_news/{batch}"):
+            raise GraphFailed(f"There is no batch {batch!r}.")
+        if not trained_on(store, batch) and not _confirmed(
+            yes, f"Remove batch {batch}, its raw bytes included?"
+        ):
+            runner.console.print("Nothing was removed.")
+            return
+        tombstone = retire_batch(store, batch, by=by or getpass.getuser(), reason=reason)
+        runner.instance.delete_dynamic_partition("news_batches", batch)
+        runner.console.print(_removed_table(tombstone.removed))
+        runner.console.print(
+            f"Batch {batch} is gone. What was made of it is stale: materialize article_clusters and what follows.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def _graph_at_rest() -> Iterator[tuple[GraphRunner, Store]]:
+    """The graph, while nothing runs: a run may hold versions that nothing names yet."""
+    with GraphRunner() as runner:
+        runs = runner.instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))
+        if runs:
+            names = ", ".join(f"{run.job_name} ({run.run_id[:8]})" for run in runs)
+            raise GraphFailed(
+                f"The graph is at work: {names}. Wait for it to end, or end it, then try again."
+            )
+        yield runner, runner.store
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except _REFUSALS as error:
+        raise GraphFailed(str(error)) from error
+
+
+def _confirmed(yes: bool, question: str) -> bool:
+    return yes or typer.confirm(question)
+
+
+def _removed_table(gone: Sequence[Removed]) -> Table:
+    """Versions by key, and bundles by sha."""
+    table = Table("what", "versions", "MB", title="To remove", title_justify="left", show_footer=True)
+    for key in dict.fromkeys(one.key for one in gone):
+        mine = [one for one in gone if one.key == key]
+        names = ", ".join(one.version[:8] for one in mine)
+        table.add_row(
+            "bundles" if key == MODELS else key, names, f"{sum(one.bytes for one in mine) / 1e6:,.1f}"
+        )
+    table.columns[0].footer, table.columns[2].footer = "all", f"{sum(one.bytes for one in gone) / 1e6:,.1f}"
+    return table
+
+
+def _size(gone: Sequence[Removed]) -> str:
+    return f"{len(gone)} versions and bundles, {sum(one.bytes for one in gone) / 1e6:,.1f} MB"
+
+
+def _show_erased(console: Console, erased: Erased) -> None:
+    tombstone = erased.tombstone
+    if not erased.anew:
+        console.print(
+            f"{tombstone.article_id} was erased on {tombstone.at:%Y-%m-%d %H:%M} UTC by {tombstone.by};"
+            " nothing was left to do.",
+            soft_wrap=True,
+        )
+        return
+    table = Table("key", "version", "file", title="Rewritten without it", title_justify="left")
+    for one in tombstone.files:
+        table.add_row(one.key, one.version[:12], one.file)
+    console.print(table)
+
+
+def _elsewhere(store: Store, service_log: Path, erased: Erased) -> list[Path]:
+    raw = store.root / "raw_news"
+    folders = [store.root] if service_log.is_relative_to(store.root) else [store.root, service_log]
+    found = [path for folder in folders for path in holders(folder, erased.titles)]
+    return [path for path in found if not path.is_relative_to(raw)]
+
+
+def _still_held(
+    store: Store, ledger: Ledger, erasure: Erasure, elsewhere: Sequence[Path], titles: Sequence[str]
+) -> Iterator[str]:
+    """What an erasure does not reach, in sentences."""
+    if not ledger.is_out_of_raw(erasure):
+        for key, rows in erasure.raw_rows.items():
+            shown = ", ".join(map(str, rows))
+            yield f"the raw bytes of {key} hold it as they were received, in record {shown} (from 0). --raw blanks it."
+    for key in erasure.raw_rows:
+        if store.exists(key):
+            yield f"{store.current(key).meta['source_uri']}, where the batch came from, is not the store's to change."
+    if elsewhere:
+        yield f"another article with this title, or a file that quotes it: {', '.join(map(str, elsewhere))}"
+    if any(len(title) < TELLING_CHARS for title in titles):
+        yield f"its title has fewer than {TELLING_CHARS} characters: it was not looked for by its letters."
+    if erasure.bundles:
+        yield f"the weights of the models that learnt from it: bundles {', '.join(erasure.bundles)}."
+    yield "backups, and Dagster's own log in .dagster, where a refused batch may have been quoted."

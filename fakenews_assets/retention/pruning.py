@@ -1,0 +1,170 @@
+"""What is no longer needed, and its removal.
+
+Needed are the champion and the bundles that it may be rolled back to, the current version of every value, whatever is
+young, and everything that these were made of, through all generations and warm starts. Raw bytes always are.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from fakenews_assets.selection.bundle import open_bundle
+from fakenews_assets.selection.registry import ChampionRegistry, Pointer
+from fakenews_resources.store import Store, ValueMissing
+from fakenews_resources.tombstones import Removal, Removed, Tombstones
+
+MODELS: Final = "models"
+"""Key under which tombstones name bundles."""
+
+_SHA_DIGITS: Final = 64
+_BENTO, _RAW, _SELECTION, _SPLITS = "fakenews_bento", "raw_news/", "selected_model", "splits"
+
+Name = tuple[str, str]
+"""Key and version; of a bundle, MODELS and its sha."""
+
+
+def plan_pruning(store: Store, keep_bundles: int, min_age: timedelta) -> list[Removed]:
+    """What can go, in order of name.
+
+    Args:
+        store: the graph's values.
+        keep_bundles: how many bundles that were champion before the champion stay.
+        min_age: whatever was made more recently stays, and so does what it was made of.
+
+    Raises:
+        BundleError: a bundle that stays is damaged, or the champion missing: nobody can say what it was made of.
+        RegistryError: the champion's history is damaged.
+    """
+    young_since = datetime.now(UTC) - min_age
+    made = _everything(store)
+    young = [name for name, (made_at, _) in made.items() if made_at > young_since]
+    history = ChampionRegistry(store.models).history()
+    stays = _with_origins(store, history, [*_roots(store, history, keep_bundles), *young])
+    return [
+        Removed(key=key, version=version, bytes=size)
+        for (key, version), (_, size) in sorted(made.items())
+        if (key, version) not in stays and not key.startswith(_RAW)
+    ]
+
+
+def prune(
+    store: Store,
+    removed: Sequence[Removed],
+    *,
+    by: str,
+    reason: str,
+    on_removed: Callable[[Removed], None] = lambda _: None,
+) -> Removal:
+    """Remove what was planned. The tombstone comes first: whatever a kill leaves missing, it explains.
+
+    Raises:
+        TombstonesDamaged: see there.
+        StoreError: one of the versions has become the current one meanwhile, or others are at it.
+    """
+    tombstones = Tombstones(store)
+    with tombstones.locked():
+        tombstones.sound()
+        tombstone = tombstones.append(Removal(action="prune", by=by, reason=reason, removed=tuple(removed)))
+        for one in removed:
+            if one.key == MODELS:
+                store.take_away(store.models / f"{one.version}.json", store.models / one.version)
+            else:
+                store.remove(one.key, one.version)
+            on_removed(one)
+    return tombstone
+
+
+def bundles_in(store: Store) -> list[str]:
+    """Shas of all bundles, in order."""
+    return sorted({path.stem for path in store.models.glob("*") if len(path.stem) == _SHA_DIGITS})
+
+
+def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
+    """When each version and bundle was made, and its bytes.
+
+    A folder without a record is a commit under way, or what a killed removal left: its age tells.
+    """
+    found: dict[Name, tuple[datetime, int]] = {}
+    for key in store.all_keys():
+        for version in [*store.versions(key), *store.without_record(key)]:
+            folder = store.folder(key, version)
+            found[key, version] = (_touched(folder.with_name(f"{version}.json"), folder), size_of(folder))
+    for sha in bundles_in(store):
+        folder = store.models / sha
+        found[MODELS, sha] = (_touched(folder.with_name(f"{sha}.json"), folder), size_of(folder))
+    return found
+
+
+def _roots(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[Name]:
+    """What is in use as it is: current values, and the bundles that answer, or may again."""
+    roots = [(MODELS, sha) for sha in _champions(store, history, keep_bundles)]
+    for key in store.all_keys():
+        current = store.current(key)
+        roots.append((key, current.version))
+        if key == _SPLITS and (previous := current.meta["previous"]):
+            roots.append((key, previous))  # a check compares the two
+        elif key == _BENTO:
+            roots.append((MODELS, current.meta["model_id"]))
+        elif key == _SELECTION:
+            roots.append((MODELS, current.read_json("decision.json")["bundle"]))
+    return roots
+
+
+def _champions(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[str]:
+    """The champion, those that rolling back leads to, and those that were champion last."""
+    if not history:
+        return []
+    champion = history[-1].bundle
+    recent = dict.fromkeys(entry.bundle for entry in reversed(history) if entry.bundle != champion)
+    standing = [sha for sha in reversed(ChampionRegistry(store.models).standing()) if sha != champion]
+    return [champion, *standing[:keep_bundles], *list(recent)[:keep_bundles]]
+
+
+def _with_origins(store: Store, history: Sequence[Pointer], pending: list[Name]) -> set[Name]:
+    """Names, and all that these were made of."""
+    found: set[Name] = set()
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            key, version = name
+            pending += (
+                _behind_bundle(store, history, version) if key == MODELS else _behind_version(store, name)
+            )
+    return found
+
+
+def _behind_bundle(store: Store, history: Sequence[Pointer], sha: str) -> list[Name]:
+    folder = store.models / sha
+    if not folder.is_dir() and (not history or sha != history[-1].bundle):
+        return []  # removed before
+    names = list(open_bundle(folder).manifest.data_versions.items())
+    # The decision that made it champion is part of its papers.
+    runs = {entry.run_id for entry in history if entry.bundle == sha and entry.run_id}
+    for version in store.versions(_SELECTION) if runs else ():
+        record = store.get(_SELECTION, version).record
+        if record is not None and record.run_id in runs:
+            names.append((_SELECTION, version))
+    return names
+
+
+def _behind_version(store: Store, name: Name) -> list[Name]:
+    try:
+        record = store.get(*name).record
+    except ValueMissing:
+        return []  # removed before
+    assert record is not None
+    told = record.meta.get("warm_start")
+    return [*record.upstream.items(), *([(MODELS, str(told["bundle"]))] if told else [])]
+
+
+def _touched(*paths: Path) -> datetime:
+    """When the first of these paths that is there was last written."""
+    path = next(path for path in paths if path.exists())
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files of a folder; 0 where there is none."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,267 @@
+"""What was taken out of the store on purpose: what, when, by whom and why.
+
+    <store>/tombstones/000001.json    one removal or erasure; it holds the SHA-256 of the one before
+    <store>/tombstones/HEAD           number and SHA-256 of the last
+
+A tombstone counts if the hashes lead to it from HEAD. One that is edited or missing breaks the chain: it and all
+before it count no longer, and whatever they explained is a finding again. A tombstone is written first and named by
+HEAD second; what a kill leaves between the two does not count and is written over.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from fakenews_resources.durable import replace_text
+from fakenews_resources.store import FileEntry, Store, StoreError
+
+HEAD_FILE: Final = "HEAD"
+_FOLDER: Final = "tombstones"
+_LOCK_SECONDS: Final = 30
+
+
+class TombstonesDamaged(StoreError):
+    """A tombstone is missing or was edited; the message says what to do next."""
+
+
+class Rewritten(BaseModel):
+    """A file of a version from which something was erased."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    version: str = Field(description="Names the content before the erasure.")
+    file: str
+    before: FileEntry
+    after: FileEntry
+
+
+class Removed(BaseModel):
+    """A version, or a bundle under the key `models`, that is gone as a whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    version: str
+    bytes: int
+
+
+class _Tombstone(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sequence: int = Field(default=0, description="Counts from 1; given when it is appended.")
+    previous: str = Field(default="", description="SHA-256 of the one before; empty for the first.")
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    by: str
+    reason: str
+
+
+class Erasure(_Tombstone):
+    """One article was erased. It holds nothing of the article but hashes and numbers."""
+
+    action: Literal["erase"] = "erase"
+    state: Literal["planned", "done"]
+    article_id: str
+    article_ids: tuple[str, ...] = Field(
+        description="Its id, and that of its title without the text, by which the service may have been asked."
+    )
+    files: tuple[Rewritten, ...]
+    raw: bool = Field(description="Whether the bytes as received lost it too.")
+    raw_rows: dict[str, tuple[int, ...]] = Field(description="Records of the raw files that are it, by key.")
+    heirs: dict[str, str] = Field(
+        description="Name of the cluster that each of its near-duplicates keeps, and with it its side."
+    )
+    unsettled: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="By version of article_clusters: articles whose cluster does not follow any more from what"
+        " is left, because the erased article linked them.",
+    )
+    bundles: tuple[str, ...] = Field(
+        description="Bundles whose models were trained on it, or chosen by it. Their weights still hold what"
+        " was learnt."
+    )
+
+
+class Removal(_Tombstone):
+    """Versions and bundles were removed."""
+
+    action: Literal["prune", "retire-batch"]
+    batch: str | None = None
+    removed: tuple[Removed, ...]
+
+
+Tombstone = Annotated[Erasure | Removal, Field(discriminator="action")]
+Entry = TypeVar("Entry", Erasure, Removal)
+_TOMBSTONE: Final = TypeAdapter[Erasure | Removal](Tombstone)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The tombstones that count, the oldest first, and what is wrong with the others, by name of file."""
+
+    entries: tuple[Erasure | Removal, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def erasures(self) -> tuple[Erasure, ...]:
+        """Every erasure, planned or done."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Erasure))
+
+    @property
+    def done(self) -> tuple[Erasure, ...]:
+        """The erasures that were completed."""
+        return tuple(entry for entry in self.erasures if entry.state == "done")
+
+    @property
+    def unfinished(self) -> tuple[Erasure, ...]:
+        """Plans that no completion followed."""
+        ends = {entry.article_id: entry.sequence for entry in self.done}
+        return tuple(
+            entry
+            for entry in self.erasures
+            if entry.state == "planned" and ends.get(entry.article_id, 0) < entry.sequence
+        )
+
+    @property
+    def erased(self) -> frozenset[str]:
+        """Ids of all articles that were erased, or are to be."""
+        return frozenset(one for entry in self.erasures for one in entry.article_ids)
+
+    @property
+    def heirs(self) -> dict[str, str]:
+        """Cluster that an article keeps although the article that linked it was erased."""
+        return {article: cluster for entry in self.erasures for article, cluster in entry.heirs.items()}
+
+    def unsettled(self, clusters: str) -> frozenset[str]:
+        """Articles of a version of `article_clusters` whose cluster cannot be computed anew."""
+        return frozenset(one for entry in self.done for one in entry.unsettled.get(clusters, ()))
+
+    def blanked_rows(self, key: str) -> frozenset[int]:
+        """Records of a raw file that were blanked in it."""
+        return frozenset(row for entry in self.done if entry.raw for row in entry.raw_rows.get(key, ()))
+
+    def is_out_of_raw(self, erasure: Erasure) -> bool:
+        """Whether no record of an article is left in the raw bytes."""
+        return all(set(rows) <= self.blanked_rows(key) for key, rows in erasure.raw_rows.items())
+
+    def removal_of(self, key: str, version: str) -> Removal | None:
+        """The tombstone of a version that was removed; None if there is none."""
+        for entry in reversed(self.entries):
+            if isinstance(entry, Removal) and any(
+                (one.key, one.version) == (key, version) for one in entry.removed
+            ):
+                return entry
+        return None
+
+    def undo(
+        self, key: str, version: str, found: Mapping[str, FileEntry]
+    ) -> tuple[dict[str, FileEntry], list[str]]:
+        """The hashes that the files of a version had before anything was erased from them.
+
+        Args:
+            key: of the version.
+            version: names the content before the erasures.
+            found: hashes of the files as they are.
+
+        Returns:
+            The hashes, and the files that hold again what was erased from them.
+        """
+        files, back = dict(found), []
+        for entry in reversed(self.done):
+            for one in entry.files:
+                if (one.key, one.version) != (key, version) or one.file not in files:
+                    continue
+                if files[one.file] == one.after:
+                    files[one.file] = one.before
+                elif files[one.file] == one.before:
+                    back.append(one.file)
+        return files, back
+
+
+class Tombstones:
+    """The tombstones of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.folder = store.root / _FOLDER
+
+    def read(self) -> Ledger:
+        """Follow the chain from HEAD. What is wrong is in the ledger, never an error."""
+        present = {path.name: path for path in sorted(self.folder.glob("[0-9]*.json"))}
+        head = self.folder / HEAD_FILE
+        if not head.is_file():
+            fault = (HEAD_FILE, "missing, while there are tombstones")
+            return Ledger(faults=(fault,) if present else ())
+        try:
+            number, sha = head.read_text(encoding="utf-8").split()
+            last = int(number)
+        except ValueError:
+            return Ledger(faults=((HEAD_FILE, "cannot be read"),))
+        faults = [
+            (name, "not sealed: its command was killed, or it was put there by hand")
+            for name in present
+            if name > _name(last)
+        ]
+        entries: list[Erasure | Removal] = []
+        for sequence in range(last, 0, -1):
+            name = _name(sequence)
+            data = present[name].read_bytes() if name in present else None
+            if data is None or hashlib.sha256(data).hexdigest() != sha:
+                faults.append((name, "missing" if data is None else "not as it was sealed"))
+                break
+            try:
+                entry = _TOMBSTONE.validate_json(data)
+            except ValidationError:
+                faults.append((name, "of another version of this program"))
+                break
+            entries.append(entry)
+            sha = entry.previous
+        return Ledger(tuple(reversed(entries)), tuple(faults))
+
+    def sound(self) -> Ledger:
+        """As `read`. Raises TombstonesDamaged if something is wrong beyond what a kill leaves behind."""
+        ledger = self.read()
+        faults = [(name, fault) for name, fault in ledger.faults if not fault.startswith("not sealed")]
+        if faults:
+            named = "; ".join(f"{name}: {fault}" for name, fault in faults)
+            raise TombstonesDamaged(
+                f"The tombstones in {self.folder} are damaged: {named}. Restore the folder from a backup: they say"
+                " which articles must stay out."
+            )
+        return ledger
+
+    def append(self, entry: Entry) -> Entry:
+        """Seal a tombstone behind the last one. Hold `locked` from the reading on that it rests on."""
+        last = 0
+        previous = ""
+        if (head := self.folder / HEAD_FILE).is_file():
+            number, previous = head.read_text(encoding="utf-8").split()
+            last = int(number)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        sealed = entry.model_copy(update={"sequence": last + 1, "previous": previous})
+        text = sealed.model_dump_json(indent=2) + "\n"
+        replace_text(self.folder / _name(last + 1), text)
+        replace_text(head, f"{last + 1} {hashlib.sha256(text.encode()).hexdigest()}\n")
+        return sealed
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nobody else take anything out meanwhile. Raises StoreError when somebody does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            # Freed by the system when its owner dies.
+            with FileLock(self.folder / ".lock", timeout=_LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            raise StoreError(
+                f"Another process has been pruning or erasing for {_LOCK_SECONDS} s; try again."
+            ) from error
+
+
+def _name(sequence: int) -> str:
+    return f"{sequence:06d}.json"

@@ -1,0 +1,107 @@
+"""`fakenews prune`, `erase` and `retire-batch`, as they are called."""
+
+import os
+import time
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from fakenews_assets.cli import app
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_resources.store import hash_files
+from tests.retention.conftest import held_by, subject_of
+from tests.watched import Watched
+
+
+def run(*arguments: object, answer: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)), input=answer, env={"COLUMNS": "200"})
+
+
+@pytest.fixture
+def outdated(watched: Watched) -> str:
+    """A version, three days old, that is not needed."""
+    versions = []
+    for content in ("old", "new"):
+        draft = watched.store.draft()
+        (draft.path / "value").write_text(content)
+        versions.append(watched.store.commit("notes", draft).version)
+    then = time.time() - 3 * 24 * 3600
+    for path in watched.store.root.rglob("*"):
+        os.utime(path, (then, then))
+    return versions[0]
+
+
+def test_pruning_shows_asks_and_removes(watched: Watched, outdated: str) -> None:
+    before = hash_files(watched.store.root)
+    shown = run("prune", "--dry-run")
+    assert (shown.exit_code, hash_files(watched.store.root)) == (0, before)
+    assert outdated[:8] in shown.output
+    assert "Nothing was removed" in shown.output
+    assert "Nothing was removed" in run("prune", answer="n\n").output
+    assert run("prune", answer="").exit_code == 1  # nobody to ask
+    assert hash_files(watched.store.root) == before
+
+    removed = run("prune", "--yes", "--by", "somebody")
+    assert removed.exit_code == 0, removed.output
+    assert "Removed 1 versions and bundles" in removed.output
+    assert outdated not in watched.store.versions("notes")
+    assert "Nothing to prune" in run("prune").output
+
+
+@pytest.mark.usefixtures("outdated")
+def test_nothing_is_taken_out_while_the_graph_is_at_work(watched: Watched) -> None:
+    with GraphRunner(Console(quiet=True)) as runner:
+        job = runner.defs.resolve_job_def("prepare_corpus")
+        started = runner.instance.create_run_for_job(job)
+        runner.instance.report_run_canceling(started)
+    for command in (("prune", "--yes"), ("erase", "0" * 32, "--reason", "x", "--yes")):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "The graph is at work: prepare_corpus" in result.output
+    assert not (watched.store.root / "tombstones").exists()
+
+
+def test_erasing_says_what_still_holds_it(watched: Watched) -> None:
+    subject = subject_of(watched.store, "train")
+    command = ["erase", subject.article_id, "--reason", "order 17", "--by", "the court"]
+    assert "Nothing was erased" in run(*command, answer="n\n").output
+    result = run(*command, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "train.parquet" in result.output
+    assert "the raw bytes of raw_news/b1 hold it" in result.output
+    assert watched.champion in result.output
+    assert "Next: materialize clean_news of b1" in result.output
+    assert subject.title not in result.output
+
+    audit = run("audit")
+    assert audit.exit_code == 0, audit.output
+    assert "by the court: order 17" in " ".join(audit.output.split())
+    assert "nothing was left to do" in run(*command, "--yes").output
+    result = run(*command, "--yes", "--raw")
+    assert "hold it as they were received" not in result.output
+    assert held_by(watched.store, subject.title) == []
+    assert run("audit").exit_code == 0
+
+
+@pytest.mark.usefixtures("watched")
+def test_an_unknown_article_ends_with_status_1() -> None:
+    result = run("erase", "0" * 32, "--reason", "x", "--yes")
+    assert result.exit_code == 1
+    assert "Take its id from" in result.output
+
+
+def test_a_batch_is_retired_with_its_partition(watched: Watched) -> None:
+    draft = watched.store.draft()
+    (draft.path / "value").write_text("x")
+    watched.store.commit("raw_news/b2", draft)
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("b2")
+    assert run("retire-batch", "b1", "--reason", "x", "--yes").exit_code == 1
+    assert "Nothing was removed" in run("retire-batch", "b2", "--reason", "x", answer="n\n").output
+    result = run("retire-batch", "b2", "--reason", "the licence ended", "--yes")
+    assert result.exit_code == 0, result.output
+    assert watched.store.partitions("raw_news") == {"b1"}
+    with GraphRunner(Console(quiet=True)) as runner:
+        assert runner.instance.get_dynamic_partitions("news_batches") == ["b1"]
+    assert "There is no batch" in run("retire-batch", "b2", "--reason", "x", "--yes").output

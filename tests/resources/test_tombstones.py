@@ -1,0 +1,116 @@
+"""Tombstones: a chain from HEAD that nothing can be taken out of unnoticed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fakenews_resources.store import FileEntry, Store
+from fakenews_resources.tombstones import (
+    HEAD_FILE,
+    Erasure,
+    Removal,
+    Removed,
+    Rewritten,
+    Tombstones,
+    TombstonesDamaged,
+)
+
+A, B, C = (FileEntry(sha256=letter * 64, bytes=1) for letter in "abc")
+
+
+def erasure(before: FileEntry, after: FileEntry, **changes: object) -> Erasure:
+    file = Rewritten(key="splits", version="v", file="train.parquet", before=before, after=after)
+    told = {
+        "state": "done",
+        "by": "x",
+        "reason": "y",
+        "article_id": "1",
+        "article_ids": ("1", "2"),
+        "files": (file,),
+        "raw": False,
+        "raw_rows": {},
+        "heirs": {},
+        "bundles": (),
+    }
+    return Erasure.model_validate(told | changes)
+
+
+@pytest.fixture
+def tombstones(tmp_path: Path) -> Tombstones:
+    """Three of them."""
+    found = Tombstones(Store(tmp_path))
+    found.append(erasure(A, B, state="planned"))
+    found.append(erasure(A, B))
+    found.append(
+        Removal(action="prune", by="x", reason="", removed=(Removed(key="k", version="v", bytes=1),))
+    )
+    return found
+
+
+def test_a_chain_is_read_back(tombstones: Tombstones) -> None:
+    ledger = tombstones.read()
+    assert [entry.sequence for entry in ledger.entries] == [1, 2, 3]
+    assert ledger.faults == ()
+    assert ledger.erased == {"1", "2"}
+    assert ledger.unfinished == ()
+    assert ledger.removal_of("k", "v") == ledger.entries[2]
+    assert ledger.removal_of("k", "w") is None
+
+
+def test_no_tombstones_are_no_fault(tmp_path: Path) -> None:
+    assert Tombstones(Store(tmp_path)).read().faults == ()
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, [2, 3]), (2, [3]), (3, [])])
+@pytest.mark.parametrize("removed", [True, False])
+def test_one_that_is_removed_or_edited_counts_no_longer_nor_do_those_before(
+    tombstones: Tombstones, number: int, left: list[int], removed: bool
+) -> None:
+    file = tombstones.folder / f"{number:06d}.json"
+    if removed:
+        file.unlink()
+    else:
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"reason": "another"}))
+    ledger = tombstones.read()
+    assert [entry.sequence for entry in ledger.entries] == left
+    assert ledger.faults == ((file.name, "missing" if removed else "not as it was sealed"),)
+    with pytest.raises(TombstonesDamaged, match=r"Restore the folder from a backup"):
+        tombstones.sound()
+
+
+def test_a_head_that_is_gone_or_damaged_leaves_none(tombstones: Tombstones) -> None:
+    (tombstones.folder / HEAD_FILE).write_text("what?")
+    assert tombstones.read().faults == ((HEAD_FILE, "cannot be read"),)
+    (tombstones.folder / HEAD_FILE).unlink()
+    assert tombstones.read().entries == ()
+    assert tombstones.read().faults[0][0] == HEAD_FILE
+
+
+def test_what_a_kill_left_before_it_was_sealed_is_written_over(tombstones: Tombstones) -> None:
+    head = (tombstones.folder / HEAD_FILE).read_text()
+    tombstones.append(erasure(B, C))
+    (tombstones.folder / HEAD_FILE).write_text(head)
+    assert len(tombstones.sound().entries) == 3
+    assert "not sealed" in tombstones.read().faults[0][1]
+    tombstones.append(erasure(B, C))
+    assert len(tombstones.sound().entries) == 4
+    assert tombstones.read().faults == ()
+
+
+def test_erasures_are_undone_in_reverse(tombstones: Tombstones) -> None:
+    tombstones.append(erasure(B, C, article_id="3"))
+    ledger = tombstones.read()
+    assert ledger.undo("splits", "v", {"train.parquet": C}) == ({"train.parquet": A}, [])
+    assert ledger.undo("splits", "other", {"train.parquet": C}) == ({"train.parquet": C}, [])
+    # A file as it was before holds again what was erased.
+    assert ledger.undo("splits", "v", {"train.parquet": B}) == ({"train.parquet": A}, ["train.parquet"])
+    assert ledger.undo("splits", "v", {"train.parquet": A})[1] == ["train.parquet"]
+
+
+def test_a_plan_explains_no_file(tmp_path: Path) -> None:
+    tombstones = Tombstones(Store(tmp_path))
+    tombstones.append(erasure(A, B, state="planned"))
+    ledger = tombstones.read()
+    assert ledger.unfinished == ledger.entries
+    assert ledger.undo("splits", "v", {"train.parquet": B}) == ({"train.parquet": B}, [])
