@@ -11,6 +11,7 @@ import polars as pl
 from fakenews_assets.audit.evaluation import tolerance_of, undecided
 from fakenews_assets.audit.trail import Trail
 from fakenews_assets.audit.versions import audit_version
+from fakenews_assets.evaluation.calibration import inside_band
 from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of
 from fakenews_assets.selection.bundle import Bundle, Manifest
 from fakenews_assets.serving.scoring import Scorer
@@ -74,7 +75,13 @@ def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundl
     """
     line = answer.line
     with trail.reading("answer", answer.name):
-        table = pl.DataFrame([line]).select("article_id", "probability", "abstained", predicted="label")
+        table = pl.DataFrame([line]).select(
+            "article_id",
+            "probability",
+            "abstained",
+            pl.lit(line.get("unfamiliar"), dtype=pl.Boolean).alias("unfamiliar"),
+            predicted="label",
+        )
         fault = undecided(manifest.calibration, table)
         trail.agree("answer", answer.name, f"probability {line['probability']:.6f}", fault)
         if bundle is None:
@@ -85,7 +92,9 @@ def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundl
                 "The probability and the article's id: the log holds no titles (FAKENEWS_LOG_CONTENT=hash)."
             )
             return
-        scores = Scorer.open(bundle.path).score([Article(line["title"], line["text"] or "")])
+        asked = [Article(line["title"], line["text"] or "")]
+        scorer = Scorer.open(bundle.path)
+        scores = scorer.score(asked)
         trail.compare(
             "article id",
             answer.name,
@@ -93,17 +102,36 @@ def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundl
             scores.article_ids[0],
             "not the id of the logged article",
         )
-        probability, allowed = float(scores.predictions.probability[0]), tolerance_of(manifest.candidate)
+        allowed = tolerance_of(manifest.candidate)
+        _audit_familiarity(
+            trail, answer.name, line.get("unfamiliar"), float(scorer.strangeness(asked)[0]), allowed
+        )
+        probability = float(scores.predictions.probability[0])
         fault, band = "", (manifest.calibration.abstain_low, manifest.calibration.abstain_high)
         if not abs(probability - line["probability"]) <= allowed:
             fault = (
                 f"the model gives another probability to this article; {allowed:g} of difference are allowed"
             )
-        elif line["abstained"] != scores.predictions.abstained[0] and all(
-            abs(probability - end) > allowed for end in band
+        elif (
+            not line.get("unfamiliar")
+            and line["abstained"] != inside_band(manifest.calibration, [probability])[0]
+            and all(abs(probability - end) > allowed for end in band)
         ):
             fault = f"the log has abstained={line['abstained']}, and the model does otherwise"
         trail.add("probability", answer.name, f"{line['probability']:.6f}", f"{probability:.6f}", fault)
+
+
+def _audit_familiarity(
+    trail: Trail, name: str, unfamiliar: bool | None, strangeness: float, allowed: float
+) -> None:
+    """Compare whether the article was called unfamiliar; None: the answer was given before anybody looked."""
+    if unfamiliar is None:
+        trail.not_checked.append("Whether the article was familiar: the log did not say so then.")
+        return
+    differs = unfamiliar != (strangeness > 1) and abs(strangeness - 1) > allowed
+    fault = "the model finds otherwise" if differs else ""
+    found = f"unfamiliar: {strangeness > 1}, {strangeness:.3f} of what is allowed"
+    trail.add("familiarity", name, f"unfamiliar: {unfamiliar}", found, fault)
 
 
 def _logged(trail: Trail, service_log: Path, request_id: str, row: int, name: str) -> Mapping[str, Any]:

@@ -5,19 +5,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from fakenews_assets.audit.trail import Trail
+from fakenews_assets.audit.trail import Trail, shown
 from fakenews_assets.audit.versions import Versions
 from fakenews_assets.evaluation.calibration import CALIBRATION_FILE, read_calibration
+from fakenews_assets.evaluation.familiarity import FAMILIARITY_FILE
 from fakenews_assets.evaluation.reporting import EVALUATION_FILE
 from fakenews_assets.selection.bundle import (
     MANIFEST_FILE,
     MODEL_FOLDER,
     PREPARE_FILE,
+    SBOM_FILE,
     BundleMissing,
     Manifest,
     missing_parts,
     read_record,
 )
+from fakenews_assets.selection.sbom import read_sbom
 from fakenews_resources.store import hash_file, hash_files, version_of
 
 _DIRTY: Final = "-dirty"
@@ -45,7 +48,7 @@ def audit_files(trail: Trail, folder: Path, manifest: Manifest) -> bool:
         was, now = manifest.files.get(name), found.get(name)
         fault = "changed" if was and now else "missing" if was else "not one of the bundle's files"
         trail.compare("bundle", name, was.sha256 if was else "none", now.sha256 if now else "missing", fault)
-    if missing := missing_parts(folder):
+    if missing := missing_parts(folder, manifest.format):
         trail.agree("bundle", folder.name, "complete", f"it lacks {', '.join(missing)}")
     with trail.reading("bundle", CALIBRATION_FILE, recorded=MANIFEST_FILE):
         fault = "" if read_calibration(folder) == manifest.calibration else "not the manifest's calibration"
@@ -78,7 +81,9 @@ def audit_copies(trail: Trail, folder: Path, manifest: Manifest, versions: Versi
     if evaluation is None:
         trail.not_checked.append(f"Whether {judged} is the bundle's: it is missing or damaged.")
     else:
-        for name in (EVALUATION_FILE, CALIBRATION_FILE):
+        # A model that was judged before there was such a check, or goes without it, has no file of what is familiar.
+        optional = [FAMILIARITY_FILE] if FAMILIARITY_FILE in manifest.files else []
+        for name in (EVALUATION_FILE, CALIBRATION_FILE, *optional):
             with trail.reading("copy", name, recorded=judged):
                 original, copy = hash_file(evaluation.path / name), hash_file(folder / name)
                 trail.compare("copy", name, original.sha256, copy.sha256, f"not the file of {judged}")
@@ -89,6 +94,23 @@ def audit_copies(trail: Trail, folder: Path, manifest: Manifest, versions: Versi
         trail.agree(
             "copy", PREPARE_FILE, "clean_news", "" if known else "no readable batch was prepared like this"
         )
+
+
+def audit_sbom(trail: Trail, folder: Path, manifest: Manifest) -> None:
+    """Hold the bill of materials against the manifest's packages and against the model in the bundle."""
+    if SBOM_FILE not in manifest.files:
+        trail.not_checked.append(f"The installed packages as a whole: the bundle is older than {SBOM_FILE}.")
+        return
+    with trail.reading("packages", SBOM_FILE, recorded=MANIFEST_FILE):
+        packages, model = read_sbom(folder)
+        wrong = [
+            f"{name} is {packages.get(name, 'missing')}, in the manifest {version}"
+            for name, version in sorted(manifest.package_versions.items())
+            if packages.get(name) != version
+        ]
+        trail.agree("packages", SBOM_FILE, f"{len(packages)} packages", shown(wrong))
+        found = version_of(hash_files(folder / MODEL_FOLDER))
+        trail.compare("model", SBOM_FILE, model, found, "not the model that lies in the bundle")
 
 
 def audit_commit(trail: Trail, commit: str | None) -> None:

@@ -135,6 +135,79 @@ def audit(
 
 
 @app.command()
+def reproduce(
+    bundle: Annotated[
+        str, typer.Argument(help="A bundle's sha or its first eight digits, or `champion`.")
+    ] = "champion",
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Empty folder that keeps what is made. Default: nothing is kept.", file_okay=False),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for the comparison.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Make a bundle again from its raw bytes, in a place of its own; exit status 1 if it comes out otherwise."""
+    from fakenews_assets.cli import reproducing
+    from fakenews_assets.cli.running import abort_on_failure
+
+    with abort_on_failure():
+        if not reproducing.reproduce(bundle, keep, json_file):
+            raise typer.Exit(1)
+
+
+@app.command()
+def prune(
+    keep_bundles: Annotated[
+        int, typer.Option(help="Bundles before the champion that stay, to roll back to.", min=1)
+    ] = 3,
+    older_than: Annotated[float, typer.Option(help="What is younger, in days, stays.", min=1)] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str, typer.Option(help="Who removes it, for the tombstone. Default: the user.")] = "",
+) -> None:
+    """Remove bundles and versions that nothing needs any more; raw bytes stay."""
+    from fakenews_assets.cli import retention
+    from fakenews_assets.cli.running import abort_on_failure
+
+    with abort_on_failure():
+        retention.prune_store(keep_bundles, older_than, dry_run=dry_run, yes=yes, by=by)
+
+
+@app.command()
+def erase(
+    article_id: Annotated[str, typer.Argument(help="Its id, as in clean_news and in the service's log.")],
+    reason: Annotated[
+        str, typer.Option(help="Why, for the tombstone. It is kept: do not quote the article.")
+    ],
+    raw: Annotated[bool, typer.Option("--raw", help="Blank it in the bytes as received too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str, typer.Option(help="Who asks for it, for the tombstone. Default: the user.")] = "",
+) -> None:
+    """Erase an article from every table and log; a half-done erasure is finished by the same command."""
+    from fakenews_assets.cli import retention
+    from fakenews_assets.cli.running import abort_on_failure
+
+    with abort_on_failure():
+        retention.erase_article(article_id, reason, raw=raw, yes=yes, by=by)
+
+
+@app.command()
+def retire_batch(
+    batch: Annotated[str, typer.Argument(help="Its name.")],
+    reason: Annotated[str, typer.Option(help="Why, for the tombstone.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str, typer.Option(help="Who removes it, for the tombstone. Default: the user.")] = "",
+) -> None:
+    """Remove a batch, raw bytes and all; refused while a bundle that was made of it is kept."""
+    from fakenews_assets.cli import retention
+    from fakenews_assets.cli.running import abort_on_failure
+
+    with abort_on_failure():
+        retention.retire(batch, reason, yes=yes, by=by)
+
+
+@app.command()
 def monitor(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3002,
 ) -> None:

@@ -74,6 +74,15 @@ def use_project_home() -> None:
     os.environ["DAGSTER_HOME"] = str(home)
 
 
+def load_graph() -> dg.Definitions:
+    """Everything that Dagster loads, without its warnings about what is new in it."""
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    from fakenews_assets.definitions import defs
+
+    return defs
+
+
 class GraphRunner:
     """A session with the graph: opens the Dagster instance, runs jobs, shows how far they are."""
 
@@ -81,11 +90,9 @@ class GraphRunner:
         self.console = console or Console()
         use_project_home()
         with self.console.status("Loading the graph"):
-            warnings.filterwarnings("ignore", category=dg.BetaWarning)
-            warnings.filterwarnings("ignore", category=dg.PreviewWarning)
-            from fakenews_assets.definitions import defs, storage
+            self.defs = load_graph()
+            from fakenews_assets.definitions import storage
 
-            self.defs = defs
             self.store: Store = storage.store
         self.run_ids: list[str] = []
 
@@ -169,7 +176,7 @@ class GraphRunner:
         outdated = {*again, *(["raw_news"] if self._source_changed(f"raw_news/{partition}", config) else [])}
         stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
-        with _Bars(
+        with Bars(
             self.console, names, todo, suffix=f" \\[{partition}]" if partition and len(names) == 1 else ""
         ) as bars:
             if not todo:
@@ -190,7 +197,7 @@ class GraphRunner:
                 )
         self.run_ids.append(run_id)
         if not result.success:
-            raise GraphFailed(_reason(result))
+            raise GraphFailed(reason_of(result))
 
     def show_summary(self, batch: str) -> None:
         """Say what became of a batch."""
@@ -234,7 +241,7 @@ class GraphRunner:
         return [graph.get(key).assets_def for key in graph.toposorted_asset_keys if key in selected]
 
 
-class _Bars:
+class Bars:
     """One line per asset: waiting, running with what it reports, done."""
 
     def __init__(self, console: Console, names: Sequence[str], todo: Sequence[str], suffix: str) -> None:
@@ -295,20 +302,26 @@ class _Bars:
             stop.set()
             thread.join()
 
+    def start(self, name: str) -> None:
+        """Show that an asset is being made."""
+        self._progress.start_task(self._tasks[name])
+        self._progress.update(self._tasks[name], note="")
+
+    def finish(self, name: str, *, failed: bool) -> None:
+        """Show how the making of an asset ended."""
+        task = self._tasks[name]
+        total = self._progress.tasks[task].total
+        self._progress.update(task, completed=0 if failed else total, note="[red]failed" if failed else "")
+        self._progress.stop_task(task)
+
     def _mark(self, entry: dg.EventLogEntry) -> None:
-        task = self._tasks.get(entry.step_key or "")
-        if task is None:
+        name = entry.step_key or ""
+        if name not in self._tasks:
             return
         if entry.dagster_event_type == dg.DagsterEventType.STEP_START:
-            self._progress.start_task(task)
-            self._progress.update(task, note="")
+            self.start(name)
         else:
-            failed = entry.dagster_event_type == dg.DagsterEventType.STEP_FAILURE
-            total = self._progress.tasks[task].total
-            self._progress.update(
-                task, completed=0 if failed else total, note="[red]failed" if failed else ""
-            )
-            self._progress.stop_task(task)
+            self.finish(name, failed=entry.dagster_event_type == dg.DagsterEventType.STEP_FAILURE)
 
 
 def _is_alive(process: int) -> bool:
@@ -321,7 +334,8 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> str:
+def reason_of(result: dg.ExecuteInProcessResult) -> str:
+    """Why a run failed, for the person at the terminal."""
     refused = [
         f"check {check.check_name} of {check.asset_key.to_user_string()}: {check.description}"
         for check in result.get_asset_check_evaluations()

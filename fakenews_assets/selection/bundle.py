@@ -3,6 +3,8 @@
 <models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
 <models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
 <models>/<sha>/model_card.md, evaluation.json, prepare.json, calibration.json
+<models>/<sha>/model_card.html, sbom.cdx.json     from format 2 on
+<models>/<sha>/familiarity.safetensors            unless the model was judged without
 <models>/<sha>.json                 when it was made, and by which run: not part of the content
 """
 
@@ -23,16 +25,25 @@ from fakenews_assets.evaluation.calibration import (
     Calibration,
     read_calibration,
 )
-from fakenews_assets.training.classifier import Classifier, load_classifier
+from fakenews_assets.training.classifier import reads_text
 from fakenews_resources.durable import rename_folder, replace_text
 from fakenews_resources.store import FileEntry, hash_file
 
 MANIFEST_FILE: Final = "manifest.json"
 MODEL_CARD_FILE: Final = "model_card.md"
+MODEL_CARD_PAGE: Final = "model_card.html"
+SBOM_FILE: Final = "sbom.cdx.json"
 PREPARE_FILE: Final = "prepare.json"
 MODEL_FOLDER: Final = "model"
-REQUIRED_FILES: Final = (MANIFEST_FILE, MODEL_CARD_FILE, "evaluation.json", PREPARE_FILE, CALIBRATION_FILE)
-"""What every bundle holds beside the folder `model`."""
+Format = Literal[1, 2]
+
+_FIRST_FILES: Final = (MANIFEST_FILE, MODEL_CARD_FILE, "evaluation.json", PREPARE_FILE, CALIBRATION_FILE)
+REQUIRED_FILES: Final[Mapping[Format, tuple[str, ...]]] = {
+    1: _FIRST_FILES,
+    2: (*_FIRST_FILES, MODEL_CARD_PAGE, SBOM_FILE),
+}
+"""What a bundle holds beside the folder `model`, by the format in its manifest. Bundles of an older format stay what
+they are: they open, serve and are audited."""
 
 
 class BundleError(RuntimeError):
@@ -52,7 +63,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = Field(default=1, description="Version of this layout.")
+    format: Format = Field(default=2, description="Version of this layout.")
     candidate: str = Field(description="Name under which the model was evaluated.")
     encoder: str | None = Field(description="Pretrained encoder that it descends from; None: it has none.")
     runtime: str = Field(
@@ -96,8 +107,7 @@ class Bundle:
     @property
     def reads_text(self) -> bool:
         """Whether the model reads the text beside the title."""
-        known = (self.model / name for name in ("encoding.json", "baseline.json"))
-        return any(json.loads(file.read_bytes())["inputs"] != "title" for file in known if file.is_file())
+        return reads_text(self.model)
 
 
 def write_bundle(draft: Path, models_root: Path, manifest: Manifest, *, run_id: str | None = None) -> str:
@@ -116,7 +126,7 @@ def write_bundle(draft: Path, models_root: Path, manifest: Manifest, *, run_id: 
         ValueError: something is missing, is a link, or contradicts the manifest; or the draft lies elsewhere.
         BundleDamaged: the bundle is there already and is damaged.
     """
-    missing = [name for name in missing_parts(draft) if name != MANIFEST_FILE]
+    missing = [name for name in missing_parts(draft, manifest.format) if name != MANIFEST_FILE]
     if missing:
         raise ValueError(f"{draft} is no complete bundle: {', '.join(missing)} missing. Write them first.")
     links = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_symlink()]
@@ -173,15 +183,14 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, sha, manifest)
 
 
-def load_bundled(bundle: Bundle) -> Classifier:
+def load_bundled(bundle: Bundle) -> CalibratedClassifier:
     """The classifier of a bundle, calibrated as it was evaluated."""
-    inner = load_classifier(bundle.model, bundle.manifest.candidate)
-    return CalibratedClassifier(inner, bundle.manifest.calibration)
+    return CalibratedClassifier.load(bundle.model, bundle.path, bundle.manifest.candidate)
 
 
-def missing_parts(folder: Path) -> tuple[str, ...]:
-    """Names of required files that are not there, and `model/` if that folder holds no file."""
-    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
+def missing_parts(folder: Path, layout: Format) -> tuple[str, ...]:
+    """Names of files that a format requires and that are not there, and `model/` if that folder holds no file."""
+    missing = [name for name in REQUIRED_FILES[layout] if not (folder / name).is_file()]
     if not any(path.is_file() for path in (folder / MODEL_FOLDER).rglob("*")):
         missing.append(f"{MODEL_FOLDER}/")
     return tuple(missing)

@@ -1,7 +1,9 @@
 """Everything that a stored value was made of, through all generations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from fakenews_assets.selection.bundle import PREPARE_FILE
 from fakenews_resources.store import Artefact, Record, Store
 
 
@@ -24,6 +26,13 @@ def ancestors(store: Store, value: Artefact) -> dict[str, Record]:
                 f"it was made of two versions of {record.key}, {known.version} and {record.version}; materialize it again"
             )
     return found
+
+
+def preparation_of(store: Store, lineage: Mapping[str, Record]) -> Path:
+    """The text preparation of the batch that was cleaned last: what an article of today would go through."""
+    batches = [record for key, record in lineage.items() if key.startswith("clean_news/")]
+    latest = max(batches, key=lambda record: record.created_at)
+    return store.get(latest.key, latest.version).path / PREPARE_FILE
 
 
 def _walk(store: Store, value: Artefact) -> Iterator[Record]:

@@ -1,31 +1,52 @@
-"""The model card: what a reader must know of a selected model before using it."""
+"""The model card: what a reader must know of a selected model before using it, as Markdown."""
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from datetime import date
+from typing import Final
 
 from fakenews_assets import markdown
 from fakenews_assets.evaluation.calibration import Calibration
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reporting import to_markdown
-from fakenews_assets.selection.bundle import MODEL_CARD_FILE, Manifest
+from fakenews_assets.selection.bundle import SBOM_FILE, Manifest
+from fakenews_assets.selection.card_data import Corpus, SideFacts
 from fakenews_assets.selection.policy import Choice, Verdict
+
+LIMITS: Final = "## Limits"
+"""The heading after the scores."""
+
+_USES = """\
+It is meant for:
+
+- putting English news articles in order, so that people read the doubtful ones first;
+- estimating the share of dubious articles in a collection, with the error rates below in mind;
+- research on how publishers write.
+
+It is not meant for:
+
+- removing, hiding or labelling articles that nobody has read;
+- judging a claim, an author or a publisher: it checks no fact and knows no source;
+- other languages, satire, social media posts, or texts that are not news."""
 
 _LIMITS = """\
 - The labels say who published an article, not whether its claims were checked. The model has learnt to tell
   publishers' ways of writing apart; a true story in a sensational tone can be called fake, and a sober lie real.
 - It was trained on past news. New topics, publishers and ways of writing wear it out: measure it again on recent articles.
 - It reads English titles and texts as text. It knows no images, no links and no author's reputation.
-- Use it to order articles for people to read, not to remove them unread."""
+- Who wants to pass as real can write for it. Whatever depends on its answers invites that."""
 
 
-def model_card(manifest: Manifest, evaluation: Evaluation, choice: Choice, note: str | None) -> str:
+def model_card(
+    manifest: Manifest, evaluation: Evaluation, choice: Choice, corpus: Corpus, note: str | None
+) -> str:
     """Write the card as Markdown; equal input gives an equal card.
 
     Args:
         manifest: what the bundle is, with or without `files`.
         evaluation: of the selected candidate on the test split.
         choice: how it was selected.
+        corpus: the articles behind it.
         note: the warning that belongs beside every score, such as the one on generated data.
 
     Raises:
@@ -43,30 +64,26 @@ def model_card(manifest: Manifest, evaluation: Evaluation, choice: Choice, note:
     parts += [
         "## What it is",
         _what_it_is(manifest, evaluation),
+        "## What it is for",
+        _USES,
         "## What it answers",
         _answers(manifest.calibration),
+        "## When it gives no answer",
+        *_abstention(manifest.calibration, evaluation),
         "## Data",
-        f"Scored on {evaluation.rows:,} test articles, of which {evaluation.metrics.fake_share:.0%} are labelled fake."
-        " No near-duplicate of a training article is among them. Everything it was made from, with its version:",
-        _pairs(("value", "version"), manifest.data_versions),
+        *_data(corpus),
+        "## Splits",
+        *_splits(corpus),
         # The note stands at the top already.
         to_markdown(evaluation.model_copy(update={"note": None})),
-        "## Limits",
+        LIMITS,
         _LIMITS,
         "## How it was chosen",
         _how_chosen(choice),
         "## How to reproduce it",
-        f"Check out commit {_code(manifest.git_commit or 'unknown')}, install the packages below, ingest the batches"
-        " named under Data and materialize the assets with these settings:",
-        f"```json\n{json.dumps(manifest.config, indent=2, sort_keys=True, ensure_ascii=False)}\n```",
-        _pairs(("package", "version"), manifest.package_versions),
+        *_how_to_reproduce(manifest),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def write_model_card(card: str, folder: Path) -> None:
-    """Write `model_card.md`."""
-    (folder / MODEL_CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def _what_it_is(manifest: Manifest, evaluation: Evaluation) -> str:
@@ -85,14 +102,90 @@ def _answers(calibration: Calibration) -> str:
         else f"The probability is calibrated: the log odds are divided by {calibration.temperature:.3f}."
     )
     decision = f"From {calibration.threshold:.3f} on an article is called fake, below it real."
+    return f"The probability that an article is fake. {temperature} {decision}"
+
+
+def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
+    uncertain = "It always answers, however uncertain it is."
     if calibration.abstain_low < calibration.abstain_high:
-        abstain = (
-            f"Between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f} the model gives no answer and"
-            f" says so; on validation it answered {calibration.answered_share:.1%} of the articles."
+        uncertain = (
+            f"**When it is uncertain:** between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f} it gives"
+            f" no answer. On validation that leaves {calibration.answered_share:.1%} of the articles with an answer."
         )
-    else:
-        abstain = "It always answers."
-    return f"The probability that an article is fake. {temperature} {decision} {abstain}"
+    unfamiliar = "It does not look whether an article is of the kind that it has learnt from."
+    if evaluation.familiarity is not None:
+        share = evaluation.unfamiliar / evaluation.rows
+        unfamiliar = (
+            "**When the article is unfamiliar:** one that is unlike those it has learnt from, in language or in kind, gets"
+            f" no answer. Of the test articles these were {evaluation.unfamiliar:,} ({share:.2%})."
+        )
+    answered = 1 - evaluation.abstained / evaluation.rows
+    right = (
+        ""
+        if evaluation.answered is None
+        else f"; {evaluation.answered.accuracy:.1%} of the answers were right"
+    )
+    return [uncertain, unfamiliar, f"Of the test articles {answered:.1%} got an answer{right}."]
+
+
+def _data(corpus: Corpus) -> list[str]:
+    batches = markdown.table(
+        ("batch", "from", "received", "rows", "rejected", "real", "fake", "unlabelled", "used"),
+        [
+            (
+                markdown.cell(one.name),
+                markdown.cell(one.origin),
+                f"{one.received}",
+                *(f"{count:,}" for count in (one.rows_in, one.rejected, one.real, one.fake, one.unlabelled)),
+                "yes" if one.admitted else "no: it failed its checks",
+            )
+            for one in corpus.batches
+        ],
+    )
+    if not corpus.sources:
+        return [batches, "Which publication an article comes from is not known."]
+    shown = len(corpus.sources)
+    more = (
+        f"The {shown} largest of {corpus.sources_known:,} sources"
+        if shown < corpus.sources_known
+        else "Sources"
+    )
+    return [
+        batches,
+        f"{more}, by articles on a side of the split; of {corpus.unsourced:,} articles the source is not known.",
+        markdown.table(
+            ("source", "real", "fake"),
+            [(markdown.cell(one.name), f"{one.real:,}", f"{one.fake:,}") for one in corpus.sources],
+        ),
+    ]
+
+
+def _splits(corpus: Corpus) -> list[str]:
+    return [
+        "Near-duplicates stand on one side together, and no article ever changes its side. The model learnt from train;"
+        " its checkpoint, temperature, threshold and band were chosen on val; every score below is of test.",
+        markdown.table(
+            ("side", "articles", "real", "fake", "near-duplicate clusters", "published"),
+            [
+                (
+                    one.name,
+                    *(f"{count:,}" for count in (one.real + one.fake, one.real, one.fake, one.clusters)),
+                    _period(one),
+                )
+                for one in corpus.sides
+            ],
+        ),
+    ]
+
+
+def _period(side: SideFacts) -> str:
+    if side.first is None or side.last is None:
+        return "not known"
+    return f"{_day(side.first)} to {_day(side.last)}"
+
+
+def _day(day: date) -> str:
+    return day.isoformat()
 
 
 def _how_chosen(choice: Choice) -> str:
@@ -124,6 +217,19 @@ def _row(verdict: Verdict, choice: Choice) -> tuple[str, ...]:
         f"{verdict.megabytes:.1f}",
         markdown.cell(f"{outcome}: {'; '.join(verdict.reasons)}"),
     )
+
+
+def _how_to_reproduce(manifest: Manifest) -> list[str]:
+    return [
+        f"Check out commit {_code(manifest.git_commit or 'unknown')}, install the packages below"
+        f" ({_code(SBOM_FILE)} lists all that were installed) and run `fakenews reproduce SHA` where the batches are"
+        " stored, with the name of this bundle's folder for SHA. It makes everything below again, in a place of its own,"
+        " and says what came out equal.",
+        _pairs(("value", "version"), manifest.data_versions),
+        "The settings of each:",
+        f"```json\n{json.dumps(manifest.config, indent=2, sort_keys=True, ensure_ascii=False)}\n```",
+        _pairs(("package", "version"), manifest.package_versions),
+    ]
 
 
 def _pairs(head: tuple[str, str], values: Mapping[str, str]) -> str:

@@ -92,6 +92,20 @@ class ChampionRegistry:
             pointer = entries[pointer.previous]
         return chain[::-1]
 
+    def standing(self) -> list[str]:
+        """The bundles that rolling back walks down, the champion last: those promoted and not rolled back since.
+
+        Raises:
+            RegistryError: as `history`.
+        """
+        standing: list[str] = []
+        for pointer in self.history():
+            if pointer.action == "promote":
+                standing.append(pointer.bundle)
+            else:
+                standing.pop()
+        return standing
+
     def promote(
         self, bundle_sha: str, *, expected: str | None, reason: str, run_id: str | None, promoted_by: str
     ) -> Pointer:
@@ -134,7 +148,7 @@ class ChampionRegistry:
         """
         with self._locked():
             champion = self.champion() if expected is None else self._require(expected)
-            standing = _standing(self.history())
+            standing = self.standing()
             if champion is None or len(standing) < 2:
                 raise RegistryError("No earlier champion to go back to; promote another bundle instead.")
             open_bundle(self.root / standing[-2])
@@ -199,14 +213,3 @@ class ChampionRegistry:
             raise RegistryError(
                 f"Another process has been moving the champion for {_LOCK_SECONDS} s; try again."
             ) from error
-
-
-def _standing(history: list[Pointer]) -> list[str]:
-    """The bundles that rolling back walks down: those promoted and not rolled back since."""
-    standing: list[str] = []
-    for pointer in history:
-        if pointer.action == "promote":
-            standing.append(pointer.bundle)
-        else:
-            standing.pop()
-    return standing

@@ -2,9 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +13,30 @@ from fakenews_assets.evaluation.calibration import (
     CALIBRATION_FILE,
     read_calibration,
 )
-from fakenews_assets.evaluation.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
-from fakenews_assets.selection.bundle import MODEL_FOLDER, PREPARE_FILE, Manifest
+from fakenews_assets.evaluation.familiarity import FAMILIARITY_FILE
+from fakenews_assets.evaluation.leaderboard import leaderboard_plot, leaderboard_table
+from fakenews_assets.evaluation.reporting import (
+    EVALUATION_FILE,
+    PREDICTIONS_FILE,
+    evaluation_plots,
+    read_evaluation,
+)
+from fakenews_assets.plotting import to_png
+from fakenews_assets.selection.bundle import (
+    MODEL_CARD_FILE,
+    MODEL_CARD_PAGE,
+    MODEL_FOLDER,
+    PREPARE_FILE,
+    Manifest,
+)
 from fakenews_assets.selection.candidates import Candidate
-from fakenews_assets.selection.lineage import MixedVersions, ancestors
-from fakenews_assets.selection.model_card import model_card, write_model_card
+from fakenews_assets.selection.card_data import describe_corpus
+from fakenews_assets.selection.card_page import to_html
+from fakenews_assets.selection.lineage import MixedVersions, ancestors, preparation_of
+from fakenews_assets.selection.model_card import model_card
 from fakenews_assets.selection.policy import Choice
-from fakenews_resources.store import Artefact, Record, Store
+from fakenews_assets.selection.sbom import installed_packages, write_sbom
+from fakenews_resources.store import Artefact, Record, Store, ValueMissing
 
 _PACKAGES: Final = (
     "dagster", "torch", "transformers", "tokenizers", "lightning", "openvino", "nncf", "onnxruntime",
@@ -61,7 +77,7 @@ def candidates_that_may_stand(
             continue
         try:
             lineage = ancestors(store, evaluation)
-        except MixedVersions as error:
+        except (MixedVersions, ValueMissing) as error:
             left_out[name] = str(error)
             continue
         if lineage["splits"].version != splits.version:
@@ -73,32 +89,42 @@ def candidates_that_may_stand(
     return standing, left_out
 
 
-def fill_bundle(draft: Path, store: Store, winner: Standing, choice: Choice, note: str | None) -> Manifest:
+def fill_bundle(
+    draft: Path, store: Store, standing: Sequence[Standing], choice: Choice, note: str | None
+) -> Manifest:
     """Write every file of a bundle but its manifest, which is returned.
 
     Args:
         draft: an empty folder.
         store: where the winner's ancestors lie.
-        winner: the chosen candidate.
-        choice: how it was chosen, for the model card.
+        standing: the candidates that were compared, the winner among them.
+        choice: which of them won, and how.
         note: warning that belongs beside every score.
     """
+    winner = next(one for one in standing if one.candidate.name == choice.winner)
     assert winner.model.record is not None
     shutil.copytree(winner.model.path, draft / MODEL_FOLDER)
     shutil.copyfile(winner.evaluation.path / EVALUATION_FILE, draft / EVALUATION_FILE)
     shutil.copyfile(winner.evaluation.path / CALIBRATION_FILE, draft / CALIBRATION_FILE)
-    shutil.copyfile(_preparation_of(store, winner.lineage), draft / PREPARE_FILE)
+    if (winner.evaluation.path / FAMILIARITY_FILE).is_file():
+        shutil.copyfile(winner.evaluation.path / FAMILIARITY_FILE, draft / FAMILIARITY_FILE)
+    shutil.copyfile(preparation_of(store, winner.lineage), draft / PREPARE_FILE)
+    packages = installed_packages()
+    write_sbom(packages, choice.winner, winner.model.version, draft)
     manifest = Manifest(
-        candidate=winner.candidate.name,
+        candidate=choice.winner,
         encoder=_encoder_of(winner.lineage),
         runtime=_runtime_of(winner.candidate.name),
         calibration=read_calibration(winner.evaluation.path),
         data_versions={key: record.version for key, record in winner.lineage.items()},
         config={key: record.config for key, record in winner.lineage.items()},
         git_commit=git_commit(),
-        package_versions=_installed(),
+        package_versions={name: packages[name].version for name in _PACKAGES if name in packages},
     )
-    write_model_card(model_card(manifest, winner.candidate.evaluation, choice, note), draft)
+    corpus = describe_corpus(store, winner.lineage)
+    card = model_card(manifest, winner.candidate.evaluation, choice, corpus, note)
+    (draft / MODEL_CARD_FILE).write_text(card, encoding="utf-8")
+    (draft / MODEL_CARD_PAGE).write_text(to_html(card, _pictures(standing, winner)), encoding="utf-8")
     return manifest
 
 
@@ -117,11 +143,12 @@ def git_commit() -> str | None:
     return answer.stdout.strip()
 
 
-def _preparation_of(store: Store, lineage: Mapping[str, Record]) -> Path:
-    """The text preparation of the batch that was cleaned last: what an article of today would go through."""
-    batches = [record for key, record in lineage.items() if key.startswith("clean_news/")]
-    latest = max(batches, key=lambda record: record.created_at)
-    return store.get(latest.key, latest.version).path / PREPARE_FILE
+def _pictures(standing: Sequence[Standing], winner: Standing) -> dict[str, bytes]:
+    """PNG bytes by caption: the winner's own, and where it stands among the others."""
+    own = evaluation_plots(winner.candidate.evaluation, winner.candidate.predictions)
+    board = leaderboard_table({one.candidate.name: one.candidate.evaluation for one in standing})
+    figures = {**own, "leaderboard": leaderboard_plot(board)}
+    return {name.replace("_", " ").capitalize(): to_png(figure) for name, figure in figures.items()}
 
 
 def _encoder_of(lineage: Mapping[str, Record]) -> str | None:
@@ -133,8 +160,3 @@ def _runtime_of(candidate: str) -> str:
     known = ("openvino", "onnx")
     exported = next((runtime for runtime in known if f"-{runtime}-" in candidate), None)
     return exported or ("scikit-learn" if candidate == "baseline" else "torch")
-
-
-def _installed() -> dict[str, str]:
-    versions = {one.metadata["Name"].lower(): one.version for one in distributions() if one.metadata["Name"]}
-    return {package: versions[package] for package in _PACKAGES if package in versions}

@@ -34,6 +34,7 @@ def make_predictions() -> MakePredictions:
                 "probability": np.where(predicted == 1, 0.9, 0.1),
                 "predicted": predicted,
                 "abstained": [False] * rows,
+                "unfamiliar": [False] * rows,
             },
             schema=PREDICTION_SCHEMA,
         )
@@ -136,6 +137,8 @@ def make_draft(tmp_path: Path, manifest: Manifest) -> Callable[..., Path]:
         (folder / "model" / "weights.bin").write_text(weights)
         (folder / "model" / "tokenizer" / "vocabulary.txt").write_text("fake\nreal\n")
         (folder / "model_card.md").write_text("# A model\n")
+        (folder / "model_card.html").write_text("<h1>A model</h1>\n")
+        (folder / "sbom.cdx.json").write_text(json.dumps({"components": []}))
         (folder / "evaluation.json").write_text(json.dumps({"macro_f1": 0.9}))
         (folder / "prepare.json").write_text(json.dumps({"version": 1}))
         write_calibration(manifest.calibration, folder)

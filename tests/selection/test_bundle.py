@@ -35,6 +35,8 @@ def test_a_bundle_is_named_by_its_manifest_and_opens(make_draft: Callable, model
     assert bundle.sha == sha == hash_file(bundle.path / "manifest.json").sha256
     assert set(bundle.manifest.files) == {
         "model_card.md",
+        "model_card.html",
+        "sbom.cdx.json",
         "evaluation.json",
         "prepare.json",
         "calibration.json",
@@ -44,7 +46,7 @@ def test_a_bundle_is_named_by_its_manifest_and_opens(make_draft: Callable, model
     assert bundle.manifest.files["model/weights.bin"].bytes == len("weights")
     assert bundle.manifest.model_copy(update={"files": {}}) == manifest
     assert (bundle.model / "weights.bin").read_text() == "weights"
-    assert missing_parts(bundle.path) == ()
+    assert missing_parts(bundle.path, 2) == ()
     record = read_record(models, sha)
     assert (record.sha, record.run_id) == (sha, "run")
     assert not draft.exists()
@@ -115,22 +117,35 @@ def test_a_changed_manifest_or_another_name_is_refused(make_bundle: Callable, mo
 def test_a_manifest_of_another_version_says_so(make_bundle: Callable, models: Path):
     folder = models / make_bundle("weights")
     file = folder / "manifest.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    file.write_text(file.read_text().replace('"format": 2', '"format": 3'))
 
     with pytest.raises(BundleError, match="another version of this program"):
         open_bundle(folder.rename(models / hash_file(file).sha256))
 
 
-@pytest.mark.parametrize("name", REQUIRED_FILES[1:])
+@pytest.mark.parametrize("name", REQUIRED_FILES[2][1:])
 def test_an_incomplete_draft_gets_no_name(make_draft: Callable, models: Path, manifest: Manifest, name: str):
     draft = make_draft()
-    assert missing_parts(draft) == ("manifest.json",)
+    assert missing_parts(draft, 2) == ("manifest.json",)
     (draft / name).unlink()
 
-    assert missing_parts(draft) == ("manifest.json", name)
+    assert missing_parts(draft, 2) == ("manifest.json", name)
     with pytest.raises(ValueError, match=f"no complete bundle: {name} missing"):
         write_bundle(draft, models, manifest)
     assert list(models.iterdir()) == []
+
+
+def test_a_bundle_of_the_first_format_needs_no_page_and_no_bill(
+    make_draft: Callable, models: Path, manifest: Manifest
+):
+    draft = make_draft()
+    for name in ("model_card.html", "sbom.cdx.json"):
+        (draft / name).unlink()
+
+    assert missing_parts(draft, 1) == ("manifest.json",)
+    sha = write_bundle(draft, models, manifest.model_copy(update={"format": 1}))
+    assert open_bundle(models / sha).manifest.format == 1
+    ChampionRegistry(models).promote(sha, expected=None, reason="", run_id=None, promoted_by="test")
 
 
 def test_a_draft_must_hold_a_model_of_its_own(make_draft: Callable, models: Path, manifest: Manifest):

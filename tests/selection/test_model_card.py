@@ -1,16 +1,21 @@
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from fakenews_assets.data.corpus import DATA_NOTE
 from fakenews_assets.evaluation.calibration import Calibration
-from fakenews_assets.selection.bundle import Manifest, missing_parts
+from fakenews_assets.evaluation.familiarity import FamiliarityLimits
+from fakenews_assets.selection.bundle import Manifest
 from fakenews_assets.selection.candidates import Candidate
-from fakenews_assets.selection.model_card import model_card, write_model_card
+from fakenews_assets.selection.card_data import BatchFacts, Corpus, SideFacts, SourceFacts
+from fakenews_assets.selection.model_card import model_card
 from fakenews_assets.selection.policy import Choice, choose
+from fakenews_assets.selection.registry import ChampionRegistry
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_resources.store import Store
 
 NUMBER = r"\d\.\d{4}"
 PATTERN = rf"""# Model card: finetuned
@@ -21,18 +26,48 @@ PATTERN = rf"""# Model card: finetuned
 
 A classifier of English news articles, .* fine-tuned from `minilm`\. It runs on `torch` and takes 80\.0 MB, .*
 
+## What it is for
+
+It is meant for:
+
+(?s:.*)
+It is not meant for:
+
+- removing, hiding or labelling articles that nobody has read;
+(?s:.*)
 ## What it answers
 
-.* divided by 1\.700\. From 0\.450 on .* Between 0\.300 and 0\.700 the model gives no answer .*
+.* divided by 1\.700\. From 0\.450 on .*
+
+## When it gives no answer
+
+\*\*When it is uncertain:\*\* between 0\.300 and 0\.700 it gives no answer\. .* 80\.0% of the articles .*
+
+It does not look .*
+
+Of the test articles 100\.0% got an answer\.
 
 ## Data
 
-Scored on 2,000 test articles, of which 50% are labelled fake\. .*
+\| batch \| from \| received \| rows \| rejected \| real \| fake \| unlabelled \| used \|
+\| --- .*
+\| one \| news\\\|2\.csv \| 2026-11-20 \| 1,100 \| 90 \| 500 \| 505 \| 5 \| yes \|
+\| two \| sample:rows=9 \| 2026-11-21 \| 9 \| 0 \| 9 \| 0 \| 0 \| no: it failed its checks \|
 
-\| value \| version \|
-\| --- \| --- \|
-\| raw_news/one \| `a{{32}}` \|
-\| splits \| `b{{32}}` \|
+The 1 largest of 12 sources, .* of 30 articles the source is not known\.
+
+\| source \| real \| fake \|
+\| --- \| --- \| --- \|
+\| tribune \| 300 \| 10 \|
+
+## Splits
+
+Near-duplicates stand on one side together, .*
+
+\| side \| articles \| real \| fake \| near-duplicate clusters \| published \|
+\| --- .*
+\| train \| 805 \| 400 \| 405 \| 790 \| 2016-01-02 to 2017-03-04 \|
+\| test \| 200 \| 100 \| 100 \| 200 \| not known \|
 
 ## finetuned on 2,000 test articles
 
@@ -55,7 +90,14 @@ The fastest of the candidates that are at most 0\.5 points of macro-F1 below the
 
 ## How to reproduce it
 
-Check out commit `c0ffee`, .*
+Check out commit `c0ffee`, .* `fakenews reproduce SHA` .*
+
+\| value \| version \|
+\| --- \| --- \|
+\| raw_news/one \| `a{{32}}` \|
+\| splits \| `b{{32}}` \|
+
+The settings of each:
 
 ```json
 {{
@@ -71,6 +113,43 @@ Check out commit `c0ffee`, .*
 \| transformers \| `5\.23\.0` \|
 """
 
+SECTIONS = """\
+What it is
+What it is for
+What it answers
+When it gives no answer
+Data
+Splits
+baseline on \\d+ test articles
+Limits
+How it was chosen
+How to reproduce it"""
+
+# By head of a column: what stands in it, where a name or a sentence could not.
+COLUMNS = {
+    "received": r"\d{4}-\d\d-\d\d",
+    "rows|rejected|real|fake|unlabelled|articles|near-duplicate clusters|articles/s": r"[\d,]+|\d+%",
+    "published": r"\d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d",
+    "accuracy|macro-F1|precision|recall|F1": r"\d\.\d{4}|undefined|",
+    "95% interval|interval": r"[+-]?\d+\.\d+ to [+-]?\d+\.\d+|too few|",
+    "points lost|ms for one|MB": r"\d+\.\d+",
+    "version": r"`[^`\s]+`",
+}
+
+CORPUS = Corpus(
+    batches=(
+        BatchFacts("one", "news|2.csv", date(2026, 11, 20), 1100, 90, 500, 505, 5, True),
+        BatchFacts("two", "sample:rows=9", date(2026, 11, 21), 9, 0, 9, 0, 0, False),
+    ),
+    sides=(
+        SideFacts("train", 400, 405, 790, date(2016, 1, 2), date(2017, 3, 4)),
+        SideFacts("test", 100, 100, 200, None, None),
+    ),
+    sources=(SourceFacts("tribune", 300, 10),),
+    sources_known=12,
+    unsourced=30,
+)
+
 Selected = tuple[Candidate, Choice]
 
 
@@ -83,18 +162,18 @@ def selected(make_candidate: Callable[..., Candidate]) -> Selected:
 
 def test_the_card_has_every_section_with_its_numbers(selected: Selected, manifest: Manifest):
     winner, choice = selected
-    card = model_card(manifest, winner.evaluation, choice, DATA_NOTE)
+    card = model_card(manifest, winner.evaluation, choice, CORPUS, DATA_NOTE)
 
     assert re.fullmatch(PATTERN, card), card
-    assert card == model_card(manifest, winner.evaluation, choice, DATA_NOTE)
+    assert card == model_card(manifest, winner.evaluation, choice, CORPUS, DATA_NOTE)
 
 
 def test_a_note_stands_there_once_and_only_if_there_is_one(selected: Selected, manifest: Manifest):
     winner, choice = selected
     noted = winner.evaluation.model_copy(update={"note": DATA_NOTE})
 
-    assert model_card(manifest, noted, choice, DATA_NOTE).count("plumbing") == 1
-    assert "plumbing" not in model_card(manifest, winner.evaluation, choice, None)
+    assert model_card(manifest, noted, choice, CORPUS, DATA_NOTE).count("plumbing") == 1
+    assert "plumbing" not in model_card(manifest, winner.evaluation, choice, CORPUS, None)
 
 
 def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
@@ -102,20 +181,39 @@ def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
     plain = manifest.model_copy(
         update={"encoder": None, "git_commit": None, "calibration": Calibration.identity()}
     )
+    unsourced = Corpus(CORPUS.batches, CORPUS.sides, (), 0, 1005)
 
-    card = model_card(plain, winner.evaluation, choice, None)
+    card = model_card(plain, winner.evaluation, choice, unsourced, None)
 
     assert "trained from scratch" in card
     assert "The probability is the model's own." in card
-    assert "It always answers." in card
+    assert "It always answers" in card
+    assert "Which publication an article comes from is not known." in card
     assert "commit `unknown`" in card
 
 
-def test_a_card_is_written_where_a_bundle_needs_it(tmp_path: Path):
-    write_model_card("# Card: “finetuned”\n", tmp_path)
-
-    assert "model_card.md" not in missing_parts(tmp_path)
-    assert (tmp_path / "model_card.md").read_text(encoding="utf-8") == "# Card: “finetuned”\n"
+def test_what_is_unfamiliar_is_said_to_get_no_answer(selected: Selected, manifest: Manifest):
+    winner, choice = selected
+    limits = FamiliarityLimits(
+        reads_text=False,
+        wording=9.5,
+        place=1.5,
+        refused_share=0.005,
+        refused_on_validation=0.004,
+        train_rows=4000,
+        validation_rows=900,
+    )
+    looking = winner.evaluation.model_copy(
+        update={
+            "familiarity": limits,
+            "unfamiliar": 30,
+            "abstained": 130,
+            "answered": winner.evaluation.metrics,
+        }
+    )
+    card = model_card(manifest, looking, choice, CORPUS, None)
+    assert "Of the test articles these were 30 (1.50%)." in card
+    assert "Of the test articles 93.5% got an answer; 95.0% of the answers were right." in card
 
 
 def test_a_card_of_another_candidate_is_refused(
@@ -125,6 +223,41 @@ def test_a_card_of_another_candidate_is_refused(
     other = make_candidate("other", range(50))
 
     with pytest.raises(ValueError, match="evaluation of other, but finetuned was selected"):
-        model_card(manifest, other.evaluation, choice, None)
+        model_card(manifest, other.evaluation, choice, CORPUS, None)
     with pytest.raises(ValueError, match="manifest is of other"):
-        model_card(manifest.model_copy(update={"candidate": "other"}), winner.evaluation, choice, None)
+        model_card(
+            manifest.model_copy(update={"candidate": "other"}), winner.evaluation, choice, CORPUS, None
+        )
+
+
+def test_the_card_of_a_generated_corpus_is_whole(trained: Path):
+    models = Store(trained / ".fakenews").models
+    pointer = ChampionRegistry(models).champion()
+    assert pointer is not None
+    card = (models / pointer.bundle / "model_card.md").read_text(encoding="utf-8")
+
+    assert card.startswith(f"# Model card: baseline\n\n> **{DATA_NOTE}**\n\n## What it is\n")
+    assert re.fullmatch(SECTIONS, "\n".join(re.findall(r"^## (.*)$", card, re.MULTILINE))), card
+    assert not re.search(r"\b(None|nan|inf)\b", card)
+    checked = [cell for head, cell in cells(card) if (kind := kind_of(head)) and check(kind, head, cell)]
+    assert len(checked) > 150
+    assert "| b1 | sample:rows=2500," in card
+    assert str(trained) not in card
+
+
+def check(pattern: str, head: str, cell: str) -> bool:
+    assert re.fullmatch(pattern, cell), f"{head}: {cell!r}"
+    return True
+
+
+def kind_of(head: str) -> str:
+    return next((kind for names, kind in COLUMNS.items() if head in names.split("|")), "")
+
+
+def cells(card: str) -> list[tuple[str, str]]:
+    """Head of the column and content of every cell of every table."""
+    found = []
+    for table in re.findall(r"(?:^\|.*\|\n)+", card, re.MULTILINE):
+        head, _, *rows = [re.split(r" (?<!\\)\| ", line[2:-2]) for line in table.splitlines()]
+        found += [pair for row in rows for pair in zip(head, row, strict=True)]
+    return found

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from fakenews_assets.selection.bundle import BundleError, BundleMissing, Manifest, write_bundle
@@ -13,6 +14,7 @@ from fakenews_assets.selection.warm_start import warm_start
 from fakenews_assets.training.assets import finetuned_bert
 from fakenews_resources.storage import ArtefactIOManager, Storage
 from fakenews_resources.store import Artefact, Store, ValueMissing
+from fakenews_resources.tracking import Tracker
 from tests.champions import make_champion
 from tests.models import build_tiny_bert, separable_articles
 
@@ -81,7 +83,8 @@ def tiny(tmp_path: Path, store: Store) -> dict[str, Any]:
     """A configuration of finetuned_bert; its splits are in the store."""
     draft = store.draft()
     for seed, side in enumerate(("train", "val")):
-        separable_articles(64, seed=seed).write_parquet(draft.path / f"{side}.parquet")
+        articles = separable_articles(64, seed=seed).with_columns(source=pl.lit(None, pl.String))
+        articles.write_parquet(draft.path / f"{side}.parquet")
     store.commit("splits", draft)
     folder = build_tiny_bert(tmp_path / "tiny")
     return {"encoder": {"name": str(folder), "max_tokens": 64}, "max_tokens": 32, "epochs": 1}
@@ -92,7 +95,11 @@ def train(store: Store, config: dict[str, Any]) -> dict[str, Any]:
     storage = Storage(root=str(store.root))
     result = dg.materialize(
         [dg.AssetSpec("splits"), finetuned_bert],
-        resources={"storage": storage, "io_manager": ArtefactIOManager(storage=storage)},
+        resources={
+            "storage": storage,
+            "io_manager": ArtefactIOManager(storage=storage),
+            "tracker": Tracker(storage=storage, mode="off"),
+        },
         run_config={"ops": {"finetuned_bert": {"config": config}}},
     )
     (event,) = result.asset_materializations_for_node("finetuned_bert")

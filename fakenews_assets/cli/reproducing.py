@@ -1,0 +1,176 @@
+"""`fakenews reproduce`: a bundle's recipe run again in a store of its own, and the two results compared."""
+
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+
+from fakenews_assets import progress
+from fakenews_assets.audit.chain import bundles_named
+from fakenews_assets.audit.reproduction import Reproduction, SeedSpread, compare, remarks
+from fakenews_assets.audit.reproduction_recipe import RAW, CannotReproduce, Step, lay_out
+from fakenews_assets.audit.reproduction_report import to_terminal
+from fakenews_assets.cli.running import Bars, GraphFailed, load_graph, reason_of
+from fakenews_assets.selection.bundle import Bundle, BundleError, open_bundle
+from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+from fakenews_resources.storage import ArtefactIOManager, Storage, storage_from_environment
+from fakenews_resources.store import Store
+from fakenews_resources.tracking import Tracker
+from fakenews_resources.tracking import Tracker
+
+CHAMPION = "champion"
+
+_INSTANCE = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
+"""What the shipped dagster.yaml says of these; its pools are for several runs at once."""
+
+
+def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
+    """Make a bundle again and print what came out.
+
+    Args:
+        asked: `champion`, or a bundle's sha or its beginning.
+        keep: empty or missing folder that receives what is made, as `store` and `dagster`; None: nothing is kept.
+        json_file: receives the comparison.
+
+    Returns:
+        Whether all data are equal and every metric lies within what chance allows.
+
+    Raises:
+        GraphFailed: there is no such bundle, something that its recipe starts from is gone, or a step failed.
+    """
+    console = Console()
+    store = storage_from_environment().store
+    started_at, start = datetime.now(UTC), time.monotonic()
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)  # now, not after the training
+    try:
+        bundle = _bundle(store, asked)
+        with _workplace(keep) as work:
+            scratch = Store(work / "store")
+            with console.status("Loading the graph"):
+                defs = load_graph()
+            steps = lay_out(store, scratch, bundle.manifest, _order(defs))
+            _run(defs, scratch, steps, work, console)
+            lines = compare(store, scratch, bundle, _spread(store, bundle.manifest.candidate))
+    except (CannotReproduce, BundleError, RegistryError) as error:
+        raise GraphFailed(str(error)) from error
+    found = Reproduction(
+        bundle=bundle.sha,
+        candidate=bundle.manifest.candidate,
+        started_at=started_at,
+        seconds=time.monotonic() - start,
+        lines=tuple(lines),
+        notes=remarks(store, bundle, lines),
+    )
+    if json_file is not None:
+        json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    console.print(to_terminal(found))
+    return found.reproduced
+
+
+def _bundle(store: Store, asked: str) -> Bundle:
+    if asked == CHAMPION:
+        pointer = ChampionRegistry(store.models).champion()
+        if pointer is None:
+            raise CannotReproduce(
+                f"There is no champion in {store.models}. Make one (`make demo`), or name a bundle."
+            )
+        return open_bundle(store.models / pointer.bundle)
+    named = bundles_named(store, asked) if re.fullmatch(r"[0-9a-f]{8,64}", asked) else []
+    if len(named) != 1:
+        raise CannotReproduce(
+            f"{len(named) or 'No'} bundles in {store.models} begin with {asked}. Give at least eight digits of a sha."
+        )
+    return open_bundle(store.models / named[0])
+
+
+@contextmanager
+def _workplace(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="fakenews-reproduce-") as folder:
+            yield Path(folder)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise CannotReproduce(f"{keep} is not empty. Name a folder that is, or does not exist.")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep
+
+
+def _order(defs: dg.Definitions) -> list[str]:
+    return [key.to_user_string() for key in defs.resolve_asset_graph().toposorted_asset_keys]
+
+
+def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, console: Console) -> None:
+    """Make every value, one run each, on a Dagster instance that knows of nothing else."""
+    storage = Storage(root=str(scratch.root))
+    resources = {
+        **(defs.resources or {}),
+        "storage": storage,
+        "io_manager": ArtefactIOManager(storage=storage),
+        "tracker": Tracker(storage=storage, mode="off"),  # nobody looks for these trainings among their own
+        "tracker": Tracker(storage=storage, mode="off"),
+    }
+    assets = [one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition)]
+    home = work / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(_INSTANCE, encoding="utf-8")
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        instance.add_dynamic_partitions("news_batches", sorted(scratch.partitions(RAW)))
+        names = [step.key for step in steps]
+        with Bars(console, names, names, suffix="") as bars:
+            for step in steps:
+                bars.start(step.key)
+                with progress.listening(lambda told, key=step.key: bars.show(replace(told, task=key))):
+                    result = dg.materialize(
+                        assets,
+                        selection=[step.asset],
+                        partition_key=step.partition,
+                        run_config={
+                            "ops": {step.asset: {"config": dict(step.config)}} if step.config else {},
+                            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                        },
+                        resources=resources,
+                        instance=instance,
+                        raise_on_error=False,
+                    )
+                # A batch that its checks refuse was refused then too: it is stored all the same.
+                made = scratch.exists(step.key) and _run_of(scratch, step.key) == result.run_id
+                bars.finish(step.key, failed=not made)
+                if not made:
+                    raise CannotReproduce(f"{step.key} cannot be made again here. {_why(result)}")
+
+
+def _run_of(scratch: Store, key: str) -> str | None:
+    record = scratch.current(key).record
+    assert record is not None
+    return record.run_id
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    if not result.success:
+        return reason_of(result)
+    seen = [one.asset_observation_data.asset_observation for one in result.get_asset_observation_events()]
+    return "; ".join(one.description for one in seen if one.description)
+
+
+def _spread(store: Store, candidate: str) -> SeedSpread | None:
+    """How much the seed moves this kind of model, if `generalization` has measured it."""
+    from pydantic import TypeAdapter
+
+    from fakenews_assets.evaluation.assets import GENERALIZATION_FILE
+    from fakenews_assets.evaluation.generalization import Spread
+
+    if not store.exists("generalization"):
+        return None
+    measured = store.current("generalization").read_json(GENERALIZATION_FILE)
+    for one in TypeAdapter(list[Spread]).validate_python(measured):
+        if (one.protocol, one.held_out, one.model) == ("grouped", None, candidate) and one.sd:
+            return SeedSpread(sd=one.sd, seeds=one.seeds)
+    return None
