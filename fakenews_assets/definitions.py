@@ -23,6 +23,7 @@ from fakenews_resources.landing import Landing
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.notifying import notifier_from_environment
 from fakenews_resources.storage import ArtefactIOManager, storage_from_environment
+from fakenews_resources.tracking import tracker_from_environment
 
 storage = storage_from_environment()
 
@@ -50,6 +51,7 @@ defs = dg.Definitions(
             settle_seconds=float(os.environ.get("FAKENEWS_LANDING_SETTLE_SECONDS", "10")),
         ),
         "notifier": notifier_from_environment(),
+        "tracker": tracker_from_environment(storage),
     },
     # One process a run: a step's own process would cost seconds of imports for each of a few short steps.
     executor=dg.in_process_executor,

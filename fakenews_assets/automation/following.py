@@ -65,8 +65,9 @@ class _Follower:
             yield from self._one("evaluation", candidate, [model], [model])
         judged = [f"evaluation/{name}" for name in self.store.partitions("evaluation")]
         judged += [key for key in self.stale if key.startswith("evaluation/")]
-        for asset in ("leaderboard", "selected_model"):
-            yield from self._one(asset, None, judged, judged)
+        measured = ["generalization"] if self.store.exists("generalization") else []
+        yield from self._one("leaderboard", None, judged, [*judged, *measured])
+        yield from self._one("selected_model", None, judged, judged)
 
     def _one(
         self, asset: str, partition: str | None, wanted_if_any: list[str], inputs: list[str]

@@ -7,6 +7,7 @@ daemon running the rest follows by itself (`follow_up` in sensors.py).
 
 import dagster as dg
 
+from fakenews_assets.automation.pods import training_pod
 from fakenews_assets.selection.assets import rollback_champion
 
 ingest_batch = dg.define_asset_job(
@@ -17,14 +18,15 @@ ingest_batch = dg.define_asset_job(
 
 prepare_corpus = dg.define_asset_job(
     "prepare_corpus",
-    selection=["corpus_profile", "article_clusters", "splits"],
-    description="Describe the corpus, cluster its near-duplicates and split it.",
+    selection=["corpus_profile", "article_clusters", "splits", "shortcut_probes"],
+    description="Describe the corpus, cluster its near-duplicates, split it, and look for shortcuts that it offers.",
 )
 
 train_candidates = dg.define_asset_job(
     "train_candidates",
     selection=["baseline_model", "finetuned_bert"],
     description="Train every candidate on the current splits.",
+    tags=training_pod(),
 )
 
 evaluate_candidate = dg.define_asset_job(
@@ -41,32 +43,46 @@ full_lifecycle = dg.define_asset_job(
         "corpus_profile",
         "article_clusters",
         "splits",
+        "shortcut_probes",
         "baseline_model",
         "finetuned_bert",
     ],
     description="One batch from its raw bytes to trained candidates; their evaluation follows.",
+    tags=training_pod(),
 )
 
 search_hyperparameters = dg.define_asset_job(
     "search_hyperparameters",
     selection=["hyperparameter_search"],
     description="Look for better training settings. `finetuned_bert` uses them only if its configuration says so.",
+    tags=training_pod(),
 )
 
 distill_student = dg.define_asset_job(
-    "distill_student", selection=["distilled_bert"], description="Make one student of the fine-tuned encoder."
+    "distill_student",
+    selection=["distilled_bert"],
+    description="Make one student of the fine-tuned encoder.",
+    tags=training_pod(),
 )
 
 prune_encoder = dg.define_asset_job(
     "prune_encoder",
     selection=["pruned_bert"],
     description="Cut the fine-tuned encoder down and let it recover.",
+    tags=training_pod(),
 )
 
 quantize_model = dg.define_asset_job(
     "quantize_model",
     selection=["quantized_bert"],
     description="Export one trained model to another runtime, quantized or as a reference.",
+)
+
+measure_generalization = dg.define_asset_job(
+    "measure_generalization",
+    selection=["generalization"],
+    description="Train and judge the recipes anew by source, by time and with several seeds. The leaderboard shows it.",
+    tags=training_pod(),
 )
 
 compare_candidates = dg.define_asset_job(
@@ -95,9 +111,17 @@ predict_batch = dg.define_asset_job(
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=["corpus_profile", "article_clusters", "splits", "baseline_model", "finetuned_bert"],
+    selection=[
+        "corpus_profile",
+        "article_clusters",
+        "splits",
+        "shortcut_probes",
+        "baseline_model",
+        "finetuned_bert",
+    ],
     description="Train anew on all admitted batches, from the pretrained encoder or from the champion's weights"
     " (`warm_start` of finetuned_bert). `follow_up` then renews the variants, judges all and selects.",
+    tags=training_pod(),
 )
 
 monitor_day = dg.define_asset_job(
@@ -121,6 +145,7 @@ all_jobs = [
     prune_encoder,
     quantize_model,
     evaluate_candidate,
+    measure_generalization,
     compare_candidates,
     select_champion,
     build_bento,

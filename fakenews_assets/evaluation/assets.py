@@ -2,17 +2,32 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
-from fakenews_assets.evaluation.checks import better_than_majority, better_than_majority_spec
+from fakenews_assets.evaluation.checks import (
+    better_than_majority,
+    better_than_majority_spec,
+    carries_over,
+    carries_over_spec,
+    probe_check_specs,
+    probe_checks,
+)
 from fakenews_assets.evaluation.partitions import CANDIDATES, candidates, model_assets
+from fakenews_assets.evaluation.probe_settings import ProbeConfig
 from fakenews_assets.progress import report
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
+from fakenews_resources.tracking import Tracker
+
+if TYPE_CHECKING:  # scipy takes long to import, and loading the definitions must not
+    from fakenews_assets.evaluation.generalization import Spread
 
 _asset = partial(dg.asset, group_name="evaluation", owners=["team:ml"])
+
+GENERALIZATION_FILE = "spreads.json"
 
 
 class EvaluationRunConfig(dg.Config):
@@ -28,24 +43,46 @@ class EvaluationRunConfig(dg.Config):
     max_abstain: float = Field(
         default=0.5, ge=0, lt=1, description="Most validation rows without an answer, as a share."
     )
+    unfamiliar_share: float | None = Field(
+        default=0.005,
+        gt=0,
+        le=0.5,
+        description="Share of validation articles that may be refused as unlike those that the model was trained on."
+        " null: nothing is refused for that.",
+    )
     resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
-    seed: int = Field(default=0, description="Draws the bootstrap and the articles of the speed measurement.")
+    seed: int = Field(
+        default=0,
+        description="Draws the bootstrap, the articles of the speed measurement, and those that tell what is familiar.",
+    )
+    masked_rows: int = Field(
+        default=2000, ge=1, description="Test rows that are judged again with shortcuts hidden, at most."
+    )
+    behaviour_cases: int = Field(
+        default=200, ge=1, description="Test rows that the behavioural tests change, at most."
+    )
 
 
 @_asset(
     partitions_def=candidates,
     deps=model_assets,
     kinds={"sklearn", "matplotlib"},
-    code_version="2",
+    code_version="3",
     check_specs=[better_than_majority_spec],
     # Speed is part of the verdict: no training may run beside it.
     pool="training",
 )
 def evaluation(
-    context: dg.AssetExecutionContext, config: EvaluationRunConfig, storage: Storage, splits: Artefact
+    context: dg.AssetExecutionContext,
+    config: EvaluationRunConfig,
+    storage: Storage,
+    tracker: Tracker,
+    splits: Artefact,
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
-    """One candidate: calibrated on validation, then quality, slices, speed and size on the frozen test split."""
+    """One candidate: calibrated on validation, then quality, slices, speed and size on the frozen test split, its fall
+    with shortcuts hidden, and behavioural tests."""
+    from fakenews_assets.data.preparation import TextPreparation
     from fakenews_assets.evaluation.calibration import (
         CalibratedClassifier,
         CalibrationSettings,
@@ -53,15 +90,20 @@ def evaluation(
         write_calibration,
     )
     from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate, predict_table
+    from fakenews_assets.evaluation.familiarity import FamiliaritySettings, fit_familiarity
     from fakenews_assets.evaluation.reporting import evaluation_plots, to_markdown, write_evaluation
+    from fakenews_assets.evaluation.slices import slice_table
+    from fakenews_assets.evaluation.stress import learn_names, with_stress
     from fakenews_assets.plotting import to_markdown_image
-    from fakenews_assets.training.classifier import load_classifier
+    from fakenews_assets.selection.lineage import ancestors, preparation_of
+    from fakenews_assets.training.classifier import load_classifier, reads_text
 
     candidate = context.partition_key
     model = storage.read(context, CANDIDATES[candidate])
     classifier = load_classifier(model.path, candidate)
     report("evaluation", 0, None, "calibrating on the validation split")
-    validation = predict_table(classifier, splits.scan("val").collect())
+    val = splits.scan("val").collect()
+    validation = predict_table(classifier, val)
     calibration = fit_calibration(
         validation["label"].to_numpy(),
         validation["probability"].to_numpy(),
@@ -69,52 +111,84 @@ def evaluation(
             target_precision=config.target_precision, max_abstain=config.max_abstain, seed=config.seed
         ),
     )
+    train, test = (splits.scan(side).collect() for side in ("train", "test"))
+    familiarity = None
+    if config.unfamiliar_share is not None:
+        report("evaluation", 0, None, "learning what is familiar")
+        familiarity = fit_familiarity(
+            classifier,
+            train,
+            val,
+            FamiliaritySettings(refused_share=config.unfamiliar_share, seed=config.seed),
+            reads_text=reads_text(model.path),
+        )
     report("evaluation", 0, None, "predicting the test split")
+    served = CalibratedClassifier(classifier, calibration, familiarity)
     result, predictions = evaluate(
-        CalibratedClassifier(classifier, calibration),
-        splits.scan("test").collect(),
+        served,
+        test,
         EvaluationConfig(
             threshold=calibration.threshold,
             resamples=config.resamples,
             level=config.level,
             seed=config.seed,
+            masked_rows=config.masked_rows,
+            behaviour_cases=config.behaviour_cases,
         ),
         model.path,
         data_note=splits.meta["data_note"],
         calibration=calibration,
+        familiarity=familiarity.limits if familiarity else None,
     )
+    report("evaluation", 0, None, "hiding shortcuts and testing behaviour")
+    prepare = preparation_of(storage.store, ancestors(storage.store, splits))
+    preparation = TextPreparation.model_validate_json(prepare.read_bytes())
+    names = learn_names(train)
+    result = with_stress(result, predictions, served, test, model.path, names, preparation)
     draft = storage.draft()
     write_evaluation(result, predictions, draft.path)
     write_calibration(calibration, draft.path)
+    if familiarity is not None:
+        familiarity.save(draft.path)
     draft.meta.update(candidate=candidate, model=model.version, splits=splits.version)
     metrics = result.metrics
     plots = {
         f"plot_{name}": dg.MetadataValue.md(to_markdown_image(figure, f"{candidate}: {name}"))
         for name, figure in evaluation_plots(result, predictions).items()
     }
+    numbers = {
+        "candidate": candidate,
+        "accuracy": metrics.accuracy,
+        "macro_f1": metrics.macro_f1,
+        "roc_auc": metrics.roc_auc if metrics.roc_auc is not None else "undefined",
+        "ece": metrics.ece,
+        "temperature": calibration.temperature,
+        "answered_share": 1 - result.abstained / result.rows,
+        "unfamiliar": result.unfamiliar,
+        "latency_ms_p50": result.speed.latency_p50_ms,
+        "rows_per_second": result.speed.rows_per_second,
+        "test_rows": result.rows,
+    }
+    slices = {"slices": slice_table(result.slices)}
     yield dg.MaterializeResult(
         value=draft,
         metadata={
-            "candidate": candidate,
-            "accuracy": metrics.accuracy,
-            "macro_f1": metrics.macro_f1,
-            "roc_auc": metrics.roc_auc if metrics.roc_auc is not None else "undefined",
-            "ece": metrics.ece,
-            "temperature": calibration.temperature,
-            "answered_share": 1 - result.abstained / result.rows,
-            "latency_ms_p50": result.speed.latency_p50_ms,
-            "rows_per_second": result.speed.rows_per_second,
-            "test_rows": result.rows,
+            **numbers,
             "report": dg.MetadataValue.md(to_markdown(result)),
             **plots,
+            **tracker.start(context, config).finish(numbers, slices, draft.path),
         },
         check_results=[better_than_majority(result)],
     )
 
 
-@_asset(kinds={"polars", "matplotlib"}, code_version="1")
+@_asset(kinds={"polars", "matplotlib"}, code_version="2", deps=["generalization"])
 def leaderboard(
-    storage: Storage, splits: Artefact, evaluation: dict[str, Artefact]
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    tracker: Tracker,
+    splits: Artefact,
+    evaluation: dict[str, Artefact],
 ) -> dg.MaterializeResult[Artefact]:
     """Every candidate that was judged on the current splits, side by side: quality against speed and size."""
     from fakenews_assets.evaluation.leaderboard import (
@@ -126,7 +200,10 @@ def leaderboard(
     from fakenews_assets.plotting import to_markdown_image, to_png
 
     current = judged_on(splits, evaluation)
-    table = leaderboard_table({name: read_evaluation(found.path) for name, found in current.items()})
+    table = leaderboard_table(
+        {name: read_evaluation(found.path) for name, found in current.items()},
+        _spreads_on(splits, context, storage),
+    )
     text = leaderboard_markdown(table, splits.meta["data_note"])
     figure = leaderboard_plot(table)
     draft = storage.draft()
@@ -143,6 +220,7 @@ def leaderboard(
             "left_out": sorted(set(evaluation) - set(current)),
             "leaderboard": dg.MetadataValue.md(text),
             "plot": dg.MetadataValue.md(to_markdown_image(figure, "macro-F1 against latency")),
+            **tracker.start(context).finish({"best": best["candidate"]}, {"leaderboard": table}, draft.path),
         },
     )
 
@@ -162,3 +240,140 @@ def judged_on(splits: Artefact, evaluations: dict[str, Artefact]) -> dict[str, A
             allow_retries=False,
         )
     return current
+
+
+def _spreads_on(splits: Artefact, context: dg.AssetExecutionContext, storage: Storage) -> "list[Spread]":
+    """What seeds, sources and time do to the recipes, if it was measured on these splits."""
+    from pydantic import TypeAdapter
+
+    from fakenews_assets.evaluation.generalization import Spread
+
+    if not storage.store.exists("generalization"):
+        return []
+    measured = storage.read(context, "generalization")
+    if measured.meta["splits"] != splits.version:
+        return []
+    return TypeAdapter(list[Spread]).validate_python(measured.read_json(GENERALIZATION_FILE))
+
+
+class GeneralizationConfig(dg.Config):
+    """What is trained and judged, and how often."""
+
+    protocols: list[str] = Field(
+        default=["random", "grouped", "source_disjoint", "time_ordered"],
+        description="Ways to divide the corpus; those that it does not allow are left out.",
+    )
+    models: list[str] = Field(
+        default=["baseline"],
+        description="`baseline` takes seconds. `finetuned` is trained as the present fine-tuned model was, once for"
+        " each fold and seed: hours on a laptop. `finetuned-openvino-int8` is made of it.",
+    )
+    seeds: int = Field(
+        default=3, ge=1, description="Trainings of each fold; the baseline knows no chance: one."
+    )
+    rows_of_a_source: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most training rows of one source; others are left out, by a fixed draw.",
+    )
+    test_rows: int = Field(default=6_000, ge=1, description="Most rows that a fold is judged on.")
+    largest_drop: float = Field(
+        default=10.0,
+        ge=0,
+        description="Points of macro-F1 that sources or times not trained on may cost before the check warns.",
+    )
+
+
+@_asset(
+    deps=["baseline_model", "finetuned_bert"],
+    kinds={"sklearn", "pytorch"},
+    code_version="1",
+    check_specs=[carries_over_spec],
+    pool="training",
+)
+def generalization(
+    context: dg.AssetExecutionContext, config: GeneralizationConfig, storage: Storage, splits: Artefact
+) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """The recipes trained and judged anew under kinder and harder divisions of the corpus, with several seeds: by row,
+    by near-duplicate cluster, by source, by time. Optional. A killed run goes on where it was."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from fakenews_assets.evaluation.generalization import GeneralizationSettings, Spread, measure, spreads
+    from fakenews_assets.evaluation.generalization_report import generalization_markdown, generalization_plot
+    from fakenews_assets.plotting import to_markdown_image
+    from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
+
+    baseline, finetuning = BaselineSettings(), FinetuneSettings()
+    if "baseline" in config.models:
+        baseline = BaselineSettings.model_validate(
+            storage.read(context, "baseline_model").read_json("baseline.json")
+        )
+    if set(config.models) - {"baseline"}:
+        trained = storage.read(context, "finetuned_bert").read_json("training.json")
+        finetuning = FinetuneSettings.model_validate(trained["settings"])
+    try:
+        settings = GeneralizationSettings.model_validate(config.model_dump(exclude={"largest_drop"}))
+        predictions = measure(
+            {side: splits.scan(side).collect() for side in ("train", "val", "test")},
+            settings,
+            baseline,
+            finetuning,
+            storage.store.workspace("generalization"),
+            lambda done, total, note: report("generalization", done, total, note),
+        )
+    except (ValidationError, ValueError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    found = spreads(predictions)
+    text, figure = generalization_markdown(found, splits.meta["data_note"]), generalization_plot(found)
+    draft = storage.draft()
+    predictions.write_parquet(draft.path / "predictions.parquet")
+    (draft.path / GENERALIZATION_FILE).write_bytes(TypeAdapter(list[Spread]).dump_json(found, indent=2))
+    (draft.path / "generalization.md").write_text(text + "\n", encoding="utf-8")
+    draft.meta.update(splits=splits.version)
+    yield dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "table": dg.MetadataValue.md(text),
+            "plot": dg.MetadataValue.md(to_markdown_image(figure, "macro-F1 under each division")),
+        },
+        check_results=[carries_over(found, config.largest_drop)],
+    )
+
+
+class ShortcutProbesConfig(dg.Config, ProbeConfig):
+    """How much is looked at, and from where on a cheap view counts as a shortcut."""
+
+
+@_asset(kinds={"sklearn", "matplotlib"}, code_version="1", check_specs=probe_check_specs())
+def shortcut_probes(
+    config: ShortcutProbesConfig, storage: Storage, splits: Artefact
+) -> Iterator[dg.MaterializeResult[Artefact]]:
+    """How well the labels of the test articles can be told without reading them: by style, source, names, single words,
+    or the lack of a text. What such a view reaches, a model can reach without understanding anything."""
+    from fakenews_assets.evaluation.probe_plots import probe_plot
+    from fakenews_assets.evaluation.probe_report import probe_markdown
+    from fakenews_assets.evaluation.probes import probe_shortcuts
+    from fakenews_assets.plotting import to_markdown_image, to_png
+
+    try:
+        found = probe_shortcuts(
+            splits.scan("train").collect(),
+            splits.scan("test").collect(),
+            ProbeConfig.model_validate(config.model_dump()),
+        )
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    text, figure = probe_markdown(found, splits.meta["data_note"]), probe_plot(found)
+    draft = storage.draft()
+    (draft.path / "probes.json").write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (draft.path / "probes.md").write_text(text + "\n", encoding="utf-8")
+    (draft.path / "probes.png").write_bytes(to_png(figure))
+    yield dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "shortcuts": [probe.name for probe in found.probes if probe.flagged],
+            "table": dg.MetadataValue.md(text),
+            "plot": dg.MetadataValue.md(to_markdown_image(figure, "ROC AUC of cheap views of the articles")),
+        },
+        check_results=probe_checks(found),
+    )

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit, logit
 
 from fakenews_assets.evaluation.abstaining import narrowest_band
-from fakenews_assets.training.classifier import Article, Classifier, Embedder, NoEmbedding, Predictions
+from fakenews_assets.evaluation.familiarity import Familiarity
+from fakenews_assets.training.classifier import (
+    Article,
+    Classifier,
+    Embedder,
+    NoEmbedding,
+    OnePassEmbedder,
+    Predictions,
+    load_classifier,
+)
 
 CALIBRATION_FILE: Final = "calibration.json"
 
@@ -173,11 +182,28 @@ def inside_band(calibration: Calibration, calibrated: ArrayLike) -> NDArray[np.b
 
 
 class CalibratedClassifier:
-    """A classifier whose answers are calibrated; it goes by the name of the one inside."""
+    """A classifier as it is served: calibrated, and silent about what it does not know.
 
-    def __init__(self, inner: Classifier, calibration: Calibration) -> None:
+    It goes by the name of the one inside.
+    """
+
+    def __init__(
+        self, inner: Classifier, calibration: Calibration, familiarity: Familiarity | None = None
+    ) -> None:
         self.inner = inner
         self.calibration = calibration
+        self.familiarity = familiarity
+
+    @classmethod
+    def load(cls, model: Path, papers: Path, name: str | None = None) -> Self:
+        """Load a model with what its evaluation found.
+
+        Args:
+            model: its folder.
+            papers: folder with its `calibration.json` and, unless it came before that check, its familiarity.
+            name: the candidate's.
+        """
+        return cls(load_classifier(model, name), read_calibration(papers), Familiarity.load(papers))
 
     @property
     def name(self) -> str:
@@ -185,17 +211,35 @@ class CalibratedClassifier:
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
         """Judge articles; a row that the inner classifier declines stays declined."""
-        raw = self.inner.predict(articles)
-        probability, label, abstained = apply_calibration(self.calibration, raw.probability)
+        raw, strangeness = self._judged(articles)
+        probability, label, uncertain = apply_calibration(self.calibration, raw.probability)
+        unfamiliar = raw.unfamiliar | (strangeness > 1)
         return Predictions(
-            probability=probability.astype(np.float32), label=label, abstained=abstained | raw.abstained
+            probability=probability.astype(np.float32),
+            label=label,
+            abstained=uncertain | unfamiliar | raw.abstained,
+            unfamiliar=unfamiliar,
         )
+
+    def strangeness(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """How unlike the familiar ones articles are, as `Familiarity` says; 0 where nothing was learnt about that."""
+        return self._judged(articles)[1]
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
         """Embeddings of the classifier inside, as `Embedder` says; calibration does not touch them."""
         if not isinstance(self.inner, Embedder):
             raise NoEmbedding(f"{self.name} is of a kind that has no embedding.")
         return self.inner.embed(articles)
+
+    def _judged(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float64]]:
+        if self.familiarity is None:
+            return self.inner.predict(articles), np.zeros(len(articles))
+        if not self.familiarity.needs_embedding:
+            return self.inner.predict(articles), self.familiarity.strangeness(articles)
+        if not isinstance(self.inner, OnePassEmbedder):
+            raise NoEmbedding(f"{self.name} has no embedding, by which it is to be told what is familiar.")
+        raw, embeddings = self.inner.predict_and_embed(articles)
+        return raw, self.familiarity.strangeness(articles, embeddings)
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> None:

@@ -1,11 +1,14 @@
 """Asset checks of the evaluation group."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 if TYPE_CHECKING:  # scikit-learn takes seconds to import, and loading the definitions must not
     from fakenews_assets.evaluation.evaluating import Evaluation
+    from fakenews_assets.evaluation.generalization import Spread
+    from fakenews_assets.evaluation.probes import ProbeReport
 
 better_than_majority_spec = dg.AssetCheckSpec(
     "better_than_majority",
@@ -28,3 +31,75 @@ def better_than_majority(evaluation: "Evaluation") -> dg.AssetCheckResult:
         description=f"Accuracy is at least {low:.3f}; always the commoner label would reach {majority:.3f}.",
         metadata={"accuracy_low": low, "majority_share": majority},
     )
+
+
+carries_over_spec = dg.AssetCheckSpec(
+    "carries_over",
+    asset="generalization",
+    description="Sources and times that were not trained on cost no more macro-F1 than the configuration allows.",
+)
+
+
+def carries_over(spreads: "Sequence[Spread]", largest_drop: float) -> dg.AssetCheckResult:
+    """Compare the harder divisions with the graph's own splits, model by model.
+
+    Args:
+        spreads: of all divisions; without the graph's own, or without a harder one, there is nothing to compare.
+        largest_drop: points of macro-F1.
+    """
+    whole = [one for one in spreads if one.held_out is None]
+    own = {one.model: one.mean for one in whole if one.protocol == "grouped"}
+    drops = {
+        f"{one.model}, {one.protocol.replace('_', '-')}": 100 * (own[one.model] - one.mean)
+        for one in whole
+        if one.protocol in ("source_disjoint", "time_ordered") and one.model in own
+    }
+    worst = max(drops, key=lambda name: drops[name], default=None)
+    return dg.AssetCheckResult(
+        check_name=carries_over_spec.name,
+        passed=worst is None or drops[worst] <= largest_drop,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="The corpus names no sources and no times, or they were not asked for: nothing to compare."
+        if worst is None
+        else f"Worst: {worst}, {drops[worst]:.1f} points below the graph's own splits; {largest_drop:g} are allowed."
+        " The score of the leaderboard is worth that much less on sources or times that were not trained on.",
+        metadata={name: round(drop, 2) for name, drop in drops.items()},
+    )
+
+
+PROBE_CHECKS = {
+    "style": "How articles look does not tell their labels.",
+    "source": "Who published an article does not tell its label.",
+    "names": "Whom articles speak of does not tell their labels.",
+    "single_token": "No single word or sign gives its label away.",
+    "missing_text": "Whether an article has a text does not tell its label.",
+}
+
+
+def probe_check_specs() -> list[dg.AssetCheckSpec]:
+    """The checks that `shortcut_probes` makes of the corpus; they warn and stop nothing."""
+    return [
+        dg.AssetCheckSpec(f"no_{name}_shortcut", asset="shortcut_probes", description=text)
+        for name, text in PROBE_CHECKS.items()
+    ]
+
+
+def probe_checks(report: "ProbeReport") -> list[dg.AssetCheckResult]:
+    """One verdict for each probe: whether its interval reaches below the limit."""
+    from fakenews_assets.evaluation.probe_report import MEANINGS
+
+    return [
+        dg.AssetCheckResult(
+            check_name=f"no_{probe.name}_shortcut",
+            passed=not probe.flagged,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=MEANINGS[probe.name] if probe.flagged else probe.note or "Not surely a shortcut.",
+            metadata={
+                "roc_auc": "undefined" if probe.roc_auc is None else probe.roc_auc,
+                "roc_auc_low": probe.roc_auc_interval.low if probe.roc_auc_interval else "undefined",
+                "limit": "see the tokens" if probe.limit is None else probe.limit,
+                "note": probe.note,
+            },
+        )
+        for probe in report.probes
+    ]

@@ -7,13 +7,18 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_assets.evaluation.articles import articles_of
+from fakenews_assets.evaluation.behaviour import BehaviourResult
 from fakenews_assets.evaluation.bootstrap import Interval, MetricName, bootstrap_intervals
 from fakenews_assets.evaluation.calibration import Calibration, inside_band, undo_temperature
+from fakenews_assets.evaluation.familiarity import FamiliarityLimits
 from fakenews_assets.evaluation.footprint import folder_bytes, parameter_count
+from fakenews_assets.evaluation.masked import MaskedScore
 from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.evaluation.selective import RiskCoverage
 from fakenews_assets.evaluation.slices import SliceConfig, SliceScore, score_slices
 from fakenews_assets.evaluation.speed import Speed, SpeedConfig, measure_speed
-from fakenews_assets.training.classifier import Article, Classifier
+from fakenews_assets.training.classifier import Classifier
 
 PREDICTION_SCHEMA: Final = pl.Schema(
     {
@@ -22,10 +27,11 @@ PREDICTION_SCHEMA: Final = pl.Schema(
         "probability": pl.Float64,
         "predicted": pl.Int8,
         "abstained": pl.Boolean,
+        "unfamiliar": pl.Boolean,
     }
 )
 """Columns of a prediction table: what the article is, the probability of fake, the label at the threshold,
-and whether the classifier declined to answer."""
+whether the classifier declined to answer, and whether it did so because the article is unlike what it learnt from."""
 
 _SPEED_ARTICLES = 512
 _ROWS_AT_ONCE = 4096
@@ -45,6 +51,12 @@ class EvaluationConfig(BaseModel):
     resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(default=0, description="Draws the bootstrap and the articles of the speed measurement.")
+    masked_rows: int = Field(
+        default=2000, ge=1, description="Test rows that are judged again with shortcuts hidden, at most."
+    )
+    behaviour_cases: int = Field(
+        default=200, ge=1, description="Test rows that the behavioural tests change, at most."
+    )
     slices: SliceConfig = Field(default=SliceConfig(), description="How the rows are divided.")
     speed: SpeedConfig = Field(default=SpeedConfig(), description="How long speed is measured.")
 
@@ -76,6 +88,20 @@ class Evaluation(BaseModel):
     )
     log_loss_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
     ece_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
+    familiarity: FamiliarityLimits | None = Field(
+        default=None,
+        description="From where on an article is unfamiliar; None: the classifier does not look.",
+    )
+    unfamiliar: int = Field(default=0, description="Rows without an answer because they are unfamiliar.")
+    risk_coverage: RiskCoverage | None = Field(
+        default=None, description="How wrong the surest answers are; None: judged before this was measured."
+    )
+    masked: tuple[MaskedScore, ...] | None = Field(
+        default=None, description="Quality with shortcuts hidden; None: not measured."
+    )
+    behaviour: tuple[BehaviourResult, ...] | None = Field(
+        default=None, description="Behavioural tests; None: not run."
+    )
 
 
 def evaluate(
@@ -86,6 +112,7 @@ def evaluate(
     *,
     data_note: str | None = None,
     calibration: Calibration | None = None,
+    familiarity: FamiliarityLimits | None = None,
 ) -> tuple[Evaluation, pl.DataFrame]:
     """Predict the test split once, score it, then measure speed.
 
@@ -97,6 +124,7 @@ def evaluate(
         model_folder: the candidate's files, for their size and parameters.
         data_note: carried to every report; `corpus.data_note` says what for the sample corpus.
         calibration: what the classifier applies; its threshold must be the configured one.
+        familiarity: what the classifier applies, for the record.
 
     Returns:
         The evaluation, and the predictions behind it (`PREDICTION_SCHEMA`, in the order of `test`).
@@ -145,6 +173,9 @@ def evaluate(
         calibration=calibration,
         log_loss_uncalibrated=before.log_loss if before else None,
         ece_uncalibrated=before.ece if before else None,
+        familiarity=familiarity,
+        unfamiliar=int(predictions["unfamiliar"].sum()),
+        risk_coverage=RiskCoverage.of(labels, probabilities, config.threshold),
     )
     return evaluation, predictions
 
@@ -159,15 +190,10 @@ def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFram
                 probability=pl.Series(answers.probability, dtype=pl.Float64),
                 predicted=pl.Series(answers.label, dtype=pl.Int8),
                 abstained=pl.Series(answers.abstained, dtype=pl.Boolean),
+                unfamiliar=pl.Series(answers.unfamiliar, dtype=pl.Boolean),
             )
         )
     return pl.concat(parts).select(PREDICTION_SCHEMA.names()).cast(dict(PREDICTION_SCHEMA))
-
-
-def articles_of(table: pl.DataFrame) -> list[Article]:
-    """The rows of a table as classifiers take them; a missing text is empty."""
-    rows = table.select("title", pl.col("text").fill_null("")).iter_rows()
-    return [Article(title=title, text=text) for title, text in rows]
 
 
 def _require_usable(test: pl.DataFrame) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets import markdown
 from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.generalization import Spread
 from fakenews_assets.plotting import (
     ACCENT_COLOUR,
     FAKE_COLOUR,
@@ -41,6 +42,13 @@ LEADERBOARD_SCHEMA: Final = pl.Schema(
         "megabytes": pl.Float64,
         "parameters": pl.Int64,
         "on_pareto_front": pl.Boolean,
+        "seeds": pl.Int64,
+        "seed_mean": pl.Float64,
+        "seed_low": pl.Float64,
+        "seed_high": pl.Float64,
+        "seed_sd": pl.Float64,
+        "source_disjoint": pl.Float64,
+        "time_ordered": pl.Float64,
     }
 )
 
@@ -73,15 +81,31 @@ class Entry(BaseModel):
     megabytes: float = Field(description="On disk, in units of 10^6 bytes.")
     parameters: int | None
     on_pareto_front: bool = Field(description="No other candidate is both as good and as fast, and one more.")
+    seeds: int | None = Field(
+        default=None, description="Trainings of its recipe; None: its spread was not measured."
+    )
+    seed_mean: float | None = Field(default=None, description="Macro-F1 of these on the same kind of split.")
+    seed_low: float | None = Field(default=None, description="Lower end of the interval of that mean.")
+    seed_high: float | None = None
+    seed_sd: float | None = Field(default=None, description="Standard deviation of these.")
+    source_disjoint: float | None = Field(
+        default=None, description="Macro-F1 on sources not trained on, mean over seeds."
+    )
+    time_ordered: float | None = Field(
+        default=None, description="Macro-F1 on times not trained on, mean over seeds."
+    )
 
 
 def leaderboard_table(
-    evaluations: Mapping[str, Evaluation], baseline_of_comparison: str = "finetuned"
+    evaluations: Mapping[str, Evaluation],
+    spreads: Sequence[Spread] = (),
+    baseline_of_comparison: str = "finetuned",
 ) -> pl.DataFrame:
     """Compare candidates that were judged on the same test split; the caller sees to that.
 
     Args:
         evaluations: by the candidate's name on the board.
+        spreads: what seeds, sources and time do to the recipes, for the candidates that it was measured of.
         baseline_of_comparison: the candidate whose throughput counts as 1; without it `speedup` is null.
 
     Returns:
@@ -117,12 +141,29 @@ def leaderboard_table(
                 megabytes=one.bytes_on_disk / 1e6,
                 parameters=one.parameters,
                 on_pareto_front=on_front and one.metrics.macro_f1 is not None,
+                **_spread_of(name, spreads),
             )
         )
     table = pl.DataFrame([entry.model_dump() for entry in entries], schema=LEADERBOARD_SCHEMA)
     return table.sort(
         "macro_f1", "rows_per_second", "candidate", descending=[True, True, False], nulls_last=True
     )
+
+
+def _spread_of(candidate: str, spreads: Sequence[Spread]) -> dict[str, Any]:
+    of_it = {one.protocol: one for one in spreads if one.model == candidate and one.held_out is None}
+    values: dict[str, Any] = {
+        name: of_it[name].mean for name in ("source_disjoint", "time_ordered") if name in of_it
+    }
+    if grouped := of_it.get("grouped"):
+        values |= {
+            "seeds": grouped.seeds,
+            "seed_mean": grouped.mean,
+            "seed_low": grouped.low,
+            "seed_high": grouped.high,
+            "seed_sd": grouped.sd,
+        }
+    return values
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
@@ -178,8 +219,47 @@ def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
         markdown.table(head, rows),
         "Bold: on the Pareto front, so no other candidate is at least as good and as fast (macro-F1, articles/s)"
         " and better in one of the two.",
+        *_spread_parts(entries),
     ]
     return "\n\n".join([f"> **{note}**", *parts] if note else parts)
+
+
+def _spread_parts(entries: Sequence[Entry]) -> list[str]:
+    measured = [one for one in entries if one.seed_mean is not None or one.source_disjoint is not None]
+    if not measured:
+        return []
+    rows = [
+        (
+            markdown.cell(one.candidate),
+            "" if one.seeds is None else str(one.seeds),
+            _score(one.seed_mean),
+            _score(one.seed_sd),
+            ""
+            if one.seed_low is None or one.seed_high is None
+            else f"{one.seed_low:.4f} to {one.seed_high:.4f}",
+            _score(one.source_disjoint),
+            _score(one.time_ordered),
+        )
+        for one in measured
+    ]
+    head = (
+        "candidate",
+        "seeds",
+        "macro-F1, mean",
+        "sd",
+        "interval of the mean",
+        "source-disjoint",
+        "time-ordered",
+    )
+    return [
+        "The same recipes trained anew (`generalization`), with several seeds, and judged on sources and times that they"
+        " were not trained on:",
+        markdown.table(head, rows),
+    ]
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def leaderboard_plot(table: pl.DataFrame) -> Figure:

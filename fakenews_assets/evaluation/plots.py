@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from fakenews_assets.evaluation.bootstrap import Interval
 from fakenews_assets.evaluation.metrics import Confusion, Metrics
 from fakenews_assets.evaluation.reliability import reliability_bins
+from fakenews_assets.evaluation.selective import RiskCoverage, RiskCoverageCurve
 from fakenews_assets.evaluation.slices import SliceScore
 from fakenews_assets.plotting import (
     ACCENT_COLOUR,
@@ -168,6 +169,51 @@ def curves_plot(predictions: pl.DataFrame, metrics: Metrics) -> Figure:
     add_legend(right, location="lower left")
     for axis in (left, right):
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return figure
+
+
+def risk_coverage_plot(predictions: pl.DataFrame, numbers: RiskCoverage, threshold: float) -> Figure:
+    """Draw the error among the surest answers against their share, beside the best order there could be.
+
+    Args:
+        predictions: columns `label`, `probability`, `predicted` and `abstained`.
+        numbers: of the same rows.
+        threshold: where real ends and fake begins.
+    """
+    labels = predictions["label"].to_numpy()
+    curve = RiskCoverageCurve.of(labels, predictions["probability"].to_numpy(), threshold)
+    wrong = predictions["predicted"].to_numpy() != labels
+    figure, (axis,) = new_figure(5.2, 3.4)
+    _curve(axis, curve.coverage, 100 * curve.risk)
+    rows = np.arange(1, wrong.size + 1)
+    best = np.maximum(rows - int((~wrong).sum()), 0) / rows
+    axis.plot(
+        curve.coverage,
+        100 * best,
+        color=NEUTRAL_COLOUR,
+        linestyle="--",
+        linewidth=1,
+        label="best possible order",
+    )
+    answered = ~predictions["abstained"].to_numpy()
+    if answered.any():
+        axis.plot(
+            answered.mean(),
+            100 * wrong[answered].mean(),
+            "o",
+            color=FAKE_COLOUR,
+            markersize=7,
+            label="as served",
+        )
+    axis.set(xlim=(0, 1.02))
+    axis.set_ylim(bottom=0)
+    label_axes(
+        axis,
+        title=f"Area under the curve {numbers.aurc:.4f}, at best {numbers.lowest_aurc:.4f}",
+        x="share answered, the surest first",
+        y="wrong answers among them (%)",
+    )
+    add_legend(axis, location="upper left")
     return figure
 
 

@@ -12,9 +12,11 @@ from fakenews_assets.evaluation.plots import (
     confusion_plot,
     curves_plot,
     reliability_plot,
+    risk_coverage_plot,
     score_plot,
     slice_plot,
 )
+from fakenews_assets.evaluation.stress_report import behaviour_markdown, masked_markdown
 from fakenews_assets.plotting import to_png
 
 EVALUATION_FILE = "evaluation.json"
@@ -35,6 +37,10 @@ def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[
     }
     if metrics.roc_auc is not None:
         figures["curves"] = curves_plot(predictions, metrics)
+    if evaluation.risk_coverage is not None:
+        figures["risk_coverage"] = risk_coverage_plot(
+            predictions, evaluation.risk_coverage, metrics.threshold
+        )
     figures["slices"] = slice_plot(evaluation.slices, metrics.accuracy)
     return figures
 
@@ -101,6 +107,8 @@ def to_markdown(evaluation: Evaluation) -> str:
         f"Threshold {metrics.threshold:g}; {evaluation.abstained:,} articles without an answer count all the "
         f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
         *_calibration(evaluation),
+        *_selective(evaluation),
+        *_familiarity(evaluation),
         "### Slices",
         markdown.table(
             ("dimension", "slice", "articles", "fake", "accuracy", interval_head, "macro-F1", interval_head),
@@ -118,6 +126,8 @@ def to_markdown(evaluation: Evaluation) -> str:
                 for one in evaluation.slices
             ],
         ),
+        *masked_markdown(evaluation.masked),
+        *behaviour_markdown(evaluation.behaviour),
         "### Speed and size",
         markdown.table(
             ("measure", "value"),
@@ -148,14 +158,19 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         f"{_number(metrics.log_loss)} and the ECE from {_number(evaluation.ece_uncalibrated)} to "
         f"{_number(metrics.ece)}.",
     ]
+    always = (
+        "The model always answers" if evaluation.familiarity is None else "However unsure, the model answers"
+    )
     if calibration.target_precision is None:
-        return [*parts, "The model always answers."]
+        return [*parts, f"{always}."]
     target = f"{calibration.target_precision:.1%}"
-    band = "The model always answers"
+    band = always
     if calibration.abstain_low < calibration.abstain_high:
+        uncertain = evaluation.abstained - evaluation.unfamiliar
+        more = f" beside {evaluation.unfamiliar:,} unfamiliar ones" if evaluation.unfamiliar else ""
         band = (
             f"No answer is given between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}, "
-            f"which is {evaluation.abstained:,} of {evaluation.rows:,} test articles"
+            f"which is {uncertain:,} of {evaluation.rows:,} test articles{more}"
         )
     parts.append(f"{band}. The aim: {target} of the answers are right, for either class.")
     if calibration.short_of_target:
@@ -183,6 +198,47 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         ],
     )
     return [*parts, table]
+
+
+def _selective(evaluation: Evaluation) -> list[str]:
+    """How wrong the surest answers are."""
+    measured = evaluation.risk_coverage
+    if measured is None:
+        return []
+    return [
+        "### Answering less",
+        "If only the surest answers were given, by the probability of the label, this share of them would be wrong:",
+        markdown.table(
+            ("share answered", *(f"{share:.0%}" for share in measured.risks)),
+            [("wrong among them", *(f"{risk:.2%}" for risk in measured.risks.values()))],
+        ),
+        f"Averaged over all shares (AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} if every wrong answer were"
+        " less sure than every right one.",
+    ]
+
+
+def _familiarity(evaluation: Evaluation) -> list[str]:
+    """Which articles are refused for being strange, by what measures, and how many of the test split are."""
+    limits = evaluation.familiarity
+    if limits is None:
+        return []
+    read = "title and text" if limits.reads_text else "title"
+    measures = f"the {read} may surprise by at most {limits.wording:.2f} nats per run of five characters"
+    if limits.place is None:
+        measures += (
+            ". This model has no embedding that would tell more: English of another kind than news passes"
+        )
+    else:
+        measures += (
+            f", and the embedding may lie at most {limits.place:.1f} from the nearer class (Mahalanobis)"
+        )
+    return [
+        "### Unfamiliar articles",
+        f"No answer is given to articles unlike the training articles: {measures}. The limits were set to refuse at"
+        f" most {limits.refused_share:.2%} of {limits.validation_rows:,} validation articles, which they do of"
+        f" {limits.refused_on_validation:.2%}. Of the test articles they refuse {evaluation.unfamiliar:,}"
+        f" ({evaluation.unfamiliar / evaluation.rows:.2%}).",
+    ]
 
 
 def _number(value: float | None) -> str:

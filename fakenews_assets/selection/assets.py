@@ -10,14 +10,17 @@ from fakenews_assets.evaluation.assets import judged_on
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.progress import report
 from fakenews_assets.selection.checks import (
+    behaves,
     bundle_is_complete,
     selection_check_specs,
+    stands,
     variant_is_faster,
     variant_keeps_quality,
 )
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
+from fakenews_resources.tracking import Tracker
 
 REFERENCE = "finetuned"
 """What every variant has to be faster than: the fine-tuned model itself."""
@@ -34,7 +37,7 @@ class SelectionConfig(dg.Config, SelectionPolicy):
     group_name="selection",
     owners=["team:ml"],
     kinds={"polars"},
-    code_version="1",
+    code_version="2",
     check_specs=selection_check_specs(),
     # Speed is part of the verdict: no training may run beside it.
     pool="training",
@@ -43,10 +46,12 @@ def selected_model(
     context: dg.AssetExecutionContext,
     config: SelectionConfig,
     storage: Storage,
+    tracker: Tracker,
     splits: Artefact,
     evaluation: dict[str, Artefact],
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
+    from fakenews_assets.evaluation.calibration import CalibratedClassifier
     from fakenews_assets.evaluation.evaluating import articles_of, predict_table
     from fakenews_assets.selection.bundle import load_bundled, open_bundle, write_bundle
     from fakenews_assets.selection.gate import Contender, gate
@@ -54,7 +59,7 @@ def selected_model(
     from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
     from fakenews_assets.selection.selecting import candidates_that_may_stand, fill_bundle
     from fakenews_assets.selection.timing import compare_speeds
-    from fakenews_assets.training.classifier import load_classifier
+    from fakenews_assets.selection.tracking import track_champion
 
     policy = SelectionPolicy.model_validate(config.model_dump())
     store = storage.store
@@ -70,7 +75,7 @@ def selected_model(
 
     models = store.models
     draft = storage.draft().path
-    manifest = fill_bundle(draft, store, winner, choice, splits.meta["data_note"])
+    manifest = fill_bundle(draft, store, standing, choice, splits.meta["data_note"])
     sha = write_bundle(draft, models, manifest, run_id=context.run.run_id)
 
     registry = ChampionRegistry(models)
@@ -78,7 +83,10 @@ def selected_model(
     champion = open_bundle(models / pointer.bundle) if pointer else None
     contenders = {choice.winner: load_bundled(open_bundle(models / sha))}
     if REFERENCE in by_name and choice.winner != REFERENCE:
-        contenders[REFERENCE] = load_classifier(by_name[REFERENCE].model.path, REFERENCE)
+        reference = by_name[REFERENCE]
+        contenders[REFERENCE] = CalibratedClassifier.load(
+            reference.model.path, reference.evaluation.path, REFERENCE
+        )
     if champion is not None:
         contenders["champion"] = load_bundled(champion)
     report("selected_model", 0, None, "comparing speeds")
@@ -114,6 +122,9 @@ def selected_model(
         except RegistryError as error:  # another selection was faster: compare with its champion
             raise dg.RetryRequested(max_retries=1) from error
 
+    tracked = tracker.start(context, policy)
+    if promoted:
+        track_champion(tracked, open_bundle(models / sha))
     value = storage.draft()
     card = (models / sha / "model_card.md").read_text(encoding="utf-8")
     (value.path / "model_card.md").write_text(card, encoding="utf-8")
@@ -144,8 +155,9 @@ def selected_model(
             "best_candidate": choice.best,
             "left_out": left_out,
             "model_card": dg.MetadataValue.md(card),
+            **tracked.finish({"candidate": choice.winner, "bundle": sha, "promoted": promoted}),
         },
-        check_results=checks,
+        check_results=[*checks, *behaves(winner.candidate.evaluation), *stands(winner.candidate.evaluation)],
     )
 
 
@@ -157,10 +169,13 @@ class RollbackConfig(dg.Config):
 
 
 @dg.op
-def move_champion_back(context: dg.OpExecutionContext, config: RollbackConfig, storage: Storage) -> None:
+def move_champion_back(
+    context: dg.OpExecutionContext, config: RollbackConfig, storage: Storage, tracker: Tracker
+) -> None:
     """Put the bundle in force that the champion replaced."""
-    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.selection.bundle import BundleError, open_bundle
     from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+    from fakenews_assets.selection.tracking import track_champion
 
     registry = ChampionRegistry(storage.store.models)
     try:
@@ -169,7 +184,9 @@ def move_champion_back(context: dg.OpExecutionContext, config: RollbackConfig, s
         )
     except (RegistryError, BundleError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason})
+    tracked = tracker.start(context, config)
+    track_champion(tracked, open_bundle(registry.root / pointer.bundle))
+    context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason, **tracked.finish()})
 
 
 @dg.job(description="Roll back: make the bundle champion that the present one replaced. Give a reason.")

@@ -1,11 +1,16 @@
-"""Blocking checks of the selection: nothing is built of a choice that fails one."""
+"""Checks of the selection: blocking ones, and warnings about how the choice behaves."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from fakenews_assets.evaluation.behaviour_settings import BEHAVIOURS
+from fakenews_assets.evaluation.masked_settings import HIDINGS
+
 if TYPE_CHECKING:
+    from fakenews_assets.evaluation.evaluating import Evaluation
     from fakenews_assets.selection.policy import Choice
 
 SELECTION_CHECKS = {
@@ -16,10 +21,17 @@ SELECTION_CHECKS = {
 
 
 def selection_check_specs() -> list[dg.AssetCheckSpec]:
-    """The checks that `selected_model` makes of its choice."""
-    return [
+    """The checks that `selected_model` makes of its choice; those of behaviour and falls only warn."""
+    blocking = [
         dg.AssetCheckSpec(name, asset="selected_model", description=text, blocking=True)
         for name, text in SELECTION_CHECKS.items()
+    ]
+    warning = {
+        **{f"behaviour_{name}": test.what for name, test in BEHAVIOURS.items() if test.least is not None},
+        **{f"stands_{name}": f"Holds its macro-F1: {what}." for name, what in HIDINGS.items()},
+    }
+    return blocking + [
+        dg.AssetCheckSpec(name, asset="selected_model", description=text) for name, text in warning.items()
     ]
 
 
@@ -62,9 +74,9 @@ def bundle_is_complete(folder: Path) -> dg.AssetCheckResult:
     """Open a bundle as a server would."""
     from fakenews_assets.selection.bundle import BundleError, missing_parts, open_bundle
 
-    missing = missing_parts(folder)
     try:
-        files = len(open_bundle(folder).manifest.files)
+        manifest = open_bundle(folder).manifest
+        files, missing = len(manifest.files), missing_parts(folder, manifest.format)
         fault = f"missing: {', '.join(missing)}" if missing else ""
     except BundleError as error:
         files, fault = 0, str(error)
@@ -73,4 +85,81 @@ def bundle_is_complete(folder: Path) -> dg.AssetCheckResult:
         passed=not fault,
         description=fault or f"{files} files, every hash as the manifest says.",
         metadata={"files": files},
+    )
+
+
+def behaves(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
+    """One verdict for each behavioural test that demands something, with examples of what failed."""
+    from fakenews_assets.evaluation.stress_report import failures_table
+
+    found = {one.name: one for one in evaluation.behaviour or ()}
+    results = []
+    for name, test in BEHAVIOURS.items():
+        if test.least is None:
+            continue
+        one = found.get(name)
+        if one is None:
+            results.append(_warning(f"behaviour_{name}", False, _NOT_MEASURED))
+            continue
+        text = "No test article allows the change: nothing to test."
+        if one.pass_rate is not None:
+            text = f"{one.passed} of {one.cases} cases passed ({one.pass_rate:.1%}); {test.least:.0%} must."
+        examples = failures_table(one.failures) if one.failures else "none"
+        results.append(
+            _warning(
+                f"behaviour_{name}",
+                not one.fails,
+                text,
+                {
+                    "cases": one.cases,
+                    "passed": one.passed,
+                    "failing_examples": dg.MetadataValue.md(examples),
+                },
+            )
+        )
+    return results
+
+
+def stands(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
+    """One verdict for each thing that was hidden: whether more macro-F1 is surely lost than may be."""
+    if evaluation.masked is None:
+        return [_warning(f"stands_{name}", False, _NOT_MEASURED) for name in HIDINGS]
+    found = {one.name: one for one in evaluation.masked}
+    results = []
+    for name in HIDINGS:
+        one = found.get(name)
+        if one is None:
+            text = "Does not apply: the model reads no texts, or the test split has too few such articles."
+            results.append(_warning(f"stands_{name}", True, text))
+            continue
+        gap = one.difference
+        results.append(
+            _warning(
+                f"stands_{name}",
+                not one.falls,
+                f"Macro-F1 goes from {one.macro_f1_before:.3f} to {one.macro_f1:.3f}, a difference of"
+                f" {gap.difference:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}); {one.limit:g} may be lost.",
+                {
+                    "difference": gap.difference,
+                    "limit": one.limit,
+                    "rows": one.rows,
+                    "changed": one.changed,
+                },
+            )
+        )
+    return results
+
+
+_NOT_MEASURED = "Not measured: the evaluation is older than this check. Materialize `evaluation` again."
+
+
+def _warning(
+    name: str, passed: bool, text: str, metadata: Mapping[str, Any] | None = None
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=text,
+        metadata=metadata,
     )

@@ -8,6 +8,8 @@ import pytest
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.training.classifier import Article, Predictions
+from fakenews_assets.training.settings import EncoderSpec
+from tests.models import build_tiny_bert
 
 MakeSplit = Callable[..., pl.DataFrame]
 
@@ -78,3 +80,9 @@ def model_folder(tmp_path: Path) -> Path:
     np.savez(folder / "weights.npz", coefficients=np.zeros((3, 5), np.float32), index=np.arange(7))
     (folder / "config.json").write_text("{}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> EncoderSpec:
+    """An untrained encoder of two layers."""
+    return EncoderSpec(name=str(build_tiny_bert(tmp_path_factory.mktemp("encoder") / "tiny")), max_tokens=64)

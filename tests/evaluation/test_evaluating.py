@@ -11,9 +11,12 @@ from fakenews_assets.evaluation.calibration import (
     fit_calibration,
 )
 from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.familiarity import FamiliaritySettings, fit_familiarity
 from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.evaluation.reporting import to_markdown
 from fakenews_assets.evaluation.speed import SpeedConfig
 from fakenews_assets.training.classifier import Article
+from tests.unfamiliar import foreign_titles
 
 FAST = EvaluationConfig(
     resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)
@@ -116,9 +119,47 @@ def test_without_a_calibration_every_row_is_answered(
 
     assert evaluation.answered == evaluation.metrics
     assert (evaluation.calibration, evaluation.ece_uncalibrated) == (None, None)
-    new = {"answered", "calibration", "log_loss_uncalibrated", "ece_uncalibrated"}
+    assert (evaluation.familiarity, evaluation.unfamiliar) == (None, 0)
+    new = {
+        "answered", "calibration", "log_loss_uncalibrated", "ece_uncalibrated", "familiarity", "unfamiliar",
+        "risk_coverage",
+    }  # fmt: skip
     old = evaluation.model_dump_json(exclude=new)
-    assert Evaluation.model_validate_json(old) == evaluation.model_copy(update={"answered": None})
+    assert Evaluation.model_validate_json(old) == evaluation.model_copy(
+        update={"answered": None, "risk_coverage": None}
+    )
+
+
+def test_unfamiliar_rows_are_counted_beside_uncertain_ones(
+    make_split: Callable, classify: Callable, model_folder: Path
+):
+    split = make_split(300)
+    known = split[:200]
+    strange = split[200:220].with_columns(title=pl.Series(foreign_titles()[:20]))
+    test = pl.concat([split[220:], strange])
+    classifier = classify(pl.concat([split, strange]))
+    settings = FamiliaritySettings(refused_share=0.01)
+    familiarity = fit_familiarity(classifier, known[:100], known[100:], settings, reads_text=False)
+    band = Calibration.identity().model_copy(
+        update={"abstain_low": 0.3, "abstain_high": 0.7, "target_precision": 0.9}
+    )
+    evaluation, predictions = evaluate(
+        CalibratedClassifier(classifier, band, familiarity), test, FAST, model_folder,
+        calibration=band, familiarity=familiarity.limits,
+    )  # fmt: skip
+
+    unfamiliar, abstained = predictions["unfamiliar"], predictions["abstained"]
+    assert unfamiliar[80:].mean() > 0.9  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    assert unfamiliar[:80].mean() < 0.1  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    inside = predictions["probability"].is_between(0.3, 0.7, closed="none")
+    assert (abstained == (inside | unfamiliar)).all()
+    assert evaluation.unfamiliar == unfamiliar.sum() < evaluation.abstained == abstained.sum()
+    assert evaluation.familiarity == familiarity.limits
+    report = to_markdown(evaluation)
+    assert f"which is {evaluation.abstained - evaluation.unfamiliar} of 100 test articles beside" in report
+    assert f"they refuse {evaluation.unfamiliar} ({evaluation.unfamiliar}.00%)" in report
+    assert "English of another kind than news passes" in report
+    assert Evaluation.model_validate_json(evaluation.model_dump_json()) == evaluation
 
 
 def test_a_classifier_that_never_answers_has_no_answered_metrics(

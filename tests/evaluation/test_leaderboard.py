@@ -10,6 +10,7 @@ from matplotlib.image import imread
 
 from fakenews_assets.evaluation.bootstrap import Interval
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.generalization import Spread
 from fakenews_assets.evaluation.leaderboard import (
     LEADERBOARD_SCHEMA,
     leaderboard_markdown,
@@ -90,7 +91,7 @@ def test_the_table_is_sorted_and_holds_the_numbers(evaluations: dict[str, Evalua
 
 
 def test_another_candidate_can_be_compared_with(evaluations: dict[str, Evaluation]):
-    against_slow = leaderboard_table(evaluations, "slow")
+    against_slow = leaderboard_table(evaluations, baseline_of_comparison="slow")
     assert against_slow["speedup"].to_list() == pytest.approx([1.5, 3, 1, 45])
 
     without = leaderboard_table({"slow": evaluations["slow"]})
@@ -173,3 +174,38 @@ def test_an_empty_board_is_drawn_empty():
 
 def _names(figure: Figure) -> set[str]:
     return {text.get_text() for text in figure.axes[0].texts} - {""}
+
+
+def test_the_spread_over_seeds_stands_beside_the_candidates_it_was_measured_of(
+    evaluations: dict[str, Evaluation],
+):
+    def spread(protocol: str, mean: float, held_out: str | None = None) -> Spread:
+        return Spread.model_validate(
+            {
+                "protocol": protocol,
+                "held_out": held_out,
+                "model": "finetuned",
+                "seeds": 3,
+                "rows": 60,
+                "mean": mean,
+                "sd": 0.004,
+                "low": mean - 0.01,
+                "high": mean + 0.01,
+                "called_fake": 0.5,
+                "fake_share": 0.5,
+            }
+        )
+
+    spreads = [
+        spread("grouped", 0.945),
+        spread("source_disjoint", 0.61),
+        spread("source_disjoint", 0.55, held_out="blog"),
+    ]
+    table = leaderboard_table(evaluations, spreads)
+    row = table.row(by_predicate=pl.col("candidate") == "finetuned", named=True)
+    assert (row["seeds"], row["seed_mean"], row["seed_sd"], row["source_disjoint"]) == (3, 0.945, 0.004, 0.61)
+    assert row["time_ordered"] is None
+    assert table.filter(pl.col("candidate") != "finetuned")["seed_mean"].null_count() == 3
+    text = leaderboard_markdown(table)
+    assert "| finetuned | 3 | 0.9450 | 0.0040 | 0.9350 to 0.9550 | 0.6100 |  |" in text
+    assert "source-disjoint" not in leaderboard_markdown(leaderboard_table(evaluations))

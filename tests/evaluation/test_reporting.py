@@ -45,7 +45,7 @@ def evaluated_on_one_class(make_split: Callable, classify: Callable, model_folde
 def test_plots_are_images_with_content(evaluated: Evaluated):
     figures = evaluation_plots(*evaluated)
 
-    assert set(figures) == {"reliability", "confusion", "scores", "curves", "slices"}
+    assert set(figures) == {"reliability", "confusion", "scores", "curves", "risk_coverage", "slices"}
     for figure in figures.values():
         pixels = imread(io.BytesIO(to_png(figure)))
         colours = np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)
@@ -55,7 +55,9 @@ def test_plots_are_images_with_content(evaluated: Evaluated):
 def test_curves_need_both_classes(evaluated_on_one_class: Evaluated):
     evaluation, predictions = evaluated_on_one_class
 
-    assert set(evaluation_plots(evaluation, predictions)) == {"reliability", "confusion", "scores", "slices"}
+    assert set(evaluation_plots(evaluation, predictions)) == {
+        "reliability", "confusion", "scores", "risk_coverage", "slices",
+    }  # fmt: skip
     with pytest.raises(ValueError, match="both classes"):
         curves_plot(predictions, evaluation.metrics)
 
@@ -71,7 +73,14 @@ def test_files_can_be_read_back(evaluated: Evaluated, tmp_path: Path):
     report = (folder / "evaluation.md").read_text()
     assert report.startswith(to_markdown(evaluation))
     images = sorted(path.name for path in folder.glob("*.png"))
-    assert images == ["confusion.png", "curves.png", "reliability.png", "scores.png", "slices.png"]
+    assert images == [
+        "confusion.png",
+        "curves.png",
+        "reliability.png",
+        "risk_coverage.png",
+        "scores.png",
+        "slices.png",
+    ]
     for image in images:
         assert f"]({image})" in report
 
@@ -133,6 +142,15 @@ def test_markdown_explains_the_calibration(
     )
     assert "The model always answers." in to_markdown(evaluation.model_copy(update={"calibration": always}))
     assert "### Calibration" not in to_markdown(evaluated[0])
+
+
+def test_markdown_tells_how_wrong_the_surest_answers_are(evaluated: Evaluated):
+    measured, markdown = evaluated[0].risk_coverage, to_markdown(evaluated[0])
+    assert measured is not None
+    assert "| share answered | 100% | 95% | 90% | 80% | 70% | 50% |" in markdown
+    assert f"| wrong among them | {1 - evaluated[0].metrics.accuracy:.2%} |" in markdown
+    assert f"(AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} if" in markdown
+    assert "Unfamiliar articles" not in markdown  # this one does not look
 
 
 def test_markdown_says_what_is_undefined(evaluated_on_one_class: Evaluated):

@@ -1,0 +1,35 @@
+"""Generalization and leaderboard as assets, in real runs."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from tests.watched import Watched
+
+
+def test_the_leaderboard_shows_what_was_measured_on_its_splits(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(watched.root)
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.run("measure_generalization", None, {}, {"generalization"})
+        runner.run("compare_candidates", None, {}, {"leaderboard"})
+    measured = watched.store.current("generalization")
+    assert measured.record is not None
+    assert set(measured.record.upstream) == {"splits", "baseline_model"}
+    table = watched.store.current("leaderboard").scan("leaderboard").collect()
+    row = next(row for row in table.iter_rows(named=True) if row["candidate"] == "baseline")
+    assert row["seeds"] == 1
+    assert row["seed_mean"] == pytest.approx(row["macro_f1"], abs=0.05)
+    text = (watched.store.current("leaderboard").path / "leaderboard.md").read_text()
+    assert "(`generalization`)" in text
+
+
+def test_an_unknown_division_is_refused(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(watched.root)
+    config = {"generalization": {"protocols": ["by_mood"]}}
+    with GraphRunner(Console(quiet=True)) as runner, pytest.raises(GraphFailed, match="by_mood"):
+        runner.run("measure_generalization", None, config, {"generalization"})
+    assert not (Path(watched.store.root) / "generalization" / "CURRENT").exists()
