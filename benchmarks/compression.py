@@ -146,7 +146,7 @@ def time_models(
     batches = batches_of(first.encoder, rows, shape[0], 4)
 
     def run(classifier: EncoderClassifier) -> Callable[[], object]:
-        return lambda: list(classifier.logits(iter(batches)))
+        return lambda: list(classifier.run(iter(batches), "logits"))
 
     seconds = time_in_turns({name: run(classifier) for name, classifier in encoders.items()}, turns)
     shapes = [batch["input_ids"].shape for batch in batches]

@@ -1,14 +1,23 @@
 """Champions of tiny real models, for tests of what serves them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import polars as pl
 
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.evaluation.calibration import Calibration, write_calibration
-from fakenews_assets.selection.bundle import Manifest, write_bundle
+from fakenews_assets.evaluation.familiarity import FamiliaritySettings, fit_familiarity
+from fakenews_assets.selection.bundle import MODEL_CARD_PAGE, Format, Manifest, write_bundle
+from fakenews_assets.selection.card_page import to_html
 from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.selection.sbom import write_sbom
+from fakenews_assets.training.classifier import load_classifier
+from fakenews_resources.store import hash_files, version_of
 from tests.models import build_tiny_classifier
+
+CARD = "# Model card: tiny\n\n## What it is\n\nA <b>tiny</b> model.\n\n## Limits\n\n- It knows nothing.\n"
 
 CALIBRATION = Calibration(
     temperature=1.3,
@@ -24,7 +33,13 @@ CALIBRATION = Calibration(
 
 
 def make_champion(
-    models: Path, *, seed: int = 0, encoder: str | None = None, behind: Mapping[str, str] | None = None
+    models: Path,
+    *,
+    seed: int = 0,
+    encoder: str | None = None,
+    behind: Mapping[str, str] | None = None,
+    layout: Format = 2,
+    familiar: Sequence[pl.DataFrame] = (),
 ) -> str:
     """Bundle an untrained classifier and make it the champion.
 
@@ -33,19 +48,30 @@ def make_champion(
         seed: decides the weights.
         encoder: pretrained encoder that it is said to descend from.
         behind: versions of what it is said to be made of, besides splits.
+        layout: format of the bundle.
+        familiar: articles that it is said to be trained on, and others like them; none: it answers to everything.
 
     Returns:
         The bundle's sha.
     """
     draft = models / f".draft-{seed}"
     build_tiny_classifier(draft / "model", seed=seed)
-    (draft / "model_card.md").write_text("# Model card: tiny\n")
+    (draft / "model_card.md").write_text(CARD)
+    if layout > 1:
+        (draft / MODEL_CARD_PAGE).write_text(to_html(CARD, {}))
+        write_sbom({}, f"tiny-{seed}", version_of(hash_files(draft / "model")), draft)
     metrics = {"accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
     evaluation = {"rows": 100, "note": "An untrained model: its scores mean nothing.", "metrics": metrics}
     (draft / "evaluation.json").write_text(json.dumps(evaluation))
     (draft / "prepare.json").write_text(TextPreparation().model_dump_json())
     write_calibration(CALIBRATION, draft)
+    if familiar:
+        classifier = load_classifier(draft / "model")
+        fit_familiarity(classifier, familiar[0], familiar[1], FamiliaritySettings(), reads_text=True).save(
+            draft
+        )
     manifest = Manifest(
+        format=layout,
         candidate=f"tiny-{seed}",
         encoder=encoder,
         runtime="torch",

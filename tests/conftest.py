@@ -8,7 +8,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-pytest_plugins = ["tests.watched"]
+pytest_plugins = ["tests.watched", "tests.wandb_server"]
 
 # Before any test imports a library that looks at them.
 os.environ |= {
@@ -16,6 +16,7 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
     "BENTOML_DO_NOT_TRACK": "True",
     "WANDB_MODE": "offline",
+    "FAKENEWS_WANDB": "off",
 }
 
 

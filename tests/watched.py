@@ -88,6 +88,7 @@ class Watched:
                     "probability": float(scores.predictions.probability[at]),
                     "label": int(scores.predictions.label[at]),
                     "abstained": bool(scores.predictions.abstained[at]),
+                    "unfamiliar": bool(scores.predictions.unfamiliar[at]),
                     "model_id": model_id or self.champion,
                     "latency_ms": 5.0,
                 }

@@ -11,13 +11,14 @@ from typing import Annotated, Any, BinaryIO, Final
 from fastapi import FastAPI, File, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.card import card_page
 from bentos.fakenews.explaining import occlusions
 from bentos.fakenews.guards import CSV_PATH, Guards, busy, problem
 from bentos.fakenews.runtime import Answered, NoModel, Runtime
@@ -176,6 +177,15 @@ def _add_api(app: FastAPI) -> None:
     async def model(request: Request) -> ModelOut:
         return await asyncio.to_thread(_runtime(request).describe)
 
+    @app.get(
+        "/model/card",
+        summary="The model card as a page",
+        response_class=HTMLResponse,
+        responses={404: {"model": Problem, "description": "The model has no such page."}},
+    )
+    async def card(request: Request) -> Response:
+        return await asyncio.to_thread(card_page, _runtime(request).champion().scorer.bundle.path)
+
 
 def _add_page(app: FastAPI) -> None:
     @app.get("/metrics", include_in_schema=False)
@@ -217,7 +227,7 @@ def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iter
     position = 0
     for row in chunk:
         if row.error or answered is None:
-            found: tuple[object, ...] = ("", "", "", "", row.error, "")
+            found: tuple[object, ...] = ("", "", "", "", "", row.error, "")
         else:
             verdict = _verdict(answered.predictions, position)
             position += 1
@@ -226,6 +236,7 @@ def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iter
                 verdict["verdict"],
                 f"{verdict['probability']:.6f}",
                 int(verdict["abstained"]),
+                verdict["abstain_reason"] or "",
                 "",
                 answered.model_id,
             )
@@ -258,6 +269,7 @@ def _verdict(predictions: Predictions, row: int) -> dict[str, Any]:
         "verdict": "unsure" if abstained else ("real", "fake")[label],
         "probability": float(predictions.probability[row]),
         "abstained": abstained,
+        "abstain_reason": predictions.abstain_reason(row),
     }
 
 

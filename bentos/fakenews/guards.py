@@ -77,8 +77,10 @@ class Guards:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), *_HEADERS, (b"x-request-id", request_id.encode())]
-                message = {**message, "headers": headers}
+                own = list(message.get("headers", ()))
+                # A page with a stricter policy than the common one keeps it: two policies would both count.
+                common = [header for header in _HEADERS if header[0] not in dict(own)]
+                message = {**message, "headers": [*own, *common, (b"x-request-id", request_id.encode())]}
             await send(message)
 
         try:

@@ -12,7 +12,7 @@ LATENCY: Final = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0),
 )
 VERDICTS: Final = Counter("fakenews_verdicts", "Articles by verdict, abstentions included.", ["verdict"])
-ABSTENTIONS: Final = Counter("fakenews_abstentions", "Articles that the model declined to judge.")
+ABSTENTIONS: Final = Counter("fakenews_abstentions", "Articles that the model declined to judge.", ["reason"])
 SCORES: Final = Histogram(
     "fakenews_probability",
     "Calibrated probability of fake.",

@@ -17,7 +17,7 @@ from bentos.fakenews.batching import Batcher, Job
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
-from fakenews_assets.selection.bundle import MODEL_CARD_FILE, BundleError
+from fakenews_assets.selection.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, BundleError
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer, RegistryError
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article, Predictions
@@ -150,6 +150,7 @@ class Runtime:
             evaluation={"rows": evaluation["rows"], **scores},
             note=evaluation["note"],
             model_card=(bundle.path / MODEL_CARD_FILE).read_text(encoding="utf-8"),
+            card_page=MODEL_CARD_PAGE in manifest.files,
         )
 
     def _answer(self, jobs: list[Job[Answered]]) -> list[Answered]:
@@ -163,9 +164,7 @@ class Runtime:
         for job in jobs:
             own = slice(first, first + len(job.articles))
             first = own.stop
-            found = scores.predictions
-            part = Predictions(found.probability[own], found.label[own], found.abstained[own])
-            answers.append(Answered(scorer.model_id, part))
+            answers.append(Answered(scorer.model_id, scores.predictions.part(own)))
             records += self._records(job, answers[-1], scores.article_ids[own])
         self._write(records)
         _count(records, len(articles))
@@ -191,6 +190,7 @@ class Runtime:
                 "probability": float(found.probability[index]),
                 "label": int(found.label[index]),
                 "abstained": bool(found.abstained[index]),
+                "unfamiliar": bool(found.unfamiliar[index]),
                 "model_id": answered.model_id,
                 "latency_ms": round(1000 * seconds, 3),
             }
@@ -255,13 +255,14 @@ def _load(models: Path, pointer: Pointer) -> Served:
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:
     metrics.BATCH_ROWS.observe(rows)
-    unsure = 0
-    fake = 0
+    unsure = unfamiliar = fake = 0
     for record in records:
         metrics.SCORES.observe(record["probability"])
         unsure += record["abstained"]
+        unfamiliar += record["unfamiliar"]
         fake += record["label"] and not record["abstained"]
-    metrics.ABSTENTIONS.inc(unsure)
+    metrics.ABSTENTIONS.labels("unfamiliar").inc(unfamiliar)
+    metrics.ABSTENTIONS.labels("uncertain").inc(unsure - unfamiliar)
     metrics.VERDICTS.labels("unsure").inc(unsure)
     metrics.VERDICTS.labels("fake").inc(fake)
     metrics.VERDICTS.labels("real").inc(len(records) - unsure - fake)

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from fakenews_assets.training.classifier import AbstainReason
+
 MAX_TITLE: Final = 1_000
 """Characters of a title. The longest of WELFake's has 456."""
 MAX_TEXT: Final = 200_000
@@ -58,7 +60,11 @@ class Verdict(BaseModel):
         description="The label in words, or `unsure` when the model abstains."
     )
     probability: float = Field(ge=0, le=1, description="Calibrated probability of fake.")
-    abstained: bool = Field(description="The model declines to answer: it would be wrong too often here.")
+    abstained: bool = Field(description="The model declines to answer.")
+    abstain_reason: AbstainReason | None = Field(
+        description="`uncertain`: it would be wrong too often here. `unfamiliar`: the article is unlike all that it"
+        " has learnt from, in language or in kind, and `label` and `probability` mean nothing. null: it answers."
+    )
 
 
 class Answer(BaseModel):
@@ -139,6 +145,7 @@ class ModelOut(BaseModel):
     )
     note: str | None = Field(description="A warning that belongs beside every score.")
     model_card: str = Field(description="Markdown.")
+    card_page: bool = Field(description="Whether `GET /model/card` shows the card as a page, with pictures.")
 
 
 class Fault(BaseModel):

@@ -11,7 +11,8 @@ from fakenews_assets.data.reading_lines import MAX_FIELD_CHARS
 from fakenews_assets.training.classifier import Article
 
 HEADER: Final = (
-    "row", "title", "label", "verdict", "probability", "abstained", "error", "model_id", "request_id",
+    "row", "title", "label", "verdict", "probability", "abstained", "abstain_reason", "error", "model_id",
+    "request_id",
 )  # fmt: skip
 """Columns of the answers."""
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from fakenews_assets.machine import usable_cpus
 from fakenews_assets.training.classifier import NoEmbedding
-from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
+from fakenews_assets.training.encoder_classifier import OUTPUTS, EncoderClassifier, EncoderInputs, Output
 from fakenews_assets.training.tokenization import ArticleEncoder
 
 ONNX_FILE: Final = "model.onnx"
@@ -34,17 +34,14 @@ class OnnxClassifier(EncoderClassifier):
         return cls(session, ArticleEncoder.load(folder), name=name)
 
     @override
-    def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        return self._run(0, batches)
-
-    @override
-    def embeddings(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        if len(self.session.get_outputs()) < 2:
+    def run(
+        self, batches: Iterable[EncoderInputs], *outputs: Output
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        # In the order of the export; a session computes only what is asked for.
+        names: dict[Output, str] = dict(
+            zip(OUTPUTS, (one.name for one in self.session.get_outputs()), strict=False)
+        )
+        if not names.keys() >= set(outputs):
             raise NoEmbedding.of(self.name)
-        return self._run(1, batches)
-
-    def _run(self, output: int, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        name = self.session.get_outputs()[output].name
         for batch in batches:
-            (answer,) = self.session.run([name], batch)
-            yield np.asarray(answer)
+            yield tuple(map(np.asarray, self.session.run([names[output] for output in outputs], batch)))

@@ -1,7 +1,6 @@
 """An exported encoder behind the common interface, run by OpenVINO."""
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,7 +11,7 @@ from typing_extensions import override
 
 from fakenews_assets.machine import usable_cpus
 from fakenews_assets.training.classifier import NoEmbedding
-from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
+from fakenews_assets.training.encoder_classifier import OUTPUTS, EncoderClassifier, EncoderInputs, Output
 from fakenews_assets.training.tokenization import ArticleEncoder
 
 OPENVINO_FILE: Final = "model.xml"
@@ -30,7 +29,7 @@ class OpenVinoClassifier(EncoderClassifier):
     def __init__(
         self, model: ov.Model, encoder: ArticleEncoder, *, name: str, arithmetic: Arithmetic = "f32"
     ) -> None:
-        """Compile a model.
+        """Wrap a model. It is compiled when it is first asked.
 
         Args:
             model: outputs logits and, if it was exported with one, the embedding.
@@ -41,7 +40,7 @@ class OpenVinoClassifier(EncoderClassifier):
         super().__init__(encoder, name=name, batch_rows=BATCH_ROWS)
         self.model = model
         self.arithmetic: Arithmetic = arithmetic
-        self._predictor = self._compiled(0)
+        self._compiled: dict[tuple[Output, ...], ov.CompiledModel] = {}
 
     @classmethod
     def load(
@@ -70,25 +69,25 @@ class OpenVinoClassifier(EncoderClassifier):
         return padded
 
     @override
-    def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        return _run(self._predictor, batches)
+    def run(
+        self, batches: Iterable[EncoderInputs], *outputs: Output
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        request = self._model_for(outputs).create_infer_request()  # of its own: one request serves one thread
+        for batch in batches:
+            found = request.infer(batch, share_inputs=True)
+            yield tuple(np.array(found[place]) for place in range(len(outputs)))
 
-    @override
-    def embeddings(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        return _run(self._embedder, batches)
-
-    @cached_property
-    def _embedder(self) -> ov.CompiledModel:
-        # Compiled when first asked for: it takes memory that a service which only predicts can save.
-        if len(self.model.outputs) < 2:
-            raise NoEmbedding.of(self.name)
-        return self._compiled(1)
-
-    def _compiled(self, output: int) -> ov.CompiledModel:
-        # One output each, so that pooling costs a prediction nothing.
-        results, parameters = [self.model.get_results()[output]], self.model.get_parameters()
-        part = ov.Model(results, parameters)  # pyright: ignore[reportGeneralTypeIssues] - OpenVINO's stubs
-        return compile_model(part, self.arithmetic)
+    def _model_for(self, outputs: tuple[Output, ...]) -> ov.CompiledModel:
+        # Each set of outputs when it is first asked for: compiled models take memory, and an output that nobody
+        # reads takes time.
+        if outputs not in self._compiled:
+            results = dict(zip(OUTPUTS, self.model.get_results(), strict=False))
+            if not results.keys() >= set(outputs):
+                raise NoEmbedding.of(self.name)
+            wanted, parameters = [results[output] for output in outputs], self.model.get_parameters()
+            part = ov.Model(wanted, parameters)  # pyright: ignore[reportGeneralTypeIssues] - OpenVINO's stubs
+            self._compiled[outputs] = compile_model(part, self.arithmetic)
+        return self._compiled[outputs]
 
 
 def compile_model(model: ov.Model, arithmetic: Arithmetic) -> ov.CompiledModel:
@@ -102,12 +101,6 @@ def compile_model(model: ov.Model, arithmetic: Arithmetic) -> ov.CompiledModel:
     if arithmetic != "fastest":
         options["INFERENCE_PRECISION_HINT"] = arithmetic
     return ov.Core().compile_model(model, "CPU", options)
-
-
-def _run(model: ov.CompiledModel, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-    request = model.create_infer_request()  # of its own: one request serves one thread
-    for batch in batches:
-        yield np.array(request.infer(batch, share_inputs=True)[0])
 
 
 def _round_up(size: int, step: int) -> int:

@@ -38,12 +38,14 @@ LOG_SCHEMA: Final = pl.Schema(
         "probability": pl.Float64,
         "label": pl.Int8,
         "abstained": pl.Boolean,
+        "unfamiliar": pl.Boolean,
         "model_id": pl.String,
         "latency_ms": pl.Float64,
     }
 )
 """Columns of an answered article. `article_id` is the hash of the prepared article, the same as in `clean_news`;
-`title` and `text` are as asked, and null unless the log is configured to hold them."""
+`title` and `text` are as asked, and null unless the log is configured to hold them. `unfamiliar` says why there
+is no answer; it is null where it was answered before that was looked at."""
 
 FEEDBACK_SCHEMA: Final = pl.Schema(
     {
@@ -132,7 +134,7 @@ class PredictionLog:
         """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
         table = self._table(day, kind)
         lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
-        frames = [pl.scan_parquet(table)] if table.is_file() else []
+        frames = [_scan(table, kind)] if table.is_file() else []
         # A kill between rotating and removing leaves lines that the table holds as well.
         return (
             pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()])
@@ -180,7 +182,7 @@ class PredictionLog:
         ]
         table = self._table(day, "predictions")
         if table.is_file():
-            frames.append(pl.scan_parquet(table))
+            frames.append(_scan(table, "predictions"))
         return pl.concat([LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
 
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
@@ -211,6 +213,11 @@ class PredictionLog:
 
     def _table(self, day: date, kind: Kind) -> Path:
         return self.root / day.isoformat() / f"{kind}.parquet"
+
+
+def _scan(table: Path, kind: Kind) -> pl.LazyFrame:
+    """A day's table; columns that it was written before are null."""
+    return pl.scan_parquet(table, schema=_SCHEMAS[kind], missing_columns="insert")
 
 
 def _whole_lines(file: Path) -> bytes:

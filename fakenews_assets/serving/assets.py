@@ -163,7 +163,7 @@ def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg
     partitions_def=news_batches,
     deps=["selected_model"],
     kinds={"polars"},
-    code_version="1",
+    code_version="2",
     pool="training",
 )
 def batch_predictions(
@@ -198,6 +198,7 @@ def batch_predictions(
         "rows": summary.rows,
         "called_fake": summary.fake,
         "abstained": summary.abstained,
+        "unfamiliar": summary.unfamiliar,
         "prepared_otherwise": summary.prepared_otherwise,
     }
     if summary.labelled:

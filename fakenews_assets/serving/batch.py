@@ -16,10 +16,12 @@ PREDICTION_SCHEMA: Final = pl.Schema(
         "probability": pl.Float32,
         "label": pl.Int8,
         "abstained": pl.Boolean,
+        "unfamiliar": pl.Boolean,
         "model_id": pl.String,
     }
 )
-"""Columns of a table of answers, one row per article and in the same order. `label` is the model's."""
+"""Columns of a table of answers, one row per article and in the same order. `label` is the model's. `abstained` without
+`unfamiliar`: the model is uncertain."""
 
 _ROWS_AT_ONCE: Final = 4096
 
@@ -31,6 +33,8 @@ class BatchSummary:
     rows: int = 0
     fake: int = 0
     abstained: int = 0
+    unfamiliar: int = 0
+    """Of the abstentions."""
     prepared_otherwise: int = 0
     """Articles that the bundle's text preparation changes: `clean_news` prepared them by other settings."""
     labelled: int = 0
@@ -74,6 +78,7 @@ def _score(scorer: Scorer, frame: pl.DataFrame, summary: BatchSummary) -> pl.Dat
             "probability": found.probability,
             "label": found.label,
             "abstained": found.abstained,
+            "unfamiliar": found.unfamiliar,
             "model_id": [scorer.model_id] * len(frame),
         },
         schema=PREDICTION_SCHEMA,
@@ -81,6 +86,7 @@ def _score(scorer: Scorer, frame: pl.DataFrame, summary: BatchSummary) -> pl.Dat
     summary.rows += len(frame)
     summary.fake += int((found.label[~found.abstained] == 1).sum())
     summary.abstained += int(found.abstained.sum())
+    summary.unfamiliar += int(found.unfamiliar.sum())
     summary.prepared_otherwise += int((frame["article_id"] != pl.Series(scores.article_ids)).sum())
     summary.labelled += int(frame["label"].is_not_null().sum())
     summary.right += int((frame["label"] == answers["label"]).fill_null(False).sum())

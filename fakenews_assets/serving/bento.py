@@ -31,9 +31,9 @@ _ROOT: Final = Path(__file__).parents[2]
 
 _REQUIRED: Final = (
     "bentoml", "fastapi", "starlette", "python-multipart", "pydantic", "pydantic-settings", "prometheus-client",
-    "filelock", "polars", "numpy", "scipy",
+    "filelock", "polars", "numpy", "scipy", "safetensors",
 )  # fmt: skip
-_ENCODER: Final = ("transformers", "tokenizers", "huggingface-hub", "safetensors")
+_ENCODER: Final = ("transformers", "tokenizers", "huggingface-hub")
 _RUNTIMES: Final = {
     "openvino": ("openvino", *_ENCODER),
     "onnx": ("onnxruntime", *_ENCODER),

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.evaluation.calibration import CalibratedClassifier
 from fakenews_assets.selection.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
-from fakenews_assets.training.classifier import Article, Classifier, Predictions
+from fakenews_assets.training.classifier import Article, Predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,9 @@ class Scores:
 class Scorer:
     """A loaded bundle: prepares the texts as the training rows were, predicts, calibrates. Safe for threads."""
 
-    def __init__(self, bundle: Bundle, preparation: TextPreparation, classifier: Classifier) -> None:
+    def __init__(
+        self, bundle: Bundle, preparation: TextPreparation, classifier: CalibratedClassifier
+    ) -> None:
         self.bundle = bundle
         self.preparation = preparation
         self.classifier = classifier
@@ -52,10 +57,18 @@ class Scorer:
         Args:
             articles: not prepared yet; an empty text means that there is none.
         """
-        table = pl.DataFrame(
-            {"title": [one.title for one in articles], "text": [one.text for one in articles]},
-            schema={"title": pl.String, "text": pl.String},
-        )
-        prepared = self.preparation.apply(table)
-        rows = [Article(title, text) for title, text in prepared.iter_rows()]
+        rows = prepared(self.preparation, articles)
         return Scores(self.classifier.predict(rows), [article_id(row.title, row.text) for row in rows])
+
+    def strangeness(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """How unlike the familiar ones articles are, as somebody wrote them: above 1 they are unfamiliar."""
+        return self.classifier.strangeness(prepared(self.preparation, articles))
+
+
+def prepared(preparation: TextPreparation, articles: Sequence[Article]) -> list[Article]:
+    """Articles as somebody wrote them, prepared as the training rows were."""
+    table = pl.DataFrame(
+        {"title": [one.title for one in articles], "text": [one.text for one in articles]},
+        schema={"title": pl.String, "text": pl.String},
+    )
+    return [Article(title, text) for title, text in preparation.apply(table).iter_rows()]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ class Article:
     text: str = ""
 
 
+AbstainReason = Literal["uncertain", "unfamiliar"]
+"""Why there is no answer: the model would be wrong too often, or has never learnt from anything like the article."""
+
+
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """Answers in the order of the articles asked about, one row each."""
@@ -27,7 +31,9 @@ class Predictions:
     label: NDArray[np.int8]
     """0 real, 1 fake, shape [n]. Filled in for abstained rows too: what the model would have said."""
     abstained: NDArray[np.bool_]
-    """Whether the model declines to answer, shape [n]."""
+    """Whether the model declines to answer, for whatever reason, shape [n]."""
+    unfamiliar: NDArray[np.bool_]
+    """Whether it declines because the article is unlike those that it has learnt from, shape [n]."""
 
     @classmethod
     def from_probability(cls, probability: NDArray[np.floating], threshold: float = 0.5) -> "Predictions":
@@ -37,6 +43,22 @@ class Predictions:
             probability=probability,
             label=(probability >= threshold).astype(np.int8),
             abstained=np.zeros(len(probability), dtype=np.bool_),
+            unfamiliar=np.zeros(len(probability), dtype=np.bool_),
+        )
+
+    def abstain_reason(self, row: int) -> AbstainReason | None:
+        """Why a row has no answer; None: it has one. What is unfamiliar may be uncertain as well."""
+        if not self.abstained[row]:
+            return None
+        return "unfamiliar" if self.unfamiliar[row] else "uncertain"
+
+    def part(self, rows: slice | NDArray[np.integer]) -> "Predictions":
+        """Some rows of the answers."""
+        return Predictions(
+            probability=self.probability[rows],
+            label=self.label[rows],
+            abstained=self.abstained[rows],
+            unfamiliar=self.unfamiliar[rows],
         )
 
     def __len__(self) -> int:
@@ -69,6 +91,19 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class OnePassEmbedder(Embedder, Protocol):
+    """An encoder that has read an article and so can tell both, its answer and where the article lies."""
+
+    def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
+        """What `predict` and `embed` say, for the price of little more than one of them.
+
+        Raises:
+            NoEmbedding: as in `Embedder`.
+        """
+        ...
+
+
 class NoEmbedding(RuntimeError):
     """The model predicts but has no embedding; the message says how to get one that has."""
 
@@ -83,6 +118,12 @@ class NoEmbedding(RuntimeError):
 
 RUNTIME_FILE: Final = "runtime.json"
 """Names the format of an exported encoder; beside the model."""
+
+
+def reads_text(folder: Path) -> bool:
+    """Whether a saved model reads the text beside the title."""
+    known = (folder / name for name in ("encoding.json", "baseline.json"))
+    return any(json.loads(file.read_bytes())["inputs"] != "title" for file in known if file.is_file())
 
 
 def load_classifier(folder: Path, name: str | None = None) -> Classifier:

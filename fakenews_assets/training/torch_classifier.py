@@ -1,6 +1,6 @@
 """A fine-tuned encoder behind the common interface, run by torch: the reference of every other runtime."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from typing_extensions import override
 
 from fakenews_assets.machine import limit_torch_threads
-from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs
+from fakenews_assets.training.encoder_classifier import EncoderClassifier, EncoderInputs, Output
 from fakenews_assets.training.encoders import load_encoder
 from fakenews_assets.training.tokenization import ArticleEncoder
 
@@ -59,19 +59,9 @@ class TorchClassifier(EncoderClassifier):
         return cls(model, ArticleEncoder.load(folder), name=name, precision=precision)
 
     @override
-    def logits(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        return self._run(batches, lambda inputs: self.model(**inputs).logits)
-
-    @override
-    def embeddings(self, batches: Iterable[EncoderInputs]) -> Iterator[NDArray[np.float32]]:
-        def embed(inputs: dict[str, Tensor]) -> Tensor:
-            return mean_of_tokens(self.model.base_model(**inputs).last_hidden_state, inputs["attention_mask"])
-
-        return self._run(batches, embed)
-
-    def _run(
-        self, batches: Iterable[EncoderInputs], step: Callable[[dict[str, Tensor]], Tensor]
-    ) -> Iterator[NDArray[np.float32]]:
+    def run(
+        self, batches: Iterable[EncoderInputs], *outputs: Output
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
         device = self.model.device
         for batch in batches:
             inputs = {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
@@ -79,8 +69,13 @@ class TorchClassifier(EncoderClassifier):
                 torch.inference_mode(),
                 torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"),
             ):
-                answer = step(inputs)
-            yield answer.float().cpu().numpy()
+                # All hidden states are kept only if asked for: they take memory.
+                answer = self.model(**inputs, output_hidden_states="embedding" in outputs)
+                found: dict[Output, Tensor] = {"logits": answer.logits}
+                if "embedding" in outputs:
+                    states = answer.hidden_states[-1]
+                    found["embedding"] = mean_of_tokens(states, inputs["attention_mask"])
+            yield tuple(found[output].float().cpu().numpy() for output in outputs)
 
 
 def mean_of_tokens(states: Tensor, mask: Tensor) -> Tensor:

@@ -217,6 +217,9 @@ def test_what_the_model_knows(page: "Page", service: Server):
     expect(page.locator("#card")).to_be_hidden()
     about.get_by_text("Model card", exact=True).click()
     assert page.locator("#card").text_content() == model["model_card"]
+    about.get_by_role("link", name="The same with pictures").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Model card: tiny")
+    assert page.locator("body").evaluate("body => getComputedStyle(body).maxWidth") == "1024px"
 
 
 def test_markup_is_shown_as_text(page: "Page"):
@@ -362,6 +365,7 @@ def test_abstention_is_explained(stubbed: "Page", service: Server):
     low, high = model["abstain_between"]
     answer = {
         "label": 1, "verdict": "unsure", "probability": (low + high) / 2, "abstained": True,
+        "abstain_reason": "uncertain",
         "request_id": "r-1", "model_id": model["model_id"],
     }  # fmt: skip
     weighed = {"field": "title", "word": "One", "start": 0, "end": 3, "weight": 0.0001}
@@ -381,6 +385,30 @@ def test_abstention_is_explained(stubbed: "Page", service: Server):
     expect(stubbed.locator("#words mark:not(.sample)")).to_have_count(0)
     expect(stubbed.locator("#words-status")).to_contain_text("No single word matters")
     expect(stubbed.locator("#words-truncated")).to_contain_text("first 1 words")
+
+
+def test_what_is_unfamiliar_is_called_so(stubbed: "Page", service: Server):
+    model = httpx.get(f"{service.url}/model").json()
+    answer = {
+        "label": 1, "verdict": "unsure", "probability": 0.97, "abstained": True, "abstain_reason": "unfamiliar",
+        "request_id": "r-1", "model_id": model["model_id"],
+    }  # fmt: skip
+    stubbed.route("**/predict", lambda route: route.fulfill(json=answer))
+    stubbed.route("**/explain", lambda route: route.fulfill(json={**answer, "words": [], "truncated": False}))
+    header = "row,title,label,verdict,probability,abstained,abstain_reason,error,model_id,request_id"
+    lines = f"{header}\r\n1,Uno,1,unsure,0.97,1,unfamiliar,,m,r\r\n2,Two,1,unsure,0.5,1,uncertain,,m,r\r\n"
+    stubbed.route(
+        "**/predict_csv",
+        lambda route: route.fulfill(body=lines, headers={"X-Rows": "2", "Content-Type": "text/csv"}),
+    )
+    stubbed.goto("/")
+    check(stubbed, "Uno dos")
+    expect(stubbed.locator("#verdict-word")).to_have_text("Not sure")
+    expect(stubbed.locator("#verdict-reason")).to_contain_text(
+        "unlike the news articles that it has learnt from"
+    )
+    upload(stubbed, ["Uno", "Two"])
+    expect(stubbed.locator("#rows .reason")).to_have_text(["unlike what the model has learnt from"])
 
 
 def test_busy_service_is_asked_once_more(stubbed: "Page"):

@@ -2,6 +2,10 @@ import csv
 import io
 import json
 import random
+import re
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
 
 import httpx
 import polars as pl
@@ -13,7 +17,8 @@ from fakenews_assets.selection.registry import ChampionRegistry
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article
 from fakenews_resources.request_ids import time_of
-from tests.servers import Server
+from tests.champions import make_champion
+from tests.servers import Server, serve
 
 TITLES = ["Senate passes budget", "SHOCKING hoax exposed!!", "Talks in the city", "a bank says the report"]
 
@@ -175,6 +180,36 @@ def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):
     assert body["evaluation"] == {"rows": 100, "accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
     assert body["note"].startswith("An untrained model")
     assert body["model_card"].startswith("# Model card")
+    assert body["card_page"] is True
+
+
+def test_the_card_is_a_page_that_loads_nothing(client: httpx.Client):
+    answer = client.get("/model/card")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>Model card: tiny</h1>" in answer.text
+    assert "&lt;b&gt;tiny&lt;/b&gt;" in answer.text
+
+    (policy,) = answer.headers.get_list("content-security-policy")
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    (common,) = client.get("/").headers.get_list("content-security-policy")
+    assert common.startswith("default-src 'self'")
+
+
+def test_a_bundle_of_the_first_format_is_served_without_the_page(tmp_path: Path):
+    models = tmp_path / "models"
+    models.mkdir()
+    make_champion(models, layout=1)
+    with serve(tmp_path, models) as old, httpx.Client(base_url=old.url, timeout=60) as client:
+        assert client.post("/predict", json={"title": TITLES[0]}).status_code == 200
+        assert client.get("/model").json()["card_page"] is False
+        answer = client.get("/model/card")
+        assert answer.status_code == 404
+        assert "selected before there were such" in answer.json()["error"]["message"]
 
 
 def test_metrics_count_what_was_answered(client: httpx.Client):

@@ -21,7 +21,13 @@ from fakenews_assets.compression.quantization import (
 from fakenews_assets.compression.settings import FORMATS, Format, QuantizationSettings
 from fakenews_assets.evaluation.evaluating import articles_of
 from fakenews_assets.machine import supports_bf16
-from fakenews_assets.training.classifier import Article, Embedder, NoEmbedding, load_classifier
+from fakenews_assets.training.classifier import (
+    Article,
+    Embedder,
+    NoEmbedding,
+    OnePassEmbedder,
+    load_classifier,
+)
 from tests.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
 
 SETTINGS = QuantizationSettings(calibration_rows=40)
@@ -94,6 +100,21 @@ def test_a_variant_embeds_as_its_source(
         assert np.corrcoef(apart)[0, 1] > 0.85
 
 
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_one_pass_says_what_two_say(variants: dict[Format, Path], val: pl.DataFrame, name: Format) -> None:
+    articles = [*articles_of(val)[:37], Article("bank"), Article("")]  # 39: padded to more rows than asked
+    classifier = load_classifier(variants[name])
+    assert isinstance(classifier, OnePassEmbedder)
+    predictions, embeddings = classifier.predict_and_embed(articles)
+
+    close = 1e-5 if name.endswith("fp32") else 0.02  # other outputs may let a compiler round elsewhere
+    np.testing.assert_allclose(predictions.probability, classifier.predict(articles).probability, atol=close)
+    np.testing.assert_allclose(embeddings, embedder(variants[name]).embed(articles), atol=5 * close)
+    assert len(np.unique(embeddings.round(2), axis=0)) > 30  # else order could not show
+    nothing, nowhere = classifier.predict_and_embed([])
+    assert (len(nothing), nowhere.shape) == (0, (0, 0))
+
+
 @pytest.mark.parametrize("name", ["openvino-fp32", "onnx-fp32"])
 @pytest.mark.parametrize("kind", get_args(Relative))
 def test_other_architectures_embed_too(tmp_path: Path, kind: Relative, name: Format) -> None:
@@ -124,6 +145,10 @@ def test_an_export_from_before_embeddings_predicts_still(
     np.testing.assert_allclose(old.probability, new.probability, atol=1e-6)
     with pytest.raises(NoEmbedding, match="quantized_bert again"):
         embedder(tmp_path).embed(articles_of(val))
+    classifier = load_classifier(tmp_path)
+    assert isinstance(classifier, OnePassEmbedder)
+    with pytest.raises(NoEmbedding, match="quantized_bert again"):
+        classifier.predict_and_embed(articles_of(val))
 
 
 def test_the_report_tells_what_was_compared(variants: dict[Format, Path], val: pl.DataFrame) -> None:

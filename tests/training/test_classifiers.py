@@ -11,7 +11,13 @@ from sklearn.metrics import euclidean_distances
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from fakenews_assets.training.baseline import BaselineClassifier, fit_baseline
-from fakenews_assets.training.classifier import Article, Embedder, Predictions, load_classifier
+from fakenews_assets.training.classifier import (
+    Article,
+    Embedder,
+    OnePassEmbedder,
+    Predictions,
+    load_classifier,
+)
 from fakenews_assets.training.settings import BaselineSettings
 from fakenews_assets.training.torch_classifier import TorchClassifier
 from tests.models import separable_articles
@@ -58,6 +64,24 @@ def test_an_embedding_is_the_mean_over_the_tokens_of_one_article(tiny_classifier
     assert len(np.unique(embeddings.round(3), axis=0)) == len(articles)  # else order could not show
 
 
+def test_one_pass_says_what_two_say(tiny_classifier: Path) -> None:
+    articles = [*articles_of(separable_articles(50, with_text=True)), Article("bank"), Article("")]
+    classifier = load_classifier(tiny_classifier)
+    assert isinstance(classifier, OnePassEmbedder)
+    passes: list[int] = []
+    assert isinstance(classifier, TorchClassifier)
+    classifier.model.base_model.register_forward_hook(lambda *_: passes.append(1))
+    predictions, embeddings = classifier.predict_and_embed(articles)
+    one_pass = len(passes)
+
+    np.testing.assert_allclose(predictions.probability, classifier.predict(articles).probability, atol=1e-6)
+    assert len(passes) == 2 * one_pass
+    np.testing.assert_allclose(embeddings, classifier.embed(articles), atol=1e-6)
+    assert (len(embeddings), embeddings.dtype) == (len(articles), np.float32)
+    nothing, nowhere = classifier.predict_and_embed([])
+    assert (len(nothing), nowhere.shape) == (0, (0, 0))
+
+
 def test_batch_limits_change_nothing(tiny_classifier: Path) -> None:
     articles = articles_of(separable_articles(40, with_text=True))
     classifier = TorchClassifier.load(tiny_classifier)
@@ -85,6 +109,25 @@ def test_no_articles_is_a_valid_request(tiny_classifier: Path, tmp_path: Path) -
         assert len(classifier.predict([])) == 0
         assert isinstance(classifier, Embedder)
         assert classifier.embed([]).shape == (0, 0)
+
+
+def test_a_bag_of_words_embeds_in_a_pass_of_its_own() -> None:
+    assert not isinstance(fit_baseline(separable_articles(60), BaselineSettings()), OnePassEmbedder)
+
+
+def test_a_reason_for_each_abstention_and_parts_of_answers() -> None:
+    unfamiliar = np.array([False, False, True, True])
+    answers = Predictions(
+        probability=np.array([0.1, 0.5, 0.9, 0.5], np.float32),
+        label=np.array([0, 1, 1, 1], np.int8),
+        abstained=np.array([False, True, True, True]),
+        unfamiliar=unfamiliar,
+    )
+    reasons = [None, "uncertain", "unfamiliar", "unfamiliar"]
+    assert [answers.abstain_reason(row) for row in range(4)] == reasons
+    part = answers.part(slice(1, 3))
+    assert [part.abstain_reason(row) for row in range(len(part))] == reasons[1:3]
+    assert part.label.tolist() == [1, 1]
 
 
 def test_threshold_decides_the_label() -> None:

@@ -46,6 +46,11 @@ export async function call(path, { json, body, signal, onWait } = {}) {
   }
 }
 
+/** Whether the service has demanded a key. */
+export function hasKey() {
+  return key !== "";
+}
+
 /** Ask the service and read its answer as JSON. */
 export async function callJson(path, options) {
   const response = await call(path, options);

@@ -1,7 +1,7 @@
 // The page: which model answers, and what both forms need to know of it.
 
 import { startArticle } from "./article.js";
-import { callJson, showProblem } from "./api.js";
+import { callJson, hasKey, showProblem } from "./api.js";
 import { startFile } from "./file.js";
 
 const $ = (id) => document.getElementById(id);
@@ -45,6 +45,7 @@ function show(model) {
     : "The current model reads headlines only: it takes the article, but it makes no difference.";
   $("facts").replaceChildren(...facts(model));
   $("card").textContent = model.model_card;
+  $("card-page").hidden = !model.card_page || hasKey(); // a link cannot send the key
   $("model").hidden = false;
 }
 

@@ -132,9 +132,11 @@ function showLimits(answer, model) {
   const band = low < high;
   $("verdict-reason").textContent = !answer.abstained
     ? `The model puts the probability of fake at ${percent(answer.probability)}.`
-    : band
-      ? `The model declines to answer: between ${percent(low)} and ${percent(high)} it would be wrong too often.`
-      : "The model declines to answer: here it would be wrong too often.";
+    : answer.abstain_reason === "unfamiliar"
+      ? "The model declines to answer: this is unlike the news articles that it has learnt from, in language or in kind."
+      : band
+        ? `The model declines to answer: between ${percent(low)} and ${percent(high)} it would be wrong too often.`
+        : "The model declines to answer: here it would be wrong too often.";
   $("band").hidden = $("band-legend").hidden = !band;
   $("band").style.left = `${100 * low}%`;
   $("band").style.width = `${100 * (high - low)}%`;

@@ -5,6 +5,7 @@ import { percent } from "./article.js";
 
 const PAGE = 200; // rows in the document at a time: what a phone lays out without a pause
 const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
+const REASONS = { unfamiliar: "unlike what the model has learnt from" };
 const ORDER = ["fake", "unsure", "real", "error"];
 const FORMULA = /^'(?=[=+\-@\t\r])/; // the service's guard against spreadsheet formulas
 
@@ -131,7 +132,7 @@ function take(answer) {
     title: answer.title.replace(FORMULA, ""),
     verdict: kind,
     probability: kind === "error" ? null : Number(answer.probability),
-    error: answer.error,
+    reason: answer.error || REASONS[answer.abstain_reason] || "",
   };
   rows.push(row);
   view.push(row);
@@ -190,10 +191,10 @@ function line(row) {
   badge.className = `badge ${row.verdict}`;
   badge.textContent = NAMES[row.verdict];
   verdict.replaceChildren(badge);
-  if (row.error) {
+  if (row.reason) {
     const reason = document.createElement("span");
     reason.className = "reason quiet";
-    reason.textContent = row.error;
+    reason.textContent = row.reason;
     verdict.append(reason);
   }
   element.append(position, title, verdict, probability);
