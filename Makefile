@@ -14,7 +14,6 @@ export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK ?= 1
 export BENTOML_DO_NOT_TRACK ?= True
-export WANDB_MODE ?= offline
 
 .PHONY: help
 help:  ## List the targets
@@ -71,6 +70,11 @@ monitor: install  ## Show traffic, drift and quality on http://127.0.0.1:3002 (M
 .PHONY: bench
 bench: install  ## Measure against named peers; writes benchmarks/results.md (NEWS=file in WELFake's columns)
 	@FAKENEWS_BENCH_NEWS=$(NEWS) $(BIN)/python -m benchmarks
+
+.PHONY: docs
+docs: install  ## Build the documentation into site/, strictly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Documentation: site/index.html"
 
 .PHONY: welfake
 welfake: install  ## Download the published WELFake data set and run the whole graph on it (needs the internet)
