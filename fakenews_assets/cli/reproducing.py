@@ -23,7 +23,6 @@ from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
 from fakenews_resources.storage import ArtefactIOManager, Storage, storage_from_environment
 from fakenews_resources.store import Store
 from fakenews_resources.tracking import Tracker
-from fakenews_resources.tracking import Tracker
 
 CHAMPION = "champion"
 
@@ -115,7 +114,6 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
         "storage": storage,
         "io_manager": ArtefactIOManager(storage=storage),
         "tracker": Tracker(storage=storage, mode="off"),  # nobody looks for these trainings among their own
-        "tracker": Tracker(storage=storage, mode="off"),
     }
     assets = [one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition)]
     home = work / "dagster"
