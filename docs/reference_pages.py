@@ -21,9 +21,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each package, which documents its modules."""
     for package, modules in _modules_by_package().items():
         parts = [f"# {package}", *(f"::: {module}" for module in modules)]
-        files.append(
-            File.generated(config, f"reference/{package}.md", content="\n\n".join(parts) + "\n")
-        )
+        files.append(File.generated(config, f"reference/{package}.md", content="\n\n".join(parts) + "\n"))
     return files
 
 
@@ -31,7 +29,9 @@ def _modules_by_package() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for top in PACKAGES:
         for path in sorted((ROOT / top).rglob("*.py")):
-            if path.name.startswith("__") or not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))):
+            if path.name.startswith("__") or not ast.get_docstring(
+                ast.parse(path.read_text(encoding="utf-8"))
+            ):
                 continue
             module = path.relative_to(ROOT).with_suffix("").parts
             found.setdefault(".".join(module[:-1]), []).append(".".join(module))
