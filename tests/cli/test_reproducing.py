@@ -63,7 +63,7 @@ def test_what_is_not_there_ends_with_status_1_and_says_what_to_do(tmp_path: Path
     assert "is not empty" in " ".join(result.output.split())
 
 
-def test_a_step_that_fails_says_why(watched: Watched):
+def test_damaged_raw_bytes_are_not_made_anything_of(watched: Watched):
     raw = watched.store.current("raw_news/b1")
     (raw.path / raw.meta["file"]).write_text("title\n")
     result = run()
