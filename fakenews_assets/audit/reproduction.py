@@ -25,6 +25,9 @@ Verdict = Literal["equal", "within", "outside", "different", "not comparable"]
 
 _DATA: Final = ("clean_news", "article_clusters", "splits")
 
+_TRAINING_FILE: Final = "training.json"
+"""The record beside trained weights: seconds and the course of the training. No model reads it."""
+
 _ROUNDING: Final = 1e-9
 """Differences below come from the order of a sum, not from another result."""
 
@@ -130,14 +133,20 @@ def _asset_of(key: str) -> str:
 
 def _version(store: Store, key: str, version: str, found: Artefact, what: str) -> Line:
     """Equal versions are equal bytes: a version is named by the hashes of its files."""
-    note = ""
-    if found.version != version:
-        try:
-            note = shown(_changes(store.get(key, version), found))
-        except StoreError:
-            note = "which file, nobody can tell: the recorded version is no longer stored"
-    verdict: Verdict = "equal" if found.version == version else "different"
+    verdict, note = _equality(store, key, version, found)
     return Line(what=what, name=key, recorded=version, found=found.version, verdict=verdict, note=note)
+
+
+def _equality(store: Store, key: str, version: str, found: Artefact) -> tuple[Verdict, str]:
+    if found.version == version:
+        return "equal", ""
+    try:
+        changes = _changes(store.get(key, version), found)
+    except StoreError:
+        return "different", "which file, nobody can tell: the recorded version is no longer stored"
+    if changes == [_TRAINING_FILE]:
+        return "equal", f"but for {_TRAINING_FILE}, which tells how long it took"
+    return "different", shown(changes)
 
 
 def _changes(recorded: Artefact, found: Artefact) -> list[str]:

@@ -116,6 +116,12 @@ def test_other_weights_are_said_and_not_held_against_it(watched: Watched, bundle
     assert (line.verdict, line.fails, line.note) == ("different", False, "more")
 
 
+def test_a_training_that_took_longer_gave_the_same_weights(watched: Watched, bundle: Bundle, scratch: Store):
+    change(scratch, "baseline_model", lambda folder: (folder / "training.json").write_text("{}"))
+    line = lines(compare(watched.store, scratch, bundle, None))["baseline_model"]
+    assert (line.verdict, line.note) == ("equal", "but for training.json, which tells how long it took")
+
+
 def test_a_metric_may_move_within_its_bootstrap_interval(watched: Watched, bundle: Bundle, scratch: Store):
     evaluation = json.loads((bundle.path / "evaluation.json").read_text())
     interval, value = evaluation["intervals"]["accuracy"], evaluation["metrics"]["accuracy"]
