@@ -9,9 +9,7 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a small file as a whole: readers see the old text or the new one."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     aside.write_text(text, encoding="utf-8")
-    _sync(aside)
-    aside.replace(path)
-    _sync(path.parent)
+    replace_file(aside, path)
 
 
 def replace_file(source: Path, target: Path) -> None:

@@ -10,6 +10,11 @@ import dagster as dg
 from fakenews_assets.automation.pods import training_pod
 from fakenews_assets.selection.assets import rollback_champion
 
+CORPUS = ("corpus_profile", "article_clusters", "splits", "shortcut_probes")
+"""What is made of all admitted batches."""
+
+FIRST_CANDIDATES = ("baseline_model", "finetuned_bert")
+
 ingest_batch = dg.define_asset_job(
     "ingest_batch",
     selection=["raw_news", "clean_news"],
@@ -18,13 +23,13 @@ ingest_batch = dg.define_asset_job(
 
 prepare_corpus = dg.define_asset_job(
     "prepare_corpus",
-    selection=["corpus_profile", "article_clusters", "splits", "shortcut_probes"],
+    selection=list(CORPUS),
     description="Describe the corpus, cluster its near-duplicates, split it, and look for shortcuts that it offers.",
 )
 
 train_candidates = dg.define_asset_job(
     "train_candidates",
-    selection=["baseline_model", "finetuned_bert"],
+    selection=list(FIRST_CANDIDATES),
     description="Train every candidate on the current splits.",
     tags=training_pod(),
 )
@@ -37,16 +42,7 @@ evaluate_candidate = dg.define_asset_job(
 
 full_lifecycle = dg.define_asset_job(
     "full_lifecycle",
-    selection=[
-        "raw_news",
-        "clean_news",
-        "corpus_profile",
-        "article_clusters",
-        "splits",
-        "shortcut_probes",
-        "baseline_model",
-        "finetuned_bert",
-    ],
+    selection=["raw_news", "clean_news", *CORPUS, *FIRST_CANDIDATES],
     description="One batch from its raw bytes to trained candidates; their evaluation follows.",
     tags=training_pod(),
 )
@@ -111,14 +107,7 @@ predict_batch = dg.define_asset_job(
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=[
-        "corpus_profile",
-        "article_clusters",
-        "splits",
-        "shortcut_probes",
-        "baseline_model",
-        "finetuned_bert",
-    ],
+    selection=[*CORPUS, *FIRST_CANDIDATES],
     description="Train anew on all admitted batches, from the pretrained encoder or from the champion's weights"
     " (`warm_start` of finetuned_bert). `follow_up` then renews the variants, judges all and selects.",
     tags=training_pod(),

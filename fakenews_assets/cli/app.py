@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Orchestrate the life of a fake-news classifier."
 )
@@ -163,7 +165,7 @@ def prune(
     ] = 3,
     older_than: Annotated[float, typer.Option(help="What is younger, in days, stays.", min=1)] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     by: Annotated[str, typer.Option(help="Who removes it, for the tombstone. Default: the user.")] = "",
 ) -> None:
     """Remove bundles and versions that nothing needs any more; raw bytes stay."""
@@ -181,7 +183,7 @@ def erase(
         str, typer.Option(help="Why, for the tombstone. It is kept: do not quote the article.")
     ],
     raw: Annotated[bool, typer.Option("--raw", help="Blank it in the bytes as received too.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     by: Annotated[str, typer.Option(help="Who asks for it, for the tombstone. Default: the user.")] = "",
 ) -> None:
     """Erase an article from every table and log; a half-done erasure is finished by the same command."""
@@ -196,7 +198,7 @@ def erase(
 def retire_batch(
     batch: Annotated[str, typer.Argument(help="Its name.")],
     reason: Annotated[str, typer.Option(help="Why, for the tombstone.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     by: Annotated[str, typer.Option(help="Who removes it, for the tombstone. Default: the user.")] = "",
 ) -> None:
     """Remove a batch, raw bytes and all; refused while a bundle that was made of it is kept."""

@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 from rich.table import Table
 
+from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES
 from fakenews_assets.cli.running import DEFAULT_VARIANTS, GraphRunner
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.selection.registry import ChampionRegistry
@@ -91,14 +92,8 @@ def _seconds_per_step(runner: GraphRunner) -> dict[str, float]:
     """How long each stored value took to make, in this run or in the earlier one that made it."""
     keys = [
         *(f"{asset}/{BATCH}" for asset in ("raw_news", "clean_news")),
-        *(
-            "corpus_profile",
-            "article_clusters",
-            "splits",
-            "shortcut_probes",
-            "baseline_model",
-            "finetuned_bert",
-        ),
+        *CORPUS,
+        *FIRST_CANDIDATES,
         *(CANDIDATES[variant] for variant in DEFAULT_VARIANTS),
         *(f"evaluation/{name}" for name in ("baseline", "finetuned", *DEFAULT_VARIANTS)),
         *("leaderboard", "selected_model"),

@@ -160,15 +160,11 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
 
 def _spread(store: Store, candidate: str) -> SeedSpread | None:
     """How much the seed moves this kind of model, if `generalization` has measured it."""
-    from pydantic import TypeAdapter
-
-    from fakenews_assets.evaluation.assets import GENERALIZATION_FILE
-    from fakenews_assets.evaluation.generalization import Spread
+    from fakenews_assets.evaluation.generalization import read_spreads
 
     if not store.exists("generalization"):
         return None
-    measured = store.current("generalization").read_json(GENERALIZATION_FILE)
-    for one in TypeAdapter(list[Spread]).validate_python(measured):
+    for one in read_spreads(store.current("generalization").path):
         if (one.protocol, one.held_out, one.model) == ("grouped", None, candidate) and one.sd:
             return SeedSpread(sd=one.sd, seeds=one.seeds)
     return None

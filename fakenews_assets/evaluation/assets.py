@@ -27,8 +27,6 @@ if TYPE_CHECKING:  # scipy takes long to import, and loading the definitions mus
 
 _asset = partial(dg.asset, group_name="evaluation", owners=["team:ml"])
 
-GENERALIZATION_FILE = "spreads.json"
-
 
 class EvaluationRunConfig(dg.Config):
     """How a candidate is judged."""
@@ -244,16 +242,14 @@ def judged_on(splits: Artefact, evaluations: dict[str, Artefact]) -> dict[str, A
 
 def _spreads_on(splits: Artefact, context: dg.AssetExecutionContext, storage: Storage) -> "list[Spread]":
     """What seeds, sources and time do to the recipes, if it was measured on these splits."""
-    from pydantic import TypeAdapter
-
-    from fakenews_assets.evaluation.generalization import Spread
+    from fakenews_assets.evaluation.generalization import read_spreads
 
     if not storage.store.exists("generalization"):
         return []
     measured = storage.read(context, "generalization")
     if measured.meta["splits"] != splits.version:
         return []
-    return TypeAdapter(list[Spread]).validate_python(measured.read_json(GENERALIZATION_FILE))
+    return read_spreads(measured.path)
 
 
 class GeneralizationConfig(dg.Config):
@@ -296,9 +292,14 @@ def generalization(
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """The recipes trained and judged anew under kinder and harder divisions of the corpus, with several seeds: by row,
     by near-duplicate cluster, by source, by time. Optional. A killed run goes on where it was."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    from fakenews_assets.evaluation.generalization import GeneralizationSettings, Spread, measure, spreads
+    from fakenews_assets.evaluation.generalization import (
+        GeneralizationSettings,
+        measure,
+        spreads,
+        write_spreads,
+    )
     from fakenews_assets.evaluation.generalization_report import generalization_markdown, generalization_plot
     from fakenews_assets.plotting import to_markdown_image
     from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
@@ -327,7 +328,7 @@ def generalization(
     text, figure = generalization_markdown(found, splits.meta["data_note"]), generalization_plot(found)
     draft = storage.draft()
     predictions.write_parquet(draft.path / "predictions.parquet")
-    (draft.path / GENERALIZATION_FILE).write_bytes(TypeAdapter(list[Spread]).dump_json(found, indent=2))
+    write_spreads(found, draft.path)
     (draft.path / "generalization.md").write_text(text + "\n", encoding="utf-8")
     draft.meta.update(splits=splits.version)
     yield dg.MaterializeResult(

@@ -100,11 +100,7 @@ class _Answers:
         self.row = {article: place[one] for article, one in zip(written, ready, strict=True)}
 
     def to(self, articles: Sequence[Article]) -> Predictions:
-        rows = np.array([self.row[article] for article in articles], dtype=np.int64)
-        found = self.predictions
-        return Predictions(
-            found.probability[rows], found.label[rows], found.abstained[rows], found.unfamiliar[rows]
-        )
+        return self.predictions.part(np.array([self.row[article] for article in articles], dtype=np.int64))
 
 
 def _result(name: BehaviourName, cases: list[Case], answers: _Answers) -> BehaviourResult:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scipy import stats
 
 from fakenews_assets.evaluation.evaluating import predict_table
@@ -80,6 +80,10 @@ class Spread(BaseModel):
     high: float | None
     called_fake: float = Field(description="Share of the rows called fake, mean over seeds.")
     fake_share: float
+
+
+_SPREADS_FILE: Final = "spreads.json"
+_SPREADS: Final = TypeAdapter(list[Spread])
 
 
 def measure(
@@ -170,6 +174,16 @@ def spreads(predictions: pl.DataFrame) -> list[Spread]:
     return found
 
 
+def write_spreads(spreads: Sequence[Spread], folder: Path) -> None:
+    """Write `spreads.json`."""
+    (folder / _SPREADS_FILE).write_bytes(_SPREADS.dump_json(list(spreads), indent=2))
+
+
+def read_spreads(folder: Path) -> list[Spread]:
+    """Read what `write_spreads` wrote."""
+    return _SPREADS.validate_json((folder / _SPREADS_FILE).read_bytes())
+
+
 def _trainings(settings: GeneralizationSettings) -> Iterator[tuple[str, int]]:
     if "baseline" in settings.models:
         yield "baseline", 0
@@ -186,7 +200,8 @@ def _run(
     work: Path,
 ) -> pl.DataFrame:
     rows = [
-        int(part.select("title", "text", "label", "source").hash_rows(seed=1).sum()) for part in _parts(fold)
+        int(part.select("title", "text", "label", "source").hash_rows(seed=1).sum())
+        for part in (fold.train, fold.val, fold.test)
     ]
     models = [name for name in settings.models if (name == "baseline") == (model == "baseline")]
     identity: list[Any] = [fold.protocol, fold.held_out, models, seed, recipe.model_dump(mode="json"), rows]
@@ -247,7 +262,3 @@ def _capped(fold: Fold, settings: GeneralizationSettings) -> Fold:
 def _of_each_source(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     place = pl.int_range(pl.len()).shuffle(seed=0).over(pl.col("source").fill_null(""))
     return rows.filter(place < most)
-
-
-def _parts(fold: Fold) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    return fold.train, fold.val, fold.test

@@ -31,7 +31,7 @@ from fakenews_assets.training.encoders import load_encoder, quiet_transformers, 
 from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
 from fakenews_assets.training.module import FakeNewsModule, Objective
 from fakenews_assets.training.settings import FinetuneSettings
-from fakenews_assets.training.shortcuts import GroupDro, source_groups
+from fakenews_assets.training.shortcuts import GroupDro, source_groups, tells_sources_apart
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
 from fakenews_assets.training.tokenizer_files import load_tokenizer
@@ -149,13 +149,13 @@ def fit(
     limit_torch_threads()
     encoder = start.encoder
     masked = _with_names_hidden(train, encoder) if settings.mask_names else None
-    groups = source_groups(train)
+    groups = None if settings.sources == "as_they_come" else source_groups(train)
     data = TrainingData(
         TrainingRows(
             tokenize_table(train, encoder, work / "tokens"),
             _labels(train),
             None if masked is None else tokenize_table(masked, encoder, work / "tokens"),
-            groups if settings.sources == "balanced" else None,
+            groups if settings.sources == "balanced" and tells_sources_apart(train) else None,
         ),
         (tokenize_table(val, encoder, work / "tokens"), _labels(val)),
         encoder,
@@ -166,7 +166,7 @@ def fit(
         [
             settings.model_dump(mode="json", exclude=_NOT_THE_RESULT),
             start.digest,
-            groups.tobytes().hex() if settings.sources != "as_they_come" else "",
+            "" if groups is None else groups.tobytes().hex(),
             *(
                 cache_key(frame, encoder) + _labels(frame).astype(np.int8).tobytes().hex()
                 for frame in (train, val)

@@ -97,8 +97,8 @@ class FinetuneSettings(BaseModel):
     sources: Sources = Field(
         default="balanced",
         description="`as_they_come`: every row once in an epoch. `balanced`: as many rows, equally many of each pair of"
-        " source and label, a row ten times at most. `group_dro`: every row once, and the pairs with the largest loss"
-        " weigh most. The default is meant for sources that were not trained on: `python -m benchmarks.trust`.",
+        " source and label, a row ten times at most; where no two sources are known, as they come. `group_dro`: every"
+        " row once, and the pairs with the largest loss weigh most. The default is meant for sources that were not trained on: `python -m benchmarks.trust`.",
     )
     mask_names: float = Field(
         default=0.0,

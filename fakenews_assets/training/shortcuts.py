@@ -29,6 +29,11 @@ def source_groups(train: pl.DataFrame) -> NDArray[np.int64]:
     return pairs.select(pl.struct("source", "label").rank("dense") - 1).to_series().cast(pl.Int64).to_numpy()
 
 
+def tells_sources_apart(train: pl.DataFrame) -> bool:
+    """Whether training rows are of two sources at least, so that there is something to balance."""
+    return "source" in train.columns and train["source"].n_unique() > 1
+
+
 def balanced_rows(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw as many rows as there are, equally many of each group as far as `MOST_REPEATS` allows.
 

@@ -267,7 +267,7 @@ def test_limits_on_rows_and_bytes(client: httpx.Client):
 def test_the_api_describes_itself(client: httpx.Client):
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/model"
+        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/model", "/model/card"
     }  # fmt: skip
     assert document["components"]["schemas"]["ArticleIn"]["examples"][0]["title"]
     assert "static_content/swagger-ui-bundle.js" in client.get("/docs").text

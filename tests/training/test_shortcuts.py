@@ -14,7 +14,7 @@ from fakenews_assets.training.batches import TrainingBatches, TrainingRows
 from fakenews_assets.training.classifier import Article
 from fakenews_assets.training.finetuning import finetune
 from fakenews_assets.training.settings import EncoderSpec, EncodingSettings, FinetuneSettings, Sources
-from fakenews_assets.training.shortcuts import GroupDro, balanced_rows, source_groups
+from fakenews_assets.training.shortcuts import GroupDro, balanced_rows, source_groups, tells_sources_apart
 from fakenews_assets.training.tokenization import ArticleEncoder
 from fakenews_assets.training.tokenizer_files import load_tokenizer
 from fakenews_assets.training.torch_classifier import TorchClassifier
@@ -34,6 +34,13 @@ def test_groups_are_pairs_of_source_and_label() -> None:
 
 def test_without_sources_the_labels_are_the_groups() -> None:
     assert source_groups(pl.DataFrame({"label": [1, 0, 1]})).tolist() == [1, 0, 1]
+
+
+def test_balancing_needs_two_sources() -> None:
+    assert tells_sources_apart(pl.DataFrame({"source": ["a", None], "label": [0, 1]}))
+    assert not tells_sources_apart(pl.DataFrame({"source": ["a", "a"], "label": [0, 1]}))
+    assert not tells_sources_apart(pl.DataFrame({"source": [None, None], "label": [0, 1]}))
+    assert not tells_sources_apart(pl.DataFrame({"label": [0, 1]}))
 
 
 def test_every_group_is_drawn_equally_often_and_its_rows_too() -> None:
