@@ -262,7 +262,7 @@ def evidently_text_drift(reference: list[str], window: list[str]) -> tuple[bool,
 
 def measure_report(storage: Path, rows: int) -> dict[str, Any]:
     """Make a report on so many answers of a store's champion: seconds, peak memory, sizes of the pages."""
-    pointer = ChampionRegistry(Store(storage).models).champion()
+    pointer = ChampionRegistry(Store(storage).bundles).champion()
     if pointer is None:
         raise SystemExit(f"{storage} has no champion: run `make demo` first, or name another --storage.")
     with tempfile.TemporaryDirectory() as name:
@@ -295,7 +295,7 @@ def measure_report(storage: Path, rows: int) -> dict[str, Any]:
 
 def write_log(store: Store, model_id: str, rows: int) -> None:
     """A service's log of today with answers about different generated articles."""
-    scorer = Scorer.open(store.models / model_id)
+    scorer = Scorer.open(store.bundle(model_id))
     log = PredictionLog(store.root / "service_log")
     left = rows
     seen: set[str] = set()

@@ -89,10 +89,12 @@ def champion(storage: Path) -> tuple[Bundle, Path]:
         SystemExit: there is no champion, or none with an encoder.
     """
     store = Store(storage)
-    pointer = ChampionRegistry(store.models).champion()
+    pointer = ChampionRegistry(store.bundles).champion()
     if pointer is None:
-        raise SystemExit(f"{store.models} has no champion: run the graph first, or name another --storage.")
-    bundle = open_bundle(store.models / pointer.bundle)
+        raise SystemExit(
+            f"{store.bundles.address} has no champion: run the graph first, or name another --storage."
+        )
+    bundle = open_bundle(store.bundle(pointer.bundle))
     candidate = bundle.manifest.candidate
     source = VARIANTS[candidate][0] if candidate in VARIANTS else candidate
     if source not in SOURCES:

@@ -7,8 +7,13 @@ from pathlib import Path
 
 def replace_text(path: Path, text: str) -> None:
     """Replace a small file as a whole: readers see the old text or the new one."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """As `replace_text`."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(data)
     replace_file(aside, path)
 
 

@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_origin
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from fakenews_resources.store import Artefact, Store, ValueMissing
+from fakenews_resources.store import LOG_FOLDER, Artefact, Store, ValueMissing
 
 _reads: dict[tuple[str, str], dict[str, str]] = {}
 """What the steps under way have read: version by key, by run and op. Of the module, because Dagster makes the
@@ -24,7 +26,8 @@ class Storage(dg.ConfigurableResource):
 
     root: str = Field(
         default=".fakenews",
-        description="Folder that holds every value of the graph. Relative paths start at the working directory.",
+        description="What holds every value of the graph: a folder, or gs://bucket/prefix. Relative paths start at the"
+        " working directory.",
     )
     log: str | None = Field(
         default=None,
@@ -39,8 +42,18 @@ class Storage(dg.ConfigurableResource):
 
     @property
     def service_log(self) -> Path:
-        """Folder where the service writes down what it answers."""
-        return Path(self.log) if self.log else self.store.root / "service_log"
+        """Folder where the service writes down what it answers; of a bucket, what it has sent there so far."""
+        return self.log_of(self.store)
+
+    def log_of(self, store: Store) -> Path:
+        """The same, of a store as `afresh` gives it."""
+        return Path(self.log) if self.log else store.place.fetch(LOG_FOLDER)
+
+    @contextmanager
+    def afresh(self) -> Iterator[Store]:
+        """The store, none of whose files is taken from an earlier copy of a bucket: an audit reads what is there."""
+        with TemporaryDirectory(prefix="fakenews-") as work:
+            yield self.store.afresh(Path(work))
 
     def draft(self) -> Artefact:
         """An empty folder for the value that an asset is about to return."""
@@ -111,7 +124,7 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(
             {
                 "version": stored.version,
-                "path": dg.MetadataValue.path(str(stored.path)),
+                "path": dg.MetadataValue.path(self.storage.store.where(stored)),
                 "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
             }
         )

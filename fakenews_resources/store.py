@@ -4,9 +4,9 @@
     <root>/<key>/<version>.json       its record: who made it, from what, when
     <root>/<key>/CURRENT              the version that readers get
 
-A version is written aside, renamed into place, and only then named by `CURRENT`. A process killed at
-any moment therefore leaves the old value or the new one, and equal content is stored once. A version is removed in
-the other order, its record first: without a record nobody reads it, and until its folder is renamed away it is whole.
+A version is written aside, renamed into place, sent to the bucket if the store is one, and only then named by
+`CURRENT`. A process killed at any moment therefore leaves the old value or the new one, and equal content is stored
+once. A version is removed in the other order, its record first: without a record nobody reads it.
 """
 
 import hashlib
@@ -19,21 +19,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_resources.durable import replace_text
 from fakenews_resources.hashing import digest
+from fakenews_resources.place import Place, Stat, StoreError, place_of
 
 _STALE_DRAFT_SECONDS = 24 * 3600
+LOG_FOLDER: Final = "service_log"
+"""Where in the store the service writes down what it answers."""
+
 _VERSION = re.compile(r"[0-9a-f]{32}")
-
-
-class StoreError(RuntimeError):
-    """A value cannot be read from or written to the store; the message says what to do next."""
 
 
 class ValueMissing(StoreError):
@@ -95,23 +94,38 @@ class Artefact:
 
 
 class Store:
-    """A folder that holds the graph's values. Safe for several processes: the last commit of a key wins."""
+    """The graph's values, in a folder or in a bucket. Safe for several processes: the last commit of a key wins."""
 
-    def __init__(self, root: str | Path) -> None:
-        if "://" in str(root):
-            raise StoreError(
-                f"Cannot store in {root}: this version keeps its values in a local folder. "
-                "Set FAKENEWS_STORAGE to a path."
-            )
-        self.root = Path(root).expanduser().resolve()
+    def __init__(self, address: str | Path | Place) -> None:
+        """Args: address: a path, or gs://bucket/prefix.
+
+        Raises:
+            StoreError: another kind of address, or a bucket without credentials.
+        """
+        self.place = address if isinstance(address, Place) else place_of(address)
+        self.root = self.place.root
+        """Where files are read, and unfinished work lies: the folder itself, or the local copy of the bucket."""
 
     @property
-    def models(self) -> Path:
-        """The folder of model bundles and of the champion's pointer."""
-        return self.root / "models"
+    def address(self) -> str:
+        """Where it is, for people."""
+        return self.place.address
+
+    @property
+    def bundles(self) -> Place:
+        """Where the model bundles and the champion's pointer are."""
+        return self.place.below("models")
+
+    def bundle(self, sha: str) -> Path:
+        """Where the files of a bundle can be read, if it is there."""
+        return self.bundles.fetch(sha)
+
+    def afresh(self, work: Path) -> "Store":
+        """The same values, none of them taken from an earlier copy of a bucket; `work` is empty."""
+        return Store(self.place.afresh(work))
 
     def draft(self) -> Artefact:
-        """An empty folder on the store's own file system, to fill and then commit or discard."""
+        """An empty folder on the file system of `root`, to fill and then commit or discard."""
         drafts = self.root / ".drafts"
         drafts.mkdir(parents=True, exist_ok=True)
         _remove_stale(drafts)
@@ -120,7 +134,7 @@ class Store:
         return Artefact(folder)
 
     def workspace(self, *parts: str) -> Path:
-        """A folder for unfinished work that a later run may take up again, such as checkpoints."""
+        """A local folder for unfinished work that a later run may take up again, such as checkpoints."""
         folder = self.root.joinpath(".work", *(quote(part, safe="") for part in parts))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -154,118 +168,113 @@ class Store:
             upstream=dict(upstream or {}),
             meta=draft.meta,
         )
-        home = self._home(key)
-        home.mkdir(parents=True, exist_ok=True)
-        target = home / record.version
+        target = self.root / _home(key) / record.version
+        target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             try:
                 draft.path.rename(target)
             except OSError:
                 if not target.exists():  # else another process stored the same content a moment ago
                     raise
-        replace_text(home / f"{record.version}.json", record.model_dump_json(indent=2))
-        replace_text(home / "CURRENT", record.version)
-        return Artefact(target, record, record.meta)
+        return self._make_current(record)
 
     def adopt(self, artefact: Artefact) -> Artefact:
         """Copy a version of another store with its record, and make it the current one of its key."""
         assert artefact.record is not None
-        target = self._home(artefact.record.key) / artefact.version
-        shutil.copytree(artefact.path, target)
-        replace_text(target.with_name(f"{artefact.version}.json"), artefact.record.model_dump_json(indent=2))
-        replace_text(target.with_name("CURRENT"), artefact.version)
-        return Artefact(target, artefact.record, artefact.meta)
+        shutil.copytree(artefact.path, self.root / _home(artefact.record.key) / artefact.version)
+        return self._make_current(artefact.record)
+
+    def _make_current(self, record: Record) -> Artefact:
+        home = _home(record.key)
+        self.place.send(f"{home}/{record.version}")
+        self.place.write(f"{home}/{record.version}.json", record.model_dump_json(indent=2).encode())
+        self.place.write(f"{home}/CURRENT", record.version.encode())
+        return Artefact(self.root / home / record.version, record, record.meta)
 
     def current(self, key: str) -> Artefact:
         """The version that `key` points at. Raises ValueMissing when there is none."""
-        pointer = self._home(key) / "CURRENT"
-        try:
-            version = pointer.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            raise ValueMissing(
-                f"Nothing is stored under {key!r} in {self.root}. Materialize it first."
-            ) from None
+        version = self._current_version(key)
+        if version is None:
+            raise ValueMissing(f"Nothing is stored under {key!r} in {self.address}. Materialize it first.")
         return self.get(key, version)
 
     def get(self, key: str, version: str) -> Artefact:
         """One version of a key, current or not. Raises ValueMissing when it is not there."""
-        home = self._home(key)
-        try:
-            record = Record.model_validate_json((home / f"{version}.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ValueMissing(f"{key!r} has no version {version} in {self.root}.") from None
-        return Artefact(home / version, record, record.meta)
+        document = self.place.read(f"{_home(key)}/{version}.json")
+        if document is None:
+            raise ValueMissing(f"{key!r} has no version {version} in {self.address}.")
+        record = Record.model_validate_json(document.data)
+        return Artefact(self.folder(key, version), record, record.meta)
+
+    def where(self, artefact: Artefact) -> str:
+        """The address of a version, for people."""
+        assert artefact.record is not None
+        return f"{self.address}/{_home(artefact.record.key)}/{artefact.version}"
 
     def exists(self, key: str) -> bool:
         """Whether `key` has a current version."""
-        return (self._home(key) / "CURRENT").is_file()
+        return self.place.exists(f"{_home(key)}/CURRENT")
 
     def partitions(self, name: str) -> set[str]:
         """The partitions of a partitioned value that have a current version."""
-        return {unquote(pointer.parent.name) for pointer in self._home(name).glob("*/CURRENT")}
+        return {unquote(pointer.split("/")[-2]) for pointer in self.place.glob(f"{_home(name)}/*/CURRENT")}
 
     def versions(self, key: str) -> list[str]:
         """Every version of a key that has a record, in order of name."""
-        return sorted(record.stem for record in self._home(key).glob("*.json"))
+        names = self.place.children(_home(key))
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
     def all_keys(self) -> list[str]:
         """Every key with a current version, in order."""
-        folders = (pointer.parent.relative_to(self.root) for pointer in self.root.rglob("CURRENT"))
-        return sorted(
-            "/".join(map(unquote, folder.parts)) for folder in folders if not folder.parts[0].startswith(".")
-        )
+        homes = (pointer.split("/")[:-1] for pointer in self.place.glob("**/CURRENT"))
+        return sorted("/".join(map(unquote, parts)) for parts in homes if not parts[0].startswith("."))
 
     def without_record(self, key: str) -> list[str]:
         """Folders of versions that are being committed, or that a killed removal left behind."""
-        folders = (path for path in self._home(key).iterdir() if _VERSION.fullmatch(path.name))
-        return sorted(path.name for path in folders if not path.with_name(f"{path.name}.json").exists())
+        names = self.place.children(_home(key))
+        return [name for name in names if _VERSION.fullmatch(name) and f"{name}.json" not in names]
 
     def folder(self, key: str, version: str) -> Path:
-        """Where the files of a version are, or would be."""
-        return self._home(key) / version
+        """Where the files of a version can be read, if they are there."""
+        return self.place.fetch(f"{_home(key)}/{version}")
+
+    def stat(self, key: str, version: str) -> Stat | None:
+        """Size of a version's files, and when its record was last written, or they, if it has none."""
+        return _stat(self.place, f"{_home(key)}/{version}")
+
+    def stat_bundle(self, sha: str) -> Stat | None:
+        """The same of a bundle."""
+        return _stat(self.bundles, sha)
+
+    def changed(self, key: str, version: str, file: str) -> None:
+        """Tell that a file of a version was changed in place."""
+        self.place.send_again(f"{_home(key)}/{version}/{file}")
 
     def remove(self, key: str, version: str) -> None:
         """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""
-        home = self._home(key)
-        pointer = home / "CURRENT"
-        if pointer.is_file() and pointer.read_text(encoding="utf-8").strip() == version:
+        if self._current_version(key) == version:
             raise StoreError(f"{version} is the current version of {key!r}; only others can be removed.")
-        self.take_away(home / f"{version}.json", home / version)
+        _take_away(self.place, f"{_home(key)}/{version}")
+
+    def remove_bundle(self, sha: str) -> None:
+        """Remove a bundle; one that is not there changes nothing."""
+        _take_away(self.bundles, sha)
 
     def remove_key(self, key: str) -> None:
         """Remove a value with all its versions; one that is not there changes nothing."""
-        home = self._home(key)
-        if not home.is_dir():
-            return
-        (home / "CURRENT").unlink(missing_ok=True)
+        self.place.delete(f"{_home(key)}/CURRENT")
         for version in {*self.versions(key), *self.without_record(key)}:
             self.remove(key, version)
-        home.rmdir()
-
-    def take_away(self, record: Path, folder: Path) -> None:
-        """Remove a record, then the folder it tells of: that at once, by renaming it, so that no half of it is read.
-
-        What a kill leaves of the renamed folder goes with the stale drafts.
-        """
-        record.unlink(missing_ok=True)
-        aside = self.root / ".drafts" / uuid.uuid4().hex
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            folder.rename(aside)
-        except FileNotFoundError:
-            return
-        shutil.rmtree(aside, ignore_errors=True)
+        self.place.remove(_home(key))
 
     def verify(self, artefact: Artefact) -> list[str]:
         """Re-hash every file of a version; the names that are missing, changed or extra, in order."""
         assert artefact.record is not None
         return changed_files(artefact.record.files, hash_files(artefact.path))
 
-    def _home(self, key: str) -> Path:
-        parts = [quote(part, safe="@+=") for part in key.split("/")]
-        if not all(parts) or any(part.startswith(".") for part in parts):
-            raise StoreError(f"{key!r} is not a usable key: parts must not be empty or start with a dot.")
-        return self.root.joinpath(*parts)
+    def _current_version(self, key: str) -> str | None:
+        pointer = self.place.read(f"{_home(key)}/CURRENT")
+        return pointer.text.strip() if pointer else None
 
 
 def hash_file(path: Path) -> FileEntry:
@@ -291,6 +300,25 @@ def version_of(files: Mapping[str, FileEntry]) -> str:
     """The name of a version: 32 hex digits over the names and hashes of its files, in order of name."""
     lines = "".join(f"{name}\0{entry.sha256}\n" for name, entry in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
+
+
+def _home(key: str) -> str:
+    parts = [quote(part, safe="@+=") for part in key.split("/")]
+    if not all(parts) or any(part.startswith(".") for part in parts):
+        raise StoreError(f"{key!r} is not a usable key: parts must not be empty or start with a dot.")
+    return "/".join(parts)
+
+
+def _stat(place: Place, folder: str) -> Stat | None:
+    files, record = place.stat(folder), place.stat(f"{folder}.json")
+    newest = record or files
+    return Stat(files.bytes if files else 0, newest.changed) if newest else None
+
+
+def _take_away(place: Place, folder: str) -> None:
+    """Remove a record, then the folder that it tells of."""
+    place.delete(f"{folder}.json")
+    place.remove(folder)
 
 
 def _remove_stale(drafts: Path) -> None:

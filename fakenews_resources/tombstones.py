@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from fakenews_resources.durable import replace_text
-from fakenews_resources.store import FileEntry, Store, StoreError
+from fakenews_resources.place import Busy, Document, StoreError
+from fakenews_resources.store import FileEntry, Store
 
 HEAD_FILE: Final = "HEAD"
 _FOLDER: Final = "tombstones"
-_LOCK_SECONDS: Final = 30
 
 
 class TombstonesDamaged(StoreError):
@@ -188,18 +186,17 @@ class Tombstones:
     """The tombstones of one store."""
 
     def __init__(self, store: Store) -> None:
-        self.folder = store.root / _FOLDER
+        self.place = store.place.below(_FOLDER)
 
     def read(self) -> Ledger:
         """Follow the chain from HEAD. What is wrong is in the ledger, never an error."""
-        present = {path.name: path for path in sorted(self.folder.glob("[0-9]*.json"))}
-        head = self.folder / HEAD_FILE
-        if not head.is_file():
+        present = [name for name in self.place.children() if name.endswith(".json")]
+        head = self.place.read(HEAD_FILE)
+        if head is None:
             fault = (HEAD_FILE, "missing, while there are tombstones")
             return Ledger(faults=(fault,) if present else ())
         try:
-            number, sha = head.read_text(encoding="utf-8").split()
-            last = int(number)
+            last, sha = _parse_head(head)
         except ValueError:
             return Ledger(faults=((HEAD_FILE, "cannot be read"),))
         faults = [
@@ -210,12 +207,12 @@ class Tombstones:
         entries: list[Erasure | Removal] = []
         for sequence in range(last, 0, -1):
             name = _name(sequence)
-            data = present[name].read_bytes() if name in present else None
-            if data is None or hashlib.sha256(data).hexdigest() != sha:
-                faults.append((name, "missing" if data is None else "not as it was sealed"))
+            document = self.place.read(name)
+            if document is None or hashlib.sha256(document.data).hexdigest() != sha:
+                faults.append((name, "missing" if document is None else "not as it was sealed"))
                 break
             try:
-                entry = _TOMBSTONE.validate_json(data)
+                entry = _TOMBSTONE.validate_json(document.data)
             except ValidationError:
                 faults.append((name, "of another version of this program"))
                 break
@@ -230,37 +227,36 @@ class Tombstones:
         if faults:
             named = "; ".join(f"{name}: {fault}" for name, fault in faults)
             raise TombstonesDamaged(
-                f"The tombstones in {self.folder} are damaged: {named}. Restore the folder from a backup: they say"
+                f"The tombstones in {self.place.address} are damaged: {named}. Restore the folder from a backup: they say"
                 " which articles must stay out."
             )
         return ledger
 
     def append(self, entry: Entry) -> Entry:
         """Seal a tombstone behind the last one. Hold `locked` from the reading on that it rests on."""
-        last = 0
-        previous = ""
-        if (head := self.folder / HEAD_FILE).is_file():
-            number, previous = head.read_text(encoding="utf-8").split()
-            last = int(number)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        head = self.place.read(HEAD_FILE)
+        last, previous = _parse_head(head) if head else (0, "")
         sealed = entry.model_copy(update={"sequence": last + 1, "previous": previous})
-        text = sealed.model_dump_json(indent=2) + "\n"
-        replace_text(self.folder / _name(last + 1), text)
-        replace_text(head, f"{last + 1} {hashlib.sha256(text.encode()).hexdigest()}\n")
+        data = f"{sealed.model_dump_json(indent=2)}\n".encode()
+        self.place.write(_name(last + 1), data)
+        seal = f"{last + 1} {hashlib.sha256(data).hexdigest()}\n"
+        self.place.write(HEAD_FILE, seal.encode(), replaces=head)
         return sealed
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let nobody else take anything out meanwhile. Raises StoreError when somebody does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            # Freed by the system when its owner dies.
-            with FileLock(self.folder / ".lock", timeout=_LOCK_SECONDS):
+            with self.place.locked("lock"):
                 yield
-        except Timeout as error:
-            raise StoreError(
-                f"Another process has been pruning or erasing for {_LOCK_SECONDS} s; try again."
-            ) from error
+        except Busy as error:
+            raise StoreError(f"Another process is pruning or erasing. {error}") from error
+
+
+def _parse_head(head: Document) -> tuple[int, str]:
+    """Number and SHA-256 of the last tombstone. Raises ValueError when it cannot be read."""
+    number, sha = head.text.split()
+    return int(number), sha
 
 
 def _name(sequence: int) -> str:

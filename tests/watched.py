@@ -50,7 +50,7 @@ class Watched:
 
     @property
     def champion(self) -> str:
-        pointer = ChampionRegistry(self.store.models).champion()
+        pointer = ChampionRegistry(self.store.bundles.root).champion()
         assert pointer is not None
         return pointer.bundle
 
@@ -68,7 +68,7 @@ class Watched:
         Returns:
             Request ids, in the order of the articles.
         """
-        scores = Scorer.open(self.store.models / self.champion).score(articles_of(articles))
+        scores = Scorer.open(self.store.bundles.root / self.champion).score(articles_of(articles))
         ids = [new_request_id() for _ in range(articles.height)]
         noon = datetime.combine(day, time(12), UTC)
         log = PredictionLog(self.store.root / "service_log", now=lambda: noon)

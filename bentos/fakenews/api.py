@@ -39,6 +39,7 @@ from bentos.fakenews.settings import ServiceSettings
 from bentos.fakenews.tables import HEADER, NotATable, Row, answer_line, count_rows, read_rows
 from fakenews_assets.monitoring.prediction_log import stamp
 from fakenews_assets.training.classifier import Article, Predictions
+from fakenews_resources.place import StoreError
 
 PAGE: Final = Path(__file__).parent / "page"
 
@@ -159,16 +160,18 @@ def _add_api(app: FastAPI) -> None:
         responses={404: {"model": Problem, "description": "No such answer in the log."}},
     )
     async def feedback(truth: FeedbackIn, request: Request) -> FeedbackOut:
-        log = _runtime(request).log
+        runtime = _runtime(request)
         try:
-            known = await asyncio.to_thread(log.answered, truth.request_id, truth.row)
+            known = await runtime.answered(truth.request_id, truth.row)
         except ValueError:
             known = False
+        except StoreError as error:
+            raise HTTPException(503, "The log cannot be read now; send the label again later.") from error
         if not known:
             raise HTTPException(404, f"The log holds no row {truth.row} of request {truth.request_id}.")
         record = {"time": stamp(datetime.now(UTC)), **truth.model_dump()}
         try:
-            await asyncio.to_thread(log.append, "feedback", [record])
+            await asyncio.to_thread(runtime.log.append, "feedback", [record])
         except OSError as error:
             raise HTTPException(503, "The label cannot be stored now; send it again later.") from error
         return FeedbackOut(request_id=truth.request_id, row=truth.row)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
@@ -16,11 +15,13 @@ from bentos.fakenews import metrics
 from bentos.fakenews.batching import Batcher, Job
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.monitoring.log_sending import LogSender
 from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
 from fakenews_assets.selection.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, BundleError
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer, RegistryError
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article, Predictions
+from fakenews_resources.place import Document, Place, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +61,17 @@ class Runtime:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self.log = PredictionLog(settings.log_folder())
+        place = settings.log_place()
+        self._sender = LogSender(place) if place.is_bucket else None
+        self.log = self._sender.log if self._sender else PredictionLog(place.root)
         self.served: Served | None = None
         self.batcher: Batcher[Answered] = Batcher(
             self._answer, max_rows=settings.max_batch_rows, max_wait=settings.max_wait_ms / 1000
         )
         self.uploads = asyncio.Semaphore(settings.max_csv_uploads)
-        self._registry = ChampionRegistry(settings.models_folder())
-        self._seen: tuple[int, int] | None = None
+        self._models = settings.models_place()
+        self._registry = ChampionRegistry(self._models)
+        self._seen: Document | None = None
         self._retry_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,12 +80,14 @@ class Runtime:
         self.batcher.start()
         await self._take_over()
         if self.served is None:
-            logger.warning(
-                "No champion in %s: answering 503 until one is selected.", self.settings.models_folder()
-            )
+            logger.warning("No champion in %s: answering 503 until one is selected.", self._models.address)
         self._tasks = [
             asyncio.create_task(_repeat(self._take_over, self.settings.watch_seconds)),
-            asyncio.create_task(_repeat(self._rotate, _ROTATE_SECONDS)),
+            asyncio.create_task(
+                _repeat(self._send_log, self.settings.log_send_seconds)
+                if self._sender
+                else _repeat(self._rotate, _ROTATE_SECONDS)
+            ),
         ]
 
     async def stop(self) -> None:
@@ -90,6 +96,17 @@ class Runtime:
             task.cancel()
         await self.batcher.stop()
         self.log.close()
+        if self._sender:
+            await asyncio.to_thread(self._sender.close)
+
+    async def answered(self, request_id: str, row: int) -> bool:
+        """Whether the service has answered a row of a request.
+
+        Raises:
+            ValueError: not an id of this service.
+            StoreError: the bucket with the log cannot be reached.
+        """
+        return await asyncio.to_thread((self._sender or self.log).answered, request_id, row)
 
     def champion(self) -> Served:
         """The model in force. Raises NoModel if there is none."""
@@ -211,20 +228,20 @@ class Runtime:
     async def _take_over(self) -> None:
         """Serve the champion in force. The one before answers until the new one is ready, and if it never is."""
         try:
-            status = (self._registry.root / POINTER_FILE).stat()
-        except FileNotFoundError:
+            document = await asyncio.to_thread(self._models.read, POINTER_FILE)
+        except (StoreError, OSError) as error:
+            logger.error("Whether there is a new champion cannot be told: %s", error)
             return
-        identity = (status.st_mtime_ns, status.st_ino)
         now = perf_counter()
-        if identity == self._seen and (not self._retry_at or now < self._retry_at):
+        if document is None or (document == self._seen and (not self._retry_at or now < self._retry_at)):
             return
-        self._seen, self._retry_at = identity, 0.0
+        self._seen, self._retry_at = document, 0.0
         try:
             pointer = self._registry.champion()
             if pointer is None or (self.served and self.served.pointer == pointer):
                 return
-            self.served = await asyncio.to_thread(_load, self._registry.root, pointer)
-        except (BundleError, RegistryError, OSError, ValueError) as error:
+            self.served = await asyncio.to_thread(_load, self._models, pointer)
+        except (BundleError, RegistryError, StoreError, OSError, ValueError) as error:
             self._retry_at = now + _RETRY_SECONDS
             metrics.SWAPS.labels("failed").inc()
             logger.error("The champion cannot be served; the one before stays: %s", error)
@@ -238,9 +255,16 @@ class Runtime:
         except OSError as error:
             logger.error("The prediction log of a day that is over stays as lines: %s", error)
 
+    async def _send_log(self) -> None:
+        assert self._sender is not None
+        try:
+            await asyncio.to_thread(self._sender.send)
+        except (StoreError, OSError) as error:
+            logger.error("The prediction log is not sent yet, and waits: %s", error)
 
-def _load(models: Path, pointer: Pointer) -> Served:
-    scorer = Scorer.open(models / pointer.bundle)
+
+def _load(models: Place, pointer: Pointer) -> Served:
+    scorer = Scorer.open(models.fetch(pointer.bundle))
     # A runtime is slow at whatever size it meets for the first time: nobody shall wait for that.
     words = EXAMPLE_TITLE.split()
     for count in range(2, 60, 3):

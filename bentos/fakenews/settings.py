@@ -6,6 +6,9 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fakenews_resources.place import FolderPlace, Place
+from fakenews_resources.store import LOG_FOLDER, Store
+
 _PACKED_MODELS: Final = Path(__file__).parents[2] / "models"
 """Where a built bento carries its champion."""
 
@@ -15,8 +18,9 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FAKENEWS_", frozen=True)
 
-    storage: Path = Field(
-        default=Path(".fakenews"), description="The graph's storage; its champion is served."
+    storage: str = Field(
+        default=".fakenews",
+        description="The graph's storage, a folder or gs://bucket/prefix; its champion is served.",
     )
     models: Path | None = Field(
         default=None,
@@ -51,14 +55,21 @@ class ServiceSettings(BaseSettings):
     body_seconds: float = Field(
         default=15, gt=0, description="A body has to be there after so long, plus a second per 32 KiB."
     )
+    log_send_seconds: float = Field(
+        default=30, gt=0, description="How often the log is sent to a storage that is a bucket."
+    )
     watch_seconds: float = Field(default=1, gt=0, description="How often to look for a new champion.")
 
-    def models_folder(self) -> Path:
-        """Where the champion is."""
-        if self.models is not None:
-            return self.models
-        return _PACKED_MODELS if _PACKED_MODELS.is_dir() else self.storage / "models"
+    def models_place(self) -> Place:
+        """Where the champion is.
 
-    def log_folder(self) -> Path:
-        """Where the prediction log goes."""
-        return self.log or self.storage / "service_log"
+        Raises:
+            StoreError: the storage has no usable address.
+        """
+        if self.models is not None:
+            return FolderPlace(self.models)
+        return FolderPlace(_PACKED_MODELS) if _PACKED_MODELS.is_dir() else Store(self.storage).bundles
+
+    def log_place(self) -> Place:
+        """Where the prediction log goes. Raises as `models_place`."""
+        return FolderPlace(self.log) if self.log else Store(self.storage).place.below(LOG_FOLDER)

@@ -29,7 +29,8 @@ def audit_report(
     from fakenews_assets.audit.report import AUDIT_FILE, REPORT_FILE, to_markdown, verdict
 
     try:
-        audit = audit_champion(storage.store)
+        with storage.afresh() as store:
+            audit = audit_champion(store)
     except NothingToAudit as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with suppress(dg.Failure, ValueError):  # what is wrong with it, the audit says

@@ -21,6 +21,7 @@ from fakenews_assets.selection.bundle import (
     read_record,
 )
 from fakenews_assets.selection.sbom import read_sbom
+from fakenews_resources.place import Place
 from fakenews_resources.store import hash_file, hash_files, version_of
 
 _DIRTY: Final = "-dirty"
@@ -56,13 +57,11 @@ def audit_files(trail: Trail, folder: Path, manifest: Manifest) -> bool:
     return found == manifest.files
 
 
-def audit_record(trail: Trail, folder: Path) -> datetime | None:
+def audit_record(trail: Trail, bundles: Place, sha: str) -> datetime | None:
     """When the bundle was made, as the record beside it says."""
-    with trail.reading("bundle", f"{folder.name}.json", recorded=folder.name):
-        record = read_record(folder.parent, folder.name)
-        trail.compare(
-            "bundle", f"{folder.name}.json", folder.name, record.sha, "the record of another bundle"
-        )
+    with trail.reading("bundle", f"{sha}.json", recorded=sha):
+        record = read_record(bundles, sha)
+        trail.compare("bundle", f"{sha}.json", sha, record.sha, "the record of another bundle")
         return record.created_at
     return None
 

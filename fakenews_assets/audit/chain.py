@@ -9,7 +9,6 @@ articles) and measured speed.
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from fakenews_assets.audit.answer import Answer, audit_answer, find_answer
 from fakenews_assets.audit.bundle_files import (
@@ -26,13 +25,11 @@ from fakenews_assets.audit.evaluation import audit_evaluation
 from fakenews_assets.audit.removals import read_tombstones, tell_removal
 from fakenews_assets.audit.trail import Audit, Facts, Promotion, Trail
 from fakenews_assets.audit.versions import Versions, audit_versions
-from fakenews_assets.retention.pruning import MODELS
+from fakenews_assets.retention.pruning import MODELS, bundles_in
 from fakenews_assets.selection.bundle import Bundle, Manifest
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, RegistryError
 from fakenews_assets.selection.selecting import git_commit
 from fakenews_resources.store import Store
-
-_SHA_DIGITS: Final = 64
 
 
 class NothingToAudit(LookupError):
@@ -47,14 +44,14 @@ def audit_champion(store: Store) -> Audit:
     """
     pointer = None
     with suppress(RegistryError):
-        pointer = ChampionRegistry(store.models).champion()
+        pointer = ChampionRegistry(store.bundles).champion()
     if pointer is not None:
         return audit_bundle(store, pointer.bundle)
     trail = Trail()
     read_history(trail, store)
     if all(link.ok for link in trail.links):
         raise NothingToAudit(
-            f"There is no champion in {store.models}. Make one (`make demo`, or the job select_champion), or name"
+            f"There is no champion in {store.bundles.address}. Make one (`make demo`, or the job select_champion), or name"
             " a bundle."
         )
     return _audit(trail, POINTER_FILE, "")
@@ -87,13 +84,11 @@ def audit_request(store: Store, service_log: Path, request_id: str, row: int = 0
 
 def bundles_named(store: Store, prefix: str) -> list[str]:
     """Shas of the bundles whose name begins so."""
-    # Their records count too: a bundle may have lost its folder.
-    names = {path.stem for path in store.models.glob(f"{prefix}*") if len(path.stem) == _SHA_DIGITS}
-    return sorted(names)
+    return [sha for sha in bundles_in(store) if sha.startswith(prefix)]
 
 
 def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
-    folder = store.models / sha
+    folder = store.bundle(sha)
     ledger = read_tombstones(trail, store)
     removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
     if removal is not None:
@@ -108,7 +103,7 @@ def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Ans
         link.ok for link in trail.links if link.what == "bundle"
     )
     bundle = Bundle(folder, sha, manifest) if intact else None
-    made_at = audit_record(trail, folder)
+    made_at = audit_record(trail, store.bundles, sha)
     if answer is not None:
         audit_answer(trail, answer, manifest, bundle)
     versions = audit_versions(trail, store, ledger, manifest, made_at)

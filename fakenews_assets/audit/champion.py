@@ -57,7 +57,7 @@ def audit_champion_history(
 
 def read_history(trail: Trail, store: Store) -> list[Pointer]:
     """Every pointer that was in force, the oldest first; none if that cannot be told."""
-    registry, file = ChampionRegistry(store.models), store.models / HISTORY_FILE
+    registry = ChampionRegistry(store.bundles)
     expected = f"the end of an unbroken {HISTORY_FILE}"
     champion = None
     try:
@@ -68,7 +68,8 @@ def read_history(trail: Trail, store: Store) -> list[Pointer]:
         trail.add("champion", POINTER_FILE, expected, named, f"no history leads to it: {error}")
         return []
     fault = ""
-    if champion is None and file.is_file() and file.stat().st_size:
+    kept = store.bundles.read(HISTORY_FILE)
+    if champion is None and kept and kept.data:
         fault = f"missing, while {HISTORY_FILE} has entries"
     trail.add("champion", POINTER_FILE, expected, champion.bundle if champion else "none", fault)
     return history

@@ -70,7 +70,7 @@ def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[st
     except StoreError as error:
         raise CannotReproduce(str(error)) from error
     if ledger.entries:
-        shutil.copytree(Tombstones(store).folder, Tombstones(scratch).folder)
+        shutil.copytree(Tombstones(store).place.fetch(), Tombstones(scratch).place.root)
     received: dict[str, str] = {}
     for key, version in manifest.data_versions.items():
         asset, _, batch = key.partition("/")
@@ -79,7 +79,7 @@ def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[st
             received[batch] = given.meta.get("received_at", "")
     warm = _warm_start(store, manifest)
     if warm is not None:
-        shutil.copytree(warm.bundle.path, scratch.models / warm.bundle.sha)
+        shutil.copytree(warm.bundle.path, scratch.bundles.root / warm.bundle.sha)
         _adopt(store, scratch, ENCODER, warm.encoder, ledger)
     steps = []
     for key in manifest.data_versions:
@@ -120,7 +120,7 @@ def _warm_start(store: Store, manifest: Manifest) -> WarmStart | None:
     try:
         if asked == CHAMPION:  # which one that was, the encoder's record tells
             asked = store.get(ENCODER, manifest.data_versions[ENCODER]).meta["warm_start"]["bundle"]
-        bundle = open_bundle(store.models / asked)
+        bundle = open_bundle(store.bundle(asked))
         return WarmStart(bundle, bundle.manifest.data_versions[ENCODER])
     except (BundleError, StoreError, KeyError) as error:
         raise CannotReproduce(

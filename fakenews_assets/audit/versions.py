@@ -51,7 +51,7 @@ def audit_versions(
         origins.append(origin)
         encoder = None
         with trail.reading("warm start", origin, recorded=origin):
-            file = store.models / origin / MANIFEST_FILE
+            file = store.bundle(origin) / MANIFEST_FILE
             trail.compare(
                 "warm start",
                 origin,
@@ -60,7 +60,7 @@ def audit_versions(
                 "its manifest is not the one that named it",
             )
             manifest = Manifest.model_validate_json(file.read_bytes())
-            made_at = read_record(store.models, origin).created_at
+            made_at = read_record(store.bundles, origin).created_at
             generation = _audit_generation(trail, store, ledger, manifest, made_at, seen)
             encoder = generation.get("finetuned_bert")
     return Versions(readable, tuple(origins), ledger)

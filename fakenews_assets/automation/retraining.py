@@ -30,7 +30,7 @@ def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.Ru
     from fakenews_assets.selection.registry import ChampionRegistry
 
     settings = RetrainSettings()
-    champion = ChampionRegistry(storage.store.models).champion()
+    champion = ChampionRegistry(storage.store.bundles).champion()
     if champion is None:
         return dg.SkipReason("There is no champion yet.")
     findings = last_findings(storage.store, champion.bundle)
@@ -132,8 +132,8 @@ def _warm_start(store: Store, training: Mapping[str, Any]) -> str:
     from fakenews_assets.selection.bundle import open_bundle
     from fakenews_assets.selection.registry import ChampionRegistry
 
-    pointer = ChampionRegistry(store.models).champion()
+    pointer = ChampionRegistry(store.bundles).champion()
     if pointer is None or not training:
         return ""
-    manifest = open_bundle(store.models / pointer.bundle).manifest
+    manifest = open_bundle(store.bundle(pointer.bundle)).manifest
     return pointer.bundle if manifest.encoder == training["encoder"]["name"] else ""

@@ -76,7 +76,7 @@ def champion_changed(context: dg.SensorEvaluationContext, storage: Storage) -> d
     """
     from fakenews_assets.selection.registry import ChampionRegistry
 
-    pointer = ChampionRegistry(storage.store.models).champion()
+    pointer = ChampionRegistry(storage.store.bundles).champion()
     if pointer is None:
         return dg.SkipReason("There is no champion yet.")
     store = storage.store

@@ -15,7 +15,8 @@ from fakenews_assets.audit.chain import (
 from fakenews_assets.audit.report import to_terminal
 from fakenews_assets.audit.trail import Audit
 from fakenews_assets.cli.running import GraphFailed
-from fakenews_resources.storage import storage_from_environment
+from fakenews_resources.storage import Storage, storage_from_environment
+from fakenews_resources.store import Store
 
 
 def audit(subject: str, row: int) -> bool:
@@ -43,14 +44,19 @@ def audit(subject: str, row: int) -> bool:
 
 def _audit(subject: str, row: int) -> Audit:
     storage = storage_from_environment()
+    with storage.afresh() as store:
+        return _audit_in(store, storage, subject, row)
+
+
+def _audit_in(store: Store, storage: Storage, subject: str, row: int) -> Audit:
     if not subject:
-        return audit_champion(storage.store)
+        return audit_champion(store)
     if not re.fullmatch(r"[0-9a-f]{8,64}", subject):
-        return audit_request(storage.store, storage.service_log, subject, row)
-    bundles = bundles_named(storage.store, subject)
+        return audit_request(store, storage.service_log, subject, row)
+    bundles = bundles_named(store, subject)
     if len(bundles) != 1:
         raise NothingToAudit(
-            f"{len(bundles) or 'No'} bundles in {storage.store.models} begin with {subject}. Give more digits, or a"
+            f"{len(bundles) or 'No'} bundles in {store.bundles.address} begin with {subject}. Give more digits, or a"
             " request id."
         )
-    return audit_bundle(storage.store, bundles[0])
+    return audit_bundle(store, bundles[0])

@@ -64,7 +64,7 @@ def _show_results(runner: GraphRunner) -> None:
 def _show_leaderboard(runner: GraphRunner) -> None:
     board = pl.read_parquet(runner.store.current("leaderboard").path / "leaderboard.parquet")
     decision = runner.store.current("selected_model").read_json("decision.json")
-    champion = ChampionRegistry(runner.store.models).champion()
+    champion = ChampionRegistry(runner.store.bundles).champion()
     table = Table(title="Leaderboard", title_justify="left")
     table.add_column("candidate", no_wrap=True)
     for head in ("macro-F1", "accuracy", "ms for one", "articles/s", "MB"):

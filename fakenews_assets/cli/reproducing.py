@@ -76,18 +76,18 @@ def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
 
 def _bundle(store: Store, asked: str) -> Bundle:
     if asked == CHAMPION:
-        pointer = ChampionRegistry(store.models).champion()
+        pointer = ChampionRegistry(store.bundles).champion()
         if pointer is None:
             raise CannotReproduce(
-                f"There is no champion in {store.models}. Make one (`make demo`), or name a bundle."
+                f"There is no champion in {store.bundles.address}. Make one (`make demo`), or name a bundle."
             )
-        return open_bundle(store.models / pointer.bundle)
+        return open_bundle(store.bundle(pointer.bundle))
     named = bundles_named(store, asked) if re.fullmatch(r"[0-9a-f]{8,64}", asked) else []
     if len(named) != 1:
         raise CannotReproduce(
-            f"{len(named) or 'No'} bundles in {store.models} begin with {asked}. Give at least eight digits of a sha."
+            f"{len(named) or 'No'} bundles in {store.bundles.address} begin with {asked}. Give at least eight digits of a sha."
         )
-    return open_bundle(store.models / named[0])
+    return open_bundle(store.bundle(named[0]))
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
             return
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
         prune(store, gone, by=by or getpass.getuser(), reason=reason)
-        console.print(f"Removed {_size(gone)}; {Tombstones(store).folder} says what.", soft_wrap=True)
+        console.print(f"Removed {_size(gone)}; {Tombstones(store).place.address} says what.", soft_wrap=True)
 
 
 def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str) -> None:
@@ -73,18 +73,21 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
         if not _confirmed(yes, f"Erase {article_id} for ever?"):
             console.print("Nothing was erased.")
             return
-        with console.status("Erasing") as status:
+        # Of a bucket, from what is there: a copy may have been changed by an erasure that was killed.
+        with console.status("Erasing") as status, storage.afresh() as fresh:
+            log = storage.log_of(fresh)
             erased = erase(
-                store,
-                storage.service_log,
+                fresh,
+                log,
                 article_id,
                 by=by or getpass.getuser(),
                 reason=reason,
                 raw=raw,
                 on_step=status.update,
             )
-            ledger = Tombstones(store).read()
-            elsewhere = _elsewhere(store, storage.service_log, erased)
+            ledger = Tombstones(fresh).read()
+            elsewhere = _elsewhere(fresh, log, erased)
+            store.place.forget()
         _show_erased(console, erased)
         for line in _still_held(store, ledger, erased.tombstone, elsewhere, erased.titles):
             console.print(f"[yellow]Still:[/] {line}", highlight=False, soft_wrap=True)

@@ -232,7 +232,7 @@ def monitoring_page(
             )
         )  # fmt: skip
     try:
-        champions = ChampionRegistry(storage.store.models).history()
+        champions = ChampionRegistry(storage.store.bundles).history()
     except RegistryError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     notes = [day.drift.data_note for day in found if day.drift and day.drift.data_note]

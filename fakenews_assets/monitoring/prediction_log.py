@@ -113,6 +113,13 @@ class PredictionLog:
             for kind in list(self._open):
                 self._close(kind)
 
+    def closed(self) -> list[Path]:
+        """The files of lines that this process does not write to, in order of time."""
+        with self._lock:
+            written = {os.fstat(handle).st_ino for _, handle in self._open.values()}
+            found = [file for day in self.days() for kind in _SCHEMAS for file in self._segments(day, kind)]
+            return [file for file in found if file.stat().st_ino not in written]
+
     def answered(self, request_id: str, row: int) -> bool:
         """Whether the log holds this row of a request. Looks only at the day that the id names.
 

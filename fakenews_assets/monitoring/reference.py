@@ -37,7 +37,7 @@ class Reference:
             BundleError: see `open_bundle`.
             ValueMissing: its splits or its evaluation are no longer stored.
         """
-        bundle = open_bundle(store.models / model_id)
+        bundle = open_bundle(store.bundle(model_id))
         versions, judged = bundle.manifest.data_versions, f"evaluation/{bundle.manifest.candidate}"
         test = store.get("splits", versions["splits"]).scan("test").select("title", "text")
         predictions = pl.scan_parquet(store.get(judged, versions[judged]).path / PREDICTIONS_FILE)

@@ -19,7 +19,7 @@ def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
     found = []
     for sha in bundles_in(store):
         try:
-            manifest = Manifest.model_validate_json((store.models / sha / MANIFEST_FILE).read_bytes())
+            manifest = Manifest.model_validate_json((store.bundle(sha) / MANIFEST_FILE).read_bytes())
             splits = store.get("splits", manifest.data_versions["splits"])
         except (OSError, ValidationError, KeyError, ValueMissing):
             continue  # what it learnt from, nobody can say any more

@@ -18,10 +18,10 @@ from fakenews_assets.retention.consequences import bundles_taught, cluster_heirs
 from fakenews_assets.retention.finding import content_of, rows_in_raw
 from fakenews_assets.retention.raw_rows import blank_rows
 from fakenews_resources.durable import replace_file
-from fakenews_resources.store import Store, hash_file
+from fakenews_resources.store import LOG_FOLDER, Store, hash_file
 from fakenews_resources.tombstones import Erasure, Rewritten, Tombstones
 
-SERVICE_LOG: Final = "service_log"
+SERVICE_LOG: Final = LOG_FOLDER
 """Key under which tombstones name files of the service's log; the version is the day."""
 
 
@@ -100,7 +100,8 @@ def erase(
             plan = tombstones.append(plan)
         for one in staged:
             replace_file(one.aside, _path(store, service_log, one.entry))
-        lines = _blank_lines(service_log, ids)
+            _tell(store, service_log, one.entry)
+        lines = _blank_lines(store, service_log, ids)
         _drop_token_caches(store)
         shutil.rmtree(_stage(store), ignore_errors=True)
         if not anew:
@@ -156,6 +157,14 @@ def _path(store: Store, service_log: Path, entry: Rewritten) -> Path:
     return store.folder(entry.key, entry.version) / entry.file
 
 
+def _tell(store: Store, service_log: Path, entry: Rewritten) -> None:
+    """Make the change of a file known where the store is a bucket."""
+    if entry.key != SERVICE_LOG:
+        store.changed(entry.key, entry.version, entry.file)
+    elif service_log.is_relative_to(store.root):
+        store.place.send_again(f"{SERVICE_LOG}/{entry.version}/{entry.file}")
+
+
 def _replaced(store: Store, service_log: Path, plans: Sequence[Erasure]) -> tuple[Rewritten, ...]:
     """What was planned, and is as it was planned."""
     planned = {(one.key, one.version, one.file): one for plan in plans for one in plan.files}
@@ -173,7 +182,7 @@ def _rows(
     return {key: tuple(sorted(rows)) for key, rows in sorted(known.items()) if rows}
 
 
-def _blank_lines(service_log: Path, ids: set[str]) -> list[Rewritten]:
+def _blank_lines(store: Store, service_log: Path, ids: set[str]) -> list[Rewritten]:
     """Blank the article in the lines of days that the service may still be writing."""
     changed = []
     for path in log_segments(service_log):
@@ -183,6 +192,7 @@ def _blank_lines(service_log: Path, ids: set[str]) -> list[Rewritten]:
             changed.append(
                 Rewritten(key=SERVICE_LOG, version=day, file=path.name, before=before, after=after)
             )
+            _tell(store, service_log, changed[-1])
     return changed
 
 

@@ -50,7 +50,7 @@ def content_of(
             titles |= set(TextPreparation().apply(held)["title"])
     if not titles and not earlier:
         raise UnknownArticle(
-            f"No table in {store.root}, and no log in {service_log}, has an article {article_id!r}. Take its id from"
+            f"No table in {store.address}, and no log in {service_log}, has an article {article_id!r}. Take its id from"
             " clean_news, from the splits, or from the service's log."
         )
     return ids | {id_of(title, "") for title in titles}, titles

@@ -4,9 +4,9 @@ Needed are the champion and the bundles that it may be rolled back to, the curre
 young, and everything that these were made of, through all generations and warm starts. Raw bytes always are.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from fakenews_assets.selection.bundle import open_bundle
@@ -18,6 +18,7 @@ MODELS: Final = "models"
 """Key under which tombstones name bundles."""
 
 _SHA_DIGITS: Final = 64
+_BUNDLE: Final = re.compile(r"[0-9a-f]{64}(\.json)?")
 _BENTO, _RAW, _SELECTION, _SPLITS = "fakenews_bento", "raw_news/", "selected_model", "splits"
 
 Name = tuple[str, str]
@@ -39,7 +40,7 @@ def plan_pruning(store: Store, keep_bundles: int, min_age: timedelta) -> list[Re
     young_since = datetime.now(UTC) - min_age
     made = _everything(store)
     young = [name for name, (made_at, _) in made.items() if made_at > young_since]
-    history = ChampionRegistry(store.models).history()
+    history = ChampionRegistry(store.bundles).history()
     stays = _with_origins(store, history, [*_roots(store, history, keep_bundles), *young])
     return [
         Removed(key=key, version=version, bytes=size)
@@ -68,7 +69,7 @@ def prune(
         tombstone = tombstones.append(Removal(action="prune", by=by, reason=reason, removed=tuple(removed)))
         for one in removed:
             if one.key == MODELS:
-                store.take_away(store.models / f"{one.version}.json", store.models / one.version)
+                store.remove_bundle(one.version)
             else:
                 store.remove(one.key, one.version)
             on_removed(one)
@@ -77,7 +78,7 @@ def prune(
 
 def bundles_in(store: Store) -> list[str]:
     """Shas of all bundles, in order."""
-    return sorted({path.stem for path in store.models.glob("*") if len(path.stem) == _SHA_DIGITS})
+    return sorted({name[:_SHA_DIGITS] for name in store.bundles.children() if _BUNDLE.fullmatch(name)})
 
 
 def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
@@ -88,11 +89,11 @@ def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
     found: dict[Name, tuple[datetime, int]] = {}
     for key in store.all_keys():
         for version in [*store.versions(key), *store.without_record(key)]:
-            folder = store.folder(key, version)
-            found[key, version] = (_touched(folder.with_name(f"{version}.json"), folder), size_of(folder))
+            if stat := store.stat(key, version):
+                found[key, version] = (stat.changed, stat.bytes)
     for sha in bundles_in(store):
-        folder = store.models / sha
-        found[MODELS, sha] = (_touched(folder.with_name(f"{sha}.json"), folder), size_of(folder))
+        if stat := store.stat_bundle(sha):
+            found[MODELS, sha] = (stat.changed, stat.bytes)
     return found
 
 
@@ -117,7 +118,7 @@ def _champions(store: Store, history: Sequence[Pointer], keep_bundles: int) -> l
         return []
     champion = history[-1].bundle
     recent = dict.fromkeys(entry.bundle for entry in reversed(history) if entry.bundle != champion)
-    standing = [sha for sha in reversed(ChampionRegistry(store.models).standing()) if sha != champion]
+    standing = [sha for sha in reversed(ChampionRegistry(store.bundles).standing()) if sha != champion]
     return [champion, *standing[:keep_bundles], *list(recent)[:keep_bundles]]
 
 
@@ -136,7 +137,7 @@ def _with_origins(store: Store, history: Sequence[Pointer], pending: list[Name])
 
 
 def _behind_bundle(store: Store, history: Sequence[Pointer], sha: str) -> list[Name]:
-    folder = store.models / sha
+    folder = store.bundle(sha)
     if not folder.is_dir() and (not history or sha != history[-1].bundle):
         return []  # removed before
     names = list(open_bundle(folder).manifest.data_versions.items())
@@ -157,14 +158,3 @@ def _behind_version(store: Store, name: Name) -> list[Name]:
     assert record is not None
     told = record.meta.get("warm_start")
     return [*record.upstream.items(), *([(MODELS, str(told["bundle"]))] if told else [])]
-
-
-def _touched(*paths: Path) -> datetime:
-    """When the first of these paths that is there was last written."""
-    path = next(path for path in paths if path.exists())
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files of a folder; 0 where there is none."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fakenews_assets.retention.pruning import bundles_in, size_of
+from fakenews_assets.retention.pruning import bundles_in
 from fakenews_assets.selection.bundle import open_bundle
 from fakenews_resources.store import Store
 from fakenews_resources.tombstones import Removal, Removed, Tombstones
@@ -24,7 +24,7 @@ def trained_on(store: Store, batch: str) -> list[str]:
     return [
         sha
         for sha in bundles_in(store)
-        if (store.models / sha).is_dir() and key in open_bundle(store.models / sha).manifest.data_versions
+        if (folder := store.bundle(sha)).is_dir() and key in open_bundle(folder).manifest.data_versions
     ]
 
 
@@ -45,9 +45,10 @@ def retire_batch(store: Store, batch: str, *, by: str, reason: str) -> Removal:
     with tombstones.locked():
         tombstones.sound()
         removed = [
-            Removed(key=key, version=version, bytes=size_of(store.folder(key, version)))
+            Removed(key=key, version=version, bytes=stat.bytes)
             for key in keys
             for version in store.versions(key)
+            if (stat := store.stat(key, version))
         ]
         tombstone = tombstones.append(
             Removal(action="retire-batch", by=by, reason=reason, batch=batch, removed=tuple(removed))

@@ -73,15 +73,16 @@ def selected_model(
     winner = by_name[choice.winner]
     storage.read(context, CANDIDATES[choice.winner])
 
-    models = store.models
+    bundles = store.bundles
     draft = storage.draft().path
     manifest = fill_bundle(draft, store, standing, choice, splits.meta["data_note"])
-    sha = write_bundle(draft, models, manifest, run_id=context.run.run_id)
+    sha = write_bundle(draft, bundles, manifest, run_id=context.run.run_id)
 
-    registry = ChampionRegistry(models)
+    registry = ChampionRegistry(bundles)
     pointer = registry.champion()
-    champion = open_bundle(models / pointer.bundle) if pointer else None
-    contenders = {choice.winner: load_bundled(open_bundle(models / sha))}
+    champion = open_bundle(store.bundle(pointer.bundle)) if pointer else None
+    bundle = open_bundle(store.bundle(sha))
+    contenders = {choice.winner: load_bundled(bundle)}
     if REFERENCE in by_name and choice.winner != REFERENCE:
         reference = by_name[REFERENCE]
         contenders[REFERENCE] = CalibratedClassifier.load(
@@ -97,7 +98,7 @@ def selected_model(
     checks = [
         variant_is_faster(choice.winner, speeds, REFERENCE),
         variant_keeps_quality(choice),
-        bundle_is_complete(models / sha),
+        bundle_is_complete(bundle.path),
     ]
     decision = gate(
         Contender(sha, winner.candidate.predictions, speeds[choice.winner]),
@@ -124,9 +125,9 @@ def selected_model(
 
     tracked = tracker.start(context, policy)
     if promoted:
-        track_champion(tracked, open_bundle(models / sha))
+        track_champion(tracked, bundle)
     value = storage.draft()
-    card = (models / sha / "model_card.md").read_text(encoding="utf-8")
+    card = (bundle.path / "model_card.md").read_text(encoding="utf-8")
     (value.path / "model_card.md").write_text(card, encoding="utf-8")
     (value.path / "decision.json").write_text(
         json.dumps(
@@ -177,7 +178,7 @@ def move_champion_back(
     from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
     from fakenews_assets.selection.tracking import track_champion
 
-    registry = ChampionRegistry(storage.store.models)
+    registry = ChampionRegistry(storage.store.bundles)
     try:
         pointer = registry.rollback(
             reason=config.reason, run_id=context.run_id, promoted_by=config.promoted_by
@@ -185,7 +186,7 @@ def move_champion_back(
     except (RegistryError, BundleError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     tracked = tracker.start(context, config)
-    track_champion(tracked, open_bundle(registry.root / pointer.bundle))
+    track_champion(tracked, open_bundle(registry.place.fetch(pointer.bundle)))
     context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason, **tracked.finish()})
 
 

@@ -26,7 +26,8 @@ from fakenews_assets.evaluation.calibration import (
     read_calibration,
 )
 from fakenews_assets.training.classifier import reads_text
-from fakenews_resources.durable import rename_folder, replace_text
+from fakenews_resources.durable import rename_folder
+from fakenews_resources.place import Place, as_place
 from fakenews_resources.store import FileEntry, hash_file
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -110,12 +111,12 @@ class Bundle:
         return reads_text(self.model)
 
 
-def write_bundle(draft: Path, models_root: Path, manifest: Manifest, *, run_id: str | None = None) -> str:
+def write_bundle(draft: Path, models: Place | Path, manifest: Manifest, *, run_id: str | None = None) -> str:
     """Make a folder of files a bundle. The draft is gone afterwards; the same content again changes nothing.
 
     Args:
-        draft: every required file but the manifest, and the folder `model`; on the file system of `models_root`.
-        models_root: holds the bundles; made if missing.
+        draft: every required file but the manifest, and the folder `model`; on the file system of `models`.
+        models: holds the bundles; made if missing.
         manifest: what the bundle is, without `files`.
         run_id: for the record beside the bundle.
 
@@ -134,25 +135,28 @@ def write_bundle(draft: Path, models_root: Path, manifest: Manifest, *, run_id: 
         raise ValueError(f"{', '.join(links)}: a bundle cannot hold links. Copy the files they point to.")
     if read_calibration(draft) != manifest.calibration:
         raise ValueError(f"{CALIBRATION_FILE} and the manifest differ; write the manifest's calibration.")
-    models_root.mkdir(parents=True, exist_ok=True)
-    if draft.stat().st_dev != models_root.stat().st_dev:
+    models = as_place(models)
+    models.root.mkdir(parents=True, exist_ok=True)
+    if draft.stat().st_dev != models.root.stat().st_dev:
         raise ValueError(
-            f"{draft} and {models_root} lie on different file systems; make the draft in the latter."
+            f"{draft} and {models.root} lie on different file systems; make the draft in the latter."
         )
 
     text = _to_json(manifest.model_copy(update={"files": _hash_files(draft)}))
     sha = hashlib.sha256(text.encode()).hexdigest()
-    target = models_root / sha
+    target = models.root / sha
     if not target.exists():
         (draft / MANIFEST_FILE).write_text(text, encoding="utf-8")
         # The record comes first: a bundle under its final name then always has one.
-        record = BundleRecord(sha=sha, created_at=datetime.now(UTC), run_id=run_id)
-        replace_text(models_root / f"{sha}.json", record.model_dump_json(indent=2))
+        if not models.exists(f"{sha}.json"):
+            record = BundleRecord(sha=sha, created_at=datetime.now(UTC), run_id=run_id)
+            models.write(f"{sha}.json", record.model_dump_json(indent=2).encode())
         try:
             rename_folder(draft, target)
         except OSError:
             if not target.exists():  # else another process stored the same content a moment ago
                 raise
+    models.send(sha, last=MANIFEST_FILE)
     open_bundle(target)
     shutil.rmtree(draft, ignore_errors=True)
     return sha
@@ -196,9 +200,12 @@ def missing_parts(folder: Path, layout: Format) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def read_record(models_root: Path, sha: str) -> BundleRecord:
+def read_record(models: Place | Path, sha: str) -> BundleRecord:
     """When a bundle was made, and by which run. Raises FileNotFoundError if there is none of that name."""
-    return BundleRecord.model_validate_json((models_root / f"{sha}.json").read_bytes())
+    document = as_place(models).read(f"{sha}.json")
+    if document is None:
+        raise FileNotFoundError(f"There is no record {sha}.json beside the bundles.")
+    return BundleRecord.model_validate_json(document.data)
 
 
 def _hash_files(folder: Path) -> dict[str, FileEntry]:

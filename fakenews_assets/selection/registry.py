@@ -1,29 +1,30 @@
 """Which bundle is the champion, and the history of that.
 
-    <root>/champion.json            the pointer in force, replaced as a whole
-    <root>/champion_history.jsonl   every pointer ever prepared, only ever appended to
+    <models>/champion.json            the pointer in force, replaced as a whole
+    <models>/champion_history.jsonl   every pointer ever prepared, only ever appended to
 
 A pointer is appended to the history first and put in force second. Each names the one before it, so the history
-that counts is the chain that starts at the pointer in force. What a kill between the two steps leaves behind,
-or in the middle of a line, is not on that chain and never counts.
+that counts is the chain that starts at the pointer in force. What a kill between the two steps leaves behind is
+not on that chain and never counts. Both are written only over what was read before (compare-and-swap), so of two that
+decide at the same time one wins, and the other is told.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from fakenews_assets.selection.bundle import open_bundle
-from fakenews_resources.durable import append_line, replace_text
+from fakenews_resources.place import Conflict, Document, Place, as_place
 
 POINTER_FILE: Final = "champion.json"
 HISTORY_FILE: Final = "champion_history.jsonl"
 
-_LOCK_SECONDS = 30
+_ATTEMPTS: Final = 20
+"""At the history, which others may be writing too."""
 
 
 class RegistryError(RuntimeError):
@@ -52,24 +53,15 @@ class Pointer(BaseModel):
 
 
 class ChampionRegistry:
-    """The champion among the bundles of one folder. Safe for several processes on one machine."""
+    """The champion among the bundles of one place. Safe for several processes."""
 
-    def __init__(self, root: Path) -> None:
-        """Args: root: the folder that holds the bundles."""
-        self.root = root
+    def __init__(self, place: Place | Path) -> None:
+        """Args: place: what holds the bundles."""
+        self.place = as_place(place)
 
     def champion(self) -> Pointer | None:
         """The pointer in force; None if there is no champion yet."""
-        try:
-            text = (self.root / POINTER_FILE).read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            return Pointer.model_validate_json(text)
-        except ValidationError as error:
-            raise RegistryError(
-                f"{self.root / POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
-            ) from error
+        return self._pointer(self.place.read(POINTER_FILE))
 
     def history(self) -> list[Pointer]:
         """Every pointer that was in force, the oldest first and the champion last.
@@ -79,7 +71,7 @@ class ChampionRegistry:
         """
         # In this order: a pointer is in the history before it is in force.
         pointer = self.champion()
-        entries = {entry.sequence: entry for entry in self._entries()}
+        entries = {entry.sequence: entry for entry in _entries(self.place.read(HISTORY_FILE))}
         if pointer is not None and entries.get(pointer.sequence) != pointer:
             raise self._broken(pointer.sequence)
         chain: list[Pointer] = []
@@ -123,12 +115,12 @@ class ChampionRegistry:
             BundleMissing, BundleDamaged: see `open_bundle`.
             ValueError: the bundle is the champion already.
         """
-        open_bundle(self.root / bundle_sha)
-        with self._locked():
-            champion = self._require(expected)
-            if champion is not None and champion.bundle == bundle_sha:
-                raise ValueError(f"{bundle_sha} is the champion already; there is nothing to promote.")
-            return self._move(champion, bundle_sha, "promote", reason, run_id, promoted_by)
+        open_bundle(self.place.fetch(bundle_sha))
+        in_force = self.place.read(POINTER_FILE)
+        champion = self._require(expected, in_force)
+        if champion is not None and champion.bundle == bundle_sha:
+            raise ValueError(f"{bundle_sha} is the champion already; there is nothing to promote.")
+        return self._move(in_force, champion, bundle_sha, "promote", reason, run_id, promoted_by)
 
     def rollback(
         self, *, reason: str, run_id: str | None, promoted_by: str, expected: str | None = None
@@ -146,16 +138,26 @@ class ChampionRegistry:
             RegistryError: nothing to go back to.
             BundleMissing, BundleDamaged: the bundle to go back to; see `open_bundle`.
         """
-        with self._locked():
-            champion = self.champion() if expected is None else self._require(expected)
-            standing = self.standing()
-            if champion is None or len(standing) < 2:
-                raise RegistryError("No earlier champion to go back to; promote another bundle instead.")
-            open_bundle(self.root / standing[-2])
-            return self._move(champion, standing[-2], "rollback", reason, run_id, promoted_by)
+        in_force = self.place.read(POINTER_FILE)
+        champion = self._pointer(in_force) if expected is None else self._require(expected, in_force)
+        standing = self.standing()
+        if champion is None or len(standing) < 2:
+            raise RegistryError("No earlier champion to go back to; promote another bundle instead.")
+        open_bundle(self.place.fetch(standing[-2]))
+        return self._move(in_force, champion, standing[-2], "rollback", reason, run_id, promoted_by)
 
-    def _require(self, expected: str | None) -> Pointer | None:
-        champion = self.champion()
+    def _pointer(self, document: Document | None) -> Pointer | None:
+        if document is None:
+            return None
+        try:
+            return Pointer.model_validate_json(document.data)
+        except ValidationError as error:
+            raise RegistryError(
+                f"{self.place.address}/{POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
+            ) from error
+
+    def _require(self, expected: str | None, in_force: Document | None) -> Pointer | None:
+        champion = self._pointer(in_force)
         found = champion.bundle if champion else None
         if found != expected:
             raise ChampionMoved(
@@ -166,6 +168,7 @@ class ChampionRegistry:
 
     def _move(
         self,
+        in_force: Document | None,
         champion: Pointer | None,
         bundle: str,
         action: Literal["promote", "rollback"],
@@ -174,7 +177,7 @@ class ChampionRegistry:
         promoted_by: str,
     ) -> Pointer:
         pointer = Pointer(
-            sequence=1 + max((entry.sequence for entry in self._entries()), default=0),
+            sequence=1,
             bundle=bundle,
             previous=champion.sequence if champion else None,
             action=action,
@@ -183,33 +186,45 @@ class ChampionRegistry:
             promoted_by=promoted_by,
             promoted_at=datetime.now(UTC),
         )
-        append_line(self.root / HISTORY_FILE, pointer.model_dump_json())
-        replace_text(self.root / POINTER_FILE, pointer.model_dump_json(indent=2) + "\n")
+        try:
+            pointer = self._append(pointer)
+            self.place.write(
+                POINTER_FILE, f"{pointer.model_dump_json(indent=2)}\n".encode(), replaces=in_force
+            )
+        except Conflict as error:
+            raise ChampionMoved(
+                "Somebody else moved the champion meanwhile. Compare with it and decide again."
+            ) from error
         return pointer
 
-    def _entries(self) -> Iterator[Pointer]:
-        """Every readable line of the history. A kill cut an unreadable one short; `history` notices if it counts."""
-        path = self.root / HISTORY_FILE
-        for line in path.read_bytes().splitlines() if path.exists() else ():
-            try:
-                yield Pointer.model_validate_json(line)
-            except ValidationError:
-                continue
+    @retry(
+        retry=retry_if_exception_type(Conflict),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random(0, 0.1),
+        reraise=True,
+    )
+    def _append(self, pointer: Pointer) -> Pointer:
+        """Write a pointer behind the others, with the number after theirs."""
+        before = self.place.read(HISTORY_FILE)
+        last = max((entry.sequence for entry in _entries(before)), default=0)
+        numbered = pointer.model_copy(update={"sequence": last + 1})
+        text = before.data if before else b""
+        if text and not text.endswith(b"\n"):
+            text += b"\n"
+        self.place.write(HISTORY_FILE, text + f"{numbered.model_dump_json()}\n".encode(), replaces=before)
+        return numbered
 
     def _broken(self, sequence: int) -> RegistryError:
         return RegistryError(
-            f"{self.root / HISTORY_FILE} lacks entry {sequence}, or holds another one than the champion builds on."
+            f"{self.place.address}/{HISTORY_FILE} lacks entry {sequence}, or holds another one than the champion builds on."
             " Restore the file from a backup."
         )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
+
+def _entries(history: Document | None) -> Iterator[Pointer]:
+    """Every readable line of the history. A kill may have cut one short; `history` notices if it counts."""
+    for line in history.data.splitlines() if history else ():
         try:
-            # Freed by the system when its owner dies.
-            with FileLock(self.root / ".champion.lock", timeout=_LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise RegistryError(
-                f"Another process has been moving the champion for {_LOCK_SECONDS} s; try again."
-            ) from error
+            yield Pointer.model_validate_json(line)
+        except ValidationError:
+            continue

@@ -9,6 +9,7 @@ model give equal bytes, and with them an equal bundle.
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -35,9 +36,12 @@ _CHANGING: Final = ("serialNumber", "timestamp")
 
 
 def installed_packages() -> dict[str, Distribution]:
-    """The distributions that this process can import, by normalised name; the first on the path counts."""
+    """The distributions that this process can import, by normalised name; the first on the path counts.
+
+    Without those that setuptools brings along for itself, and puts on the path once something has imported it.
+    """
     found: dict[str, Distribution] = {}
-    for one in distributions():
+    for one in distributions(path=[entry for entry in sys.path if Path(entry).name != "_vendor"]):
         if name := one.metadata["Name"]:
             found.setdefault(canonicalize_name(name), one)
     return found

@@ -35,11 +35,11 @@ def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
         ValueMissing: that encoder is no longer stored.
     """
     if bundle == CHAMPION:
-        pointer = ChampionRegistry(store.models).champion()
+        pointer = ChampionRegistry(store.bundles).champion()
         if pointer is None:
             raise RegistryError("There is no champion to go on from; leave warm_start empty.")
         bundle = pointer.bundle
-    manifest = open_bundle(store.models / bundle).manifest
+    manifest = open_bundle(store.bundle(bundle)).manifest
     if "finetuned_bert" not in manifest.data_versions:
         raise BundleError(f"No fine-tuned encoder is behind bundle {bundle}; leave warm_start empty.")
     if manifest.encoder != encoder:

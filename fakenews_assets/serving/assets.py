@@ -64,7 +64,7 @@ def fakenews_bento(
         with TemporaryDirectory() as folder:
             work = Path(folder)
             report("fakenews_bento", 0, None, "building")
-            bento = build(storage.store.models, work)
+            bento = build(storage.store.bundles, work)
             report("fakenews_bento", 0, None, "starting it, and comparing its answers")
             test = splits.scan("test").head(config.articles).collect()
             comparison = compare(bento.path, articles_of(test), work / "trial")
@@ -176,12 +176,12 @@ def batch_predictions(
     from fakenews_assets.serving.scoring import Scorer
 
     storage.read(context, "selected_model")
-    models = storage.store.models
+    store = storage.store
     try:
-        pointer = ChampionRegistry(models).champion()
+        pointer = ChampionRegistry(store.bundles).champion()
         if pointer is None:
             raise dg.Failure("There is no champion; materialize selected_model first.", allow_retries=False)
-        scorer = Scorer.open(models / pointer.bundle)
+        scorer = Scorer.open(store.bundle(pointer.bundle))
     except (BundleError, RegistryError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     draft = storage.draft()

@@ -17,9 +17,10 @@ from typing import Final
 
 import yaml
 
-from fakenews_assets.selection.bundle import open_bundle
+from fakenews_assets.selection.bundle import open_bundle, read_record
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer
 from fakenews_resources.hashing import digest
+from fakenews_resources.place import Place, as_place
 
 SERVICE: Final = "bentos.fakenews.service:FakeNews"
 ARCHIVE_FILE: Final = "fakenews.bento"
@@ -31,7 +32,7 @@ _ROOT: Final = Path(__file__).parents[2]
 
 _REQUIRED: Final = (
     "bentoml", "fastapi", "starlette", "python-multipart", "pydantic", "pydantic-settings", "prometheus-client",
-    "filelock", "polars", "numpy", "scipy", "safetensors",
+    "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors",
 )  # fmt: skip
 _ENCODER: Final = ("transformers", "tokenizers", "huggingface-hub")
 _RUNTIMES: Final = {
@@ -65,25 +66,26 @@ def requirements(runtime: str) -> list[str]:
     return [f"{name}=={version(name).split('+')[0]}" for name in (*_REQUIRED, *_RUNTIMES[runtime])]
 
 
-def stage(models: Path, pointer: Pointer, context: Path) -> None:
+def stage(models: Place, pointer: Pointer, context: Path) -> None:
     """Lay out what BentoML is to build from.
 
     Args:
-        models: the registry's folder.
+        models: holds the bundles.
         pointer: the champion.
         context: made; receives code, bundle and bentofile.yaml.
 
     Raises:
         BundleError: the bundle is missing or damaged.
     """
-    bundle = open_bundle(models / pointer.bundle)
+    bundle = open_bundle(models.fetch(pointer.bundle))
+    record = read_record(models, bundle.sha)
     for package in PACKAGES:
         shutil.copytree(
             _ROOT / package, context / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
         )
     packed = context / "models"
     shutil.copytree(bundle.path, packed / bundle.sha)
-    shutil.copy(models / f"{bundle.sha}.json", packed)
+    (packed / f"{bundle.sha}.json").write_text(record.model_dump_json(indent=2), encoding="utf-8")
     (packed / POINTER_FILE).write_text(pointer.model_dump_json(indent=2) + "\n", encoding="utf-8")
     bentofile = {
         "service": SERVICE,
@@ -96,16 +98,17 @@ def stage(models: Path, pointer: Pointer, context: Path) -> None:
     (context / "bentofile.yaml").write_text(yaml.safe_dump(bentofile, sort_keys=False), encoding="utf-8")
 
 
-def build(models: Path, work: Path) -> BuiltBento:
+def build(models: Place | Path, work: Path) -> BuiltBento:
     """Build a bento of the champion.
 
     Args:
-        models: the registry's folder.
+        models: holds the bundles.
         work: an empty folder for the build and for the bento.
 
     Raises:
         BentoFailed: there is no champion, or BentoML refused.
     """
+    models = as_place(models)
     pointer = ChampionRegistry(models).champion()
     if pointer is None:
         raise BentoFailed("There is no champion to build from; materialize selected_model first.")

@@ -39,7 +39,7 @@ class Project:
 
     @property
     def models(self) -> Path:
-        return self.store.models
+        return self.store.bundles.root
 
     @property
     def bundle(self) -> Path:
@@ -96,7 +96,7 @@ def answered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
     resources = {"storage": storage, "io_manager": ArtefactIOManager(storage=storage)}
     assert dg.materialize([prediction_log], partition_key=today.isoformat(), resources=resources).success
 
-    models, draft = watched.store.models, watched.store.models / ".draft"
+    models, draft = watched.store.bundles.root, watched.store.bundles.root / ".draft"
     shutil.copytree(models / watched.champion, draft)
     manifest = Manifest.model_validate_json((draft / MANIFEST_FILE).read_bytes())
     (draft / MANIFEST_FILE).unlink()

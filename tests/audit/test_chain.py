@@ -106,16 +106,16 @@ class WarmStarted:
 
     def __init__(self, root: Path) -> None:
         self.store = Store(root)
-        self.store.models.mkdir(parents=True)
+        self.store.bundles.root.mkdir(parents=True)
         self.first = self._train("first", {})
         bundle = self.manifest(self.first).model_dump_json()
         file = root / "first.json"
         file.write_text(bundle)
         self.origin = digest(file)
-        (self.store.models / self.origin).mkdir()
-        file.rename(self.store.models / self.origin / MANIFEST_FILE)
+        (self.store.bundles.root / self.origin).mkdir()
+        file.rename(self.store.bundles.root / self.origin / MANIFEST_FILE)
         record = BundleRecord(sha=self.origin, created_at=datetime.now(UTC), run_id=None)
-        (self.store.models / f"{self.origin}.json").write_text(record.model_dump_json())
+        (self.store.bundles.root / f"{self.origin}.json").write_text(record.model_dump_json())
         self.second = self._train("second", {"bundle": self.origin, "finetuned_bert": self.first})
 
     def _train(self, weights: str, warm_start: dict[str, str]) -> str:
@@ -159,9 +159,9 @@ def test_the_encoder_that_a_training_went_on_from_is_audited_too(tmp_path: Path)
 
 def test_a_changed_bundle_that_a_training_went_on_from_is_named(tmp_path: Path) -> None:
     chain = WarmStarted(tmp_path)
-    edit_json(chain.store.models / chain.origin / MANIFEST_FILE, git_commit="c0ffee")
+    edit_json(chain.store.bundles.root / chain.origin / MANIFEST_FILE, git_commit="c0ffee")
     assert chain.audit()[0] == [f"warm start {chain.origin}"]
-    (chain.store.models / chain.origin / MANIFEST_FILE).unlink()
+    (chain.store.bundles.root / chain.origin / MANIFEST_FILE).unlink()
     assert chain.audit()[0] == [f"warm start {chain.origin}"]
 
 

@@ -281,9 +281,8 @@ def article_brought_back(project: Project) -> None:
 
 def version_removed_without_tombstone(project: Project) -> None:
     version = project.stored("article_clusters").version
-    project.store.take_away(
-        project.record("article_clusters"), project.store.folder("article_clusters", version)
-    )
+    project.record("article_clusters").unlink()
+    shutil.rmtree(project.store.folder("article_clusters", version))
 
 
 FAULTS = (

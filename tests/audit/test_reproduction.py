@@ -29,7 +29,7 @@ JUDGED = "evaluation/baseline"
 
 @pytest.fixture
 def bundle(watched: Watched) -> Bundle:
-    return open_bundle(watched.store.models / watched.champion)
+    return open_bundle(watched.store.bundles.root / watched.champion)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def origin(watched: Watched, bundle: Bundle) -> str:
     }
     manifest = bundle.manifest.model_copy(update={"data_versions": versions, "files": {}})
     (draft / "manifest.json").unlink()
-    return write_bundle(draft, watched.store.models, manifest)
+    return write_bundle(draft, watched.store.bundles.root, manifest)
 
 
 def test_a_warm_start_brings_its_bundle_and_encoder(
@@ -241,12 +241,12 @@ def test_a_warm_start_brings_its_bundle_and_encoder(
 
     steps = {step.key: step for step in lay_out(store, scratch, manifest, ORDER)}
     assert steps["finetuned_bert"].config == {"warm_start": origin, "epochs": 1}
-    assert open_bundle(scratch.models / origin).sha == origin
+    assert open_bundle(scratch.bundles.root / origin).sha == origin
     assert scratch.get("finetuned_bert", first).version == first
 
 
 def test_a_warm_start_that_is_gone_is_said_so(watched: Watched, bundle: Bundle, origin: str, tmp_path: Path):
     manifest = warm_started(watched.store, bundle.manifest, origin)
-    shutil.rmtree(watched.store.models / origin)
+    shutil.rmtree(watched.store.bundles.root / origin)
     with pytest.raises(CannotReproduce, match="went on from the encoder behind an earlier bundle"):
         lay_out(watched.store, Store(tmp_path / "scratch"), manifest, ORDER)

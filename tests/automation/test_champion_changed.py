@@ -30,22 +30,22 @@ def test_there_has_to_be_a_champion(graph: Graph) -> None:
 
 def test_every_champion_is_built_once(graph: Graph) -> None:
     for seed in range(2):
-        champion = make_champion(graph.store.models, seed=seed)
+        champion = make_champion(graph.store.bundles.root, seed=seed)
         build(graph, champion)
         assert graph.tick(champion_changed) == f"The bento holds the champion, {champion[:12]}."
 
 
 def test_one_that_comes_back_is_built_again(graph: Graph) -> None:
-    first = make_champion(graph.store.models)
+    first = make_champion(graph.store.bundles.root)
     build(graph, first)
-    build(graph, make_champion(graph.store.models, seed=1))
-    ChampionRegistry(graph.store.models).rollback(reason="test", run_id=None, promoted_by="test")
+    build(graph, make_champion(graph.store.bundles.root, seed=1))
+    ChampionRegistry(graph.store.bundles.root).rollback(reason="test", run_id=None, promoted_by="test")
     build(graph, first)
     assert graph.tick(champion_changed) == f"The bento holds the champion, {first[:12]}."
 
 
 def test_a_build_that_failed_waits_for_a_person(graph: Graph) -> None:
-    first = make_champion(graph.store.models)
+    first = make_champion(graph.store.bundles.root)
     graph.launch("build_bento", graph.asked(champion_changed), dg.DagsterRunStatus.FAILURE)
     assert graph.tick(champion_changed) == f"The build for {first[:12]} was tried already; see its run."
-    build(graph, make_champion(graph.store.models, seed=1))
+    build(graph, make_champion(graph.store.bundles.root, seed=1))

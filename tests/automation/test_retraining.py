@@ -35,7 +35,7 @@ class Watched(Graph):
     champion = ""
 
     def promote(self, encoder: str | None = "tiny", *, seed: int = 0) -> None:
-        self.champion = make_champion(self.store.models, seed=seed, encoder=encoder)
+        self.champion = make_champion(self.store.bundles.root, seed=seed, encoder=encoder)
 
     def report_drift(self, auc: float, day: str = DAY) -> DriftVerdict:
         embedding = FeatureDrift(name="embedding", measure="auc", value=auc, chance=0.53, relevant=0.55)
@@ -242,7 +242,7 @@ def test_enough_new_articles_need_no_alarm(graph: Watched) -> None:
 
 def test_the_first_training_starts_from_the_defaults(tmp_path: Path) -> None:
     graph = Graph(tmp_path)
-    make_champion(graph.store.models)  # a baseline: no encoder was ever trained
+    make_champion(graph.store.bundles.root)  # a baseline: no encoder was ever trained
     graph.receive("b1", real=500, fake=500)
     request = graph.asked(new_rows_sensor)
     assert request.run_config == {"ops": {"finetuned_bert": {"config": {"warm_start": ""}}}}

@@ -20,7 +20,7 @@ def test_a_sound_chain_ends_with_status_0(watched: Watched) -> None:
 
 
 def test_a_broken_one_ends_with_status_1_and_names_the_fault(watched: Watched) -> None:
-    (watched.store.models / watched.champion / "model_card.md").write_text("# A better card\n")
+    (watched.store.bundles.root / watched.champion / "model_card.md").write_text("# A better card\n")
     result = run()
     assert result.exit_code == 1
     assert "bundle model_card.md: changed" in result.output

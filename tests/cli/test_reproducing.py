@@ -18,7 +18,7 @@ def run(*arguments: object) -> Result:
 
 def boast(watched: Watched) -> str:
     """A bundle with the papers of the champion, but for a better ROC-AUC that nobody has measured."""
-    models, draft = watched.store.models, watched.store.draft().path
+    models, draft = watched.store.bundles.root, watched.store.draft().path
     shutil.copytree(models / watched.champion, draft, dirs_exist_ok=True)
     manifest = open_bundle(models / watched.champion).manifest.model_copy(update={"files": {}})
     (draft / MANIFEST_FILE).unlink()
@@ -46,7 +46,7 @@ def test_a_bundle_is_made_again_and_held_against_its_papers(watched: Watched, tm
     assert hash_files(watched.root) == before
 
     # The champion was made by the same recipe, and its papers are true.
-    honest = open_bundle(watched.store.models / watched.champion)
+    honest = open_bundle(watched.store.bundles.root / watched.champion)
     found = compare(watched.store, Store(tmp_path / "kept" / "store"), honest, None)
     assert {line.verdict for line in found if line.what != "environment"} == {"equal"}
 

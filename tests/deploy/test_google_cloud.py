@@ -140,7 +140,7 @@ def test_the_service_takes_every_variable_of_cloud_run(monkeypatch: pytest.Monke
     # Cloud Run refuses requests of more than 32 MiB.
     assert max(read.max_csv_bytes, read.max_json_bytes) < 32 * 2**20
     (mount,) = container()["volumeMounts"]
-    assert read.log_folder() == Path(mount["mountPath"]) / "storage" / "service_log"
+    assert read.log_place().root == Path(mount["mountPath"]) / "storage" / "service_log"
 
 
 # Accounts

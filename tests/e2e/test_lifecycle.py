@@ -172,11 +172,11 @@ def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> 
     first = registry.champion()
     assert first is not None
     copy = project / ".fakenews" / "draft"
-    shutil.copytree(registry.root / first.bundle, copy)
+    shutil.copytree(registry.place.root / first.bundle, copy)
     (copy / "model_card.md").write_text("another card")
-    manifest = open_bundle(registry.root / first.bundle).manifest
+    manifest = open_bundle(registry.place.root / first.bundle).manifest
     (copy / "manifest.json").unlink()
-    second = write_bundle(copy, registry.root, manifest)
+    second = write_bundle(copy, registry.place.root, manifest)
     registry.promote(second, expected=first.bundle, reason="by hand", run_id=None, promoted_by="test")
 
     with dg.DagsterInstance.get() as instance:
@@ -194,7 +194,7 @@ def test_the_champion_leaves_as_a_bento_and_judges_a_batch(project: Path, encode
     source = str(sample(project / "news.csv", seed=1, rows=800))
     runner = run("b1", source, {"finetuned_bert": settings(encoder)})
     store = runner.store
-    champion = ChampionRegistry(store.models).champion()
+    champion = ChampionRegistry(store.bundles.root).champion()
     assert champion is not None
     with GraphRunner(Console(quiet=True)) as runner:
         runner.run("build_bento", None, {"fakenews_bento": {"articles": 20}})
@@ -215,7 +215,7 @@ def test_the_champion_leaves_as_a_bento_and_judges_a_batch(project: Path, encode
     assert answers.meta["model_id"] == champion.bundle
     table = answers.scan("predictions").collect()
     assert table["article_id"].to_list() == articles["article_id"].to_list()
-    expected = predict_table(load_bundled(open_bundle(store.models / champion.bundle)), articles)
+    expected = predict_table(load_bundled(open_bundle(store.bundles.root / champion.bundle)), articles)
     assert abs(table["probability"] - expected["probability"]).max() < 1e-5  # pyright: ignore[reportOperatorIssue]
 
 

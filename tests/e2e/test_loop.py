@@ -97,7 +97,7 @@ class Loop:
         aside.rename(self.landing / name)
 
     def champion(self) -> Pointer:
-        pointer = ChampionRegistry(self.store.models).champion()
+        pointer = ChampionRegistry(self.store.bundles.root).champion()
         assert pointer is not None
         return pointer
 
@@ -158,7 +158,7 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
         "FAKENEWS_LOG": str(loop.store.root / "service_log"),
         "FAKENEWS_LOG_CONTENT": "text",
     }
-    with serve(loop.project, loop.store.models, environment) as service:
+    with serve(loop.project, loop.store.bundles.root, environment) as service:
         # People ask about another era, and a report says so.
         send = [sys.executable, "-c", "from fakenews_assets.cli import app; app()"]
         subprocess.run(

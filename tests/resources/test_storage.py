@@ -54,15 +54,15 @@ def failing(storage: Storage, corpus: Artefact) -> Made:
 class Graph:
     """The assets above on one instance and one store."""
 
-    def __init__(self, root: Path) -> None:
-        self.store = Store(root)
+    def __init__(self, address: str) -> None:
+        self.store = Store(address)
         self.instance = dg.DagsterInstance.ephemeral()
         self.instance.add_dynamic_partitions("test_batches", ["b1", "b2"])
 
     def run(
         self, *assets: Any, partition: str | None = None, config: Any = None
     ) -> dg.ExecuteInProcessResult:
-        storage = Storage(root=str(self.store.root))
+        storage = Storage(root=self.store.address)
         return dg.materialize(
             [raw, clean, corpus, picky, failing],
             selection=list(assets),
@@ -78,8 +78,8 @@ class Graph:
 
 
 @pytest.fixture
-def graph(tmp_path: Path) -> Graph:
-    return Graph(tmp_path / "values")
+def graph(address: str) -> Graph:
+    return Graph(address)
 
 
 def test_values_pass_by_partition_and_all_partitions_meet(graph: Graph) -> None:

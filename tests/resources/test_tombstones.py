@@ -37,9 +37,9 @@ def erasure(before: FileEntry, after: FileEntry, **changes: object) -> Erasure:
 
 
 @pytest.fixture
-def tombstones(tmp_path: Path) -> Tombstones:
+def tombstones(address: str) -> Tombstones:
     """Three of them."""
-    found = Tombstones(Store(tmp_path))
+    found = Tombstones(Store(address))
     found.append(erasure(A, B, state="planned"))
     found.append(erasure(A, B))
     found.append(
@@ -67,30 +67,33 @@ def test_no_tombstones_are_no_fault(tmp_path: Path) -> None:
 def test_one_that_is_removed_or_edited_counts_no_longer_nor_do_those_before(
     tombstones: Tombstones, number: int, left: list[int], removed: bool
 ) -> None:
-    file = tombstones.folder / f"{number:06d}.json"
+    name = f"{number:06d}.json"
+    document = tombstones.place.read(name)
+    assert document is not None
     if removed:
-        file.unlink()
+        tombstones.place.delete(name)
     else:
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"reason": "another"}))
+        tombstones.place.write(name, json.dumps(json.loads(document.data) | {"reason": "another"}).encode())
     ledger = tombstones.read()
     assert [entry.sequence for entry in ledger.entries] == left
-    assert ledger.faults == ((file.name, "missing" if removed else "not as it was sealed"),)
+    assert ledger.faults == ((name, "missing" if removed else "not as it was sealed"),)
     with pytest.raises(TombstonesDamaged, match=r"Restore the folder from a backup"):
         tombstones.sound()
 
 
 def test_a_head_that_is_gone_or_damaged_leaves_none(tombstones: Tombstones) -> None:
-    (tombstones.folder / HEAD_FILE).write_text("what?")
+    tombstones.place.write(HEAD_FILE, b"what?")
     assert tombstones.read().faults == ((HEAD_FILE, "cannot be read"),)
-    (tombstones.folder / HEAD_FILE).unlink()
+    tombstones.place.delete(HEAD_FILE)
     assert tombstones.read().entries == ()
     assert tombstones.read().faults[0][0] == HEAD_FILE
 
 
 def test_what_a_kill_left_before_it_was_sealed_is_written_over(tombstones: Tombstones) -> None:
-    head = (tombstones.folder / HEAD_FILE).read_text()
+    head = tombstones.place.read(HEAD_FILE)
+    assert head is not None
     tombstones.append(erasure(B, C))
-    (tombstones.folder / HEAD_FILE).write_text(head)
+    tombstones.place.write(HEAD_FILE, head.data)
     assert len(tombstones.sound().entries) == 3
     assert "not sealed" in tombstones.read().faults[0][1]
     tombstones.append(erasure(B, C))

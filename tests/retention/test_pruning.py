@@ -43,16 +43,16 @@ def age(store: Store, days: float = 3) -> None:
 
 def sibling(store: Store, sha: str, card: str) -> str:
     """A bundle like another one, with a card of its own."""
-    draft = store.models / ".draft"
-    shutil.copytree(store.models / sha, draft)
+    draft = store.bundles.root / ".draft"
+    shutil.copytree(store.bundles.root / sha, draft)
     manifest = Manifest.model_validate_json((draft / MANIFEST_FILE).read_bytes())
     (draft / MANIFEST_FILE).unlink()
     (draft / "model_card.md").write_text(card)
-    return write_bundle(draft, store.models, manifest.model_copy(update={"files": {}}))
+    return write_bundle(draft, store.bundles.root, manifest.model_copy(update={"files": {}}))
 
 
 def promote(store: Store, sha: str) -> None:
-    registry = ChampionRegistry(store.models)
+    registry = ChampionRegistry(store.bundles.root)
     champion = registry.champion()
     assert champion is not None
     registry.promote(sha, expected=champion.bundle, reason="test", run_id=None, promoted_by="test")
@@ -77,7 +77,7 @@ def aged(watched: Watched) -> Aged:
 
 
 def test_what_nothing_needs_goes_and_the_champion_stays_auditable(aged: Aged) -> None:
-    registry, store = ChampionRegistry(aged.store.models), aged.store
+    registry, store = ChampionRegistry(aged.store.bundles.root), aged.store
     old, new = sorted(store.versions("notes"), key=lambda one: one == store.current("notes").version)
     # The first one is what selected_model decided for last.
     gone = {("notes", old), (MODELS, aged.others[0]), (MODELS, aged.others[3])}
@@ -89,19 +89,21 @@ def test_what_nothing_needs_goes_and_the_champion_stays_auditable(aged: Aged) ->
 
     assert store.versions("notes") == [new]
     assert set(bundles_in(store)) == {aged.first, aged.others[1], aged.others[2]}
-    assert {path.stem for path in store.models.glob("*") if len(path.stem) == 64} == set(bundles_in(store))
+    assert {path.stem for path in store.bundles.root.glob("*") if len(path.stem) == 64} == set(
+        bundles_in(store)
+    )
     assert aged.plan() == []
     assert tombstone.removed == tuple(plan)
     champion = audit_champion(store)
     assert [link.what for link in champion.faults] == ["decision"]  # it was promoted by hand
     assert audit_bundle(store, aged.first).faults == ()
     registry.rollback(reason="it was bad", run_id=None, promoted_by="test")
-    assert open_bundle(store.models / aged.others[1]).sha == aged.others[1]
+    assert open_bundle(store.bundles.root / aged.others[1]).sha == aged.others[1]
     assert (store.root / "raw_news" / "b1").is_dir()
 
 
 def test_what_rolling_back_leads_to_stays_beside_what_was_champion_last(aged: Aged) -> None:
-    registry, store = ChampionRegistry(aged.store.models), aged.store
+    registry, store = ChampionRegistry(aged.store.bundles.root), aged.store
     registry.rollback(reason="bad", run_id=None, promoted_by="test")
     age(store)
     # The second is champion again: before it was the third, and below it stands the first.
@@ -125,12 +127,14 @@ def test_the_bundle_that_a_training_went_on_from_stays_with_its_data(aged: Aged)
     store = aged.store
     origin = commit(store, "notes", "what the origin was made of")
     commit(store, "notes", "new")
-    manifest = open_bundle(store.models / aged.others[3]).manifest
-    draft = store.models / ".draft"
-    shutil.copytree(store.models / aged.others[3], draft)
+    manifest = open_bundle(store.bundles.root / aged.others[3]).manifest
+    draft = store.bundles.root / ".draft"
+    shutil.copytree(store.bundles.root / aged.others[3], draft)
     (draft / MANIFEST_FILE).unlink()
     data = manifest.data_versions | {"notes": origin}
-    sha = write_bundle(draft, store.models, manifest.model_copy(update={"files": {}, "data_versions": data}))
+    sha = write_bundle(
+        draft, store.bundles.root, manifest.model_copy(update={"files": {}, "data_versions": data})
+    )
     age(store)
     assert {(MODELS, sha), ("notes", origin)} <= set(aged.plan())
 
@@ -164,7 +168,7 @@ def test_a_pruned_bundle_is_told_of_and_without_its_tombstone_missing(aged: Aged
     told = audit_bundle(store, aged.others[3])
     assert told.faults == ()
     assert "by somebody: room" in told.taken_out[0]
-    shutil.rmtree(Tombstones(store).folder)
+    shutil.rmtree(Tombstones(store).place.root)
     assert [link.what for link in audit_bundle(store, aged.others[3]).faults] == ["bundle"]
 
 

@@ -185,6 +185,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 from fakenews_assets.selection import bundle
 from fakenews_assets.selection.bundle import Manifest, open_bundle, write_bundle
+from fakenews_resources.place import FolderPlace
 
 template, models, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 manifest = open_bundle(template).manifest.model_copy(update={"files": {}})
@@ -192,7 +193,9 @@ manifest = open_bundle(template).manifest.model_copy(update={"files": {}})
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-if moment != "any":
+if moment == "write":
+    FolderPlace.write = die
+elif moment != "any":
     setattr(bundle, moment, die)
 print("ready", flush=True)
 for number in range(1_000_000):
@@ -204,7 +207,7 @@ for number in range(1_000_000):
 """
 
 
-@pytest.mark.parametrize("moment", ["replace_text", "rename_folder", "any"])
+@pytest.mark.parametrize("moment", ["write", "rename_folder", "any"])
 def test_kill_9_leaves_no_half_bundle_and_the_champion(make_bundle: Callable, models: Path, moment: str):
     champion = make_bundle("champion")
     registry = ChampionRegistry(models)

@@ -70,7 +70,7 @@ def test_a_card_without_limits_is_refused():
 
 
 def test_the_page_of_a_bundle_needs_nothing_but_itself(trained: Path):
-    models = Store(trained / ".fakenews").models
+    models = Store(trained / ".fakenews").bundles.root
     pointer = ChampionRegistry(models).champion()
     assert pointer is not None
     page = (models / pointer.bundle / "model_card.html").read_text(encoding="utf-8")

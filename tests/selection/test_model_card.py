@@ -232,7 +232,7 @@ def test_a_card_of_another_candidate_is_refused(
 
 
 def test_the_card_of_a_generated_corpus_is_whole(trained: Path):
-    models = Store(trained / ".fakenews").models
+    models = Store(trained / ".fakenews").bundles.root
     pointer = ChampionRegistry(models).champion()
     assert pointer is not None
     card = (models / pointer.bundle / "model_card.md").read_text(encoding="utf-8")

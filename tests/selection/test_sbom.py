@@ -84,7 +84,7 @@ def test_a_bill_of_something_else_is_refused(tmp_path: Path):
 
 
 def test_a_bundle_lists_what_is_installed_by_the_official_schema(trained: Path):
-    models = Store(trained / ".fakenews").models
+    models = Store(trained / ".fakenews").bundles.root
     pointer = ChampionRegistry(models).champion()
     assert pointer is not None
     folder = models / pointer.bundle

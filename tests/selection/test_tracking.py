@@ -20,7 +20,7 @@ def test_a_champion_becomes_an_artifact_that_the_registry_knows(
     tmp_path: Path, wandb_server: WandbServer
 ) -> None:
     store = Store(tmp_path / "store")
-    bundle = open_bundle(store.models / make_champion(store.models))
+    bundle = open_bundle(store.bundles.root / make_champion(store.bundles.root))
 
     def body(tracked: Tracked) -> None:
         track_champion(tracked, bundle)

@@ -41,13 +41,15 @@ def make_descendant(make_draft: Callable[..., Path], manifest: Manifest, store: 
 
     def make(**behind: str) -> str:
         versions = {"data_versions": manifest.data_versions | behind}
-        return write_bundle(make_draft(), store.models, manifest.model_copy(update=versions))
+        return write_bundle(make_draft(), store.bundles.root, manifest.model_copy(update=versions))
 
     return make
 
 
 def promote(store: Store, sha: str) -> None:
-    ChampionRegistry(store.models).promote(sha, expected=None, reason="", run_id=None, promoted_by="test")
+    ChampionRegistry(store.bundles.root).promote(
+        sha, expected=None, reason="", run_id=None, promoted_by="test"
+    )
 
 
 def test_the_encoder_behind_a_bundle_is_found_whatever_came_later(
@@ -114,7 +116,7 @@ def test_a_training_goes_on_from_the_champion_and_its_record_says_so(
     assert first.record is not None
     assert "warm_start" not in first.meta
     champion = make_champion(
-        store.models, encoder=tiny["encoder"]["name"], behind={"finetuned_bert": first.version}
+        store.bundles.root, encoder=tiny["encoder"]["name"], behind={"finetuned_bert": first.version}
     )
 
     # As a sensor asks for it: the recorded configuration, but for the start.
@@ -133,7 +135,7 @@ def test_a_training_that_cannot_go_on_fails_with_advice(store: Store, tiny: dict
     for warm, said in {"champion": "no champion to go on from; leave", "f00": "no bundle f00"}.items():
         with pytest.raises(dg.Failure, match=said):
             train(store, {**tiny, "warm_start": warm})
-    make_champion(store.models)
+    make_champion(store.bundles.root)
     with pytest.raises(dg.Failure, match=r"No fine-tuned encoder is behind bundle \w+; leave"):
         train(store, {**tiny, "warm_start": "champion"})
     assert not store.exists("finetuned_bert")

@@ -1,0 +1,215 @@
+"""The whole life on a bucket, through an unreliable network: the same versions as in a folder, and nothing lost."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.selection.bundle import open_bundle
+from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_resources import processes
+from fakenews_resources.news.sample import SampleSpec, write_sample
+from fakenews_resources.store import Store
+from tests.buckets import Fault, Gate, objects, open_bucket
+from tests.models import build_tiny_bert
+
+REPOSITORY = Path(__file__).parents[2]
+ADDRESS = "gs://news/prod"
+SAME = ("raw_news/b1", "clean_news/b1", "corpus_profile", "article_clusters", "splits", "baseline_model")
+"""Values whose bytes depend on nothing but the code, the configuration and the articles."""
+
+FAULTS: tuple[Fault, ...] = ("503", "429", "reset", "lost", "503", "cut")
+
+LIFE = """
+import json, sys
+from rich.console import Console
+from fakenews_assets.cli.running import GraphRunner
+
+with GraphRunner(Console(quiet=True)) as runner:
+    runner.add_batch("b1")
+    runner.lifecycle("b1", sys.argv[1], json.loads(sys.argv[2]), ())
+"""
+
+
+class World:
+    """One project on a folder, another on a bucket, after the same life."""
+
+    def __init__(self, folder: Path, gate: Gate) -> None:
+        self.gate = gate
+        self.folder, self.project = folder / "on a folder", folder / "on a bucket"
+        for project in (self.folder, self.project):
+            project.mkdir()
+            shutil.copy(REPOSITORY / "dagster.yaml", project)
+        encoder = build_tiny_bert(folder / "encoder")
+        tiny = {"name": str(encoder), "max_tokens": 64}
+        self.config: dict[str, Any] = {
+            "finetuned_bert": {"encoder": tiny, "max_tokens": 32, "epochs": 1, "learning_rate": 1e-3}
+        }
+        self.news = folder / "news.csv"
+        write_sample(SampleSpec(rows=1200, seed=1), self.news)
+        self.remote = {
+            "FAKENEWS_STORAGE": ADDRESS,
+            "FAKENEWS_CACHE": str(folder / "cache"),
+            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{gate.port}",
+        }
+
+    def python(self, project: Path, environment: dict[str, str], *arguments: str) -> str:
+        answer = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=project,
+            env=os.environ | {"DAGSTER_HOME": str(project), "PYTHONPATH": str(REPOSITORY)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-4000:]
+        return answer.stdout
+
+    def fakenews(self, *arguments: str) -> str:
+        return self.python(self.project, self.remote, "-m", "fakenews_assets", *arguments)
+
+    def live(self, project: Path, environment: dict[str, str]) -> None:
+        self.python(project, environment, "-c", LIFE, str(self.news), json.dumps(self.config))
+
+    @contextmanager
+    def service(self, own: Path) -> Iterator[processes.Server]:
+        environment = self.remote | {
+            "BENTOML_HOME": str(own / "bentoml"),
+            "FAKENEWS_CACHE": str(own / "cache"),
+            "FAKENEWS_LOG_SEND_SECONDS": "0.5",
+            "FAKENEWS_LOG_CONTENT": "text",
+        }
+        arguments = ["bentoml", "serve", "bentos.fakenews.service:FakeNews", "--host", "127.0.0.1"]
+        with processes.serving(
+            arguments, REPOSITORY, os.environ | environment, ready="/readyz", grace=10
+        ) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with open_bucket() as gate:
+        world = World(tmp_path_factory.mktemp("world"), gate)
+        world.live(world.folder, {})
+        for method in ("GET", "POST", "DELETE"):
+            gate.strike(f"^{method} ", *FAULTS)
+        world.live(world.project, world.remote)
+        yield world
+
+
+@pytest.fixture
+def store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
+    from fakenews_resources import bucket
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", world.remote["STORAGE_EMULATOR_HOST"])
+    monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))
+    bucket._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    yield Store(ADDRESS)
+    bucket._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_both_hold_the_same_versions(world: World, store: Store) -> None:
+    local = Store(world.folder / ".fakenews")
+    assert {key: store.current(key).version for key in SAME} == {
+        key: local.current(key).version for key in SAME
+    }
+    assert store.all_keys() == local.all_keys()
+    for candidate in ("baseline", "finetuned"):
+        here, there = (one.current(f"evaluation/{candidate}") for one in (local, store))
+        tables = [pl.read_parquet(one.path / "predictions.parquet") for one in (here, there)]
+        assert tables[0].equals(tables[1])
+        assert store.verify(there) == []
+    kinds = {kind for kind, _ in world.gate.struck}
+    assert kinds == set(FAULTS)
+
+
+def test_the_champion_is_there_and_its_chain_holds(world: World, store: Store) -> None:
+    champion = ChampionRegistry(store.bundles).champion()
+    assert champion is not None
+    assert open_bundle(store.bundle(champion.bundle)).sha == champion.bundle
+    assert "0 faults" in world.fakenews("audit") or "intact" in world.fakenews("audit")
+    before = objects(world.gate)
+    name = next(
+        one for one in before if one.endswith("splits/" + store.current("splits").version + "/train.parquet")
+    )
+    store.place.write(name.removeprefix("prod/"), before[name][:-1] + b"?")
+    with pytest.raises(AssertionError, match=r"train\.parquet"):
+        world.fakenews("audit")
+    store.place.write(name.removeprefix("prod/"), before[name])
+    world.fakenews("audit")
+
+
+def test_a_second_run_does_nothing(world: World) -> None:
+    before = objects(world.gate)
+    world.live(world.project, world.remote)
+    assert objects(world.gate) == before
+
+
+def test_the_service_answers_from_the_bucket_and_its_log_arrives(
+    world: World, store: Store, tmp_path: Path
+) -> None:
+    title = "Senate passes the budget after a long night of talks about the harbour"
+    with world.service(tmp_path / "one") as one, world.service(tmp_path / "two") as other:
+        answer = httpx.post(f"{one.url}/predict", json={"title": title}).json()
+        champion = ChampionRegistry(store.bundles).champion()
+        assert champion is not None
+        assert answer["model_id"] == champion.bundle
+        truth = {"request_id": answer["request_id"], "label": 1}
+        world.gate.strike("POST", "503", "reset")
+        for _ in range(100):
+            told = httpx.post(f"{other.url}/feedback", json=truth)
+            if told.status_code == 200:
+                break
+            assert told.status_code == 404, told.text
+            time.sleep(0.1)
+        assert told.status_code == 200
+    log = PredictionLog(store.place.fetch("service_log"))
+    day = datetime.now(UTC).date()
+    assert log.read(day, "predictions").collect()["request_id"].to_list() == [answer["request_id"]]
+    assert log.read(day, "feedback").collect()["label"].to_list() == [1]
+    assert not list((tmp_path / "one").rglob("*.jsonl")), "what was sent is removed"
+    world.fakenews("audit", answer["request_id"])
+
+    article = log.read(day, "predictions").collect()["article_id"][0]
+    world.fakenews("erase", article, "--reason", "asked for", "--yes")
+    assert not any(title.encode() in data for data in objects(world.gate).values())
+    assert not any(
+        title.encode() in path.read_bytes()
+        for path in (tmp_path.parent / "cache").rglob("*")
+        if path.is_file()
+    )
+    assert "asked for" in world.fakenews("audit", answer["request_id"])
+
+
+def test_what_a_killed_service_did_not_send_the_next_one_sends(
+    world: World, store: Store, tmp_path: Path
+) -> None:
+    with world.service(tmp_path) as killed:
+        world.gate.strike("POST", *["503"] * 1000)
+        answer = httpx.post(f"{killed.url}/predict", json={"title": "Mayor opens the new bridge"}).json()
+        (unsent,) = tmp_path.rglob("predictions-*.jsonl")
+        processes.end(killed.process)
+    world.gate.strike_no_more()
+    assert answer["request_id"] in unsent.read_text()
+    with world.service(tmp_path):
+        deadline = time.monotonic() + 20
+        while unsent.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    log = PredictionLog(store.place.fetch("service_log"))
+    assert len(log.find(answer["request_id"], 0)) == 1
+
+
+def test_pruning_and_retiring_reach_the_bucket(world: World) -> None:
+    assert "Nothing to prune" in world.fakenews("prune", "--yes")
