@@ -33,6 +33,9 @@ console = Console()
 PLAIN: Final = FinetuneSettings(epochs=1, sources="as_they_come", mask_names=0, label_smoothing=0)
 """One epoch: on so few rows of news a second one learns the training sources by heart."""
 
+AGAINST_SHORTCUTS: Final = PLAIN.model_copy(update={"sources": "balanced"})
+"""What is compared with PLAIN under every division."""
+
 OPTIONS: Final = {
     "group DRO": {"sources": "group_dro"},
     "names hidden in half of the rows": {"mask_names": 0.5},
@@ -40,7 +43,7 @@ OPTIONS: Final = {
     "balanced, names hidden in half": {"sources": "balanced", "mask_names": 0.5},
     "balanced, label smoothing 0.1": {"sources": "balanced", "label_smoothing": 0.1},
 }
-"""What is changed of PLAIN, beside the project's own default."""
+"""What else is changed of PLAIN, tried on the sources not trained on."""
 
 ROWS_OF_A_SOURCE: Final = 2_000
 MODELS: Final = ("baseline", "finetuned", "finetuned-openvino-int8")
@@ -144,7 +147,6 @@ def main(
     sides = load_sides(news or default_news_path())
     rows = 200 if quick else ROWS_OF_A_SOURCE
     seeds = 2 if quick else seeds
-    chosen = against_shortcuts()
 
     def settings(protocols: Sequence[str], models: Sequence[str], seeds: int) -> GeneralizationSettings:
         return GeneralizationSettings.model_validate(
@@ -158,12 +160,15 @@ def main(
         )
 
     tables = {}
-    for name, recipe, models in (("plain", PLAIN, MODELS), ("against shortcuts", chosen, MODELS[1:])):
+    for name, recipe, models in (
+        ("plain", PLAIN, MODELS),
+        ("against shortcuts", AGAINST_SHORTCUTS, MODELS[1:]),
+    ):
         console.print(f"{name}: every division")
         tables[name] = run(sides, settings(PROTOCOLS, models, seeds), recipe)
     before, after = (scores_by_seed(table, "finetuned") for table in tables.values())
     gains = 100 * (np.array(after) - np.array(before))
-    options = {"plain": before, f"the default, {chosen.sources}": after}
+    options = {"plain": before, "balanced": after}
     for name, changes in OPTIONS.items():
         console.print(f"{name}: sources not trained on")
         recipe = FinetuneSettings.model_validate(PLAIN.model_dump() | changes)
@@ -186,21 +191,13 @@ def main(
         "rows_of_a_source": rows,
         "seeds": seeds,
         "plain": PLAIN.model_dump(mode="json"),
-        "against_shortcuts": chosen.model_dump(mode="json"),
+        "against_shortcuts": AGAINST_SHORTCUTS.model_dump(mode="json"),
         "gains_pt": gains.tolist(),
         "options": options,
         "divisions": {name: [one.model_dump() for one in spreads(table)] for name, table in tables.items()},
         "machine": describe_machine(["torch", "transformers", "openvino", "scikit-learn"]),
     }
     write_results("trust", numbers, raw, "Trust", lines)
-
-
-def against_shortcuts() -> FinetuneSettings:
-    """PLAIN with the project's own defaults in what works against shortcuts."""
-    own = FinetuneSettings()
-    return PLAIN.model_copy(
-        update={name: getattr(own, name) for name in ("sources", "mask_names", "label_smoothing")}
-    )
 
 
 def report(
@@ -218,9 +215,8 @@ def report(
         "",
         f"Macro-F1 on real titles, mean ± sd over {seeds} seeds; at most {rows:,} training rows of each source, one epoch,"
         " decided at 0.5. Source-disjoint: each source that is no more than half of the corpus is judged by a model that"
-        " never saw it, all of them together. Against shortcuts: the default of the project,"
-        f" `sources: {against_shortcuts().sources}`, `mask_names: {against_shortcuts().mask_names:g}`,"
-        f" `label_smoothing: {against_shortcuts().label_smoothing:g}`.",
+        " never saw it, all of them together. Against shortcuts: `sources: balanced`, each pair of source and label drawn"
+        " equally often. The project trains plainly, as long as nothing is better by more than the seeds differ.",
         "",
         *division_table(before, after),
         "",

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 from gcp_storage_emulator.server import create_server
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from fakenews_resources import bucket as module
@@ -34,17 +35,15 @@ class Gate:
     port: int = 0
     struck: list[tuple[Fault, str]] = field(default_factory=list[tuple[Fault, str]])
     """The faults that happened, and to what."""
-    _plan: list[tuple[re.Pattern[str], list[Fault]]] = field(
-        default_factory=list[tuple[re.Pattern[str], list[Fault]]]
-    )
+    _plan: list["_Strike"] = field(default_factory=list["_Strike"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
     unheard: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict[str, Any])
     """Lost answers to pieces of large files. Google ignores a piece that it has already; the emulator would refuse it."""
     writing: threading.RLock = field(default_factory=threading.RLock)
 
-    def strike(self, pattern: str, *faults: Fault) -> None:
-        """Let the next requests whose `METHOD path object` matches fail, one fault each."""
-        self._plan.append((re.compile(pattern), list(faults)))
+    def strike(self, pattern: str, *faults: Fault, every: int = 1) -> None:
+        """Let requests whose `METHOD path object` matches fail, one fault each: the next ones, or every so many."""
+        self._plan.append(_Strike(re.compile(pattern), list(faults), every))
 
     def strike_no_more(self) -> None:
         """Let everything through again."""
@@ -53,11 +52,21 @@ class Gate:
     def fault(self, request: str, kinds: Sequence[Fault]) -> Fault | None:
         """What is to happen to a request now."""
         with self._lock:
-            for pattern, faults in self._plan:
-                if faults and faults[0] in kinds and pattern.search(request):
-                    self.struck.append((faults[0], request))
-                    return faults.pop(0)
+            for strike in self._plan:
+                if strike.faults and strike.faults[0] in kinds and strike.pattern.search(request):
+                    strike.met += 1
+                    if strike.met % strike.every == 0:
+                        self.struck.append((strike.faults[0], request))
+                        return strike.faults.pop(0)
         return None
+
+
+@dataclass
+class _Strike:
+    pattern: re.Pattern[str]
+    faults: list[Fault]
+    every: int
+    met: int = 0
 
 
 @contextmanager
@@ -94,7 +103,9 @@ def served_bucket(monkeypatch: pytest.MonkeyPatch, name: str = "news") -> Iterat
 def objects(gate: Gate, bucket: str = "news") -> dict[str, bytes]:
     """Everything in the bucket."""
     client = storage.Client(
-        project="test", client_options={"api_endpoint": f"http://127.0.0.1:{gate.emulator}"}
+        project="test",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": f"http://127.0.0.1:{gate.emulator}"},
     )
     return {blob.name: blob.download_as_bytes() for blob in client.list_blobs(bucket)}
 
