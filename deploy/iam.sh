@@ -4,9 +4,9 @@
 #     deploy/iam.sh PROJECT REGION            # the bucket is PROJECT-fakenews
 #
 # | account          | for                       | may                                                             |
-# | fakenews-service | the service on Cloud Run  | read its API key                                                |
-# | fakenews-dagster | Dagster in the cluster    | write compute-logs/ and read landing/ in the bucket             |
-# | fakenews-build   | Cloud Build               | read build/ in the bucket, push images, deploy the service      |
+# | fakenews-service | the service               | read its API key, add to its log in the bucket and read it      |
+# | fakenews-dagster | Dagster                   | write store/ and compute-logs/, read landing/ in the bucket     |
+# | fakenews-build   | Cloud Build               | read build/ and container contexts, push images, deploy         |
 set -euo pipefail
 
 project=${1:?usage: iam.sh PROJECT REGION} region=${2:?usage: iam.sh PROJECT REGION}
@@ -19,7 +19,7 @@ account() { echo "$1@$project.iam.gserviceaccount.com"; }
 grant_below() { # account role prefix
     gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
         --member "serviceAccount:$(account "$1")" --role "$2" \
-        --condition "title=$1-${3//\//-},expression=resource.name.startsWith('projects/_/buckets/$bucket/objects/$3/')"
+        --condition "title=$1-${3//[\/_]/-},expression=resource.name.startsWith('projects/_/buckets/$bucket/objects/$3/')"
 }
 
 for name in fakenews-service fakenews-dagster fakenews-build; do
@@ -30,11 +30,19 @@ done
 # Conditions need uniform access.
 gcloud storage buckets update "gs://$bucket" --uniform-bucket-level-access --public-access-prevention
 
-# The service: one secret.
+# The service: one secret, and its log, of which it can neither change nor remove what is there. Names can only be listed
+# for a whole bucket.
+grant_below fakenews-service roles/storage.objectCreator store/service_log
+grant_below fakenews-service roles/storage.objectViewer store/service_log
+gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
+    --member "serviceAccount:$(account fakenews-service)" --role roles/storage.legacyBucketReader --condition None
+gcloud iam service-accounts add-iam-policy-binding "$(account fakenews-service)" --project "$project" \
+    --member "serviceAccount:$project.svc.id.goog[$namespace/fakenews-service]" --role roles/iam.workloadIdentityUser
 gcloud secrets add-iam-policy-binding fakenews-api-key --project "$project" \
     --member "serviceAccount:$(account fakenews-service)" --role roles/secretmanager.secretAccessor
 
-# Dagster: its runs' output, and new batches. It also looks whether the bucket is there and lists it.
+# Dagster: the values, its runs' output, and new batches. It also looks whether the bucket is there and lists it.
+grant_below fakenews-dagster roles/storage.objectUser store
 grant_below fakenews-dagster roles/storage.objectUser compute-logs
 grant_below fakenews-dagster roles/storage.objectViewer landing
 gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
@@ -45,6 +53,7 @@ gcloud iam service-accounts add-iam-policy-binding "$(account fakenews-dagster)"
 
 # Cloud Build: sources and container contexts in, images out, the service deployed as the service's account.
 grant_below fakenews-build roles/storage.objectViewer build
+grant_below fakenews-build roles/storage.objectViewer store/container_context
 gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
     --member "serviceAccount:$(account fakenews-build)" --role roles/storage.legacyBucketReader --condition None
 gcloud artifacts repositories add-iam-policy-binding fakenews --project "$project" --location "$region" \

@@ -81,14 +81,15 @@ def test_the_deployed_file_has_no_blank_left(tmp_path: Path):
     """The very script of the build, with a `gcloud` that keeps what it is given."""
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "cloudrun.service.yaml").write_text((DEPLOY / "cloudrun.service.yaml").read_text())
-    filled = {"_REPOSITORY": "repository", "BUILD_ID": "b1", "PROJECT_ID": "p1", "_NETWORK": "net"}
-    filled |= {"_NFS_SERVER": "10.0.0.2", "_NFS_PATH": "/vol1", "_REGION": "r1"}
+    filled = {"_REPOSITORY": "repository", "BUILD_ID": "b1", "PROJECT_ID": "p1", "_BUCKET": "p1-fakenews"}
+    filled |= {"_REGION": "r1"}
     script = re.sub(r"\$\{(\w+)\}", lambda name: filled[name[1]], step("deploy")["args"][1])
     calls = recorded(["bash", "-euc", script], tmp_path)
     assert calls == [["run", "services", "replace", "service.yaml", "--region", "r1"]]
     deployed = (tmp_path / "service.yaml").read_text()
     assert "__" not in deployed.split("spec:", 1)[1]
     assert "image: repository/service:b1" in deployed
+    assert "value: gs://p1-fakenews/store\n" in deployed
     assert "serviceAccountName: fakenews-service@p1.iam.gserviceaccount.com" in deployed
 
 
@@ -112,14 +113,13 @@ def test_cloud_run_sends_as_much_as_fills_the_batches():
     assert revision()["spec"]["containerConcurrency"] == 2 * ServiceSettings().max_batch_rows
 
 
-def test_one_instance_that_is_always_there():
-    """A second one would need locks on the log, which Cloud Run's NFS does not have."""
+def test_one_instance_is_always_there():
     annotations = revision()["metadata"]["annotations"]
     assert annotations["autoscaling.knative.dev/minScale"] == "1"
-    assert annotations["autoscaling.knative.dev/maxScale"] == "1"
+    assert int(annotations["autoscaling.knative.dev/maxScale"]) > 1
     assert annotations["run.googleapis.com/startup-cpu-boost"] == "true"
-    # NFS needs it.
-    assert annotations["run.googleapis.com/execution-environment"] == "gen2"
+    # Between requests the log is sent.
+    assert annotations["run.googleapis.com/cpu-throttling"] == "false"
 
 
 def test_cloud_run_asks_the_probes_at_the_port_of_the_image():
@@ -132,15 +132,24 @@ def test_cloud_run_asks_the_probes_at_the_port_of_the_image():
 def test_the_service_takes_every_variable_of_cloud_run(monkeypatch: pytest.MonkeyPatch):
     variables = {one["name"]: one for one in container()["env"]}
     assert "secretKeyRef" in variables["FAKENEWS_API_KEY"]["valueFrom"]
-    settings = {name for name in variables if name.startswith("FAKENEWS_")}
+    settings = {name for name in variables if name.startswith("FAKENEWS_")} - {"FAKENEWS_CACHE"}
     assert {name.removeprefix("FAKENEWS_").lower() for name in settings} <= set(ServiceSettings.model_fields)
     for name in settings - {"FAKENEWS_API_KEY"}:
-        monkeypatch.setenv(name, variables[name]["value"])
+        monkeypatch.setenv(name, variables[name]["value"].replace("__BUCKET__", "bucket"))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
     read = ServiceSettings()
     # Cloud Run refuses requests of more than 32 MiB.
     assert max(read.max_csv_bytes, read.max_json_bytes) < 32 * 2**20
-    (mount,) = container()["volumeMounts"]
-    assert read.log_place().root == Path(mount["mountPath"]) / "storage" / "service_log"
+    values = helm_variables()
+    assert read.log_place().address == "gs://bucket/store/service_log"
+    assert values["FAKENEWS_STORAGE"].replace("PROJECT-fakenews", "bucket") == read.storage
+    assert values["FAKENEWS_STORAGE"] in (DEPLOY / "kubernetes" / "service.yaml").read_text()
+
+
+def helm_variables() -> dict[str, str]:
+    """What the graph's pods are given."""
+    (deployment,) = read("kubernetes/values.yaml")["dagster-user-deployments"]["deployments"]
+    return {one["name"]: one["value"] for one in deployment["env"]}
 
 
 # Accounts
@@ -170,7 +179,7 @@ def grants(tmp_path: Path) -> list[tuple[str, str, str, str]]:
     found = []
     for call in granted:
         condition = option(call, "--condition") if "--condition" in call else "None"
-        below = re.search(r"/objects/([a-z-]+/)'", condition)
+        below = re.search(r"/objects/([a-z_/-]+/)'", condition)
         member = option(call, "--member").removeprefix("serviceAccount:").split("@")[0]
         found.append((member, option(call, "--role"), " ".join(call[:2]), below[1] if below else ""))
     return found
@@ -184,11 +193,22 @@ def test_each_account_may_do_its_work_and_no_more(grants: list[tuple[str, str, s
         ("fakenews-build", "roles/run.developer", "projects add-iam-policy-binding", ""),
         ("fakenews-build", "roles/storage.legacyBucketReader", "storage buckets", ""),
         ("fakenews-build", "roles/storage.objectViewer", "storage buckets", "build/"),
+        ("fakenews-build", "roles/storage.objectViewer", "storage buckets", "store/container_context/"),
         ("fakenews-dagster", "roles/storage.legacyBucketReader", "storage buckets", ""),
         ("fakenews-dagster", "roles/storage.objectUser", "storage buckets", "compute-logs/"),
+        ("fakenews-dagster", "roles/storage.objectUser", "storage buckets", "store/"),
         ("fakenews-dagster", "roles/storage.objectViewer", "storage buckets", "landing/"),
         ("fakenews-service", "roles/secretmanager.secretAccessor", "secrets add-iam-policy-binding", ""),
+        ("fakenews-service", "roles/storage.legacyBucketReader", "storage buckets", ""),
+        ("fakenews-service", "roles/storage.objectCreator", "storage buckets", "store/service_log/"),
+        ("fakenews-service", "roles/storage.objectViewer", "storage buckets", "store/service_log/"),
         ("p1.svc.id.goog[dagster/dagster]", "roles/iam.workloadIdentityUser", "iam service-accounts", ""),
+        (
+            "p1.svc.id.goog[dagster/fakenews-service]",
+            "roles/iam.workloadIdentityUser",
+            "iam service-accounts",
+            "",
+        ),
     ]
 
 
@@ -214,9 +234,9 @@ def test_prefixes_and_names_are_those_of_the_other_files():
 def test_the_training_job_names_an_asset_and_options_that_exist():
     job = read("vertex-training.yaml")
     # Fields of CustomJobSpec, https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec
-    assert set(job) <= {"workerPoolSpecs", "serviceAccount", "network", "scheduling"}
+    assert set(job) <= {"workerPoolSpecs", "serviceAccount", "scheduling"}
     (pool,) = job["workerPoolSpecs"]
-    assert set(pool) <= {"replicaCount", "machineSpec", "diskSpec", "nfsMounts", "containerSpec"}
+    assert set(pool) <= {"replicaCount", "machineSpec", "diskSpec", "containerSpec"}
     spec = pool["containerSpec"]
     assert spec["command"] == ["dagster", "asset", "materialize"]
     options = dict(zip(spec["args"][::2], spec["args"][1::2], strict=True))
@@ -225,6 +245,5 @@ def test_the_training_job_names_an_asset_and_options_that_exist():
     assert options["--select"] in {
         key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()
     }
-    (mount,) = pool["nfsMounts"]
-    (storage,) = (one["value"] for one in spec["env"] if one["name"] == "FAKENEWS_STORAGE")
-    assert storage == f"/mnt/nfs/{mount['mountPoint']}/storage"
+    given = {one["name"]: one["value"] for one in spec["env"]}
+    assert given["FAKENEWS_STORAGE"] == helm_variables()["FAKENEWS_STORAGE"]

@@ -158,7 +158,11 @@ def test_runs_inherit_from_the_code_what_they_need():
         }
     )
     container = context.run_k8s_config.container_config
-    assert {one["name"] for one in container["env"]} == {"FAKENEWS_STORAGE", "FAKENEWS_LANDING"}
+    assert {one["name"] for one in container["env"]} == {
+        "FAKENEWS_STORAGE",
+        "FAKENEWS_CACHE",
+        "FAKENEWS_LANDING",
+    }
     assert container["resources"]["limits"] == {"memory": "8Gi"}
 
 

@@ -1,4 +1,4 @@
-"""Commands of deploy/README.md exist, as far as that can be seen offline.
+"""Commands of deploy/README.md and of the way to Google Cloud exist, as far as that can be seen offline.
 
 Make targets, files and the options of `fakenews` are looked up where they are defined. Of `docker`, `gcloud`, `helm` and
 `kubectl` there is only a list here of subcommands and options that their documentation names: it catches a slip of the
@@ -10,12 +10,16 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
+from dagster._cli import create_dagster_cli
 from typer.main import get_command
 
 from fakenews_assets.cli import app
+from fakenews_assets.definitions import defs
 from tests.deploy.files import DEPLOY, REPOSITORY
 
 README = (DEPLOY / "README.md").read_text()
+WAY = (REPOSITORY / "docs" / "how-to" / "google-cloud.md").read_text()
 
 KNOWN = {
     "docker compose up": {"--build", "--detach"},
@@ -23,7 +27,13 @@ KNOWN = {
     "docker compose exec": set(),
     "docker compose logs": {"--follow"},
     "gcloud storage buckets create": {"--location", "--uniform-bucket-level-access"},
-    "gcloud storage cp": {"--recursive"},
+    "gcloud auth login": set(),
+    "gcloud auth application-default login": set(),
+    "gcloud config set": set(),
+    "gcloud services enable": set(),
+    "gcloud secrets versions access": {"--secret"},
+    "gcloud storage cat": set(),
+    "gcloud storage cp": set(),
     "gcloud artifacts repositories create": {"--repository-format", "--location"},
     "gcloud secrets create": {"--data-file"},
     "gcloud builds submit": {"--config", "--gcs-source-staging-dir", "--substitutions"},
@@ -39,12 +49,12 @@ KNOWN = {
     "kubectl rollout status": {"--namespace"},
 }
 OF_COMPOSE = {"--file"}
-PLAIN = {"cp", "mkdir", "sed", "openssl", "tr", "cat"}
+PLAIN = {"cp", "mkdir", "sed", "openssl", "tr", "curl", "export"}
 
 
 def commands() -> Iterator[list[str]]:
-    """The words of each command of the page, the parts of a pipe and of `$(...)` on their own."""
-    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+    """The words of each command of the pages, the parts of a pipe and of `$(...)` on their own."""
+    for block in re.findall(r"^```sh\n(.*?)^```", README + WAY, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
             inner = re.findall(r"\$\((.*?)\)", line)
             for text in [re.sub(r"^\w+=\$\(.*?\)$", "", line), *inner]:
@@ -65,6 +75,10 @@ def fault(words: list[str]) -> str | None:
     if program == "make":
         targets = re.findall(r"^([a-z-]+):.*##", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
         return None if words[1] in targets else f"no target {words[1]}"
+    if program.startswith(".venv/bin/"):
+        program = program.removeprefix(".venv/bin/")
+    if program == "dagster":
+        return _fault_of_dagster(words[1:])
     if program == "fakenews":
         return _fault_of_ours(words[1:])
     if program in PLAIN or program.startswith("deploy/"):
@@ -102,6 +116,16 @@ def _fault_of_ours(words: list[str]) -> str | None:
     return f"fakenews {words[0]} has no {wrong}" if wrong else None
 
 
+def _fault_of_dagster(words: list[str]) -> str | None:
+    named = dict(zip(words[2::2], words[3::2], strict=True))
+    answer = CliRunner().invoke(create_dagster_cli(), [*words[:2], "--help"])
+    wrong = [name for name in named if name not in answer.output]
+    jobs = {job.name for job in defs.resolve_all_job_defs()}
+    if answer.exit_code or wrong or named["--job"] not in jobs:
+        return f"dagster {' '.join(words)}: {wrong or named['--job']}"
+    return None
+
+
 def test_the_page_has_commands():
     assert len(ALL) > 25
 
@@ -115,6 +139,7 @@ def test_a_command_exists(words: list[str]):
     "wrong",
     [
         "make damo",
+        ".venv/bin/dagster job execute --module-name fakenews_assets.definitions --job build_bentoo",
         "fakenews demmo",
         "fakenews audit --rows 1",
         "docker compose --file deploy/compose.yaml exec code fakenews audti",
@@ -157,9 +182,5 @@ def test_blanks_that_the_commands_fill_are_those_of_the_files():
             assert source is not None
             text = (REPOSITORY / source[1]).read_text()
             body = "\n".join(row.split("#")[0] for row in text.splitlines())
-            blanks = set(
-                re.findall(
-                    r"(?<![\w$])(?:PROJECT_NUMBER|PROJECT|REGION|TAG|POSTGRES_HOST|NFS_SERVER)(?![\w])", body
-                )
-            )
+            blanks = set(re.findall(r"(?<![\w$])(?:PROJECT|REGION|TAG|POSTGRES_HOST)(?![\w])", body))
             assert blanks == filled, source[1]
