@@ -57,15 +57,16 @@ class BucketPlace(Place):
 
     is_bucket = True
 
-    def __init__(self, bucket: "storage.Bucket", prefix: str, root: Path) -> None:
-        """Args: bucket: where. prefix: without a slash at its end; may be empty. root: for the local copy."""
+    def __init__(self, bucket: "storage.Bucket", prefix: str, root: Path, spool: Path) -> None:
+        """Args: bucket: where. prefix: without a slash at its end; may be empty. root, spool: see `Place`."""
         self.root = root
+        self.spool = spool
         self.address = f"gs://{bucket.name}/{prefix}".rstrip("/")
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
 
     def below(self, name: str) -> Self:
-        return type(self)(self._bucket, f"{self._prefix}{name}", self.root / name)
+        return type(self)(self._bucket, f"{self._prefix}{name}", self.root / name, self.spool / name)
 
     def read(self, name: str) -> Document | None:
         from google.api_core.exceptions import NotFound
@@ -218,7 +219,7 @@ class BucketPlace(Place):
         shutil.rmtree(self.root, ignore_errors=True)
 
     def afresh(self, work: Path) -> Self:
-        return type(self)(self._bucket, self._prefix.rstrip("/"), work)
+        return type(self)(self._bucket, self._prefix.rstrip("/"), work, self.spool)
 
     def _blob(self, name: str) -> "storage.Blob":
         return self._bucket.blob(self._prefix + name)
@@ -338,7 +339,10 @@ def bucket_place(address: str, cache_root: Path) -> BucketPlace:
         client = _client()
     except DefaultCredentialsError as error:
         raise StoreError(f"{address}: {error} Run `gcloud auth application-default login`.") from error
-    return BucketPlace(client.bucket(bucket), prefix, (cache_root / bucket / prefix).expanduser().resolve())
+    local = cache_root.expanduser().resolve()
+    return BucketPlace(
+        client.bucket(bucket), prefix, local / bucket / prefix, local / ".unsent" / bucket / prefix
+    )
 
 
 @cache

@@ -74,6 +74,8 @@ class Place(ABC):
     """For people."""
     root: Path
     """Where files are read: the folder itself, or the local copy of the bucket."""
+    spool: Path
+    """A local folder for what is still to be sent; apart from the copy, which may be removed at any time."""
     is_bucket: bool
 
     @abstractmethod
@@ -158,6 +160,7 @@ class FolderPlace(Place):
     def __init__(self, root: Path, drafts: Path | None = None) -> None:
         """Args: root: the folder. drafts: a folder of the same file system for what is being removed."""
         self.root = root
+        self.spool = root / ".unsent"
         self.address = str(root)
         self._drafts = drafts or root / ".drafts"
 

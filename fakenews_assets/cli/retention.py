@@ -204,6 +204,8 @@ def _still_held(
         yield f"another article with this title, or a file that quotes it: {', '.join(map(str, elsewhere))}"
     if any(len(title) < TELLING_CHARS for title in titles):
         yield f"its title has fewer than {TELLING_CHARS} characters: it was not looked for by its letters."
+    if store.place.is_bucket:
+        yield "lines that a running service has not sent yet: erase it again after FAKENEWS_LOG_SEND_SECONDS."
     if erasure.bundles:
         yield f"the weights of the models that learnt from it: bundles {', '.join(erasure.bundles)}."
     yield "backups, and Dagster's own log in .dagster, where a refused batch may have been quoted."

@@ -24,8 +24,7 @@ class LogSender:
     def __init__(self, place: Place) -> None:
         """Args: place: of the log in the bucket."""
         self._place = place
-        self._unsent = place.root / ".unsent"
-        own = self._unsent / new_request_id()
+        own = place.spool / new_request_id()
         own.mkdir(parents=True)
         # Freed by the system when this process dies; without it nobody sends the folder.
         self._lock = FileLock(own / _LOCK)
@@ -43,7 +42,7 @@ class LogSender:
         """
         self.log.close()
         sent = self._send(self.log.closed())
-        for folder in sorted(self._unsent.iterdir()):
+        for folder in sorted(self._place.spool.iterdir()):
             with _left_behind(folder) as is_so:
                 if is_so:
                     sent += self._send(PredictionLog(folder).closed())
