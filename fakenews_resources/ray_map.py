@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -19,6 +20,8 @@ PIECES_PER_CPU: Final = 2
 
 _THREADS: Final = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 """One processor a task: as many processes as processors, none of which starts threads for all of them."""
+
+_ANSWER_SECONDS: Final = 10
 
 _made: dict[str, tuple[object, Callable[[Any], Any]]] = {}
 """In a worker process: the newest worker by the id of its reference, and what it made. One, for models are large."""
@@ -50,10 +53,11 @@ def connect(address: str) -> bool:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
     try:
         if address == LOCAL:
-            ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            ray.init("local", include_dashboard=False, **quiet)
         else:
+            _require_answer(address)
             ray.init(address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise RayUnavailable(f"No Ray at {address!r}: {error}") from error
     return True
 
@@ -102,6 +106,15 @@ def work_on(reference: list[ray.ObjectRef], piece: Any) -> bytes:
 
 # Not as a decorator: the function has to be found under its name, else Ray copies it, and `_made` with it.
 _task = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", runtime_env={"env_vars": _THREADS})(work_on)
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries for two minutes. Raises OSError, or ValueError for what is no address."""
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS):
+        pass
 
 
 def _cpus() -> int:

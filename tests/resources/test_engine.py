@@ -33,7 +33,6 @@ REPOSITORY = Path(__file__).parents[2]
 def engine() -> Iterator[Engine]:
     """The engine on a cluster of two nodes with one processor each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # Nodes start their workers in an environment of their own.
         patch.setenv("PYTHONPATH", str(REPOSITORY))
         node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
