@@ -26,7 +26,7 @@ import typer
 from numpy.typing import NDArray
 
 from fakenews_assets.data.clustering import assign_clusters, cluster_sizes
-from fakenews_assets.data.minhash import SimilarSets
+from fakenews_assets.data.minhash import Signatures, SimilarSets
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links, normalised_words
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.data.shingles import hash_shingles
@@ -178,9 +178,11 @@ def peers(
 
 def _rensa_pairs(words: pl.Series) -> set[tuple[int, int]]:
     config = NearDuplicateConfig()
-    sets = SimilarSets(config.bands, config.rows_per_band, config.seed)
+    signatures = Signatures(config.bands, config.rows_per_band, config.seed)
+    sets = SimilarSets()
     for start in range(0, len(words), 4096):
-        sets.add(hash_shingles(words[start : start + 4096], 1, config.max_words), config.min_title_words)
+        shingles = hash_shingles(words[start : start + 4096], 1, config.max_words)
+        sets.add(signatures.sign(shingles, config.min_title_words))
     return set(map(tuple, sets.pairs(config.title_threshold, np.arange(len(words))).tolist()))
 
 

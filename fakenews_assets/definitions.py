@@ -19,6 +19,7 @@ from fakenews_assets.monitoring import assets as monitoring
 from fakenews_assets.selection import assets as selection
 from fakenews_assets.serving import assets as serving
 from fakenews_assets.training import assets as training
+from fakenews_resources.engine import engine_from_environment
 from fakenews_resources.landing import Landing
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.notifying import notifier_from_environment
@@ -44,6 +45,7 @@ defs = dg.Definitions(
     ],
     resources={
         "storage": storage,
+        "engine": engine_from_environment(),
         "io_manager": ArtefactIOManager(storage=storage),
         "news_source": NewsSource(default_uri=os.environ.get("FAKENEWS_NEWS", "sample:")),
         "landing": Landing(

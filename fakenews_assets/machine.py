@@ -17,12 +17,16 @@ def usable_cpus(quota_file: Path = _CGROUP_CPU_QUOTA) -> int:
     """Count the processors this process may really use, at least 1.
 
     A container often sees every processor of its host while its cgroup grants a few; one thread per visible
-    processor then makes everything slower. The answer is the smaller of the affinity mask and the quota.
+    processor then makes everything slower. The answer is the smallest of the affinity mask, the quota, and
+    OMP_NUM_THREADS, by which a process that shares the machine with others of its kind is told its share.
 
     Args:
         quota_file: cgroup v2 `cpu.max`: "<microseconds per period | max> <period>".
     """
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdecimal() and int(share):
+        visible = min(visible, int(share))
     if not quota_file.is_file():
         return visible
     quota, period = quota_file.read_text().split()

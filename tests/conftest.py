@@ -1,6 +1,7 @@
 """Fixtures of the whole suite."""
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,10 @@ os.environ |= {
     "BENTOML_DO_NOT_TRACK": "True",
     "WANDB_MODE": "offline",
     "FAKENEWS_WANDB": "off",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray listens on all addresses of the machine; else it would write a token into the home folder.
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
 }
 
 

@@ -82,6 +82,7 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
         "google.cloud.storage",
         "bentoml",
         "wandb",
+        "ray",
     ]
     code = f"import sys, fakenews_assets.definitions; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

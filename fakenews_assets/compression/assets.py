@@ -20,6 +20,7 @@ from fakenews_assets.compression.settings import (
 )
 from fakenews_assets.progress import report
 from fakenews_assets.training.metadata import TrainingLog, training_metadata
+from fakenews_resources.engine import Engine
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
 from fakenews_resources.tracking import Tracker
@@ -54,6 +55,7 @@ def distilled_bert(
     config: DistillationConfig,
     storage: Storage,
     tracker: Tracker,
+    engine: Engine,
     splits: Artefact,
     finetuned_bert: Artefact,
 ) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
@@ -63,7 +65,7 @@ def distilled_bert(
     student = context.partition_key
     settings = DistillationSettings.model_validate(config.model_dump())
     try:
-        yield _train_smaller(context, storage, tracker, student, splits, finetuned_bert, settings)
+        yield _train_smaller(context, storage, tracker, engine, student, splits, finetuned_bert, settings)
     except EncoderUnavailable as error:
         yield _skipped(context, str(error))
 
@@ -74,12 +76,13 @@ def pruned_bert(
     config: PruningConfig,
     storage: Storage,
     tracker: Tracker,
+    engine: Engine,
     splits: Artefact,
     finetuned_bert: Artefact,
 ) -> dg.MaterializeResult[Artefact]:
     """The fine-tuned encoder with fewer heads and a narrower feed-forward part, recovered from its former self."""
     settings = PruningSettings.model_validate(config.model_dump())
-    return _train_smaller(context, storage, tracker, PRUNED, splits, finetuned_bert, settings)
+    return _train_smaller(context, storage, tracker, engine, PRUNED, splits, finetuned_bert, settings)
 
 
 @_asset(
@@ -136,6 +139,7 @@ def _train_smaller(
     context: dg.AssetExecutionContext,
     storage: Storage,
     tracker: Tracker,
+    engine: Engine,
     student: str,
     splits: Artefact,
     teacher: Artefact,
@@ -160,6 +164,7 @@ def _train_smaller(
             storage.store.workspace(step, student),
             log,
             scoring,
+            engine.map,
         )
     except (CannotCut, TrainingFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -30,6 +30,7 @@ from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
 from fakenews_assets.training.token_cache import tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
 from fakenews_assets.training.tokenizer_files import load_tokenizer
+from fakenews_resources.ordered_map import OrderedMap, in_process
 
 RowsListener = Callable[[int, int], None]
 """Called with rows done and rows in all."""
@@ -107,6 +108,7 @@ def distill(
     work: Path,
     on_progress: ProgressListener | None = None,
     on_scoring: RowsListener | None = None,
+    over: OrderedMap = in_process,
 ) -> FinetuneResult:
     """Make a smaller model of a fine-tuned teacher.
 
@@ -121,6 +123,7 @@ def distill(
         work: scratch that outlives a killed process; a repeated call resumes.
         on_progress: as in `finetune`.
         on_scoring: called while the teacher is asked about the training rows.
+        over: where the teacher answers.
 
     Raises:
         EncoderUnavailable: the student's own weights cannot be had here.
@@ -142,6 +145,7 @@ def distill(
         work,
         with_texts=recipe.inputs == "title_and_text",
         on_progress=on_scoring,
+        over=over,
     )
     objective = Distillation(scores, even_layers(depth, compared), settings, width=model.config.hidden_size)
     identity = f"{origin}\n{scores.digest}\n{settings.model_dump_json()}"

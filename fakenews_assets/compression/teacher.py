@@ -4,21 +4,25 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
 from fakenews_assets.machine import bf16_pays, limit_torch_threads
 from fakenews_assets.training.batching import budget_batches
+from fakenews_assets.training.encoder_classifier import EncoderInputs
 from fakenews_assets.training.encoders import load_encoder, weights_digest
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.tokenization import ArticleEncoder
+from fakenews_resources.ordered_map import OrderedMap, ShippedFolder, in_process
 
 _FORMAT: Final = 1
 """Raise when the meaning of the tensors below changes."""
@@ -50,6 +54,7 @@ def score_rows(
     *,
     with_texts: bool,
     on_progress: Callable[[int, int], None] | None = None,
+    over: OrderedMap = in_process,
 ) -> TeacherScores:
     """Ask the teacher about every training row, or read what an earlier call stored.
 
@@ -59,24 +64,16 @@ def score_rows(
         layers: indices of the teacher's layers whose states are wanted.
         work: folder for the stored scores and tokens.
         with_texts: whether students will see texts at all; without, both entries of the first axis are one.
-        on_progress: called with rows done and rows in all.
+        on_progress: called with rows done and rows in all, in both views.
+        over: where the teacher answers; rows are tokenised and answers kept here.
     """
     encoder = ArticleEncoder.load(teacher)
     identity = [_FORMAT, weights_digest(teacher), cache_key(train, encoder), list(layers), with_texts]
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
     path = work / f"teacher-{digest}.safetensors"
     if not path.is_file():
-        limit_torch_threads()
-        model = load_encoder(teacher).eval()
         views = (False, True) if with_texts else (False,)
-        scored = [
-            _score(model, encoder, train, layers, work, view, _shifted(on_progress, index, len(views)))
-            for index, view in enumerate(views)
-        ]
-        tensors = {
-            "logits": torch.stack([logits for logits, _ in scored]),
-            "states": torch.stack([states for _, states in scored]),
-        }
+        tensors = _score(teacher, encoder, train, layers, work, views, on_progress, over)
         aside = path.with_suffix(f".{os.getpid()}.partial")
         save_file(tensors, aside)
         aside.replace(path)
@@ -88,40 +85,58 @@ def score_rows(
 
 
 def _score(
-    model: PreTrainedModel,
+    teacher: Path,
     encoder: ArticleEncoder,
     train: pl.DataFrame,
     layers: Sequence[int],
     work: Path,
-    with_text: bool,
+    views: Sequence[bool],
     on_progress: Callable[[int, int], None] | None,
-) -> tuple[Tensor, Tensor]:
+    over: OrderedMap,
+) -> dict[str, Tensor]:
+    """What `TeacherScores` holds, with one entry a view on the first axis."""
     table = tokenize_table(train, encoder, work / "tokens")
-    shown = np.full(len(train), with_text)
-    logits = torch.zeros(len(train), 2)
-    states = torch.zeros(len(train), len(layers), model.config.hidden_size, dtype=torch.float16)
+    shown = [np.full(len(train), view) for view in views]
+    plan = [
+        (view, rows)
+        for view in range(len(views))
+        for rows in budget_batches(
+            encoder.lengths(table, shown[view]), max_tokens=_BATCH_TOKENS, max_rows=_BATCH_ROWS
+        )
+    ]
+    width = AutoConfig.from_pretrained(teacher).hidden_size
+    logits = torch.zeros(len(views), len(train), 2)
+    states = torch.zeros(len(views), len(train), len(layers), width, dtype=torch.float16)
+    answers = over(
+        # What pays is measured once: two machines that round differently would not agree.
+        partial(_asked, ShippedFolder(teacher), tuple(layers), bf16_pays("cpu")),
+        (encoder.batch(table, rows, shown[view]) for view, rows in plan),
+    )
     done = 0
-    batches = budget_batches(encoder.lengths(table, shown), max_tokens=_BATCH_TOKENS, max_rows=_BATCH_ROWS)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays("cpu")):
-        for rows in batches:
-            inputs = {
-                name: torch.from_numpy(values) for name, values in encoder.batch(table, rows, shown).items()
-            }
-            answer = model(**inputs, output_hidden_states=True)
-            places = torch.from_numpy(rows)
-            logits[places] = answer.logits.float()
-            # Entry 0 of the hidden states is the embedding.
-            first_tokens = [answer.hidden_states[layer + 1][:, 0].float() for layer in layers]
-            states[places] = torch.stack(first_tokens, dim=1).half()
-            done += len(rows)
-            if on_progress:
-                on_progress(done, len(train))
-    return logits, states
+    for (view, rows), (said, seen) in zip(plan, answers, strict=True):
+        places = torch.from_numpy(rows)
+        logits[view, places] = torch.from_numpy(said)
+        states[view, places] = torch.from_numpy(seen)
+        done += len(rows)
+        if on_progress:
+            on_progress(done, len(views) * len(train))
+    return {"logits": logits, "states": states}
 
 
-def _shifted(
-    on_progress: Callable[[int, int], None] | None, index: int, parts: int
-) -> Callable[[int, int], None] | None:
-    if on_progress is None:
-        return None
-    return lambda done, total: on_progress(index * total + done, parts * total)
+_Answer = tuple[NDArray[np.float32], NDArray[np.float16]]
+"""Logits [batch, 2] and states [batch, layers, width]."""
+
+
+def _asked(teacher: ShippedFolder, layers: Sequence[int], bf16: bool) -> Callable[[EncoderInputs], _Answer]:
+    limit_torch_threads()
+    return partial(_answer, load_encoder(teacher.path).eval(), layers, bf16)
+
+
+def _answer(model: PreTrainedModel, layers: Sequence[int], bf16: bool, inputs: EncoderInputs) -> _Answer:
+    # Copied: arrays from another process cannot be written to, of which torch would warn.
+    tensors = {name: torch.tensor(values) for name, values in inputs.items()}
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        answer = model(**tensors, output_hidden_states=True)
+    # Entry 0 of the hidden states is the embedding.
+    first_tokens = [answer.hidden_states[layer + 1][:, 0].float() for layer in layers]
+    return answer.logits.float().numpy(), torch.stack(first_tokens, dim=1).half().numpy()

@@ -22,6 +22,7 @@ from fakenews_assets.data.reading import UnreadableFile, read_raw
 from fakenews_assets.data.splitting import CLUSTERING_FILE, SplitConfig, split
 from fakenews_assets.metadata import counts, records
 from fakenews_assets.progress import report
+from fakenews_resources.engine import Engine
 from fakenews_resources.news.base import SourceError
 from fakenews_resources.news_source import NewsSource
 from fakenews_resources.storage import Storage
@@ -122,7 +123,11 @@ class CleanNewsConfig(dg.Config, CleaningLimits, BatchLimits):
     check_specs=batch_check_specs(),
 )
 def clean_news(
-    context: dg.AssetExecutionContext, config: CleanNewsConfig, storage: Storage, raw_news: Artefact
+    context: dg.AssetExecutionContext,
+    config: CleanNewsConfig,
+    storage: Storage,
+    engine: Engine,
+    raw_news: Artefact,
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """Validated, normalised articles of one batch, without publisher artefacts; rejects kept with their reason."""
     batch = context.partition_key
@@ -134,9 +139,10 @@ def clean_news(
             batch,
             draft.path,
             preparation=TextPreparation(rules=default_rules() + extra),
-            limits=config,
+            limits=CleaningLimits(**config.model_dump(include=set(CleaningLimits.model_fields))),
             erased=_tombstones(storage).erased,
             on_progress=lambda rows: report("clean_news", rows, raw_news.meta["rows"]),
+            over=engine.map,
         )
     except UnreadableFile as error:
         raise dg.Failure(
@@ -232,7 +238,7 @@ class ClusteringConfig(dg.Config, NearDuplicateConfig):
 
 @_asset(kinds={"polars", "rust"}, code_version="2")
 def article_clusters(
-    config: ClusteringConfig, storage: Storage, clean_news: dict[str, Artefact]
+    config: ClusteringConfig, storage: Storage, engine: Engine, clean_news: dict[str, Artefact]
 ) -> dg.MaterializeResult[Artefact]:
     """Near-duplicate clusters over all admitted batches, in order of arrival."""
     from fakenews_assets.data.clustering import assign_clusters, cluster_sizes
@@ -240,7 +246,7 @@ def article_clusters(
     batches = admitted(clean_news)
     articles = pl.concat([batch.articles for batch in batches])
     report("article_clusters", 0, None, "looking for near-duplicates")
-    links = find_links(articles, config)
+    links = find_links(articles, NearDuplicateConfig(**config.model_dump(exclude={"sides"})), engine.map)
     sides = SplitConfig(**config.sides.model_dump())
     order = [batch.name for batch in batches]
     clusters = assign_clusters(articles, links, order, sides, _tombstones(storage).heirs)

@@ -6,6 +6,7 @@ A batch streams through in chunks: memory depends on the chunk, not on the file.
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.reading import RawChunk, read_raw
 from fakenews_assets.data.reasons import Reason
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, article_id
+from fakenews_resources.ordered_map import OrderedMap, in_process
 
 _LABELS: Final = {
     "0": Label.REAL,
@@ -91,6 +93,7 @@ def clean_batch(
     limits: CleaningLimits,
     erased: Collection[str] = (),
     on_progress: Callable[[int], None] = lambda _rows: None,
+    over: OrderedMap = in_process,
 ) -> CleaningSummary:
     """Clean one received file into Parquet parts.
 
@@ -101,18 +104,21 @@ def clean_batch(
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
         erased: ids of articles that must stay out; their rows go to quarantine, without a word of them.
         on_progress: called after each chunk with the rows read so far.
+        over: where the chunks are cleaned; the file is read here.
 
     Raises:
         UnreadableFile: the file as a whole cannot be read.
         BatchRejected: more than `limits.max_reject_share` of its rows cannot be used, or all of them.
     """
     tally = _Tally()
-    for number, chunk in enumerate(read_raw(raw)):
-        articles, rejects = _clean_chunk(chunk, batch, preparation, limits, erased, tally)
-        articles.write_parquet(folder / f"articles-{number:04d}.parquet")
-        tally.rejects.append(rejects)
+    rejects: list[pl.DataFrame] = []
+    worker = partial(_chunk_cleaner, batch, preparation, limits, frozenset(erased))
+    for number, cleaned in enumerate(over(worker, read_raw(raw))):
+        cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
+        rejects.append(cleaned.rejects)
+        tally.add(cleaned.tally)
         on_progress(tally.rows_in)
-    quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *tally.rejects]).sort("row")
+    quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *rejects]).sort("row")
     _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
     quarantine.write_parquet(folder / "quarantine.parquet")
     (folder / "prepare.json").write_text(preparation.model_dump_json(indent=2), encoding="utf-8")
@@ -133,8 +139,16 @@ class _Tally:
     artefacts: Counter[str] = field(default_factory=Counter)
     missing_text: int = 0
     undated: int = 0
-    rejects: list[pl.DataFrame] = field(default_factory=list)
     witness: LabelWitness = field(default_factory=LabelWitness)
+
+    def add(self, later: "_Tally") -> None:
+        self.rows_in += later.rows_in
+        self.rows_out += later.rows_out
+        self.labels.update(later.labels)
+        self.artefacts.update(later.artefacts)
+        self.missing_text += later.missing_text
+        self.undated += later.undated
+        self.witness.add(later.witness)
 
     def summary(self, quarantine: pl.DataFrame, repeated: int) -> CleaningSummary:
         return CleaningSummary(
@@ -154,14 +168,27 @@ class _Tally:
         )
 
 
+@dataclass(frozen=True)
+class _CleanChunk:
+    articles: pl.DataFrame
+    rejects: pl.DataFrame
+    tally: _Tally
+
+
+def _chunk_cleaner(
+    batch: str, preparation: TextPreparation, limits: CleaningLimits, erased: Collection[str]
+) -> Callable[[RawChunk], _CleanChunk]:
+    return partial(_clean_chunk, batch, preparation, limits, erased)
+
+
 def _clean_chunk(
-    chunk: RawChunk,
     batch: str,
     preparation: TextPreparation,
     limits: CleaningLimits,
     erased: Collection[str],
-    tally: _Tally,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    chunk: RawChunk,
+) -> _CleanChunk:
+    tally = _Tally()
     rows = chunk.rows.with_columns(
         label_found=pl.col("label").str.strip_chars(), label=_parsed_label(), published_at=_parsed_date()
     )
@@ -202,13 +229,13 @@ def _clean_chunk(
     ).select(ARTICLE_SCHEMA.names())
 
     all_rejects = pl.concat([chunk.rejects, *rejects, *unusable])
-    tally.rows_in += len(articles) + len(all_rejects)
-    tally.rows_out += len(articles)
+    tally.rows_in = len(articles) + len(all_rejects)
+    tally.rows_out = len(articles)
     tally.labels.update(dict(articles.group_by("label").len().rows()))
     tally.artefacts.update(counts)
-    tally.missing_text += int((articles["text"] == "").sum())
-    tally.undated += articles["published_at"].null_count()
-    return articles, all_rejects
+    tally.missing_text = int((articles["text"] == "").sum())
+    tally.undated = articles["published_at"].null_count()
+    return _CleanChunk(articles, all_rejects, tally)
 
 
 def _sift(

@@ -93,6 +93,11 @@ class LabelWitness:
         self._scores.append(seen["score"].to_numpy())
         self._labels.append(seen["label"].to_numpy())
 
+    def add(self, later: "LabelWitness") -> None:
+        """Take in what another one observed."""
+        self._scores += later._scores
+        self._labels += later._labels
+
     def testify(self) -> LabelTestimony:
         """Weigh all that was observed."""
         scores = np.concatenate([np.empty(0, np.int8), *self._scores])

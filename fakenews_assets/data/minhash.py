@@ -9,6 +9,7 @@ Ullman, "Mining of Massive Datasets", section 3.4. With r = 5 and b = 25: 0.06 a
 0.87 at 0.6, 0.989 at 0.7 and 0.9999 at 0.8.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -25,35 +26,75 @@ _PAIRS_AT_ONCE: Final = 1 << 15
 """Candidate pairs measured at a time; the pair number must fit into the high half of a 64-bit key."""
 
 
-class SimilarSets:
-    """Sets of shingles and their bucket numbers, collected chunk by chunk.
+@dataclass(frozen=True)
+class SignedSets:
+    """Consecutive rows, ready to be compared.
 
-    Args:
+    Attributes:
+        tokens: distinct shingles of all rows, one row after the other.
+        sizes: (rows,) distinct shingles of each.
+        members: (m,) the rows that take part.
+        buckets: (bands, m) their bucket numbers.
+    """
+
+    tokens: NDArray[np.uint32]
+    sizes: NDArray[np.int64]
+    members: NDArray[np.int64]
+    buckets: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Which signatures sets get.
+
+    Attributes:
         bands: bands of minima.
         rows_per_band: minima that must agree within a band.
         seed: seed of the permutations.
     """
 
-    def __init__(self, bands: int, rows_per_band: int, seed: int) -> None:
-        self._bands = bands
-        self._columns = bands * rows_per_band
-        self._seed = seed
+    bands: int
+    rows_per_band: int
+    seed: int
+
+    def sign(self, shingles: Shingles, min_shingles: int) -> SignedSets:
+        """Sign rows; those with fewer distinct shingles than `min_shingles` take no part."""
+        tokens, sizes = shingles.distinct()
+        members = np.flatnonzero(sizes >= min_shingles)
+        buckets = _bucket_numbers(self._minima(shingles)[members], self.bands)
+        return SignedSets(tokens, sizes, members, buckets)
+
+    def _minima(self, shingles: Shingles) -> NDArray[np.uint32]:
+        """MinHash signatures, (rows, bands * rows per band)."""
+        rows, columns = len(shingles.offsets) - 1, self.bands * self.rows_per_band
+        minima = np.empty((rows, columns), dtype=np.uint32)
+        for start in range(0, rows, _SIGNED_ROWS):
+            bounds = shingles.offsets[start : start + _SIGNED_ROWS + 1]
+            hashes = shingles.hashes[bounds[0] : bounds[-1]]
+            digests = RMinHash.digest_matrix_from_flat_token_hashes(
+                hashes, (bounds - bounds[0]).astype(np.uint64), columns, self.seed
+            )
+            minima[start : start + _SIGNED_ROWS] = digests.to_rows()
+        return minima
+
+
+class SimilarSets:
+    """Signed sets, collected chunk by chunk."""
+
+    def __init__(self) -> None:
         self._rows = 0
         self._tokens: list[NDArray[np.uint32]] = []
         self._sizes: list[NDArray[np.int64]] = []
         self._members: list[NDArray[np.int64]] = []
         self._buckets: list[NDArray[np.uint32]] = []
 
-    def add(self, shingles: Shingles, min_shingles: int) -> None:
-        """Add the next rows; those with fewer distinct shingles than `min_shingles` take no part."""
-        tokens, sizes = shingles.distinct()
-        self._tokens.append(tokens)
-        self._sizes.append(sizes)
-        members = np.flatnonzero(sizes >= min_shingles)
-        minima = self._minima(shingles)[members]
-        self._members.append(members + self._rows)
-        self._buckets.append(_bucket_numbers(minima, self._bands))
-        self._rows += len(sizes)
+    def add(self, signed: SignedSets) -> None:
+        """Add the next rows."""
+        self._tokens.append(signed.tokens)
+        self._sizes.append(signed.sizes)
+        self._members.append(signed.members + self._rows)
+        self._buckets.append(signed.buckets)
+        self._rows += len(signed.sizes)
 
     def pairs(self, threshold: float, order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Find pairs of rows whose sets have at least this Jaccard similarity.
@@ -75,19 +116,6 @@ class SimilarSets:
             for start, stop in pairwise(bounds)
         ]
         return np.concatenate([np.empty((0, 2), np.int64), *similar])
-
-    def _minima(self, shingles: Shingles) -> NDArray[np.uint32]:
-        """MinHash signatures, (rows, bands * rows per band)."""
-        rows = len(shingles.offsets) - 1
-        minima = np.empty((rows, self._columns), dtype=np.uint32)
-        for start in range(0, rows, _SIGNED_ROWS):
-            bounds = shingles.offsets[start : start + _SIGNED_ROWS + 1]
-            hashes = shingles.hashes[bounds[0] : bounds[-1]]
-            digests = RMinHash.digest_matrix_from_flat_token_hashes(
-                hashes, (bounds - bounds[0]).astype(np.uint64), self._columns, self._seed
-            )
-            minima[start : start + _SIGNED_ROWS] = digests.to_rows()
-        return minima
 
 
 def candidate_probability(similarity: float, bands: int, rows_per_band: int) -> float:

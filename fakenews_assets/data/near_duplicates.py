@@ -10,8 +10,9 @@ pinned. A row is only ever linked to rows that arrived before it, so later batch
 earlier ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Final, Self
@@ -21,8 +22,9 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fakenews_assets.data.minhash import SimilarSets, candidate_probability
+from fakenews_assets.data.minhash import Signatures, SignedSets, SimilarSets, candidate_probability
 from fakenews_assets.data.shingles import hash_shingles
+from fakenews_resources.ordered_map import OrderedMap, in_process
 
 _CHUNK_ROWS: Final = 4096
 _CHUNK_BYTES: Final = 1 << 22
@@ -110,7 +112,9 @@ def normalised_words(column: str) -> pl.Expr:
     )
 
 
-def find_links(articles: pl.DataFrame | pl.LazyFrame, config: NearDuplicateConfig) -> Links:
+def find_links(
+    articles: pl.DataFrame | pl.LazyFrame, config: NearDuplicateConfig, over: OrderedMap = in_process
+) -> Links:
     """Find equal and similar articles in time and memory linear in the number of rows.
 
     Each row of a MinHash bucket is compared with the bucket's first row and with the row before it,
@@ -121,18 +125,16 @@ def find_links(articles: pl.DataFrame | pl.LazyFrame, config: NearDuplicateConfi
             arrival; the order of the rows within a batch does not matter. A scan of Parquet files is read
             once for its texts, in chunks.
         config: when two articles count as near-duplicates.
+        over: where rows are hashed and signed; they are read, and compared, here.
     """
     content_keys: list[NDArray[np.uint64]] = []
     text_keys: list[NDArray[np.uint64]] = []
-    titles = SimilarSets(config.bands, config.rows_per_band, config.seed)
-    texts = SimilarSets(config.bands, config.rows_per_band, config.seed)
-    for chunk in _normalised_chunks(articles):
-        title_words = _count_words(chunk["title"])
-        text_words = _count_words(chunk["text"])
-        content_keys.append(_content_keys(chunk, title_words >= config.min_title_words))
-        text_keys.append(np.where(text_words >= config.min_text_words, _keys(chunk["text"]), np.uint64(0)))
-        titles.add(hash_shingles(chunk["title"], 1, config.max_words), config.min_title_words)
-        texts.add(hash_shingles(chunk["text"], config.shingle_words, config.max_words), 1)
+    titles, texts = SimilarSets(), SimilarSets()
+    for hashed in over(partial(_hasher, config), _normalised_chunks(articles)):
+        content_keys.append(hashed.content_keys)
+        text_keys.append(hashed.text_keys)
+        titles.add(hashed.titles)
+        texts.add(hashed.texts)
     if not content_keys:
         return Links(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty((0, 2), np.int64))
     order = _arrival_order(articles)
@@ -144,6 +146,30 @@ def find_links(articles: pl.DataFrame | pl.LazyFrame, config: NearDuplicateConfi
         content_key=np.concatenate(content_keys),
         text_key=np.concatenate(text_keys),
         edges=np.unique(np.concatenate(pairs), axis=0),
+    )
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    content_keys: NDArray[np.uint64]
+    text_keys: NDArray[np.uint64]
+    titles: SignedSets
+    texts: SignedSets
+
+
+def _hasher(config: NearDuplicateConfig) -> Callable[[pl.DataFrame], _Hashed]:
+    return partial(_hashed, config)
+
+
+def _hashed(config: NearDuplicateConfig, chunk: pl.DataFrame) -> _Hashed:
+    signatures = Signatures(config.bands, config.rows_per_band, config.seed)
+    title_words = _count_words(chunk["title"])
+    text_words = _count_words(chunk["text"])
+    return _Hashed(
+        content_keys=_content_keys(chunk, title_words >= config.min_title_words),
+        text_keys=np.where(text_words >= config.min_text_words, _keys(chunk["text"]), np.uint64(0)),
+        titles=signatures.sign(hash_shingles(chunk["title"], 1, config.max_words), config.min_title_words),
+        texts=signatures.sign(hash_shingles(chunk["text"], config.shingle_words, config.max_words), 1),
     )
 
 

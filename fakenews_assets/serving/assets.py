@@ -11,6 +11,8 @@ from pydantic import Field
 
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.progress import report
+from fakenews_resources.engine import Engine
+from fakenews_resources.ordered_map import ShippedFolder
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
 
@@ -167,13 +169,12 @@ def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg
     pool="training",
 )
 def batch_predictions(
-    context: dg.AssetExecutionContext, storage: Storage, clean_news: Artefact
+    context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artefact
 ) -> dg.MaterializeResult[Artefact]:
     """The champion's answers for one batch, labelled or not, through the same code as the service's."""
     from fakenews_assets.selection.bundle import BundleError
     from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
-    from fakenews_assets.serving.batch import score_table
-    from fakenews_assets.serving.scoring import Scorer
+    from fakenews_assets.serving.batch import score_table, shipped_scorer
 
     storage.read(context, "selected_model")
     store = storage.store
@@ -181,20 +182,20 @@ def batch_predictions(
         pointer = ChampionRegistry(store.bundles).champion()
         if pointer is None:
             raise dg.Failure("There is no champion; materialize selected_model first.", allow_retries=False)
-        scorer = Scorer.open(store.bundle(pointer.bundle))
+        draft = storage.draft()
+        total = clean_news.read_json("summary.json")["rows_out"]
+        summary = score_table(
+            partial(shipped_scorer, ShippedFolder(store.bundle(pointer.bundle))),
+            sorted(clean_news.path.glob("articles-*.parquet")),
+            draft.path,
+            lambda done: report("batch_predictions", done, total, "articles"),
+            engine.map,
+        )
     except (BundleError, RegistryError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    draft = storage.draft()
-    total = clean_news.read_json("summary.json")["rows_out"]
-    summary = score_table(
-        scorer,
-        sorted(clean_news.path.glob("articles-*.parquet")),
-        draft.path,
-        lambda done: report("batch_predictions", done, total, "articles"),
-    )
-    draft.meta.update(model_id=scorer.model_id)
+    draft.meta.update(model_id=pointer.bundle)
     metadata: dict[str, dg.MetadataValue | int | float | str] = {
-        "model_id": scorer.model_id,
+        "model_id": pointer.bundle,
         "rows": summary.rows,
         "called_fake": summary.fake,
         "abstained": summary.abstained,

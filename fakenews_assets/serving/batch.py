@@ -1,7 +1,8 @@
 """Answers for a whole table, in pieces: memory stays flat however long it is."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import polars as pl
 
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article
+from fakenews_resources.ordered_map import OrderedMap, ShippedFolder, in_process
 
 PREDICTION_SCHEMA: Final = pl.Schema(
     {
@@ -41,35 +43,57 @@ class BatchSummary:
     right: int = 0
     """Of the labelled ones, those that the model gives the same label."""
 
+    def __add__(self, other: "BatchSummary") -> "BatchSummary":
+        return BatchSummary(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+def shipped_scorer(bundle: ShippedFolder) -> Scorer:
+    """The model of a bundle that may come from another machine; verified on arrival. Raises as `Scorer.open`."""
+    return Scorer.open(bundle.path)
+
 
 def score_table(
-    scorer: Scorer, parts: list[Path], target: Path, on_rows: Callable[[int], None] = lambda _: None
+    scorer: Callable[[], Scorer],
+    parts: list[Path],
+    target: Path,
+    on_rows: Callable[[int], None] = lambda _: None,
+    over: OrderedMap = in_process,
 ) -> BatchSummary:
     """Score cleaned articles part by part.
 
     Args:
-        scorer: the model.
+        scorer: loads the model; called once in every process that works.
         parts: Parquet files in ARTICLE_SCHEMA, in order.
         target: receives `predictions-NNNN.parquet`.
         on_rows: told how many rows are done.
+        over: where the pieces are scored.
     """
     summary = BatchSummary()
-    number = 0
-    for part in parts:
-        rows = pl.scan_parquet(part).select(pl.len()).collect().item()
-        for first in range(0, rows, _ROWS_AT_ONCE):
-            piece = pl.scan_parquet(part).slice(first, _ROWS_AT_ONCE)
-            frame = piece.select("article_id", "title", "text", "label").collect()
-            answers = _score(scorer, frame, summary)
-            answers.write_parquet(target / f"predictions-{number:04d}.parquet")
-            number += 1
-            on_rows(summary.rows)
-    if not number:
+    scored = over(partial(_piece_scorer, scorer), _pieces(parts))
+    for number, (answers, counts) in enumerate(scored):
+        answers.write_parquet(target / f"predictions-{number:04d}.parquet")
+        summary += counts
+        on_rows(summary.rows)
+    if not summary.rows:
         pl.DataFrame(schema=PREDICTION_SCHEMA).write_parquet(target / "predictions-0000.parquet")
     return summary
 
 
-def _score(scorer: Scorer, frame: pl.DataFrame, summary: BatchSummary) -> pl.DataFrame:
+def _pieces(parts: list[Path]) -> Iterator[pl.DataFrame]:
+    for part in parts:
+        rows = pl.scan_parquet(part).select(pl.len()).collect().item()
+        for first in range(0, rows, _ROWS_AT_ONCE):
+            piece = pl.scan_parquet(part).slice(first, _ROWS_AT_ONCE)
+            yield piece.select("article_id", "title", "text", "label").collect()
+
+
+def _piece_scorer(
+    scorer: Callable[[], Scorer],
+) -> Callable[[pl.DataFrame], tuple[pl.DataFrame, BatchSummary]]:
+    return partial(_score, scorer())
+
+
+def _score(scorer: Scorer, frame: pl.DataFrame) -> tuple[pl.DataFrame, BatchSummary]:
     scores = scorer.score([Article(*row) for row in frame.select("title", "text").iter_rows()])
     found = scores.predictions
     answers = pl.DataFrame(
@@ -83,11 +107,12 @@ def _score(scorer: Scorer, frame: pl.DataFrame, summary: BatchSummary) -> pl.Dat
         },
         schema=PREDICTION_SCHEMA,
     )
-    summary.rows += len(frame)
-    summary.fake += int((found.label[~found.abstained] == 1).sum())
-    summary.abstained += int(found.abstained.sum())
-    summary.unfamiliar += int(found.unfamiliar.sum())
-    summary.prepared_otherwise += int((frame["article_id"] != pl.Series(scores.article_ids)).sum())
-    summary.labelled += int(frame["label"].is_not_null().sum())
-    summary.right += int((frame["label"] == answers["label"]).fill_null(False).sum())
-    return answers
+    return answers, BatchSummary(
+        rows=len(frame),
+        fake=int((found.label[~found.abstained] == 1).sum()),
+        abstained=int(found.abstained.sum()),
+        unfamiliar=int(found.unfamiliar.sum()),
+        prepared_otherwise=int((frame["article_id"] != pl.Series(scores.article_ids)).sum()),
+        labelled=int(frame["label"].is_not_null().sum()),
+        right=int((frame["label"] == answers["label"]).fill_null(False).sum()),
+    )

@@ -36,7 +36,7 @@ def test_rows_keep_their_order_over_parts_and_pieces(scorer: Scorer, tmp_path: P
     output.mkdir()
     done: list[int] = []
 
-    summary = score_table(scorer, parts, output, done.append)
+    summary = score_table(lambda: scorer, parts, output, done.append)
 
     found = pl.read_parquet(output / "predictions-*.parquet")
     expected = scorer.score([Article(title) for title in titles]).predictions
@@ -57,14 +57,14 @@ def test_articles_that_were_prepared_otherwise_are_counted(scorer: Scorer, tmp_p
     table(["Senate talks - CNN", "Senate talks"], [0, 0]).write_parquet(tmp_path / "articles-0000.parquet")
     output = tmp_path / "answers"
     output.mkdir()
-    assert score_table(scorer, [tmp_path / "articles-0000.parquet"], output).prepared_otherwise == 1
+    assert score_table(lambda: scorer, [tmp_path / "articles-0000.parquet"], output).prepared_otherwise == 1
 
 
 def test_no_rows_are_an_empty_table(scorer: Scorer, tmp_path: Path):
     table([], []).write_parquet(tmp_path / "articles-0000.parquet")
     output = tmp_path / "answers"
     output.mkdir()
-    assert score_table(scorer, [tmp_path / "articles-0000.parquet"], output).rows == 0
+    assert score_table(lambda: scorer, [tmp_path / "articles-0000.parquet"], output).rows == 0
     assert pl.read_parquet(output / "predictions-0000.parquet").schema == PREDICTION_SCHEMA
 
 
@@ -86,7 +86,7 @@ def test_memory_does_not_grow_with_the_rows(scorer: Scorer, tmp_path: Path, monk
         output = tmp_path / str(rows)
         output.mkdir()
         tracemalloc.start()
-        score_table(scorer, [part], output)
+        score_table(lambda: scorer, [part], output)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
