@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-AREAS = ("data", "training", "quality", "compression", "serving", "monitoring")
+AREAS = ("data", "training", "quality", "compression", "serving", "monitoring", "scale")
 
 for area in AREAS:
     subprocess.run([sys.executable, "-m", f"benchmarks.{area}"], check=True)
