@@ -37,6 +37,10 @@ def plan_epoch(
     step costs the same, and the number of steps is exactly that of plain batches of `batch_size` rows, so
     learning rate and schedule keep their usual meaning.
 
+    Processes that train together share out the plan of one process with as many times the `batch_size`: each takes
+    every so-manieth row of each of its batches. So they take the same steps as that process would, and what one of
+    them computes in a step costs what the others' does.
+
     Args:
         lengths: tokens per row, shape [rows].
         batch_size: mean rows per batch and process.
@@ -53,8 +57,8 @@ def plan_epoch(
         ValueError: too few rows to give every process the same number of batches.
     """
     rows = len(lengths)
-    total = steps_per_epoch(rows, batch_size, world_size) * world_size
-    if rows < total:
+    total = steps_per_epoch(rows, batch_size, world_size)
+    if rows < total * world_size:
         raise ValueError(
             f"{rows} training rows cannot feed {world_size} processes; lower devices or num_nodes"
         )
@@ -65,10 +69,10 @@ def plan_epoch(
         last = min(first + pool, total)
         members = order[first * rows // total : last * rows // total]
         members = members[np.argsort(lengths[members], kind="stable")]
-        batches.extend(np.split(members, _equal_shares(lengths[members], last - first)))
+        batches.extend(np.split(members, _equal_shares(lengths[members], last - first, world_size)))
     # Sorted batches in sorted order would be a curriculum from short to long.
     turns = rng.permutation(total)
-    return [batches[turn] for turn in turns[rank::world_size]]
+    return [batches[turn][rank::world_size] for turn in turns]
 
 
 def budget_batches(
@@ -100,12 +104,12 @@ def padding_share(lengths: NDArray[np.integer], batches: list[NDArray[np.int64]]
     return 1 - sum(int(lengths[batch].sum()) for batch in batches) / computed
 
 
-def _equal_shares(sorted_lengths: NDArray[np.integer], parts: int) -> NDArray[np.int64]:
-    """Where to cut rows into parts of equal token count, none empty; shape [parts - 1]."""
+def _equal_shares(sorted_lengths: NDArray[np.integer], parts: int, least: int) -> NDArray[np.int64]:
+    """Where to cut rows into parts of equal token count, none with fewer than `least` rows; shape [parts - 1]."""
     tokens = np.cumsum(sorted_lengths)
     wanted = tokens[-1] * np.arange(1, parts) / parts
-    inner = np.arange(1, parts)
+    needed = least * np.arange(1, parts)
     cuts = np.searchsorted(tokens, wanted, side="right")
-    # At least one row per part: cuts strictly increase, and leave enough rows for the parts after them.
-    cuts = np.maximum.accumulate(np.maximum(cuts - inner, 0)) + inner
-    return np.minimum(cuts, len(sorted_lengths) - parts + inner)
+    # Cuts lie `least` rows apart, and leave enough rows for the parts after them.
+    cuts = np.maximum.accumulate(np.maximum(cuts - needed, 0)) + needed
+    return np.minimum(cuts, len(sorted_lengths) - least * parts + needed)

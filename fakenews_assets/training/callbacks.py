@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelPruning
 from torch import Tensor, nn
@@ -70,7 +71,7 @@ class Recorder(Callback):
     ) -> None:
         self._tick()
         self._rows += len(batch["labels"]) * trainer.world_size
-        self._losses.append(outputs["row_loss"])
+        self._losses.append(_over_all(trainer, outputs["row_loss"], len(batch["labels"])))
         if trainer.global_step % POINT_EVERY == 0 or trainer.global_step == self.total_steps:
             learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
             loss = sum(loss.item() for loss in self._losses) / len(self._losses)
@@ -244,3 +245,12 @@ class OneShotPruning(ModelPruning):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(self.amount, float)
         self.apply_pruning(self.amount)
+
+
+def _over_all(trainer: Trainer, mean: Tensor, rows: int) -> Tensor:
+    """Mean over the rows of all processes, from each one's mean over its own."""
+    if trainer.world_size == 1:
+        return mean
+    totals = trainer.strategy.reduce(torch.stack([mean * rows, torch.full_like(mean, rows)]), reduce_op="sum")
+    assert isinstance(totals, Tensor)
+    return totals[0] / totals[1]

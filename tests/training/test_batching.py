@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fakenews_assets.training.batching import budget_batches, padding_share, plan_epoch, steps_per_epoch
@@ -60,6 +60,30 @@ def test_ranks_share_out_the_rows_evenly() -> None:
     assert {len(plan) for plan in plans} == {steps_per_epoch(len(LENGTHS), 16, world_size=3)}
     rows = np.concatenate([np.concatenate(plan) for plan in plans])
     assert sorted(rows) == list(range(len(LENGTHS)))
+
+
+@given(
+    lengths=st.lists(st.integers(1, 300), min_size=1, max_size=200),
+    batch_size=st.integers(1, 12),
+    world_size=st.integers(2, 4),
+)
+def test_ranks_together_are_one_process_with_larger_batches(
+    lengths: list[int], batch_size: int, world_size: int
+) -> None:
+    array = np.array(lengths)
+    assume(len(array) >= world_size * steps_per_epoch(len(array), batch_size, world_size))
+    plans = [
+        plan_epoch(array, batch_size, seed=0, epoch=1, rank=rank, world_size=world_size, pool=3)
+        for rank in range(world_size)
+    ]
+    alone = plan_epoch(array, batch_size * world_size, seed=0, epoch=1, pool=3)
+
+    assert all(len(share) for plan in plans for share in plan)
+    assert len({len(plan) for plan in plans}) == 1
+    # The cuts may differ where a batch of few long rows would leave a process without any.
+    if all(len(batch) >= world_size for batch in alone):
+        for together, whole in zip(zip(*plans, strict=True), alone, strict=True):
+            assert sorted(np.concatenate(together)) == sorted(whole)
 
 
 def test_too_few_rows_for_the_processes() -> None:
