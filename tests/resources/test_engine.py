@@ -35,11 +35,11 @@ def engine() -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
         # Nodes start their workers in an environment of their own.
         patch.setenv("PYTHONPATH", str(REPOSITORY))
-        node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+        node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         cluster.add_node(**node)
         cluster.wait_for_nodes()
-        engine = Engine(address=cluster.address)
+        engine = Engine(address=str(cluster.address))
         try:
             yield engine
         finally:
