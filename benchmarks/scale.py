@@ -133,11 +133,12 @@ def engine_of(contender: Contender) -> Iterator[Engine]:
         return
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "object_store_memory": OBJECT_STORE}
+    node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": OBJECT_STORE}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     for _ in range(NODES - 1):
         cluster.add_node(**node)
     cluster.wait_for_nodes()
+    assert cluster.address
     try:
         yield Engine(address=cluster.address)
     finally:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -35,10 +36,11 @@ def engine() -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
         # Nodes start their workers in an environment of their own.
         patch.setenv("PYTHONPATH", str(REPOSITORY))
-        node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+        node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         cluster.add_node(**node)
         cluster.wait_for_nodes()
+        assert cluster.address
         engine = Engine(address=cluster.address)
         try:
             yield engine
