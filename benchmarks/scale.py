@@ -138,6 +138,7 @@ def engine_of(contender: Contender) -> Iterator[Engine]:
     for _ in range(NODES - 1):
         cluster.add_node(**node)
     cluster.wait_for_nodes()
+    assert cluster.address
     try:
         yield Engine(address=str(cluster.address))
     finally:

@@ -20,7 +20,7 @@ _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="trai
 
 SEARCH_FILE = "search.json"
 
-_COLUMNS = ("title", "text", "label", "source")
+COLUMNS = ("title", "text", "label", "source")
 
 
 class BaselineConfig(dg.Config, BaselineSettings):
@@ -99,9 +99,9 @@ def hyperparameter_search(
     settings = SearchSettings.model_validate(config.model_dump(exclude={"base"}))
     try:
         result = search(
-            splits.scan("train").select(_COLUMNS).collect(),
-            splits.scan("val").select(_COLUMNS).collect(),
-            _settings_of(config.base),
+            splits.scan("train").select(COLUMNS).collect(),
+            splits.scan("val").select(COLUMNS).collect(),
+            settings_of(config.base),
             settings,
             storage.store.workspace("hyperparameter_search"),
             follow,
@@ -145,7 +145,7 @@ def finetuned_bert(
     from fakenews_assets.training.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning import TrainingFailed, finetune
 
-    settings = _settings_of(config)
+    settings = settings_of(config)
     if config.use_search:
         found = storage.read(context, "hyperparameter_search").read_json(SEARCH_FILE)
         settings = FinetuneSettings.model_validate(settings.model_dump() | found["best_changes"])
@@ -159,8 +159,8 @@ def finetuned_bert(
             # No edge of the graph may lead back to where it came from: the record says it instead.
             draft.meta["warm_start"] = {"bundle": found.bundle, "finetuned_bert": found.encoder.version}
         result = finetune(
-            splits.scan("train").select(_COLUMNS).collect(),
-            splits.scan("val").select(_COLUMNS).collect(),
+            splits.scan("train").select(COLUMNS).collect(),
+            splits.scan("val").select(COLUMNS).collect(),
             settings,
             draft.path,
             storage.store.workspace("finetuned_bert"),
@@ -181,5 +181,6 @@ def finetuned_bert(
     )
 
 
-def _settings_of(config: FinetuneConfig) -> FinetuneSettings:
+def settings_of(config: FinetuneConfig) -> FinetuneSettings:
+    """What `finetune` takes of an asset's configuration."""
     return FinetuneSettings.model_validate(config.model_dump(exclude={"use_search", "warm_start"}))

@@ -1,6 +1,7 @@
 """Manifests by the schemas of Kubernetes, and that they fit together and with the images."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from fakenews_assets.training.assets import FinetuneConfig
 from tests.deploy.files import DEPLOY, read
 
 KUBERNETES = DEPLOY / "kubernetes"
@@ -103,11 +105,32 @@ def test_the_two_ray_nodes_are_pods_that_kubernetes_accepts():
     """The resource itself belongs to KubeRay, whose schema no package has; its pods are Kubernetes' own."""
     cluster = read("kubernetes/raycluster.yaml")
     assert (cluster["apiVersion"], cluster["kind"]) == ("ray.io/v1", "RayCluster")
-    assert set(cluster["spec"]) == {"rayVersion", "headGroupSpec", "workerGroupSpecs"}
+    assert set(cluster["spec"]) == {"rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs"}
+    assert cluster["spec"]["rayVersion"] == version("ray")
     (workers,) = cluster["spec"]["workerGroupSpecs"]
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
     for group in (cluster["spec"]["headGroupSpec"], workers):
         template = group["template"]
         whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, **template}
         kubernetes_validate.validate(whole, VERSIONS[-1], strict=True)
-        assert template["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == "fakenews"
+        assert "volumes" not in template["spec"]
+
+
+def test_nodes_that_train_together_find_each_other_and_are_configured_alike():
+    settings, service, job = documents("training-nodes.yaml")
+    for document in (settings, service, job):
+        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
+    run = yaml.safe_load(settings["data"]["run.yaml"])
+    config = FinetuneConfig.model_validate(run["ops"]["finetuned_bert"]["config"])
+    pod, name = job["spec"]["template"]["spec"], job["metadata"]["name"]
+    (container,) = pod["containers"]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert config.num_nodes == job["spec"]["completions"] == job["spec"]["parallelism"]
+    assert job["spec"]["completionMode"] == "Indexed"
+    # One process a node: Lightning would start further ones by this process' own command.
+    assert (config.devices, config.strategy) == (1, "ddp")
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert pod["subdomain"] == service["metadata"]["name"]
+    assert environment["MASTER_ADDR"] == f"{name}-0.{pod['subdomain']}"
+    assert int(environment["MASTER_PORT"]) == service["spec"]["ports"][0]["port"]
+    assert service["spec"]["selector"] == {"job-name": name}

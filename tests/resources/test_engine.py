@@ -40,7 +40,8 @@ def engine() -> Iterator[Engine]:
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         cluster.add_node(**node)
         cluster.wait_for_nodes()
-        engine = Engine(address=str(cluster.address))
+        assert cluster.address
+        engine = Engine(address=cluster.address)
         try:
             yield engine
         finally:

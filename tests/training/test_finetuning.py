@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +226,9 @@ finetune(pl.read_parquet(folder / "train.parquet"), pl.read_parquet(folder / "va
 """
 
 
-def start_child(folder: Path, settings: FinetuneSettings, wait_at: int = 0) -> subprocess.Popen[bytes]:
+def start_child(
+    folder: Path, settings: FinetuneSettings, wait_at: int = 0, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     (folder / "settings.json").write_text(settings.model_dump_json())
     TRAIN.write_parquet(folder / "train.parquet")
     VAL.write_parquet(folder / "val.parquet")
@@ -233,7 +236,7 @@ def start_child(folder: Path, settings: FinetuneSettings, wait_at: int = 0) -> s
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD, str(folder), str(wait_at)],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", **(variables or {})},
     )
 
 
@@ -264,17 +267,42 @@ def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
-def test_two_processes_train_as_one_does(make_settings: MakeSettings, tmp_path: Path) -> None:
-    settings = make_settings(batch_size=8, devices=2, strategy="ddp_fork", epochs=6, dropout=0.0, patience=99)
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
-    assert start_child(tmp_path, settings).wait() == 0
+
+@pytest.mark.parametrize(
+    ("devices", "num_nodes", "strategy"), [(2, 1, "ddp_fork"), (1, 2, "ddp")], ids=["devices", "nodes"]
+)
+def test_two_processes_train_as_one_does(
+    make_settings: MakeSettings, tmp_path: Path, devices: int, num_nodes: int, strategy: str
+) -> None:
+    """Nodes are told of each other as the documentation says: by three variables, and a folder that they share."""
+    settings = make_settings(
+        batch_size=8,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+        epochs=6,
+        dropout=0.0,
+        patience=99,
+    )
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+
+    nodes = [
+        start_child(tmp_path, settings, variables=meeting | {"NODE_RANK": str(rank)})
+        for rank in range(num_nodes)
+    ]
+    assert [node.wait() for node in nodes] == [0] * num_nodes
 
     result = FinetuneResult.model_validate_json((tmp_path / "model" / "training.json").read_text())
     assert result.steps == result.total_steps == 6 * len(TRAIN) / (2 * 8)
     alone = finetune(
         TRAIN,
         VAL,
-        settings.model_copy(update={"batch_size": 16, "devices": 1, "strategy": "auto"}),
+        settings.model_copy(update={"batch_size": 16, "devices": 1, "num_nodes": 1, "strategy": "auto"}),
         tmp_path / "alone",
         tmp_path / "work-alone",
     )

@@ -1,0 +1,48 @@
+"""A further node of the training that `finetuned_bert` leads: it computes its share of each batch and keeps nothing.
+
+    MASTER_ADDR=node-0 MASTER_PORT=29500 NODE_RANK=1 python -m fakenews_assets.training.peer run.yaml
+
+It waits for the others, ends when the training does, and is given the configuration that the asset is given.
+"""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from fakenews_assets.training.assets import COLUMNS, FinetuneConfig, settings_of
+from fakenews_assets.training.finetuning import FinetuneResult, finetune
+from fakenews_resources.storage import storage_from_environment
+from fakenews_resources.store import Store
+
+
+def join(config: FinetuneConfig, store: Store) -> FinetuneResult:
+    """Train along, on the current splits and in the work folder of the node that leads.
+
+    Raises:
+        ValueError: the configuration is for one node, or leaves open what the training begins with.
+    """
+    if config.num_nodes == 1:
+        raise ValueError("num_nodes is 1: there is no training to join.")
+    if config.use_search or config.warm_start:
+        raise ValueError(
+            "use_search and warm_start name values that may change meanwhile: write the settings out."
+        )
+    splits = store.current("splits")
+    with TemporaryDirectory() as folder:
+        return finetune(
+            splits.scan("train").select(COLUMNS).collect(),
+            splits.scan("val").select(COLUMNS).collect(),
+            settings_of(config),
+            Path(folder) / "model",
+            store.workspace("finetuned_bert"),
+        )
+
+
+if __name__ == "__main__":
+    run = yaml.safe_load(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    join(
+        FinetuneConfig.model_validate(run["ops"]["finetuned_bert"]["config"]),
+        storage_from_environment().store,
+    )

@@ -1,0 +1,90 @@
+"""Two nodes on one storage: one leads, the other joins."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from fakenews_assets.training.assets import FinetuneConfig
+from fakenews_assets.training.finetuning import read_result
+from fakenews_assets.training.peer import join
+from fakenews_resources.store import Store
+from tests.models import separable_articles
+
+REPOSITORY = Path(__file__).parents[2]
+
+_LEADER = """
+import sys
+from pathlib import Path
+import yaml
+from fakenews_assets.training.assets import COLUMNS, FinetuneConfig, settings_of
+from fakenews_assets.training.finetuning import finetune
+from fakenews_resources.storage import storage_from_environment
+
+store = storage_from_environment().store
+config = yaml.safe_load(Path(sys.argv[1]).read_text())["ops"]["finetuned_bert"]["config"]
+splits = store.current("splits")
+train, val = (splits.scan(side).select(COLUMNS).collect() for side in ("train", "val"))
+finetune(train, val, settings_of(FinetuneConfig.model_validate(config)), Path(sys.argv[2]), store.workspace("finetuned_bert"))
+"""
+
+
+def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(tiny_bert: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "storage")
+    draft = store.draft()
+    for side, seed in (("train", 1), ("val", 2)):
+        rows = separable_articles(96, seed=seed).with_columns(source=pl.lit(None, pl.String))
+        rows.write_parquet(draft.path / f"{side}.parquet")
+    store.commit("splits", draft, run_id="r", code_version="1", config=None, upstream={})
+    config = {
+        "encoder": {"name": str(tiny_bert), "max_tokens": 64},
+        "max_tokens": 32,
+        "batch_size": 8,
+        "epochs": 1,
+        "precision": "fp32",
+        "accelerator": "cpu",
+        "strategy": "ddp",
+        "num_nodes": 2,
+    }
+    run = tmp_path / "run.yaml"
+    run.write_text(yaml.safe_dump({"ops": {"finetuned_bert": {"config": config}}}))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+
+    commands = [
+        ["-c", _LEADER, str(run), str(tmp_path / "model")],
+        ["-m", "fakenews_assets.training.peer", str(run)],
+    ]
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=REPOSITORY,
+            env=os.environ
+            | {
+                "FAKENEWS_STORAGE": str(store.root),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+                "NODE_RANK": str(rank),
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": str(REPOSITORY),
+            },
+        )
+        for rank, command in enumerate(commands)
+    ]
+
+    assert [node.wait() for node in nodes] == [0, 0]
+    assert read_result(tmp_path / "model").steps == 96 / (2 * 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({}, "no training to join"), ({"num_nodes": 2, "use_search": True}, "write the")]
+)
+def test_a_peer_needs_to_know_what_it_joins(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        join(FinetuneConfig.model_validate(changes), Store(tmp_path))
