@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,15 @@ from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.ordered_map import OrderedMap, ShippedFolder, in_process
 from tests.champions import make_champion
 from tests.models import build_tiny_classifier, separable_articles
+from tests.resources.engine_workers import (
+    failing,
+    in_folder,
+    killed_always,
+    killed_once,
+    slow_where_even,
+    squared,
+    where,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -51,60 +59,6 @@ def engine() -> Iterator[Engine]:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-# What the workers below do: they are found by name in the workers' own processes.
-
-
-def squared() -> Callable[[int], int]:
-    return lambda number: number**2
-
-
-def slow_where_even() -> Callable[[int], int]:
-    def work(number: int) -> int:
-        time.sleep(0.2 * (number % 2 == 0))
-        return number
-
-    return work
-
-
-def where(log: Path) -> Callable[[int], tuple[str, int]]:
-    """Says where it works; each call of this function, that is each load of a model, leaves a line."""
-    with log.open("a") as file:
-        file.write(f"{os.getpid()}\n")
-
-    def work(_: int) -> tuple[str, int]:
-        time.sleep(0.05)
-        return ray.get_runtime_context().get_node_id(), os.getpid()
-
-    return work
-
-
-def failing() -> Callable[[int], int]:
-    def work(number: int) -> int:
-        if number == 3:
-            raise KeyError("row 3 has no title")
-        return number
-
-    return work
-
-
-def killed_once(marker: Path) -> Callable[[int], int]:
-    def work(number: int) -> int:
-        if number == 5 and not marker.exists():
-            marker.touch()
-            os._exit(1)
-        return 10 * number
-
-    return work
-
-
-def killed_always() -> Callable[[int], int]:
-    return lambda _: os._exit(1)
-
-
-def in_folder(folder: ShippedFolder) -> Callable[[str], tuple[str, str]]:
-    return lambda name: (str(folder.path), (folder.path / name).read_text())
 
 
 @pytest.mark.parametrize("worker", [squared, slow_where_even])
@@ -263,7 +217,7 @@ _LOCAL = """
 import sys
 import dagster as dg
 from fakenews_resources.engine import Engine
-from tests.resources.test_engine import squared
+from tests.resources.engine_workers import squared
 
 @dg.op
 def work(engine: Engine):
