@@ -45,6 +45,7 @@ OPTIONS: Final = {
 }
 """What else is changed of PLAIN, tried on the sources not trained on."""
 
+_FAULTS: Final = "tests/audit/test_faults.py::test_a_fault_is_found_and_named"
 ROWS_OF_A_SOURCE: Final = 2_000
 MODELS: Final = ("baseline", "finetuned", "finetuned-openvino-int8")
 
@@ -94,7 +95,7 @@ def scores_by_seed(predictions: pl.DataFrame, model: str) -> list[float]:
 def planted_faults() -> tuple[int, int]:
     """Faults that the audit's tests plant, and how many of them it finds and names."""
     answer = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/audit/test_faults.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", _FAULTS],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -170,6 +170,8 @@ class Store:
         )
         target = self.root / _home(key) / record.version
         target.parent.mkdir(parents=True, exist_ok=True)
+        if self.place.is_bucket and target.exists() and hash_files(target) != files:
+            shutil.rmtree(target)  # a copy of what a killed process had sent so far
         if not target.exists():
             try:
                 draft.path.rename(target)

@@ -142,9 +142,12 @@ def write_bundle(draft: Path, models: Place | Path, manifest: Manifest, *, run_i
             f"{draft} and {models.root} lie on different file systems; make the draft in the latter."
         )
 
-    text = _to_json(manifest.model_copy(update={"files": _hash_files(draft)}))
+    files = _hash_files(draft)
+    text = _to_json(manifest.model_copy(update={"files": files}))
     sha = hashlib.sha256(text.encode()).hexdigest()
     target = models.root / sha
+    if models.is_bucket and target.exists() and _hash_files(target) != files:
+        shutil.rmtree(target)  # a copy of what a killed process had sent so far
     if not target.exists():
         (draft / MANIFEST_FILE).write_text(text, encoding="utf-8")
         # The record comes first: a bundle under its final name then always has one.

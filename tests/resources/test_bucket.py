@@ -89,7 +89,7 @@ def test_a_commit_that_fails_for_good_leaves_the_old_value(gate: Gate, broken: s
     store = Store("gs://news/store")
     before = commit(store, "one")
     what = {
-        "upload of a file": r"\.txt$",
+        "upload of a file": r"b\.txt$",
         "upload of the record": r"\.json$",
         "upload of the pointer": "CURRENT$",
     }
@@ -110,6 +110,19 @@ def test_the_same_commit_afterwards_succeeds(gate: Gate) -> None:
     assert Store("gs://news/store").current("value").version == version
 
 
+def test_what_was_sent_in_part_is_completed_elsewhere(gate: Gate, tmp_path: Path) -> None:
+    store = Store("gs://news/store")
+    gate.strike(r"POST /upload\S* \S*b\.txt", *OUTAGE)
+    with pytest.raises(StoreError):
+        commit(store, "one")
+    gate.strike_no_more()
+    other = store.afresh(tmp_path / "elsewhere")
+    (version,) = other.without_record("value")
+    assert [path.name for path in other.folder("value", version).iterdir()] == ["a.txt"]
+    assert commit(other, "one") == version
+    assert store.verify(store.current("value")) == []
+
+
 def test_a_bucket_that_is_not_there_or_closed_says_what_to_do(gate: Gate) -> None:
     with pytest.raises(StoreError, match="Create the bucket"):
         place_of("gs://nowhere/x").write("a", b"")
@@ -120,5 +133,6 @@ def test_a_bucket_that_is_not_there_or_closed_says_what_to_do(gate: Gate) -> Non
 
 def commit(store: Store, text: str) -> str:
     draft = store.draft()
-    (draft.path / "a.txt").write_text(text)
+    for name in ("a.txt", "b.txt"):
+        (draft.path / name).write_text(text)
     return store.commit("value", draft).version
