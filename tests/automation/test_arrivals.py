@@ -10,6 +10,7 @@ from fakenews_assets.automation.arrivals import new_batch_sensor
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.data.assets import clean_news, raw_news
 from fakenews_resources import landing
+from fakenews_resources.engine import Engine
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Refused
 from fakenews_resources.news_source import NewsSource
@@ -34,6 +35,7 @@ class Place:
                 "storage": self.storage,
                 "io_manager": ArtefactIOManager(storage=self.storage),
                 "news_source": NewsSource(),
+                "engine": Engine(),
             },
         )
 
