@@ -122,7 +122,7 @@ def store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     bucket._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
-def test_both_hold_the_same_versions(world: World, store: Store) -> None:
+def _both_hold_the_same_versions(world: World, store: Store) -> None:
     local = Store(world.folder / ".fakenews")
     assert {key: store.current(key).version for key in SAME} == {
         key: local.current(key).version for key in SAME
@@ -137,7 +137,7 @@ def test_both_hold_the_same_versions(world: World, store: Store) -> None:
     assert kinds == set(FAULTS)
 
 
-def test_the_champion_is_there_and_its_chain_holds(world: World, store: Store) -> None:
+def _the_champion_is_there_and_its_chain_holds(world: World, store: Store) -> None:
     champion = ChampionRegistry(store.bundles).champion()
     assert champion is not None
     assert open_bundle(store.bundle(champion.bundle)).sha == champion.bundle
@@ -153,13 +153,13 @@ def test_the_champion_is_there_and_its_chain_holds(world: World, store: Store) -
     world.fakenews("audit")
 
 
-def test_a_second_run_does_nothing(world: World) -> None:
+def _a_second_run_does_nothing(world: World) -> None:
     before = objects(world.gate)
     world.live(world.project, world.remote)
     assert objects(world.gate) == before
 
 
-def test_the_service_answers_from_the_bucket_and_its_log_arrives(
+def _the_service_answers_from_the_bucket_and_its_log_arrives(
     world: World, store: Store, tmp_path: Path
 ) -> None:
     title = "Senate passes the budget after a long night of talks about the harbour"
@@ -187,14 +187,14 @@ def test_the_service_answers_from_the_bucket_and_its_log_arrives(
     assert not any(title.encode() in data for data in objects(world.gate).values())
     assert not any(
         title.encode() in path.read_bytes()
-        for path in (tmp_path.parent / "cache").rglob("*")
+        for path in Path(world.remote["FAKENEWS_CACHE"]).rglob("*")
         if path.is_file()
     )
     assert [entry.reason for entry in Tombstones(store).sound().done] == ["asked for"]
     world.fakenews("audit", answer["request_id"])
 
 
-def test_what_a_killed_service_did_not_send_the_next_one_sends(
+def _what_a_killed_service_did_not_send_the_next_one_sends(
     world: World, store: Store, tmp_path: Path
 ) -> None:
     with world.service(tmp_path) as killed:
@@ -212,5 +212,15 @@ def test_what_a_killed_service_did_not_send_the_next_one_sends(
     assert len(log.find(answer["request_id"], 0)) == 1
 
 
-def test_pruning_looks_into_the_bucket(world: World) -> None:
+def _pruning_looks_into_the_bucket(world: World) -> None:
     assert "Nothing to prune" in world.fakenews("prune", "--yes")
+
+
+def test_the_whole_life_on_a_bucket(world: World, store: Store, tmp_path: Path) -> None:
+    """One test, for the world takes a minute to make and workers share out tests."""
+    _both_hold_the_same_versions(world, store)
+    _the_champion_is_there_and_its_chain_holds(world, store)
+    _a_second_run_does_nothing(world)
+    _the_service_answers_from_the_bucket_and_its_log_arrives(world, store, tmp_path / "arrives")
+    _what_a_killed_service_did_not_send_the_next_one_sends(world, store, tmp_path / "sends")
+    _pruning_looks_into_the_bucket(world)
