@@ -110,8 +110,9 @@ class Loop:
         with dg.DagsterInstance.get() as instance:
             for state in instance.all_instigator_state():
                 if state.name == sensor:
-                    (tick,) = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
-                    return tick.skip_reason or str(tick.error or tick.status)
+                    # A sensor has a state before its first tick.
+                    for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1):
+                        return tick.skip_reason or str(tick.error or tick.status)
         return ""
 
     def decision(self) -> dict[str, object]:
