@@ -24,17 +24,6 @@ def replace_file(source: Path, target: Path) -> None:
     _sync(target.parent)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append one line. A line that a kill cut short stays on its own; readers must expect it."""
-    cut_short = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    text = f"\n{line}\n" if cut_short else f"{line}\n"
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    _sync(path.parent)
-
-
 def rename_folder(source: Path, target: Path) -> None:
     """Move a folder within one file system, with all its content on disk before the new name is.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fakenews_resources import place as module
-from fakenews_resources.place import Busy, Conflict, Document, Place, StoreError, place_of
+from fakenews_resources.place import Busy, Conflict, Place, StoreError, place_of
 
 
 @pytest.fixture
@@ -156,7 +156,3 @@ def test_other_addresses_are_refused(address: str) -> None:
 def test_a_bucket_needs_a_name() -> None:
     with pytest.raises(StoreError, match="names no bucket"):
         place_of("gs:///x")
-
-
-def test_documents_of_folders_are_equal_by_content() -> None:
-    assert Document(b"a") == Document(b"a")
