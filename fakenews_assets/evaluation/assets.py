@@ -17,6 +17,7 @@ from fakenews_assets.evaluation.checks import (
 )
 from fakenews_assets.evaluation.partitions import CANDIDATES, candidates, model_assets
 from fakenews_assets.evaluation.probe_settings import ProbeConfig
+from fakenews_assets.evaluation.repetition import Repetition
 from fakenews_assets.progress import report
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
@@ -252,7 +253,7 @@ def _spreads_on(splits: Artefact, context: dg.AssetExecutionContext, storage: St
     return read_spreads(measured.path)
 
 
-class GeneralizationConfig(dg.Config):
+class GeneralizationConfig(dg.Config, Repetition):
     """What is trained and judged, and how often."""
 
     protocols: list[str] = Field(
@@ -264,15 +265,6 @@ class GeneralizationConfig(dg.Config):
         description="`baseline` takes seconds. `finetuned` is trained as the present fine-tuned model was, once for"
         " each fold and seed: hours on a laptop. `finetuned-openvino-int8` is made of it.",
     )
-    seeds: int = Field(
-        default=3, ge=1, description="Trainings of each fold; the baseline knows no chance: one."
-    )
-    rows_of_a_source: int = Field(
-        default=10_000,
-        ge=1,
-        description="Most training rows of one source; others are left out, by a fixed draw.",
-    )
-    test_rows: int = Field(default=6_000, ge=1, description="Most rows that a fold is judged on.")
     largest_drop: float = Field(
         default=10.0,
         ge=0,

@@ -16,6 +16,7 @@ from scipy import stats
 from fakenews_assets.evaluation.evaluating import predict_table
 from fakenews_assets.evaluation.folds import PROTOCOLS, Fold, Protocol, make_folds
 from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.evaluation.repetition import Repetition
 from fakenews_assets.training.classifier import Classifier
 from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
 
@@ -39,25 +40,11 @@ PREDICTION_SCHEMA: Final = pl.Schema(
 )
 
 
-class GeneralizationSettings(BaseModel):
+class GeneralizationSettings(Repetition):
     """What is trained and judged, and how often."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, description="Ways to divide the corpus.")
-    models: tuple[Model, ...] = Field(
-        default=("baseline",),
-        description="`baseline` takes seconds; `finetuned`, and what is made of it, a training for each fold and seed.",
-    )
-    seeds: int = Field(
-        default=3, ge=1, description="Trainings of each fold; the baseline knows no chance: one."
-    )
-    rows_of_a_source: int = Field(
-        default=10_000,
-        ge=1,
-        description="Most training rows of one source; others are left out, by a fixed draw.",
-    )
-    test_rows: int = Field(default=6_000, ge=1, description="Most rows that a fold is judged on.")
+    models: tuple[Model, ...] = Field(default=("baseline",), description="What is trained on each fold.")
 
 
 class Spread(BaseModel):
