@@ -1,7 +1,7 @@
 """A place in a bucket of Google Cloud Storage.
 
-Every write is bound to the generation that it replaces, so it happens once however often it is retried, and never over
-somebody else's. Google's client retries what the service or the network refuses for a while (408, 429, 5xx, broken
+Every write and every removal is bound to the generation that was seen before, so it happens once however often it is
+retried. One that says what it replaces happens never over somebody else's. Google's client retries what the service or the network refuses for a while (408, 429, 5xx, broken
 connections) with growing pauses, sends large files in pieces that it can take up again, and compares CRC32C.
 
 What is read is copied below `root` with the generations that it came from; a copy is fetched anew where they differ.
@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -48,6 +48,8 @@ _PIECE: Final = 8 << 20
 _AT_ONCE: Final = 8
 _WRITE: Final = "fakenews-write"
 """Metadata of a document: which attempt wrote it."""
+_there: Final = set[str]()
+"""Names of buckets that were seen."""
 _ATTEMPTS: Final = 20
 """At a document that others are writing too."""
 
@@ -76,6 +78,7 @@ class BucketPlace(Place):
             try:
                 data = blob.download_as_bytes(retry=_retry(), timeout=_TIMEOUT_S)
             except NotFound:
+                self._require_bucket()
                 return None
             return Document(data, blob.generation)
 
@@ -92,13 +95,10 @@ class BucketPlace(Place):
         raise StoreError(f"{self.address}/{name} was changed by others {_ATTEMPTS} times; try again.")
 
     def delete(self, name: str) -> None:
-        from google.api_core.exceptions import NotFound
-
         with self._telling(name):
-            try:
-                self._blob(name).delete(retry=_retry(), timeout=_TIMEOUT_S)
-            except NotFound:
-                return
+            blob = self._get(name)
+            if blob is not None:
+                self._delete(name, _generation(blob))
 
     def exists(self, name: str) -> bool:
         with self._telling(name):
@@ -142,8 +142,14 @@ class BucketPlace(Place):
             if last in missing:
                 upload(last)
         there = self._objects(folder)
-        for name in names:
-            self._compare(home / name, f"{folder}/{name}", there.get(name))
+        try:
+            for name in names:
+                self._compare(home / name, f"{folder}/{name}", there.get(name))
+        except StoreError:
+            # Else it would be read in place of what is there.
+            shutil.rmtree(home)
+            self._index(folder).unlink(missing_ok=True)
+            raise
         self._note(folder, {name: _generation(there[name]) for name in names})
 
     def put(self, file: Path, name: str) -> None:
@@ -152,11 +158,15 @@ class BucketPlace(Place):
             self._upload(file, name, 0)
             self._compare(file, name, self._get(name))
 
-    def send_again(self, file: str) -> None:
-        with self._telling(file):
-            before = self._get(file)
-            self._upload(self.root / file, file, _generation(before) if before else 0)
-            self._compare(self.root / file, file, self._get(file))
+    def send_again(self, folder: str, file: str) -> None:
+        path, name = self.root / folder / file, f"{folder}/{file}".removeprefix("/")
+        known = self._known(folder)
+        with self._telling(name):
+            self._upload(path, name, known.get(file, 0))
+            found = self._get(name)
+        if found is None or found.crc32c != _crc32c(path):
+            raise Conflict(f"{self.address}/{name} was changed by somebody else meanwhile. Try again.")
+        self._note(folder, known | {file: _generation(found)})
 
     def fetch(self, folder: str = "") -> Path:
         home = self.root / folder
@@ -179,8 +189,9 @@ class BucketPlace(Place):
         return home
 
     def remove(self, folder: str) -> None:
-        for name in self._objects(folder):
-            self.delete(f"{folder}/{name}")
+        for name, blob in self._objects(folder).items():
+            with self._telling(name):
+                self._delete(f"{folder}/{name}", _generation(blob))
         shutil.rmtree(self.root / folder, ignore_errors=True)
 
     @contextmanager
@@ -197,7 +208,7 @@ class BucketPlace(Place):
         deadline = monotonic() + LOCK_SECONDS
         while True:
             try:
-                self._write(name, holder, None)
+                generation = self._write(name, holder, None)
                 break
             except Conflict:
                 if monotonic() < deadline:
@@ -213,18 +224,29 @@ class BucketPlace(Place):
         try:
             yield
         finally:
-            self.delete(name)
+            with self._telling(name):
+                self._delete(name, generation)
 
-    def forget(self) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
+    def forget(self, but: Collection[str] = ()) -> None:
+        for path in self.root.iterdir() if self.root.is_dir() else ():
+            if path.name not in but:
+                shutil.rmtree(path, ignore_errors=True)
 
     def afresh(self, work: Path) -> Self:
         return type(self)(self._bucket, self._prefix.rstrip("/"), work, self.spool)
 
+    def _require_bucket(self) -> None:
+        """Tell a missing bucket from a missing object: both are "not found", but only one has no listing."""
+        name = str(self._bucket.name)
+        if name not in _there:
+            list(self._listing(max_results=1))
+            _there.add(name)
+
     def _blob(self, name: str) -> "storage.Blob":
         return self._bucket.blob(self._prefix + name)
 
-    def _write(self, name: str, data: bytes, replaces: Document | None) -> None:
+    def _write(self, name: str, data: bytes, replaces: Document | None) -> int:
+        """Returns the generation written. Raises Conflict."""
         from google.api_core.exceptions import PreconditionFailed
 
         with self._telling(name):
@@ -244,6 +266,15 @@ class BucketPlace(Place):
                 found = self._get(name)
                 if found is None or found.metadata != blob.metadata:
                     raise Conflict(f"{self.address}/{name} was changed by somebody else meanwhile.") from None
+                return _generation(found)
+            return _generation(blob)
+
+    def _delete(self, name: str, generation: int) -> None:
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        # Gone already, or another one by now, which is not ours to remove. This may be a retry.
+        with suppress(NotFound, PreconditionFailed):
+            self._blob(name).delete(if_generation_match=generation, retry=_retry(), timeout=_TIMEOUT_S)
 
     def _upload(self, path: Path, name: str, generation: int) -> None:
         from google.api_core.exceptions import PreconditionFailed
@@ -304,8 +335,10 @@ class BucketPlace(Place):
     @contextmanager
     def _telling(self, name: str) -> Iterator[None]:
         """Turn what Google's client raises into an error that says what to do."""
+        import requests
         from google.api_core import exceptions as api
         from google.auth import exceptions as auth
+        from google.cloud.storage.exceptions import DataCorruption
 
         where = f"{self.address}/{name}".rstrip("/")
         try:
@@ -317,7 +350,15 @@ class BucketPlace(Place):
                 f"{where} was refused ({error}). Run `gcloud auth application-default login`, or grant the service"
                 " account the role Storage Object User."
             ) from error
-        except (api.GoogleAPIError, auth.TransportError, OSError) as error:
+        except DataCorruption as error:
+            raise StoreError(f"{where} arrived damaged ({error}). Run again.") from error
+        except (
+            api.GoogleAPIError,
+            auth.TransportError,
+            requests.RequestException,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
             raise StoreError(
                 f"{where} could not be reached ({error}). Check the network and run again."
             ) from error

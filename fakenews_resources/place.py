@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,8 +128,12 @@ class Place(ABC):
         """Copy a finished file there; it may be there already, with the same content."""
 
     @abstractmethod
-    def send_again(self, file: str) -> None:
-        """Make known that a file of a folder was changed below `root`: something was erased from it."""
+    def send_again(self, folder: str, file: str) -> None:
+        """Make known that a file of a folder was changed, or added, where `fetch` said that it can be read.
+
+        Raises:
+            Conflict: somebody else changed it too since it was fetched.
+        """
 
     @abstractmethod
     def fetch(self, folder: str = "") -> Path:
@@ -144,8 +148,8 @@ class Place(ABC):
         """Hold a lock. Raises Busy when somebody else has held it for too long."""
 
     @abstractmethod
-    def forget(self) -> None:
-        """Remove the local copy of a bucket, and unfinished work beside it."""
+    def forget(self, but: Collection[str] = ()) -> None:
+        """Remove the local copy of a bucket, and unfinished work beside it; all `but` these folders."""
 
     @abstractmethod
     def afresh(self, work: Path) -> Self:
@@ -216,7 +220,7 @@ class FolderPlace(Place):
         shutil.copyfile(file, aside)
         replace_file(aside, target)
 
-    def send_again(self, file: str) -> None:
+    def send_again(self, folder: str, file: str) -> None:
         pass
 
     def fetch(self, folder: str = "") -> Path:
@@ -244,7 +248,7 @@ class FolderPlace(Place):
         except Timeout as error:
             raise Busy(f"Another process has held {path} for {LOCK_SECONDS} s; try again.") from error
 
-    def forget(self) -> None:
+    def forget(self, but: Collection[str] = ()) -> None:
         pass
 
     def afresh(self, work: Path) -> Self:  # noqa: ARG002 - there is no copy

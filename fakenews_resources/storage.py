@@ -11,6 +11,7 @@ from typing import get_origin
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from fakenews_resources.place import FolderPlace, Place
 from fakenews_resources.store import LOG_FOLDER, Artefact, Store, ValueMissing
 
 _reads: dict[tuple[str, str], dict[str, str]] = {}
@@ -40,14 +41,13 @@ class Storage(dg.ConfigurableResource):
         """The plain store behind this resource."""
         return Store(self.root)
 
-    @property
-    def service_log(self) -> Path:
-        """Folder where the service writes down what it answers; of a bucket, what it has sent there so far."""
-        return self.log_of(self.store)
+    def log_place(self, store: Store) -> Place:
+        """Where the service writes down what it answers; in a bucket, what it has sent so far.
 
-    def log_of(self, store: Store) -> Path:
-        """The same, of a store as `afresh` gives it."""
-        return Path(self.log) if self.log else store.place.fetch(LOG_FOLDER)
+        Args:
+            store: this one, or as `afresh` gives it.
+        """
+        return FolderPlace(Path(self.log)) if self.log else store.place.below(LOG_FOLDER)
 
     @contextmanager
     def afresh(self) -> Iterator[Store]:

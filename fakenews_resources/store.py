@@ -15,9 +15,10 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -72,9 +73,15 @@ class Artefact:
     on a draft, read it on a version.
     """
 
-    path: Path
+    home: Path | Callable[[], Path]
+    """Its folder, or what fetches it from a bucket."""
     record: Record | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder with its files. Only now are those of a bucket fetched: who asks for a record pays for no files."""
+        return self.home if isinstance(self.home, Path) else self.home()
 
     @property
     def version(self) -> str:
@@ -168,6 +175,9 @@ class Store:
             upstream=dict(upstream or {}),
             meta=draft.meta,
         )
+        if self.place.is_bucket and self.place.exists(f"{_home(key)}/{record.version}.json"):
+            # Stored before, and perhaps an article was erased from it since: it stays as it is, as in a folder.
+            return self._point_at(record)
         target = self.root / _home(key) / record.version
         target.parent.mkdir(parents=True, exist_ok=True)
         if self.place.is_bucket and target.exists() and hash_files(target) != files:
@@ -187,11 +197,14 @@ class Store:
         return self._make_current(artefact.record)
 
     def _make_current(self, record: Record) -> Artefact:
+        self.place.send(f"{_home(record.key)}/{record.version}")
+        return self._point_at(record)
+
+    def _point_at(self, record: Record) -> Artefact:
         home = _home(record.key)
-        self.place.send(f"{home}/{record.version}")
         self.place.write(f"{home}/{record.version}.json", record.model_dump_json(indent=2).encode())
         self.place.write(f"{home}/CURRENT", record.version.encode())
-        return Artefact(self.root / home / record.version, record, record.meta)
+        return self._artefact(record)
 
     def current(self, key: str) -> Artefact:
         """The version that `key` points at. Raises ValueMissing when there is none."""
@@ -206,7 +219,10 @@ class Store:
         if document is None:
             raise ValueMissing(f"{key!r} has no version {version} in {self.address}.")
         record = Record.model_validate_json(document.data)
-        return Artefact(self.folder(key, version), record, record.meta)
+        return self._artefact(record)
+
+    def _artefact(self, record: Record) -> Artefact:
+        return Artefact(partial(self.folder, record.key, record.version), record, record.meta)
 
     def where(self, artefact: Artefact) -> str:
         """The address of a version, for people."""
@@ -250,7 +266,7 @@ class Store:
 
     def changed(self, key: str, version: str, file: str) -> None:
         """Tell that a file of a version was changed in place."""
-        self.place.send_again(f"{_home(key)}/{version}/{file}")
+        self.place.send_again(f"{_home(key)}/{version}", file)
 
     def remove(self, key: str, version: str) -> None:
         """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""

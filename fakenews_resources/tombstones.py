@@ -144,6 +144,11 @@ class Ledger:
         """Records of a raw file that were blanked in it."""
         return frozenset(row for entry in self.done if entry.raw for row in entry.raw_rows.get(key, ()))
 
+    def rewrote(self, key: str, version: str, file: str) -> bool:
+        """Whether something was erased from a file of a version."""
+        wanted = (key, version, file)
+        return any((one.key, one.version, one.file) == wanted for entry in self.done for one in entry.files)
+
     def is_out_of_raw(self, erasure: Erasure) -> bool:
         """Whether no record of an article is left in the raw bytes."""
         return all(set(rows) <= self.blanked_rows(key) for key, rows in erasure.raw_rows.items())

@@ -8,11 +8,12 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -24,7 +25,7 @@ from google.cloud import storage
 from fakenews_resources import bucket as module
 
 Fault = Literal["429", "503", "reset", "cut", "lost"]
-"""A status; the connection reset, or cut in the middle of the body; done, but the answer lost."""
+"""A status; the connection reset, or cut in the middle of what is sent or of what is read; done, but the answer lost."""
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Gate:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     unheard: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict[str, Any])
     """Lost answers to pieces of large files. Google ignores a piece that it has already; the emulator would refuse it."""
+    after_loss: Callable[[], object] | None = None
+    """Called once, when an answer has been lost and before the client can ask again."""
     writing: threading.RLock = field(default_factory=threading.RLock)
 
     def strike(self, pattern: str, *faults: Fault, every: int = 1) -> None:
@@ -100,6 +103,18 @@ def served_bucket(monkeypatch: pytest.MonkeyPatch, name: str = "news") -> Iterat
     module._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """An empty bucket `news`; clients retry at once, and for three seconds."""
+    monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))
+    patient = module._retry()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(
+        module, "_retry", lambda: patient.with_delay(initial=0.01, maximum=0.05).with_timeout(3)
+    )
+    with served_bucket(monkeypatch) as gate:
+        yield gate
+
+
 def objects(gate: Gate, bucket: str = "news") -> dict[str, bytes]:
     """Everything in the bucket."""
     client = storage.Client(
@@ -128,7 +143,7 @@ def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
 
         def _pass_on(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            if gate.fault(f"{self.command} {self.path}", ("cut",)):
+            if length and gate.fault(f"{self.command} {self.path}", ("cut",)):
                 self.rfile.read(length // 2)
                 self._hang_up()
                 return
@@ -145,9 +160,13 @@ def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
                 if fault == "lost":
                     if "upload_id" in self.path:
                         gate.unheard[piece] = status, headers, data
+                    meanwhile, gate.after_loss = gate.after_loss, None
+                    if meanwhile:
+                        meanwhile()
                     self._hang_up()
                 else:
-                    self._answer(status, headers, data)
+                    cut = self.command == "GET" and gate.fault(f"GET {self.path}", ("cut",))
+                    self._answer(status, headers, data, len(data) // 2 if cut else None)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _pass_on
 
@@ -164,13 +183,17 @@ def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
                     headers["X-Goog-Generation"] = str(_generation(gate, *name))
             return status, headers, data
 
-        def _answer(self, status: int, headers: dict[str, str], data: bytes) -> None:
+        def _answer(
+            self, status: int, headers: dict[str, str], data: bytes, cut_after: int | None = None
+        ) -> None:
             self.send_response(status)
             for key, value in headers.items():
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data[:cut_after])
+            if cut_after is not None:
+                self._hang_up()
 
         def _hang_up(self) -> None:
             self.close_connection = True

@@ -178,7 +178,7 @@ def _add_api(app: FastAPI) -> None:
 
     @app.get("/model", summary="Which model answers")
     async def model(request: Request) -> ModelOut:
-        return await asyncio.to_thread(_runtime(request).describe)
+        return _runtime(request).champion().described
 
     @app.get(
         "/model/card",
@@ -187,7 +187,7 @@ def _add_api(app: FastAPI) -> None:
         responses={404: {"model": Problem, "description": "The model has no such page."}},
     )
     async def card(request: Request) -> Response:
-        return await asyncio.to_thread(card_page, _runtime(request).champion().scorer.bundle.path)
+        return card_page(_runtime(request).champion().card)
 
 
 def _add_page(app: FastAPI) -> None:

@@ -3,30 +3,25 @@
 import hashlib
 import re
 from base64 import b64encode
-from pathlib import Path
 from typing import Final
 
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from fakenews_assets.selection.bundle import MODEL_CARD_PAGE
-
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def card_page(bundle: Path) -> Response:
+def card_page(html: str | None) -> Response:
     """Answer with a bundle's card. Its policy admits the pictures and the style that it holds, and nothing else.
 
     Raises:
         HTTPException: 404, the bundle is older than this page.
     """
-    file = bundle / MODEL_CARD_PAGE
-    if not file.is_file():
+    if html is None:
         raise HTTPException(
             404,
             "This model's card is not there as a page: it was selected before there were such. See GET /model.",
         )
-    html = file.read_text(encoding="utf-8")
     hashes = "".join(
         f" 'sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
         for style in _STYLE.findall(html)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -17,8 +17,8 @@ from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log_sending import LogSender
 from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
-from fakenews_assets.selection.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, BundleError
-from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer, RegistryError
+from fakenews_assets.selection.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, Bundle
+from fakenews_assets.selection.registry import POINTER_FILE, Pointer, pointer_in
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article, Predictions
 from fakenews_resources.place import Document, Place, StoreError
@@ -41,6 +41,9 @@ class Served:
 
     scorer: Scorer
     pointer: Pointer
+    described: ModelOut
+    card: str | None
+    """Its model card as a page; None if the bundle is older than that page."""
 
     @property
     def reads_text(self) -> bool:
@@ -70,7 +73,6 @@ class Runtime:
         )
         self.uploads = asyncio.Semaphore(settings.max_csv_uploads)
         self._models = settings.models_place()
-        self._registry = ChampionRegistry(self._models)
         self._seen: Document | None = None
         self._retry_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,30 +148,6 @@ class Runtime:
         )
         return await self.batcher.submit(job)
 
-    def describe(self) -> ModelOut:
-        """What `GET /model` says. Raises NoModel."""
-        served = self.champion()
-        bundle = served.scorer.bundle
-        manifest, calibration = bundle.manifest, bundle.manifest.calibration
-        evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
-        scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}
-        return ModelOut(
-            model_id=bundle.sha,
-            candidate=manifest.candidate,
-            encoder=manifest.encoder,
-            runtime=manifest.runtime,
-            promoted_at=served.pointer.promoted_at,
-            git_commit=manifest.git_commit,
-            data_versions=manifest.data_versions,
-            threshold=calibration.threshold,
-            abstain_between=(calibration.abstain_low, calibration.abstain_high),
-            reads_text=served.reads_text,
-            evaluation={"rows": evaluation["rows"], **scores},
-            note=evaluation["note"],
-            model_card=(bundle.path / MODEL_CARD_FILE).read_text(encoding="utf-8"),
-            card_page=MODEL_CARD_PAGE in manifest.files,
-        )
-
     def _answer(self, jobs: list[Job[Answered]]) -> list[Answered]:
         """In the model's thread: judge the jobs together, write them down, then let the answers go."""
         scorer = self.champion().scorer
@@ -237,11 +215,11 @@ class Runtime:
             return
         self._seen, self._retry_at = document, 0.0
         try:
-            pointer = self._registry.champion()
-            if pointer is None or (self.served and self.served.pointer == pointer):
+            pointer = pointer_in(document, self._models)
+            if self.served and self.served.pointer == pointer:
                 return
             self.served = await asyncio.to_thread(_load, self._models, pointer)
-        except (BundleError, RegistryError, StoreError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - runtimes raise whatever they like, and the one before must stay
             self._retry_at = now + _RETRY_SECONDS
             metrics.SWAPS.labels("failed").inc()
             logger.error("The champion cannot be served; the one before stays: %s", error)
@@ -265,6 +243,7 @@ class Runtime:
 
 def _load(models: Place, pointer: Pointer) -> Served:
     scorer = Scorer.open(models.fetch(pointer.bundle))
+    described, card = _describe(scorer.bundle, pointer)
     # A runtime is slow at whatever size it meets for the first time: nobody shall wait for that.
     words = EXAMPLE_TITLE.split()
     for count in range(2, 60, 3):
@@ -274,7 +253,32 @@ def _load(models: Place, pointer: Pointer) -> Served:
     # What is loaded stays: looking through it for garbage again and again would hold up requests, 0.2 s each time.
     gc.collect()
     gc.freeze()
-    return Served(scorer, pointer)
+    return Served(scorer, pointer, described, card)
+
+
+def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str | None]:
+    """What `GET /model` says, and the card as a page: read once, since the files may go while it is served."""
+    manifest, calibration = bundle.manifest, bundle.manifest.calibration
+    evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
+    scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}
+    has_page = MODEL_CARD_PAGE in manifest.files
+    described = ModelOut(
+        model_id=bundle.sha,
+        candidate=manifest.candidate,
+        encoder=manifest.encoder,
+        runtime=manifest.runtime,
+        promoted_at=pointer.promoted_at,
+        git_commit=manifest.git_commit,
+        data_versions=manifest.data_versions,
+        threshold=calibration.threshold,
+        abstain_between=(calibration.abstain_low, calibration.abstain_high),
+        reads_text=bundle.reads_text,
+        evaluation={"rows": evaluation["rows"], **scores},
+        note=evaluation["note"],
+        model_card=(bundle.path / MODEL_CARD_FILE).read_text(encoding="utf-8"),
+        card_page=has_page,
+    )
+    return described, (bundle.path / MODEL_CARD_PAGE).read_text(encoding="utf-8") if has_page else None
 
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:
@@ -292,7 +296,11 @@ def _count(records: list[dict[str, Any]], rows: int) -> None:
     metrics.VERDICTS.labels("real").inc(len(records) - unsure - fake)
 
 
-async def _repeat(action: Any, seconds: float) -> None:
+async def _repeat(action: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        await action()
+        try:
+            await action()
+        except Exception:
+            # One failure must not end the watch for ever; nobody waits for this task to tell them.
+            logger.exception("Failed, and will be tried again")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -16,6 +15,7 @@ from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of
 from fakenews_assets.selection.bundle import Bundle, Manifest
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article
+from fakenews_resources.place import Place
 from fakenews_resources.request_ids import time_of
 from fakenews_resources.store import Store
 
@@ -38,7 +38,7 @@ class Answer:
     """By column of `LOG_SCHEMA`."""
 
 
-def find_answer(trail: Trail, store: Store, service_log: Path, request_id: str, row: int) -> Answer:
+def find_answer(trail: Trail, store: Store, log: Place, request_id: str, row: int) -> Answer:
     """Look an answer up in the service's log and in `prediction_log`, and compare the two.
 
     Raises:
@@ -52,14 +52,14 @@ def find_answer(trail: Trail, store: Store, service_log: Path, request_id: str, 
             " eight digits of its sha."
         ) from error
     name = f"{request_id} row {row}"
-    line = _logged(trail, service_log, request_id, row, name)
+    line = _logged(trail, log, request_id, row, name)
     for day in days_of(request_id):
         if store.exists(f"prediction_log/{day}"):
             line = _audit_day(trail, store, day, request_id, row, name, line)
     if not line and all(link.ok for link in trail.links):
         raise UnknownRequest(
             f"No log holds row {row} of request {request_id}, which came on {came:%Y-%m-%d %H:%M} UTC. The service's"
-            f" log is sought in {service_log}; if it lies elsewhere, set FAKENEWS_LOG."
+            f" log is sought in {log.address}; if it lies elsewhere, set FAKENEWS_LOG."
         )
     return Answer(name, came, line)
 
@@ -134,10 +134,12 @@ def _audit_familiarity(
     trail.add("familiarity", name, f"unfamiliar: {unfamiliar}", found, fault)
 
 
-def _logged(trail: Trail, service_log: Path, request_id: str, row: int, name: str) -> Mapping[str, Any]:
+def _logged(trail: Trail, log: Place, request_id: str, row: int, name: str) -> Mapping[str, Any]:
     """The line of the service's log; empty where there is none."""
     with trail.reading("service log", name, recorded="one line"):
-        found = PredictionLog(service_log).find(request_id, row)
+        for day in days_of(request_id):
+            log.fetch(day.isoformat())
+        found = PredictionLog(log.root).find(request_id, row)
         if found.is_empty():
             return {}
         fault = f"{found.height} different lines answer for it" if found.height > 1 else ""

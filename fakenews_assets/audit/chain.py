@@ -29,6 +29,7 @@ from fakenews_assets.retention.pruning import MODELS, bundles_in
 from fakenews_assets.selection.bundle import Bundle, Manifest
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, RegistryError
 from fakenews_assets.selection.selecting import git_commit
+from fakenews_resources.place import Place, as_place
 from fakenews_resources.store import Store
 
 
@@ -62,12 +63,12 @@ def audit_bundle(store: Store, sha: str) -> Audit:
     return _audit_chain(Trail(), store, sha, f"bundle {sha}", None)
 
 
-def audit_request(store: Store, service_log: Path, request_id: str, row: int = 0) -> Audit:
+def audit_request(store: Store, log: Place | Path, request_id: str, row: int = 0) -> Audit:
     """Audit one answer of the service, and the bundle that gave it.
 
     Args:
         store: the graph's values.
-        service_log: folder of the service's log.
+        log: where the service's log is.
         request_id: from the answer.
         row: which article of the request.
 
@@ -75,7 +76,7 @@ def audit_request(store: Store, service_log: Path, request_id: str, row: int = 0
         UnknownRequest: no log holds it.
     """
     trail = Trail()
-    answer = find_answer(trail, store, service_log, request_id, row)
+    answer = find_answer(trail, store, as_place(log), request_id, row)
     subject = f"request {answer.name}"
     if not answer.line:
         return _audit(trail, subject, "")

@@ -125,7 +125,11 @@ def _audit_cleaning(
             if (
                 fault := difference(
                     *_without_erased(
-                        pl.read_parquet(clean.path / name), pl.read_parquet(folder / name), blank, out_of_raw
+                        pl.read_parquet(clean.path / name),
+                        pl.read_parquet(folder / name),
+                        blank,
+                        out_of_raw,
+                        muted=ledger.rewrote(key, clean.version, name),
                     )
                 )
             )
@@ -134,7 +138,7 @@ def _audit_cleaning(
 
 
 def _without_erased(
-    stored: pl.DataFrame, computed: pl.DataFrame, blank: Set[str], out_of_raw: Set[int]
+    stored: pl.DataFrame, computed: pl.DataFrame, blank: Set[str], out_of_raw: Set[int], *, muted: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A stored table of a batch and the same cleaned again, alike but for what no tombstone explains.
 
@@ -143,11 +147,12 @@ def _without_erased(
         computed: the same.
         blank: ids of the erased articles that stand in the stored articles without their text.
         out_of_raw: numbers of the records that were blanked in the raw bytes.
+        muted: whether something was erased from the stored table.
     """
     if "article_id" not in stored.columns:
-        # A row that quoted the article quotes nothing now; one that was blanked in the raw bytes has no title.
+        # A row that quoted an article, of whichever batch, quotes nothing now; one that was blanked in the raw bytes has no title.
         left = ~pl.col("row").is_in(list(out_of_raw))
-        mute = stored.filter(record="")["row"] if blank else pl.Series([], dtype=pl.Int64)
+        mute = stored.filter(pl.lit(muted), record="")["row"]
         record = pl.when(pl.col("row").is_in(mute.implode())).then(pl.lit("")).otherwise("record")
         return stored.filter(left), computed.filter(left).with_columns(record=record)
     mine = pl.col("article_id").is_in(list(blank))

@@ -52,7 +52,7 @@ def _audit_in(store: Store, storage: Storage, subject: str, row: int) -> Audit:
     if not subject:
         return audit_champion(store)
     if not re.fullmatch(r"[0-9a-f]{8,64}", subject):
-        return audit_request(store, storage.service_log, subject, row)
+        return audit_request(store, storage.log_place(store), subject, row)
     bundles = bundles_named(store, subject)
     if len(bundles) != 1:
         raise NothingToAudit(

@@ -15,8 +15,9 @@ from rich.table import Table
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
 from fakenews_assets.data.reading import UnreadableFile
 from fakenews_assets.retention.erasure import Erased, erase
-from fakenews_assets.retention.finding import TELLING_CHARS, UnknownArticle, holders
+from fakenews_assets.retention.finding import UnknownArticle, holders
 from fakenews_assets.retention.pruning import MODELS, plan_pruning, prune
+from fakenews_assets.retention.quoting import TELLING_CHARS
 from fakenews_assets.retention.retiring import BatchInUse, retire_batch, trained_on
 from fakenews_assets.selection.bundle import BundleError
 from fakenews_assets.selection.registry import RegistryError
@@ -75,7 +76,7 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
             return
         # Of a bucket, from what is there: a copy may have been changed by an erasure that was killed.
         with console.status("Erasing") as status, storage.afresh() as fresh:
-            log = storage.log_of(fresh)
+            log = storage.log_place(fresh)
             erased = erase(
                 fresh,
                 log,
@@ -86,8 +87,9 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
                 on_step=status.update,
             )
             ledger = Tombstones(fresh).read()
-            elsewhere = _elsewhere(fresh, log, erased)
-            store.place.forget()
+            elsewhere = _elsewhere(fresh, log.root, erased)
+            # Bundles hold no article, and a service may be reading one from the same copy.
+            store.place.forget(but=[MODELS])
         _show_erased(console, erased)
         for line in _still_held(store, ledger, erased.tombstone, elsewhere, erased.titles):
             console.print(f"[yellow]Still:[/] {line}", highlight=False, soft_wrap=True)

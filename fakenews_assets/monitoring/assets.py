@@ -37,10 +37,16 @@ _recent_log = dg.AssetDep(
 def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artefact]:
     """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
     from fakenews_assets.monitoring.history import count_traffic
+    from fakenews_assets.monitoring.log_folding import fold_sent_lines
     from fakenews_assets.monitoring.prediction_log import PredictionLog
 
-    day = _day(context)
-    log = PredictionLog(storage.service_log)
+    day, place = _day(context), storage.log_place(storage.store)
+    # In a folder the service does it; from a bucket it may not remove anything.
+    folded = fold_sent_lines(place) if place.is_bucket else 0
+    if folded:
+        context.log.info(f"{folded} files of days that are over became tables.")
+    place.fetch(day.isoformat())
+    log = PredictionLog(place.root)
     draft = storage.draft()
     log.read(day, "predictions").sink_parquet(draft.path / "predictions.parquet", compression="zstd")
     log.read(day, "feedback").sink_parquet(draft.path / "feedback.parquet", compression="zstd")
@@ -57,7 +63,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
             "latency_ms_p50": traffic.latency_p50_ms if traffic.latency_p50_ms is not None else "no answers",
             "latency_ms_p95": traffic.latency_p95_ms if traffic.latency_p95_ms is not None else "no answers",
             "models": sorted(models),
-            "read_from": dg.MetadataValue.path(str(log.root / day.isoformat())),
+            "read_from": dg.MetadataValue.path(f"{place.address}/{day.isoformat()}"),
         },
     )
 

@@ -7,6 +7,7 @@ what follows goes into fresh ones. What a killed process did not send, the next 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from filelock import FileLock, Timeout
@@ -29,10 +30,11 @@ class LogSender:
         # Freed by the system when this process dies; without it nobody sends the folder.
         self._lock = FileLock(own / _LOCK)
         self._lock.acquire()
+        self._sending = Lock()
         self.log = PredictionLog(own)
 
     def send(self) -> int:
-        """Send what was written so far.
+        """Send what was written so far. Safe for threads: the second one sends what the first one left.
 
         Returns:
             How many files were sent.
@@ -40,13 +42,14 @@ class LogSender:
         Raises:
             StoreError: the bucket cannot be reached; what was not sent stays.
         """
-        self.log.close()
-        sent = self._send(self.log.closed())
-        for folder in sorted(self._place.spool.iterdir()):
-            with _left_behind(folder) as is_so:
-                if is_so:
-                    sent += self._send(PredictionLog(folder).closed())
-        return sent
+        with self._sending:
+            self.log.close()
+            sent = self._send(self.log.closed())
+            for folder in sorted(self._place.spool.iterdir()):
+                with _left_behind(folder) as is_so:
+                    if is_so:
+                        sent += self._send(PredictionLog(folder).closed())
+            return sent
 
     def answered(self, request_id: str, row: int) -> bool:
         """As `PredictionLog.answered`, by any process of the service.
@@ -70,7 +73,10 @@ class LogSender:
 
     def _send(self, files: list[Path]) -> int:
         for file in files:
-            self._place.put(file, f"{file.parent.name}/{file.name}")
+            name = f"{file.parent.name}/{file.name}"
+            # Names are used once, so one that is there was sent before a kill. It may have been erased from since.
+            if not self._place.exists(name):
+                self._place.put(file, name)
             file.unlink()
         return len(files)
 

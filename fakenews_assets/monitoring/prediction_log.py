@@ -1,6 +1,7 @@
 """What the service answered, written down before the answer leaves.
 
-    <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day
+    <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day, in a bucket one
+                                           for each time that it was sent
     <root>/<day>/feedback-<id>.jsonl       labels that came later, on the day that they came
     <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
     <root>/<day>/feedback.parquet
@@ -159,15 +160,18 @@ class PredictionLog:
                 continue
         return sorted(found)
 
+    def is_over(self, day: date) -> bool:
+        """Whether nothing is written any more of what was answered on a day."""
+        return day < (self._now() - _STILL_WRITTEN).date()
+
     def rotate(self) -> list[Path]:
         """Turn the lines of days that are over into tables, and remove them. Harmless when nothing is due.
 
         Returns:
             The tables written.
         """
-        today = (self._now() - _STILL_WRITTEN).date()
         over: list[tuple[date, Kind]] = [
-            (day, kind) for day in self.days() if day < today for kind in _SCHEMAS
+            (day, kind) for day in self.days() if self.is_over(day) for kind in _SCHEMAS
         ]
         if not any(self._segments(day, kind) for day, kind in over):
             return []

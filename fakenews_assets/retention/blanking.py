@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from fakenews_assets.retention.quoting import spellings
 from fakenews_resources.store import Store
 
-QUARANTINE_FILE: Final = "quarantine.parquet"
 _TEXTS: Final = ("title", "text")
 
 
@@ -32,7 +32,8 @@ def blanked(path: Path, article_ids: Collection[str], titles: Collection[str]) -
     Args:
         path: a Parquet file of any columns.
         article_ids: of the article.
-        titles: of the article, as received and as cleaned: a quarantined row that quotes one loses its quotation.
+        titles: of the article, as received and as cleaned: a quarantined record that quotes one is blanked, unless
+            it says too little to tell whose it is.
     """
     columns = pl.read_parquet_schema(path)
     change: dict[str, pl.Expr]
@@ -41,9 +42,9 @@ def blanked(path: Path, article_ids: Collection[str], titles: Collection[str]) -
         nothing = pl.lit(None if "request_id" in columns else "", dtype=pl.String)
         held = holds_text(article_ids)
         change = {name: pl.when(held).then(nothing).otherwise(name) for name in _TEXTS}
-    elif {"reason", "record"} <= columns.keys() and titles:
+    elif {"reason", "record"} <= columns.keys() and (quoted := spellings(titles)):
         record = pl.col("record")
-        held = pl.any_horizontal(record.str.contains(title, literal=True) for title in titles)
+        held = record.str.contains_any(sorted(quoted))
         change = {"record": pl.when(held).then(pl.lit("")).otherwise(record)}
     else:
         return None

@@ -18,6 +18,7 @@ from fakenews_assets.retention.consequences import bundles_taught, cluster_heirs
 from fakenews_assets.retention.finding import content_of, rows_in_raw
 from fakenews_assets.retention.raw_rows import blank_rows
 from fakenews_resources.durable import replace_file
+from fakenews_resources.place import Place, as_place
 from fakenews_resources.store import LOG_FOLDER, Store, hash_file
 from fakenews_resources.tombstones import Erasure, Rewritten, Tombstones
 
@@ -46,7 +47,7 @@ class _Staged:
 
 def erase(
     store: Store,
-    service_log: Path,
+    log: Place | Path,
     article_id: str,
     *,
     by: str,
@@ -58,7 +59,7 @@ def erase(
 
     Args:
         store: the graph's values. No run of the graph may be under way.
-        service_log: folder of the service's log; the service may be running.
+        log: where the service's log is; the service may be running.
         article_id: which.
         by: who asks for it.
         reason: why; it is kept, so it must not quote the article.
@@ -70,7 +71,8 @@ def erase(
         UnreadableFile: a raw file that holds it is damaged.
         TombstonesDamaged, StoreError: see there.
     """
-    tombstones = Tombstones(store)
+    tombstones, log = Tombstones(store), as_place(log)
+    service_log = log.fetch()
     with tombstones.locked(), _log_at_rest(service_log):
         ledger = tombstones.sound()
         earlier = [entry for entry in ledger.erasures if entry.article_id == article_id]
@@ -100,8 +102,8 @@ def erase(
             plan = tombstones.append(plan)
         for one in staged:
             replace_file(one.aside, _path(store, service_log, one.entry))
-            _tell(store, service_log, one.entry)
-        lines = _blank_lines(store, service_log, ids)
+            _tell(store, log, one.entry)
+        lines = _blank_lines(store, log, ids)
         _drop_token_caches(store)
         shutil.rmtree(_stage(store), ignore_errors=True)
         if not anew:
@@ -157,12 +159,12 @@ def _path(store: Store, service_log: Path, entry: Rewritten) -> Path:
     return store.folder(entry.key, entry.version) / entry.file
 
 
-def _tell(store: Store, service_log: Path, entry: Rewritten) -> None:
-    """Make the change of a file known where the store is a bucket."""
-    if entry.key != SERVICE_LOG:
+def _tell(store: Store, log: Place, entry: Rewritten) -> None:
+    """Make the change of a file known where it is in a bucket."""
+    if entry.key == SERVICE_LOG:
+        log.send_again("", f"{entry.version}/{entry.file}")
+    else:
         store.changed(entry.key, entry.version, entry.file)
-    elif service_log.is_relative_to(store.root):
-        store.place.send_again(f"{SERVICE_LOG}/{entry.version}/{entry.file}")
 
 
 def _replaced(store: Store, service_log: Path, plans: Sequence[Erasure]) -> tuple[Rewritten, ...]:
@@ -182,17 +184,17 @@ def _rows(
     return {key: tuple(sorted(rows)) for key, rows in sorted(known.items()) if rows}
 
 
-def _blank_lines(store: Store, service_log: Path, ids: set[str]) -> list[Rewritten]:
+def _blank_lines(store: Store, log: Place, ids: set[str]) -> list[Rewritten]:
     """Blank the article in the lines of days that the service may still be writing."""
     changed = []
-    for path in log_segments(service_log):
+    for path in log_segments(log.root):
         before = hash_file(path)
         if blank_lines(path, ids):
             day, after = path.parent.name, hash_file(path)
             changed.append(
                 Rewritten(key=SERVICE_LOG, version=day, file=path.name, before=before, after=after)
             )
-            _tell(store, service_log, changed[-1])
+            _tell(store, log, changed[-1])
     return changed
 
 

@@ -1,8 +1,6 @@
 """Where an article stands: its text in the tables, its records in the bytes as received, its title anywhere."""
 
 import gzip
-import html
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,13 +12,11 @@ from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id as id_of
 from fakenews_assets.monitoring.prediction_log import PredictionLog
 from fakenews_assets.retention.blanking import holds_text, tables_of
+from fakenews_assets.retention.quoting import spellings
 from fakenews_assets.retention.raw_rows import find_rows
 from fakenews_assets.selection.bundle import PREPARE_FILE
 from fakenews_resources.store import Store
 from fakenews_resources.tombstones import Erasure
-
-TELLING_CHARS: Final = 16
-"""A shorter title says too little to be looked for by its letters."""
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLOCK: Final = 1 << 24
@@ -94,19 +90,19 @@ def holders(root: Path, titles: Collection[str]) -> list[Path]:
 
     Titles shorter than TELLING_CHARS are not looked for.
     """
-    telling = [title for title in titles if len(title) >= TELLING_CHARS]
-    files = (path for path in sorted(root.rglob("*")) if path.is_file()) if telling else ()
-    return [path for path in files if _holds(path, telling)]
+    quoted = spellings(titles)
+    files = (path for path in sorted(root.rglob("*")) if path.is_file()) if quoted else ()
+    return [path for path in files if _holds(path, quoted)]
 
 
-def _holds(path: Path, titles: Sequence[str]) -> bool:
+def _holds(path: Path, quoted: Collection[str]) -> bool:
     if path.suffix == ".parquet":
         columns = [name for name, kind in pl.read_parquet_schema(path).items() if kind == pl.String]
-        quoted = [pl.col(name).str.contains(title, literal=True) for name in columns for title in titles]
-        if not quoted:
+        if not columns:
             return False
-        return bool(pl.scan_parquet(path).select(pl.any_horizontal(quoted).any()).collect().item())
-    spelt = {form.encode() for title in titles for form in _spellings(title)}
+        held = pl.any_horizontal(pl.col(*columns).str.contains_any(sorted(quoted)))
+        return bool(pl.scan_parquet(path).select(held.any()).collect().item())
+    spelt = {form.encode() for form in quoted}
     longest = max(map(len, spelt))
     with path.open("rb") as file:
         zipped = file.read(2) == _GZIP_MAGIC
@@ -122,7 +118,3 @@ def _holds(path: Path, titles: Sequence[str]) -> bool:
         except (OSError, EOFError):  # not gzip after all, or cut short: nothing more can be read of it
             return False
     return False
-
-
-def _spellings(title: str) -> set[str]:
-    return {title, json.dumps(title)[1:-1], json.dumps(title, ensure_ascii=False)[1:-1], html.escape(title)}

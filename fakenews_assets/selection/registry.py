@@ -147,14 +147,7 @@ class ChampionRegistry:
         return self._move(in_force, champion, standing[-2], "rollback", reason, run_id, promoted_by)
 
     def _pointer(self, document: Document | None) -> Pointer | None:
-        if document is None:
-            return None
-        try:
-            return Pointer.model_validate_json(document.data)
-        except ValidationError as error:
-            raise RegistryError(
-                f"{self.place.address}/{POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
-            ) from error
+        return pointer_in(document, self.place) if document else None
 
     def _require(self, expected: str | None, in_force: Document | None) -> Pointer | None:
         champion = self._pointer(in_force)
@@ -219,6 +212,20 @@ class ChampionRegistry:
             f"{self.place.address}/{HISTORY_FILE} lacks entry {sequence}, or holds another one than the champion builds on."
             " Restore the file from a backup."
         )
+
+
+def pointer_in(document: Document, place: Place) -> Pointer:
+    """What a POINTER_FILE says.
+
+    Raises:
+        RegistryError: it is damaged.
+    """
+    try:
+        return Pointer.model_validate_json(document.data)
+    except ValidationError as error:
+        raise RegistryError(
+            f"{place.address}/{POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
+        ) from error
 
 
 def _entries(history: Document | None) -> Iterator[Pointer]:

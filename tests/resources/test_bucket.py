@@ -1,9 +1,11 @@
 """What the service and the network can do to a bucket's client, and that nothing is lost by it."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from fakenews_resources import bucket as module
 from fakenews_resources.place import Conflict, Place, StoreError, place_of
 from fakenews_resources.store import Store
 from tests.buckets import Fault, Gate, objects
@@ -20,6 +22,7 @@ def place(gate: Gate) -> Place:
 
 OUTAGE: tuple[Fault, ...] = ("503",) * 500
 TRANSIENT: tuple[Fault, ...] = ("429", "503", "reset", "lost")
+CUT: Fault = "cut"
 
 
 @pytest.mark.parametrize("fault", TRANSIENT)
@@ -58,7 +61,7 @@ def test_reading_and_deleting_go_on(gate: Gate, place: Place, fault: Fault, meth
     assert [kind for kind, _ in gate.struck] == [fault]
 
 
-@pytest.mark.parametrize("fault", [*TRANSIENT, "cut"])
+@pytest.mark.parametrize("fault", [*TRANSIENT, CUT])
 @pytest.mark.parametrize("when", ["POST", "PUT"])
 def test_a_large_file_arrives_whole(
     gate: Gate, place: Place, tmp_path: Path, fault: Fault, when: str
@@ -70,10 +73,14 @@ def test_a_large_file_arrives_whole(
     assert [kind for kind, _ in gate.struck] == [fault]
     assert objects(gate) == {"store/weights": LARGE}
     fresh = place.afresh(tmp_path / "work")
-    gate.strike("^GET", "cut", fault)
+    gate.strike("^GET .*alt=media", *((CUT,) if fault == CUT else (CUT, fault)))
     document = fresh.read("weights")
     assert document is not None
     assert document.data == LARGE
+    assert {kind for kind, _ in gate.struck} == {"cut", fault}
+    gate.strike("^GET .*alt=media", "cut")
+    assert fresh.fetch().joinpath("weights").read_bytes() == LARGE
+    assert gate.struck[-1][0] == "cut"
 
 
 def test_an_object_of_another_content_is_not_taken_for_ours(place: Place, tmp_path: Path) -> None:
@@ -124,11 +131,85 @@ def test_what_was_sent_in_part_is_completed_elsewhere(gate: Gate, tmp_path: Path
 
 
 def test_a_bucket_that_is_not_there_or_closed_says_what_to_do(gate: Gate) -> None:
+    nowhere = Store("gs://nowhere/x")
     with pytest.raises(StoreError, match="Create the bucket"):
-        place_of("gs://nowhere/x").write("a", b"")
+        nowhere.place.write("a", b"")
+    with pytest.raises(StoreError, match="Create the bucket"):
+        nowhere.current("value")
     gate.strike(".", *OUTAGE)
     with pytest.raises(StoreError, match="Check the network"):
         place_of("gs://news/x").read("a")
+
+
+@pytest.mark.parametrize("fault", [None, "lost"])
+def test_a_lock_is_given_back_once(gate: Gate, place: Place, tmp_path: Path, fault: Fault | None) -> None:
+    other = place.afresh(tmp_path / "other")
+    with ExitStack() as second:
+        with place.locked("lock"):
+            if fault:
+                # Its answer is lost, and before it is asked again somebody else holds the lock.
+                gate.strike("^DELETE", fault)
+                gate.after_loss = lambda: second.enter_context(other.locked("lock"))
+            with pytest.raises(Conflict):
+                place.write("lock", b"", replaces=None)
+        assert set(objects(gate)) == ({"store/lock"} if fault else set())
+    assert objects(gate) == {}
+
+
+def test_a_value_stored_again_does_not_bring_back_what_was_erased_from_it(gate: Gate, tmp_path: Path) -> None:
+    store = Store("gs://news/store")
+    version = commit(store, "one")
+    elsewhere = store.afresh(tmp_path / "elsewhere")
+    elsewhere.current("value").path.joinpath("a.txt").write_text("")
+    elsewhere.changed("value", version, "a.txt")
+    assert commit(store, "one") == version
+    assert objects(gate)[f"store/value/{version}/a.txt"] == b""
+    assert store.current("value").path.joinpath("a.txt").read_text() == ""
+
+
+def test_of_two_that_change_a_file_one_is_told(place: Place, tmp_path: Path) -> None:
+    place.write("f/a", b"1")
+    other = place.afresh(tmp_path / "other")
+    for one in (place, other):
+        one.fetch("f").joinpath("a").write_text(str(one.root))
+    place.send_again("f", "a")
+    place.send_again("f", "a")
+    with pytest.raises(Conflict):
+        other.send_again("f", "a")
+    assert other.fetch("f").joinpath("a").read_text() == str(place.root)
+
+
+def test_what_is_not_as_it_was_sent_is_not_read_from_the_copy(place: Place, tmp_path: Path) -> None:
+    file = place.root / "f" / "a"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"ours")
+    place.afresh(tmp_path / "other").write("f/a", b"theirs")
+    with pytest.raises(StoreError, match="not what was sent"):
+        place.send("f")
+    assert place.fetch("f").joinpath("a").read_bytes() == b"theirs"
+
+
+def test_a_full_disk_is_not_taken_for_the_network(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("f/a", b"1")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "replace_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        place.afresh(tmp_path / "other").fetch("f")
+
+
+def test_a_record_is_read_without_the_files(gate: Gate, tmp_path: Path) -> None:
+    commit(Store("gs://news/store"), "one")
+    found = Store("gs://news/store").afresh(tmp_path / "other").current("value")
+    gate.strike("^GET .*a.txt", "503")
+    assert found.record is not None
+    assert gate.struck == []
+    assert found.path.joinpath("a.txt").read_text() == "one"
+    assert [kind for kind, _ in gate.struck] == ["503"]
 
 
 def commit(store: Store, text: str) -> str:

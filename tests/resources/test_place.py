@@ -85,7 +85,7 @@ def test_a_folder_is_sent_fetched_changed_and_removed(place: Place, tmp_path: Pa
         "b.txt": "two",
     }
     (place.root / "f" / "a.txt").write_text("blank")
-    place.send_again("f/a.txt")
+    place.send_again("f", "a.txt")
     assert (other.fetch("f") / "a.txt").read_text() == "blank"
     assert (place.fetch("f") / "a.txt").read_text() == "blank"
     place.remove("f")

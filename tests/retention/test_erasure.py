@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from fakenews_assets.audit.chain import audit_champion
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.monitoring.assets import prediction_log
 from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.retention.blanking import blanked
 from fakenews_assets.retention.erasure import Erased, erase
-from fakenews_assets.retention.finding import UnknownArticle
+from fakenews_assets.retention.finding import UnknownArticle, holders
 from fakenews_resources.storage import ArtefactIOManager, Storage
 from fakenews_resources.store import Store, hash_files
 from fakenews_resources.tombstones import Erasure, Tombstones
@@ -154,6 +156,52 @@ def test_an_article_that_only_the_service_knows(store: Store, service_log: Path,
     assert held_by(store, title) == []
     (left,) = PredictionLog(service_log).read(DAY, "predictions").collect().rows(named=True)
     assert (left["title"], left["probability"]) == (None, line["probability"])
+
+
+def quarantined(store: Store) -> pl.DataFrame:
+    return pl.read_parquet(store.current("clean_news/b1").path / "quarantine.parquet")
+
+
+def test_a_rejected_record_that_quotes_it_is_blanked_and_the_chain_holds(
+    store: Store, service_log: Path, watched: Watched
+) -> None:
+    titles = [record.split(",")[0].strip('"') for record in quarantined(store)["record"]]
+    title = max(titles, key=len)
+    assert len(title) > 20
+    watched.answer(pl.DataFrame({"title": [title], "text": [""]}), DAY)
+    (line,) = [json.loads(one) for one in next(service_log.glob("*/*.jsonl")).read_text().splitlines()]
+    before = quarantined(store)
+    by_order(store, service_log, line["article_id"])
+    after = quarantined(store)
+    assert after.filter(pl.col("record").str.contains(title, literal=True)).is_empty()
+    assert (before["record"] != after["record"]).sum() == before["record"].str.contains(
+        title, literal=True
+    ).sum()
+    assert audit_champion(store).faults == ()
+
+
+def test_a_title_that_says_too_little_blanks_no_record(
+    store: Store, service_log: Path, watched: Watched
+) -> None:
+    before = quarantined(store)
+    for title in ("a", "[VIDEO]"):
+        watched.answer(pl.DataFrame({"title": [title], "text": ["the text of a short headline"]}), DAY)
+    for row in PredictionLog(service_log).read(DAY, "predictions").collect().iter_rows(named=True):
+        by_order(store, service_log, row["article_id"])
+    assert quarantined(store).equals(before)
+
+
+@pytest.mark.parametrize(
+    "write", [json.dumps, lambda title: title.replace('"', '""'), lambda title: json.dumps({"title": title})]
+)
+def test_a_record_is_blanked_however_it_spells_the_title(tmp_path: Path, write: Callable[[str], str]) -> None:
+    title = 'Mayor says "no" to the Zürich plan'
+    table = pl.DataFrame({"row": [0, 1], "reason": ["label", "label"], "record": [write(title), "another"]})
+    table.write_parquet(tmp_path / "quarantine.parquet")
+    found = blanked(tmp_path / "quarantine.parquet", ["0" * 32], [title])
+    assert found is not None
+    assert found["record"].to_list() == ["", "another"]
+    assert holders(tmp_path, [title]) == [tmp_path / "quarantine.parquet"]
 
 
 ERASER = """

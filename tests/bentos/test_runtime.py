@@ -1,0 +1,89 @@
+"""What goes on beside the answers goes on after anything that may fail in it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bentos.fakenews import runtime as module
+from bentos.fakenews.runtime import Runtime
+from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.selection.registry import ChampionRegistry
+from tests.champions import make_champion
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+def test_a_champion_that_fails_in_its_own_way_is_tried_again(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.1)
+    load = module._load  # pyright: ignore[reportPrivateUsage]
+    failures = [RuntimeError("of the runtime"), KeyError("of a newer format")]
+
+    def fail_first(*arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return load(*arguments)  # pyright: ignore[reportArgumentType]
+
+    async def live() -> None:
+        runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log", watch_seconds=0.02))
+        await runtime.start()
+        first = runtime.champion().described.model_id
+        monkeypatch.setattr(module, "_load", fail_first)
+        second = make_champion(models, seed=1)
+        await until(lambda: not failures)
+        await until(lambda: runtime.champion().described.model_id != first)
+        assert runtime.champion().described.model_id == second
+        await runtime.stop()
+
+    asyncio.run(live())
+
+
+def test_the_log_is_rotated_after_a_rotation_that_failed(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def rotate(_: PredictionLog) -> list[Path]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("a line that no version of this program wrote")
+        return []
+
+    monkeypatch.setattr(module, "_ROTATE_SECONDS", 0.02)
+    monkeypatch.setattr(PredictionLog, "rotate", rotate)
+
+    async def live() -> None:
+        runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
+        await runtime.start()
+        await until(lambda: len(calls) >= 2)
+        await runtime.stop()
+
+    asyncio.run(live())
+
+
+def test_what_it_says_of_its_model_needs_no_file_any_more(tmp_path: Path, models: Path) -> None:
+    async def live() -> None:
+        runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
+        await runtime.start()
+        champion = ChampionRegistry(models).champion()
+        assert champion is not None
+        for path in (models / champion.bundle).iterdir():
+            if path.is_file():
+                path.unlink()
+        served = runtime.champion()
+        assert served.described.model_id == champion.bundle
+        assert served.described.card_page == (served.card is not None)
+        assert served.described.model_card
+        await runtime.stop()
+
+    asyncio.run(live())
