@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.retention.pruning import plan_pruning, prune
 from fakenews_assets.selection.bundle import open_bundle
 from fakenews_assets.selection.registry import ChampionRegistry
 from fakenews_resources import processes
@@ -212,8 +213,18 @@ def _what_a_killed_service_did_not_send_the_next_one_sends(
     assert len(log.find(answer["request_id"], 0)) == 1
 
 
-def _pruning_looks_into_the_bucket(world: World) -> None:
-    assert "Nothing to prune" in world.fakenews("prune", "--yes")
+def _pruning_removes_what_is_outdated_from_the_bucket(world: World, store: Store) -> None:
+    assert "Nothing to prune" in world.fakenews("prune", "--yes"), "all of it is young"
+    for text in ("old", "new"):
+        draft = store.draft()
+        (draft.path / "text").write_text(text)
+        store.commit("notes", draft)
+    (old,) = (one for one in store.versions("notes") if one != store.current("notes").version)
+    plan = plan_pruning(store, 1, timedelta(0))
+    assert [(one.key, one.version) for one in plan] == [("notes", old)]
+    prune(store, plan, by="a test", reason="outdated")
+    assert not [name for name in objects(world.gate) if old in name]
+    world.fakenews("audit")
 
 
 def test_the_whole_life_on_a_bucket(world: World, store: Store, tmp_path: Path) -> None:
@@ -223,4 +234,4 @@ def test_the_whole_life_on_a_bucket(world: World, store: Store, tmp_path: Path) 
     _a_second_run_does_nothing(world)
     _the_service_answers_from_the_bucket_and_its_log_arrives(world, store, tmp_path / "arrives")
     _what_a_killed_service_did_not_send_the_next_one_sends(world, store, tmp_path / "sends")
-    _pruning_looks_into_the_bucket(world)
+    _pruning_removes_what_is_outdated_from_the_bucket(world, store)
