@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
@@ -26,6 +26,10 @@ from fakenews_resources import bucket as module
 
 Fault = Literal["429", "503", "reset", "cut", "lost"]
 """A status; the connection reset, or cut in the middle of what is sent or of what is read; done, but the answer lost."""
+
+
+OUTAGE: Final[tuple[Fault, ...]] = ("503",) * 1000
+"""Longer than any client asks again."""
 
 
 @dataclass

@@ -79,7 +79,10 @@ def days_of(request_id: str) -> list[date]:
         ValueError: not an id of this service.
     """
     came = time_of(request_id)
-    return sorted({came.date(), (came + timedelta(minutes=10)).date()})
+    try:
+        return sorted({came.date(), (came + timedelta(minutes=10)).date()})
+    except OverflowError as error:
+        raise ValueError(f"{request_id} names the end of time") from error
 
 
 class PredictionLog:

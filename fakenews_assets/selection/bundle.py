@@ -146,7 +146,8 @@ def write_bundle(draft: Path, models: Place | Path, manifest: Manifest, *, run_i
     text = _to_json(manifest.model_copy(update={"files": files}))
     sha = hashlib.sha256(text.encode()).hexdigest()
     target = models.root / sha
-    if models.is_bucket and target.exists() and _hash_files(target) != files:
+    is_whole = (target / MANIFEST_FILE).is_file() and _hash_files(target) == files
+    if models.is_bucket and target.exists() and not is_whole:
         shutil.rmtree(target)  # a copy of what a killed process had sent so far
     if not target.exists():
         (draft / MANIFEST_FILE).write_text(text, encoding="utf-8")
@@ -238,5 +239,6 @@ def _compare(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) 
 def _damaged(folder: Path, faults: Mapping[str, str]) -> BundleDamaged:
     named = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
     return BundleDamaged(
-        f"Bundle {folder.name} is damaged: {named}. Restore it from a backup; or remove {folder} and select again."
+        f"Bundle {folder.name} is damaged: {named}. Restore it from a backup; or remove {folder}, and where that is"
+        f" the copy of a bucket {folder.name} there, and select again."
     )

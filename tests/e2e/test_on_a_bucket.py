@@ -24,7 +24,7 @@ from fakenews_resources import processes
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.store import Store
 from fakenews_resources.tombstones import Tombstones
-from tests.buckets import Fault, Gate, objects, open_bucket
+from tests.buckets import OUTAGE, Fault, Gate, objects, open_bucket
 from tests.models import build_tiny_bert
 
 REPOSITORY = Path(__file__).parents[2]
@@ -33,7 +33,6 @@ SAME = ("raw_news/b1", "clean_news/b1", "corpus_profile", "article_clusters", "s
 """Values whose bytes depend on nothing but the code, the configuration and the articles."""
 
 FAULTS: tuple[Fault, ...] = ("503", "429", "reset", "lost", "503", "cut")
-OUTAGE: tuple[Fault, ...] = ("503",) * 1000
 
 LIFE = """
 import json, sys

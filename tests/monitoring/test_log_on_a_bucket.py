@@ -11,11 +11,10 @@ from fakenews_assets.monitoring.log_folding import fold_sent_lines
 from fakenews_assets.monitoring.log_sending import LogSender
 from fakenews_assets.monitoring.prediction_log import LOG_SCHEMA, PredictionLog
 from fakenews_resources.place import Conflict, Place, StoreError, place_of
-from tests.buckets import Fault, Gate, objects
+from tests.buckets import OUTAGE, Gate, objects
 from tests.buckets import gate as gate
 
 DAY = date(2026, 11, 20)
-OUTAGE: tuple[Fault, ...] = ("503",) * 500
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from fakenews_resources import bucket as module
 from fakenews_resources.place import Conflict, Place, StoreError, place_of
 from fakenews_resources.store import Store
-from tests.buckets import Fault, Gate, objects
+from tests.buckets import OUTAGE, Fault, Gate, objects
 
 LARGE = bytes(range(256)) * (4 * (9 << 20) // 1024)
 """9 MiB: more than one piece."""
@@ -20,7 +20,6 @@ def place(gate: Gate) -> Place:
     return place_of("gs://news/store")
 
 
-OUTAGE: tuple[Fault, ...] = ("503",) * 500
 TRANSIENT: tuple[Fault, ...] = ("429", "503", "reset", "lost")
 CUT: Fault = "cut"
 

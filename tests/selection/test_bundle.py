@@ -23,7 +23,10 @@ from fakenews_assets.selection.bundle import (
 from fakenews_assets.selection.registry import ChampionRegistry
 from fakenews_assets.training.baseline import fit_baseline
 from fakenews_assets.training.settings import BaselineSettings, Inputs
+from fakenews_resources.place import StoreError, place_of
 from fakenews_resources.store import hash_file
+from tests.buckets import OUTAGE, Gate, objects
+from tests.buckets import gate as gate
 from tests.models import build_tiny_classifier, separable_articles
 
 
@@ -238,3 +241,20 @@ def test_a_draft_that_a_kill_left_behind_can_be_finished(
     (interrupted / "manifest.json").write_text("{}")
 
     assert write_bundle(interrupted, models, manifest) == write_bundle(make_draft(), models, manifest)
+
+
+def test_one_that_was_sent_in_part_is_completed_elsewhere(
+    gate: Gate, make_draft: Callable, manifest: Manifest, tmp_path: Path
+):
+    models = place_of("gs://news/models")
+    gate.strike(r"POST /upload\S* \S*manifest\.json$", *OUTAGE)
+    with pytest.raises(StoreError):
+        write_bundle(make_draft(), models, manifest)
+    gate.strike_no_more()
+    assert not any(name.endswith("manifest.json") for name in objects(gate))
+
+    other = models.afresh(tmp_path / "elsewhere")
+    (sha,) = (name for name in other.children() if len(name) == 64)
+    other.fetch(sha)
+    assert write_bundle(make_draft(), other, manifest) == sha
+    assert open_bundle(models.fetch(sha)).sha == sha
