@@ -339,12 +339,14 @@ def test_nodes_resume_together_or_not_at_all(
     settings = make_settings(batch_size=8, num_nodes=2, strategy="ddp", checkpoint_every=5)
     works = [tmp_path / "work", tmp_path / ("work" if shared else "other")]
     killed = start_nodes(tmp_path, settings, works, wait_at=12)
-    while not (tmp_path / "reached").exists():
-        assert [node.poll() for node in killed] == [None, None]
-        time.sleep(0.1)
-    for node in killed:
-        node.kill()
-        node.wait()
+    try:
+        while not (tmp_path / "reached").exists():
+            assert [node.poll() for node in killed] == [None, None]
+            time.sleep(0.1)
+    finally:
+        for node in killed:
+            node.kill()
+            node.wait()
     capfd.readouterr()
 
     ended = [node.wait() for node in start_nodes(tmp_path, settings, works)]
