@@ -2,6 +2,7 @@
 # Service accounts with the least that their work needs. Harmless to run again.
 #
 #     deploy/iam.sh PROJECT REGION            # the bucket is PROJECT-fakenews
+#     deploy/iam.sh PROJECT REGION kubernetes # pods too; the project has had a cluster with Workload Identity
 #
 # | account          | for                       | may                                                             |
 # | fakenews-service | the service               | read its API key, add to its log in the bucket and read it      |
@@ -9,7 +10,12 @@
 # | fakenews-build   | Cloud Build               | read build/ and container contexts, push images, deploy         |
 set -euo pipefail
 
-project=${1:?usage: iam.sh PROJECT REGION} region=${2:?usage: iam.sh PROJECT REGION}
+usage="usage: iam.sh PROJECT REGION [kubernetes]"
+project=${1:?$usage} region=${2:?$usage} pods=${3:-}
+if [ -n "$pods" ] && [ "$pods" != kubernetes ]; then
+    echo "$usage" >&2
+    exit 1
+fi
 bucket="$project-fakenews"
 namespace=dagster
 
@@ -36,8 +42,6 @@ grant_below fakenews-service roles/storage.objectCreator store/service_log
 grant_below fakenews-service roles/storage.objectViewer store/service_log
 gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
     --member "serviceAccount:$(account fakenews-service)" --role roles/storage.legacyBucketReader --condition None
-gcloud iam service-accounts add-iam-policy-binding "$(account fakenews-service)" --project "$project" \
-    --member "serviceAccount:$project.svc.id.goog[$namespace/fakenews-service]" --role roles/iam.workloadIdentityUser
 gcloud secrets add-iam-policy-binding fakenews-api-key --project "$project" \
     --member "serviceAccount:$(account fakenews-service)" --role roles/secretmanager.secretAccessor
 
@@ -47,9 +51,6 @@ grant_below fakenews-dagster roles/storage.objectUser compute-logs
 grant_below fakenews-dagster roles/storage.objectViewer landing
 gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
     --member "serviceAccount:$(account fakenews-dagster)" --role roles/storage.legacyBucketReader --condition None
-# Pods with the Kubernetes service account that the chart makes act as it (Workload Identity).
-gcloud iam service-accounts add-iam-policy-binding "$(account fakenews-dagster)" --project "$project" \
-    --member "serviceAccount:$project.svc.id.goog[$namespace/dagster]" --role roles/iam.workloadIdentityUser
 
 # Cloud Build: sources and container contexts in, images out, the service deployed as the service's account.
 grant_below fakenews-build roles/storage.objectViewer build
@@ -64,3 +65,12 @@ for role in roles/run.developer roles/logging.logWriter; do
     gcloud projects add-iam-policy-binding "$project" \
         --member "serviceAccount:$(account fakenews-build)" --role "$role" --condition None
 done
+
+# Pods with the Kubernetes service accounts of the chart and of service.yaml act as these two (Workload Identity). Google
+# makes the project's identity pool with its first such cluster, and refuses the members before that.
+if [ "$pods" = kubernetes ]; then
+    for pair in fakenews-service:fakenews-service fakenews-dagster:dagster; do
+        gcloud iam service-accounts add-iam-policy-binding "$(account "${pair%:*}")" --project "$project" \
+            --member "serviceAccount:$project.svc.id.goog[$namespace/${pair#*:}]" --role roles/iam.workloadIdentityUser
+    done
+fi

@@ -217,9 +217,10 @@ def monitor(
     import uvicorn
 
     from fakenews_assets.cli.monitor import monitor_app
+    from fakenews_assets.cli.running import abort_on_failure
     from fakenews_resources.storage import storage_from_environment
 
+    with abort_on_failure():
+        page = monitor_app(storage_from_environment().store)
     typer.echo(f"Monitoring: http://127.0.0.1:{port}   (Ctrl+C ends it)")
-    uvicorn.run(
-        monitor_app(storage_from_environment().store), host="127.0.0.1", port=port, log_level="warning"
-    )
+    uvicorn.run(page, host="127.0.0.1", port=port, log_level="warning")

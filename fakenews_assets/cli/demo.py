@@ -4,6 +4,7 @@ from typing import Final
 
 import dagster as dg
 import polars as pl
+from rich.markup import escape
 from rich.table import Table
 
 from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES
@@ -48,7 +49,7 @@ def _show_results(runner: GraphRunner) -> None:
         table.add_row(key, f"{seconds:,.1f} s")
     console.print(table)
     _show_leaderboard(runner)
-    console.print(f"[yellow]{splits.meta['data_note']}[/]", soft_wrap=True)
+    console.print(f"[yellow]{escape(splits.meta['data_note'])}[/]", soft_wrap=True)
     console.print(
         "\nNext:\n"
         "  make serve                                 ask the champion: page and API on http://127.0.0.1:3001\n"
@@ -83,7 +84,7 @@ def _show_leaderboard(runner: GraphRunner) -> None:
     if champion is not None:
         runner.console.print(
             f"Chosen: [bold green]{decision['candidate']}[/]. Champion: bundle {champion.bundle[:16]}"
-            f" ({champion.reason}).",
+            f" ({escape(champion.reason)}).",
             soft_wrap=True,
         )
 

@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
+from rich.markup import escape
+
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
 from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
 from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
@@ -42,9 +44,9 @@ def report_day(day: str, last_rows: int | None, since: str | None) -> None:
             runner.store.current(f"performance_report/{partition}").read_json(PERFORMANCE_FILE)
         )
         for name, text in (("Drift", drift.summary), ("Quality", performance.summary)):
-            runner.console.print(f"[bold]{name}:[/] {text}", highlight=False, soft_wrap=True)
+            runner.console.print(f"[bold]{name}:[/] {escape(text)}", highlight=False, soft_wrap=True)
         for note in drift.notes:
-            runner.console.print(f"[yellow]{note}[/]", soft_wrap=True)
+            runner.console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
         if drift.data_note:
-            runner.console.print(f"[yellow]{drift.data_note}[/]", soft_wrap=True)
+            runner.console.print(f"[yellow]{escape(drift.data_note)}[/]", soft_wrap=True)
         runner.console.print("Pictures: `fakenews monitor`, or `make monitor`.", highlight=False)

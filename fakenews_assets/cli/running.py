@@ -14,13 +14,14 @@ from typing import Any, Self
 import dagster as dg
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from fakenews_assets import progress
 from fakenews_assets.staleness import stale_assets
 from fakenews_resources.landing import batch_name_of
-from fakenews_resources.store import Store, hash_file
+from fakenews_resources.store import Store, StoreError, hash_file
 
 _POLL_SECONDS = 0.25
 _STEP_EVENTS = {
@@ -43,11 +44,13 @@ class GraphFailed(RuntimeError):
 
 @contextmanager
 def abort_on_failure() -> Iterator[None]:
-    """Turn a failed run into its message and exit status 1, without a stack trace."""
+    """Turn a failed run, or a storage that cannot be used, into its message and exit status 1, without a stack trace."""
     try:
         yield
-    except GraphFailed as error:
-        Console(stderr=True).print(f"[bold red]Failed:[/] {error}", highlight=False, markup=True)
+    except (GraphFailed, StoreError) as error:
+        Console(stderr=True).print(
+            f"[bold red]Failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
         raise typer.Exit(1) from None
 
 
@@ -274,7 +277,7 @@ class Bars:
             # A finished fraction of less than one: only the step's end completes the bar.
             total = max(report.total or report.done * 2, report.done * 1.01, 1e-9)
             self._progress.update(
-                self._tasks[report.task], completed=report.done, total=total, note=report.note
+                self._tasks[report.task], completed=report.done, total=total, note=escape(report.note)
             )
 
     @contextmanager

@@ -1,7 +1,7 @@
 """What a teacher says of every training row, computed once and kept."""
 
 import hashlib
-import os
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +74,7 @@ def score_rows(
     if not path.is_file():
         views = (False, True) if with_texts else (False,)
         tensors = _score(teacher, encoder, train, layers, work, views, on_progress, over)
-        aside = path.with_suffix(f".{os.getpid()}.partial")
+        aside = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         save_file(tensors, aside)
         aside.replace(path)
         for outdated in set(work.glob("teacher-*.safetensors")) - {path}:

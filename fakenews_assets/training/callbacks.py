@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelPrunin
 from torch import Tensor, nn
 from typing_extensions import override
 
+from fakenews_assets.training.errors import TrainingFailed
 from fakenews_assets.training.history import (
     Progress,
     ProgressListener,
@@ -21,6 +22,7 @@ from fakenews_assets.training.history import (
 )
 from fakenews_assets.training.module import TokenBatch
 from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_resources.durable import replace_text
 
 POINT_EVERY: Final = 20
 """Steps averaged into one point of the training curve."""
@@ -32,7 +34,8 @@ REPORT_EVERY_SECONDS: Final = 2.0
 class Recorder(Callback):
     """Keeps the curves, measures speed, and reports progress. Its state travels in the checkpoints.
 
-    The record is written to a file at the end, because training may happen in child processes.
+    The record is written to a file at the end, because training may happen in child processes. All processes write the
+    same one, that of the first: each node has one, whether it shares a folder with others or not.
     """
 
     def __init__(
@@ -104,9 +107,7 @@ class Recorder(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero:
-            self.path.write_text(self._record(trainer).model_dump_json())
-        trainer.strategy.barrier()
+        replace_text(self.path, trainer.strategy.broadcast(self._record(trainer).model_dump_json()))
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -191,16 +192,42 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class ResumeCheckpoint(Checkpoint):
-    """The whole state of the run, every few steps; one file is kept, and it is always complete."""
+    """The whole state of the run, every few steps; one file is kept, and it is always complete.
 
-    def __init__(self, folder: Path, every_steps: int) -> None:
+    The first process writes it, and each reads it: where nodes share no folder, the others have none.
+    """
+
+    def __init__(self, folder: Path, every_steps: int, run: str) -> None:
+        """Bind the folder.
+
+        Args:
+            folder: where the file lies.
+            every_steps: steps between two files.
+            run: names everything that decides the result, as in `open_run`.
+        """
         self.folder = folder
         self.every_steps = every_steps
+        self.run = run
         self._saved_step = 0
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin only if all processes do the same from the same step on.
+
+        Raises:
+            TrainingFailed: they do not; raised in all of them.
+        """
         self._saved_step = trainer.global_step
+        run, step = trainer.strategy.broadcast((self.run, self._saved_step))
+        if not trainer.strategy.reduce_boolean_decision(run == self.run):
+            raise TrainingFailed(
+                "The nodes were given different settings, articles or pretrained weights; give all the same."
+            )
+        if not trainer.strategy.reduce_boolean_decision(step == self._saved_step):
+            raise TrainingFailed(
+                f"Not every node begins after step {step}, as the first one does: they do not share the folder with"
+                " the checkpoints. Let them share it, or set resume to false."
+            )
 
     @override
     def on_train_batch_end(

@@ -1,6 +1,5 @@
 """Checkpoints that a kill cannot tear, and that are never taken for another run's."""
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +9,8 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from typing_extensions import override
+
+from fakenews_resources.durable import replace_text
 
 _RUN_FILE = "run.sha256"
 
@@ -35,23 +36,33 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         aside.replace(target)
 
 
-def open_run(folder: Path, identity: str) -> Path | None:
-    """Prepare the checkpoint folder of one run.
+def open_run(folder: Path, run: str) -> None:
+    """Prepare the checkpoint folder of one run. Of processes that train together, the first one does it.
 
     Args:
         folder: where its checkpoints lie; made if missing.
-        identity: everything that decides the result of the run. Checkpoints of any other run are deleted.
-
-    Returns:
-        The checkpoint to resume from, or None to start at the first step.
+        run: names everything that decides the result of the run. Checkpoints of any other run are deleted.
     """
-    digest = hashlib.sha256(identity.encode()).hexdigest()
-    marker = folder / _RUN_FILE
-    if folder.is_dir() and (not marker.is_file() or marker.read_text() != digest):
+    if folder.is_dir() and not _is_of(folder, run):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    marker.write_text(digest)
-    return max(folder.glob("resume-*.ckpt"), key=lambda path: path.stat().st_mtime_ns, default=None)
+    replace_text(folder / _RUN_FILE, run)
+
+
+def last_checkpoint(folder: Path, run: str) -> Path | None:
+    """The checkpoint to resume a run from, or None to start at the first step.
+
+    Other processes than the first need not wait for `open_run`: what it would delete is not seen here either.
+    """
+    found = folder.glob("resume-*.ckpt") if _is_of(folder, run) else []
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def _is_of(folder: Path, run: str) -> bool:
+    try:
+        return (folder / _RUN_FILE).read_text() == run
+    except FileNotFoundError:
+        return False
 
 
 def encoder_weights(checkpoint: Path) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Fine-tune an encoder on labelled articles: two tables in, a folder with a classifier out."""
 
+import hashlib
 import json
 import logging
 import math
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -26,8 +28,14 @@ from fakenews_assets.machine import bf16_pays, limit_torch_threads
 from fakenews_assets.training.batches import TrainingData, TrainingRows
 from fakenews_assets.training.batching import steps_per_epoch
 from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
-from fakenews_assets.training.checkpoints import AtomicCheckpointIO, encoder_weights, open_run
+from fakenews_assets.training.checkpoints import (
+    AtomicCheckpointIO,
+    encoder_weights,
+    last_checkpoint,
+    open_run,
+)
 from fakenews_assets.training.encoders import load_encoder, quiet_transformers, resolve, weights_digest
+from fakenews_assets.training.errors import TrainingFailed
 from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
 from fakenews_assets.training.module import FakeNewsModule, Objective
 from fakenews_assets.training.settings import FinetuneSettings
@@ -40,10 +48,6 @@ _RECORD_FILE: Final = "training.json"
 
 _NOT_THE_RESULT: Final = {"resume", "checkpoint_every"}
 """Settings that two runs may differ in and still be the same run."""
-
-
-class TrainingFailed(RuntimeError):
-    """The run ended without a usable model; the message says what to change."""
 
 
 class FinetuneResult(BaseModel):
@@ -97,14 +101,17 @@ def finetune(
             for `load_classifier`. It appears complete or not at all; an earlier one is replaced.
         work: scratch that outlives a killed process. The same call with the same folder resumes from its last
             checkpoint, at most `checkpoint_every` steps back; other data or settings start over. Tokenised
-            tables stay in `work/tokens`; checkpoints are removed at the end. Nodes that train together share it.
+            tables stay in `work/tokens`; checkpoints are removed at the end. Of processes that train together the
+            first one writes the checkpoints, and all read them: where nodes have a folder each, pass `resume=False`
+            or begin with empty ones.
         on_progress: called every few seconds and after every validation.
         start_from: folder of a classifier that `finetune` saved: go on from its weights, head included, in place of
             the pretrained encoder's.
 
     Raises:
         EncoderUnavailable: the pretrained weights are not here.
-        TrainingFailed: the tables cannot be trained on, or the loss left the finite numbers.
+        TrainingFailed: the tables cannot be trained on, the loss left the finite numbers, or the processes that train
+            together do not begin with the same.
     """
     source = start_from or resolve(settings.encoder)
     start = Start(
@@ -173,19 +180,17 @@ def fit(
             ),
         ]
     )
-    checkpoint = open_run(checkpoints, identity)
-    if not settings.resume:
-        checkpoint = None
+    run = hashlib.sha256(identity.encode()).hexdigest()
 
     world_size = settings.devices * settings.num_nodes
     per_epoch = steps_per_epoch(len(train), settings.batch_size, world_size)
     module = FakeNewsModule(
         start.model, settings, total_steps=per_epoch * settings.epochs, objective=start.objective
     )
-    recorder = Recorder(checkpoints / "record.json", settings, module.total_steps, on_progress)
     best = BestCheckpoint(checkpoints)
     precision = "bf16" if _wants_bf16(settings) else "fp32"
-    with _quiet_lightning():
+    with TemporaryDirectory() as own, _quiet_lightning():
+        recorder = Recorder(Path(own) / "record.json", settings, module.total_steps, on_progress)
         trainer = Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
@@ -200,7 +205,7 @@ def fit(
                     "val_merit", mode="max", patience=settings.patience, check_on_train_epoch_end=False
                 ),
                 best,
-                ResumeCheckpoint(checkpoints, settings.checkpoint_every),
+                ResumeCheckpoint(checkpoints, settings.checkpoint_every, run),
                 *([OneShotPruning(settings.pruning)] if settings.pruning else []),
             ],
             plugins=[AtomicCheckpointIO()],
@@ -210,9 +215,12 @@ def fit(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,  # TrainingBatches shares out the rows itself
         )
+        if trainer.is_global_zero:
+            open_run(checkpoints, run)
+        checkpoint = last_checkpoint(checkpoints, run) if settings.resume else None
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        record = RunRecord.model_validate_json(recorder.path.read_text())
 
-    record = RunRecord.model_validate_json(recorder.path.read_text())
     finite = [point for point in record.history.validation if math.isfinite(point.loss)]
     if not finite:
         raise TrainingFailed(
@@ -234,7 +242,7 @@ def fit(
         versions={"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "transformers", "lightning")},
     )
-    if trainer.is_global_zero:
+    if trainer.is_global_zero:  # the others are done, and may not even see the checkpoints
         module.encoder.load_state_dict(encoder_weights(Path(best.best_model_path)))
         _save(module, encoder, result, output)
         shutil.rmtree(checkpoints)

@@ -1,7 +1,7 @@
 """Tokenised article tables kept on disk, so that the second run does not tokenise again."""
 
 import hashlib
-import os
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +45,7 @@ def tokenize_table(frame: pl.DataFrame, encoder: ArticleEncoder, cache: Path) ->
         table = encoder.encode(
             Article(title, text) for title, text in frame.select("title", "text").iter_rows()
         )
-        aside = path.with_suffix(f".{os.getpid()}.partial")
+        aside = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         _to_frame(table).write_parquet(aside, compression="zstd")
         aside.replace(path)
     stored = pl.read_parquet(path)

@@ -1,8 +1,9 @@
 """News from Google Cloud Storage."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from fakenews_resources.news.base import (
     BadAddress,
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 60
 
+_ADDRESS: Final = re.compile(r"gs://([^/]+)/(.+?)(?:#([0-9]+))?", re.IGNORECASE | re.DOTALL)
+"""No URL: names of objects hold `?`, `#` and `%` as they are."""
+
 
 def receive_gcs(
     address: str, into: Path, *, client: "storage.Client | None" = None, progress: Progress | None = None
@@ -28,7 +32,8 @@ def receive_gcs(
 
     Args:
         address: `gs://bucket/object`, with `#generation` for one version of it. Without, the newest is
-            taken, and the `uri` that is returned names its generation.
+            taken, and the `uri` that is returned names its generation. Any other `#` belongs to the name; one
+            whose own end looks like a generation needs one after it.
         into: folder for the copy.
         client: the client to use; by default one with the credentials of the environment.
         progress: called before and after the transfer.
@@ -45,7 +50,7 @@ def receive_gcs(
     from google.cloud import storage
 
     bucket, name, generation = _parse(address)
-    target = into / file_name(name)
+    target = into / file_name(quote(name))
     aside = target.with_name(target.name + ".partial")
     into.mkdir(parents=True, exist_ok=True)
     try:
@@ -76,10 +81,10 @@ def receive_gcs(
 
 
 def _parse(address: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(address)
-    name = parts.path.removeprefix("/")
-    if not parts.netloc or not name or (parts.fragment and not parts.fragment.isdecimal()):
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
         raise BadAddress(
             f"{address} names no object: write gs://bucket/object, or gs://bucket/object#generation"
         )
-    return parts.netloc, name, int(parts.fragment) if parts.fragment else None
+    bucket, name, generation = found.groups()
+    return bucket, name, int(generation) if generation else None

@@ -154,15 +154,28 @@ def helm_variables() -> dict[str, str]:
 
 # Accounts
 
+_GCLOUD = """\
+#!/bin/bash
+if [ -z "$CLUSTER" ] && [[ "$*" == *.svc.id.goog* ]]; then
+    echo "INVALID_ARGUMENT: Identity Pool does not exist (p1.svc.id.goog)" >&2
+    exit 1
+fi
+{ printf "%q " "$@"; echo; } >> "$CALLS"
+"""
 
-def recorded(command: list[str], folder: Path) -> list[list[str]]:
-    """Run a command with a `gcloud` that writes down its arguments and succeeds."""
+
+def recorded(command: list[str], folder: Path, *, cluster: bool = False) -> list[list[str]]:
+    """Run a command with a `gcloud` that writes down its arguments and succeeds.
+
+    As Google's, it knows no member of the project's identity pool before there was a cluster.
+    """
     fake = folder / "bin" / "gcloud"
     fake.parent.mkdir()
-    fake.write_text('#!/bin/bash\n{ printf "%q " "$@"; echo; } >> "$CALLS"\n')
+    fake.write_text(_GCLOUD)
     fake.chmod(0o755)
     calls = folder / "calls"
     environment = os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}", "CALLS": str(calls)}
+    environment["CLUSTER"] = "yes" if cluster else ""
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return [shlex.split(line) for line in calls.read_text().splitlines()]
 
@@ -171,12 +184,16 @@ def option(call: list[str], name: str) -> str:
     return call[call.index(name) + 1]
 
 
-@pytest.fixture
-def grants(tmp_path: Path) -> list[tuple[str, str, str, str]]:
-    """What `iam.sh` grants: to whom, which role, on what kind of thing, and for which of its contents."""
-    calls = recorded(["bash", str(DEPLOY / "iam.sh"), "p1", "r1"], tmp_path)
+Grant = tuple[str, str, str, str]
+"""To whom, which role, on what kind of thing, and for which of its contents."""
+
+
+def grants(folder: Path, *asked: str) -> list[Grant]:
+    """What `iam.sh` grants; with an argument more, in a project that has a cluster."""
+    command = ["bash", str(DEPLOY / "iam.sh"), "p1", "r1", *asked]
+    calls = recorded(command, folder, cluster=bool(asked))
     granted = [call for call in calls if "add-iam-policy-binding" in call]
-    found = []
+    found: list[Grant] = []
     for call in granted:
         condition = option(call, "--condition") if "--condition" in call else "None"
         below = re.search(r"/objects/([a-z_/-]+/)'", condition)
@@ -185,8 +202,8 @@ def grants(tmp_path: Path) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def test_each_account_may_do_its_work_and_no_more(grants: list[tuple[str, str, str, str]]):
-    assert sorted(grants) == [
+def test_each_account_may_do_its_work_and_no_more(tmp_path: Path):
+    assert sorted(grants(tmp_path)) == [
         ("fakenews-build", "roles/artifactregistry.writer", "artifacts repositories", ""),
         ("fakenews-build", "roles/iam.serviceAccountUser", "iam service-accounts", ""),
         ("fakenews-build", "roles/logging.logWriter", "projects add-iam-policy-binding", ""),
@@ -202,14 +219,26 @@ def test_each_account_may_do_its_work_and_no_more(grants: list[tuple[str, str, s
         ("fakenews-service", "roles/storage.legacyBucketReader", "storage buckets", ""),
         ("fakenews-service", "roles/storage.objectCreator", "storage buckets", "store/service_log/"),
         ("fakenews-service", "roles/storage.objectViewer", "storage buckets", "store/service_log/"),
-        ("p1.svc.id.goog[dagster/dagster]", "roles/iam.workloadIdentityUser", "iam service-accounts", ""),
-        (
-            "p1.svc.id.goog[dagster/fakenews-service]",
-            "roles/iam.workloadIdentityUser",
-            "iam service-accounts",
-            "",
-        ),
     ]
+
+
+def test_pods_act_as_the_accounts_once_there_is_a_cluster(tmp_path: Path):
+    (tmp_path / "without").mkdir()
+    (tmp_path / "with").mkdir()
+    by_pods = set(grants(tmp_path / "with", "kubernetes")) - set(grants(tmp_path / "without"))
+    assert by_pods == {
+        (f"p1.svc.id.goog[dagster/{one}]", "roles/iam.workloadIdentityUser", "iam service-accounts", "")
+        for one in ("dagster", "fakenews-service")
+    }
+
+
+@pytest.mark.parametrize("arguments", [[], ["p1"], ["p1", "r1", "cluster"]])
+def test_the_accounts_script_says_how_it_is_used(arguments: list[str]):
+    ended = subprocess.run(
+        ["bash", str(DEPLOY / "iam.sh"), *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "usage: iam.sh PROJECT REGION [kubernetes]" in ended.stderr
 
 
 def test_prefixes_and_names_are_those_of_the_other_files():
@@ -220,7 +249,7 @@ def test_prefixes_and_names_are_those_of_the_other_files():
     assert f"roles/storage.objectUser {logs['prefix']}\n" in text
     account = values["serviceAccount"]["annotations"]["iam.gke.io/gcp-service-account"]
     assert account == "fakenews-dagster@PROJECT.iam.gserviceaccount.com"
-    assert f"$namespace/{values['global']['serviceAccountName']}]" in text
+    assert f"fakenews-dagster:{values['global']['serviceAccountName']}" in text
     assert "fakenews-build@" in BUILD["serviceAccount"]
     secret = next(one for one in container()["env"] if one["name"] == "FAKENEWS_API_KEY")["valueFrom"][
         "secretKeyRef"

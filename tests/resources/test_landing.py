@@ -291,6 +291,28 @@ def test_a_bucket(bucket: storage.Bucket, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "kept_as"),
+    [
+        ("who won?.csv", "who_won_.csv"),
+        ("top #1.csv", "top_1.csv"),
+        ("100%25 #7#8.csv", "100_25_7_8.csv"),
+        ("a:b.csv", "a_b.csv"),
+    ],
+)
+def test_an_object_may_have_any_name(
+    bucket: storage.Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kept_as: str
+) -> None:
+    # In the emulator's link to the content the name is not quoted; in Google's it is, as in the client's own.
+    monkeypatch.setattr(storage.Blob, "media_link", None)
+    upload(bucket, f"land/{name}", CONTENT)
+    (file,) = Landing(root="gs://news/land").look(tmp_path).files
+    assert file.name == name
+    for address in (file.uri, f"gs://news/land/{name}"):
+        news = receive(address, tmp_path / "in")
+        assert (news.path.name, news.sha256, news.uri) == (kept_as, SHA256, file.uri)
+
+
 def test_an_overwritten_object_is_another_batch(bucket: storage.Bucket, tmp_path: Path) -> None:
     place = Landing(root="gs://news/land")
     upload(bucket, "land/news.csv", CONTENT)

@@ -109,7 +109,8 @@ def test_a_file_that_is_still_written_is_not_delivered(
         ("sample:rows=-1", "rows='-1'"),
         ("http://", "check the address"),
         ("gs://bucket", "names no object"),
-        ("gs://bucket/news.csv#latest", "names no object"),
+        ("gs://bucket/", "names no object"),
+        ("gs:///news.csv", "names no object"),
     ],
 )
 def test_bad_addresses(tmp_path: Path, uri: str, named: str) -> None:
@@ -209,6 +210,8 @@ def test_gcs_object_of_one_generation(gcs: storage.Client, tmp_path: Path) -> No
 def test_gcs_objects_that_cannot_be_had(gcs: storage.Client, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="check bucket, name and generation"):
         receive("gs://news/land/none.csv", tmp_path, gcs_client=gcs)
+    with pytest.raises(NotFound, match="check bucket, name and generation"):
+        receive("gs://news/land/news.csv#latest", tmp_path, gcs_client=gcs)
     with pytest.raises(Refused, match="gcloud auth application-default login"):
         receive("gs://closed/land/news.csv", tmp_path, gcs_client=gcs)
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from fakenews_assets.training.classifier import Article, load_classifier
 from fakenews_assets.training.encoders import weights_digest
-from fakenews_assets.training.finetuning import FinetuneResult, TrainingFailed, finetune
+from fakenews_assets.training.finetuning import FinetuneResult, TrainingFailed, finetune, read_result
 from fakenews_assets.training.history import Progress
 from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
 from tests.models import separable_articles
@@ -205,7 +205,7 @@ def test_resume_can_be_refused(make_settings: MakeSettings, tmp_path: Path) -> N
     assert result.steps == 24
 
 
-# What a child process runs: the folder of its inputs, then the step to stop and wait at (0: never).
+# What a child process runs: the folder of its inputs, that of its work, then the step to stop and wait at (0: never).
 _CHILD = """
 import sys, time
 from pathlib import Path
@@ -213,7 +213,7 @@ import polars as pl
 from fakenews_assets.training.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
 
-folder, wait_at = Path(sys.argv[1]), int(sys.argv[2])
+folder, work, wait_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 settings = FinetuneSettings.model_validate_json((folder / "settings.json").read_text())
 
 def listen(progress):
@@ -222,19 +222,23 @@ def listen(progress):
         time.sleep(600)
 
 finetune(pl.read_parquet(folder / "train.parquet"), pl.read_parquet(folder / "val.parquet"), settings,
-         folder / "model", folder / "work", listen)
+         folder / "model", work, listen)
 """
 
 
 def start_child(
-    folder: Path, settings: FinetuneSettings, wait_at: int = 0, variables: Mapping[str, str] | None = None
+    folder: Path,
+    settings: FinetuneSettings,
+    wait_at: int = 0,
+    variables: Mapping[str, str] | None = None,
+    work: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     (folder / "settings.json").write_text(settings.model_dump_json())
     TRAIN.write_parquet(folder / "train.parquet")
     VAL.write_parquet(folder / "val.parquet")
     root = Path(__file__).parents[2]
     return subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(folder), str(wait_at)],
+        [sys.executable, "-c", _CHILD, str(folder), str(work or folder / "work"), str(wait_at)],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", **(variables or {})},
     )
@@ -273,13 +277,25 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def start_nodes(
+    folder: Path, settings: FinetuneSettings, works: Sequence[Path], wait_at: int = 0
+) -> list[subprocess.Popen[bytes]]:
+    """One for each folder of work, told of each other as the documentation says: by three variables."""
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [
+        start_child(folder, settings, wait_at, meeting | {"NODE_RANK": str(rank)}, work)
+        for rank, work in enumerate(works)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("devices", "num_nodes", "strategy"), [(2, 1, "ddp_fork"), (1, 2, "ddp")], ids=["devices", "nodes"]
+    ("devices", "num_nodes", "strategy", "shared"),
+    [(2, 1, "ddp_fork", True), (1, 2, "ddp", True), (1, 2, "ddp", False)],
+    ids=["devices", "nodes", "nodes-apart"],
 )
 def test_two_processes_train_as_one_does(
-    make_settings: MakeSettings, tmp_path: Path, devices: int, num_nodes: int, strategy: str
+    make_settings: MakeSettings, tmp_path: Path, devices: int, num_nodes: int, strategy: str, shared: bool
 ) -> None:
-    """Nodes are told of each other as the documentation says: by three variables, and a folder that they share."""
     settings = make_settings(
         batch_size=8,
         devices=devices,
@@ -289,12 +305,11 @@ def test_two_processes_train_as_one_does(
         dropout=0.0,
         patience=99,
     )
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-
-    nodes = [
-        start_child(tmp_path, settings, variables=meeting | {"NODE_RANK": str(rank)})
-        for rank in range(num_nodes)
-    ]
+    nodes = start_nodes(
+        tmp_path,
+        settings,
+        [tmp_path / "work" if shared else tmp_path / f"work-{rank}" for rank in range(num_nodes)],
+    )
     assert [node.wait() for node in nodes] == [0] * num_nodes
 
     result = FinetuneResult.model_validate_json((tmp_path / "model" / "training.json").read_text())
@@ -315,6 +330,52 @@ def test_two_processes_train_as_one_does(
     assert result.best.macro_f1 > 0.95
     predictions = load_classifier(tmp_path / "model").predict([Article(title) for title in VAL["title"]])
     assert (predictions.label == VAL["label"].to_numpy()).mean() == pytest.approx(result.best.accuracy)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "apart"])
+def test_nodes_resume_together_or_not_at_all(
+    make_settings: MakeSettings, tmp_path: Path, capfd: pytest.CaptureFixture[str], shared: bool
+) -> None:
+    settings = make_settings(batch_size=8, num_nodes=2, strategy="ddp", checkpoint_every=5)
+    works = [tmp_path / "work", tmp_path / ("work" if shared else "other")]
+    killed = start_nodes(tmp_path, settings, works, wait_at=12)
+    try:
+        while not (tmp_path / "reached").exists():
+            assert [node.poll() for node in killed] == [None, None]
+            time.sleep(0.1)
+    finally:
+        for node in killed:
+            node.kill()
+            node.wait()
+    capfd.readouterr()
+
+    ended = [node.wait() for node in start_nodes(tmp_path, settings, works)]
+
+    if shared:
+        assert ended == [0, 0]
+        assert read_result(tmp_path / "model").resumed_from_step == 10
+    else:
+        assert ended == [1, 1]
+        assert capfd.readouterr().err.count("Not every node begins after step 10") == 2
+        afresh = settings.model_copy(update={"resume": False})
+        assert [node.wait() for node in start_nodes(tmp_path, afresh, works)] == [0, 0]
+        assert read_result(tmp_path / "model").resumed_from_step == 0
+
+
+def test_nodes_that_were_told_different_things_say_so(
+    make_settings: MakeSettings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_settings(batch_size=8, num_nodes=2, strategy="ddp")
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    nodes: list[subprocess.Popen[bytes]] = []
+    for rank in range(2):
+        folder = tmp_path / str(rank)
+        folder.mkdir()
+        told = settings.model_copy(update={"seed": rank})
+        nodes.append(start_child(folder, told, variables=meeting | {"NODE_RANK": str(rank)}))
+
+    assert [node.wait() for node in nodes] == [1, 1]
+    assert capfd.readouterr().err.count("TrainingFailed: The nodes were given different settings") == 2
 
 
 def test_pruned_weights_stay_zero_and_do_not_compound(make_settings: MakeSettings, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Two nodes on one storage: one leads, the other joins."""
+"""Two nodes on one bucket: one leads, the other joins."""
 
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from fakenews_assets.training.assets import FinetuneConfig
 from fakenews_assets.training.finetuning import read_result
 from fakenews_assets.training.peer import join
 from fakenews_resources.store import Store
+from tests.buckets import served_bucket
 from tests.models import separable_articles
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,8 +36,18 @@ finetune(train, val, settings_of(FinetuneConfig.model_validate(config)), Path(sy
 """
 
 
-def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(tiny_bert: Path, tmp_path: Path) -> None:
-    store = Store(tmp_path / "storage")
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """Empty, in a bucket."""
+    monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))
+    with served_bucket(monkeypatch):
+        yield Store("gs://news/store")
+
+
+def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
+    store: Store, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """Each node with a cache of its own, hence a folder of its own for unfinished work, as a pod has them."""
     draft = store.draft()
     for side, seed in (("train", 1), ("val", 2)):
         rows = separable_articles(96, seed=seed).with_columns(source=pl.lit(None, pl.String))
@@ -67,7 +79,8 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(tiny_bert: Path,
             cwd=REPOSITORY,
             env=os.environ
             | {
-                "FAKENEWS_STORAGE": str(store.root),
+                "FAKENEWS_STORAGE": "gs://news/store",
+                "FAKENEWS_CACHE": str(tmp_path / f"node-{rank}"),
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
                 "NODE_RANK": str(rank),
@@ -80,6 +93,7 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(tiny_bert: Path,
 
     assert [node.wait() for node in nodes] == [0, 0]
     assert read_result(tmp_path / "model").steps == 96 / (2 * 8)
+    assert not list(tmp_path.glob("node-*/**/checkpoints"))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -161,6 +162,24 @@ def test_second_call_reads_the_cache(
     np.testing.assert_array_equal(
         encoder.batch(first, rows)["input_ids"], encoder.batch(second, rows)["input_ids"]
     )
+
+
+def test_two_writers_of_one_table_do_not_meet(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of nodes that share the folder: in containers all have the same process id."""
+    encoder, frame = make_encoder(tiny_bert), frame_of(ARTICLES)
+    write = pl.DataFrame.write_parquet
+
+    def write_beside_another(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(pl.DataFrame, "write_parquet", write)
+        write(*arguments, **options)
+        tokenize_table(frame, encoder, tmp_path)
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", write_beside_another)
+    tokenize_table(frame, encoder, tmp_path)
+
+    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
 
 
 def test_cached_rows_are_the_encoded_rows(tiny_bert: Path, tmp_path: Path) -> None:

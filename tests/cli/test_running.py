@@ -1,0 +1,99 @@
+"""What a command says when it cannot do its work, and that it says it letter by letter."""
+
+import io
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from fakenews_assets.cli import app, reporting
+from fakenews_assets.cli.running import Bars, GraphFailed
+from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
+from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.performance import PerformanceVerdict
+from fakenews_assets.progress import Progress
+from fakenews_resources.store import Store
+
+LIKE_MARKUP = "a label may not be '[/b]': pip install '.[ray]'"
+
+
+@pytest.mark.parametrize("command", ["audit", "reproduce", "monitor"])
+def test_a_storage_that_cannot_be_used_is_a_message(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKENEWS_STORAGE", "s3://x")
+    result = CliRunner().invoke(app, [command])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.output.startswith("Failed: Cannot store in s3://x: set FAKENEWS_STORAGE to a path")
+
+
+def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise GraphFailed(LIKE_MARKUP)
+
+    monkeypatch.setattr("fakenews_assets.cli.demo.run_demo", fail)
+    result = CliRunner().invoke(app, ["demo"])
+    assert result.exit_code == 1
+    assert result.output == f"Failed: {LIKE_MARKUP}\n"
+
+
+def test_what_an_asset_reports_is_not_read_as_markup() -> None:
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with Bars(console, ["clean_news"], ["clean_news"], suffix="") as bars:
+        bars.show(Progress("clean_news", 1, 2, LIKE_MARKUP))
+    assert isinstance(console.file, io.StringIO)
+    assert LIKE_MARKUP in console.file.getvalue()
+
+
+def test_the_notes_of_a_report_are_not_read_as_markup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drift = DriftVerdict(
+        model_id=None,
+        candidate=None,
+        rows=1,
+        reference_rows=0,
+        first=None,
+        last=None,
+        by_other_models=0,
+        repeated=0,
+        min_rows=20,
+        features=(),
+        notes=(LIKE_MARKUP,),
+        data_note=LIKE_MARKUP,
+    )
+    performance = PerformanceVerdict(
+        model_id=None,
+        candidate=None,
+        labels={},
+        by_other_models=0,
+        min_labels=20,
+        max_drop_points=2,
+        metrics=None,
+        evaluated=None,
+    )
+    store = Store(tmp_path)
+    for key, file, verdict in (
+        ("drift_report/2026-11-01", VERDICT_FILE, drift),
+        ("performance_report/2026-11-01", PERFORMANCE_FILE, performance),
+    ):
+        draft = store.draft()
+        (draft.path / file).write_text(verdict.model_dump_json())
+        store.commit(key, draft)
+
+    class Runner:
+        def __init__(self) -> None:
+            self.console, self.store = Console(), store
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def run(self, *_: Any) -> None: ...
+
+    monkeypatch.setattr(reporting, "GraphRunner", Runner)
+    result = CliRunner().invoke(app, ["report", "2026-11-01"])
+    assert result.exit_code == 0, result.output
+    assert result.output.count(f"{LIKE_MARKUP}\n") == 2
