@@ -4,12 +4,12 @@ import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
@@ -21,6 +21,7 @@ from fakenews_assets.retention.quoting import TELLING_CHARS
 from fakenews_assets.retention.retiring import BatchInUse, retire_batch, trained_on
 from fakenews_assets.selection.bundle import BundleError
 from fakenews_assets.selection.registry import RegistryError
+from fakenews_resources.place import Place
 from fakenews_resources.storage import storage_from_environment
 from fakenews_resources.store import Store, StoreError
 from fakenews_resources.tombstones import Erasure, Ledger, Removed, Tombstones
@@ -87,17 +88,18 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
                 on_step=status.update,
             )
             ledger = Tombstones(fresh).read()
-            elsewhere = _elsewhere(fresh, log.root, erased)
+            elsewhere = _elsewhere(fresh, log, erased)
             # Bundles hold no article, and a service may be reading one from the same copy.
             store.place.forget(but=[MODELS])
         _show_erased(console, erased)
         for line in _still_held(store, ledger, erased.tombstone, elsewhere, erased.titles):
-            console.print(f"[yellow]Still:[/] {line}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]Still:[/] {escape(line)}", highlight=False, soft_wrap=True)
         batches = [key.partition("/")[2] for key in erased.tombstone.raw_rows]
         if batches:
             console.print(
                 f"Next: materialize clean_news of {', '.join(batches)} and what follows; it stays out of that.",
                 highlight=False,
+                markup=False,
                 soft_wrap=True,
             )
 
@@ -123,6 +125,7 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
         runner.console.print(
             f"Batch {batch} is gone. What was made of it is stale: materialize article_clusters and what follows.",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
@@ -159,7 +162,7 @@ def _removed_table(gone: Sequence[Removed]) -> Table:
         mine = [one for one in gone if one.key == key]
         names = ", ".join(one.version[:8] for one in mine)
         table.add_row(
-            "bundles" if key == MODELS else key, names, f"{sum(one.bytes for one in mine) / 1e6:,.1f}"
+            "bundles" if key == MODELS else escape(key), names, f"{sum(one.bytes for one in mine) / 1e6:,.1f}"
         )
     table.columns[0].footer, table.columns[2].footer = "all", f"{sum(one.bytes for one in gone) / 1e6:,.1f}"
     return table
@@ -175,24 +178,30 @@ def _show_erased(console: Console, erased: Erased) -> None:
         console.print(
             f"{tombstone.article_id} was erased on {tombstone.at:%Y-%m-%d %H:%M} UTC by {tombstone.by};"
             " nothing was left to do.",
+            markup=False,
             soft_wrap=True,
         )
         return
     table = Table("key", "version", "file", title="Rewritten without it", title_justify="left")
     for one in tombstone.files:
-        table.add_row(one.key, one.version[:12], one.file)
+        table.add_row(escape(one.key), one.version[:12], one.file)
     console.print(table)
 
 
-def _elsewhere(store: Store, service_log: Path, erased: Erased) -> list[Path]:
+def _elsewhere(store: Store, log: Place, erased: Erased) -> list[str]:
+    """Addresses of the files, raw ones left out, that hold its title still."""
+    places = [store.place] if log.root.is_relative_to(store.root) else [store.place, log]
     raw = store.root / "raw_news"
-    folders = [store.root] if service_log.is_relative_to(store.root) else [store.root, service_log]
-    found = [path for folder in folders for path in holders(folder, erased.titles)]
-    return [path for path in found if not path.is_relative_to(raw)]
+    return [
+        f"{place.address}/{path.relative_to(place.root)}"
+        for place in places
+        for path in holders(place.root, erased.titles)
+        if not path.is_relative_to(raw)
+    ]
 
 
 def _still_held(
-    store: Store, ledger: Ledger, erasure: Erasure, elsewhere: Sequence[Path], titles: Sequence[str]
+    store: Store, ledger: Ledger, erasure: Erasure, elsewhere: Sequence[str], titles: Sequence[str]
 ) -> Iterator[str]:
     """What an erasure does not reach, in sentences."""
     if not ledger.is_out_of_raw(erasure):
@@ -203,7 +212,7 @@ def _still_held(
         if store.exists(key):
             yield f"{store.current(key).meta['source_uri']}, where the batch came from, is not the store's to change."
     if elsewhere:
-        yield f"another article with this title, or a file that quotes it: {', '.join(map(str, elsewhere))}"
+        yield f"another article with this title, or a file that quotes it: {', '.join(elsewhere)}"
     if any(len(title) < TELLING_CHARS for title in titles):
         yield f"its title has fewer than {TELLING_CHARS} characters: it was not looked for by its letters."
     if store.place.is_bucket:
