@@ -93,10 +93,10 @@ def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Ans
     removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
     if removal is not None:
         tell_removal(trail, "bundle", MODELS, sha, removal)
-        audit_champion_history(trail, store, sha, answer.came if answer else None)
+        audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
         return _audit(trail, subject, sha, answer)
     manifest = read_manifest(trail, folder)
-    promotion = audit_champion_history(trail, store, sha, answer.came if answer else None)
+    promotion = audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
     if manifest is None:
         return _audit(trail, subject, sha, answer, promotion=promotion)
     intact = audit_files(trail, folder, manifest) and all(
