@@ -21,6 +21,7 @@ from fakenews_assets.selection.checks import (
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
+from fakenews_resources.tombstones import Tombstones
 from fakenews_resources.tracking import Tracker
 
 REFERENCE = "finetuned"
@@ -102,7 +103,11 @@ def selected_model(
         name: pl.read_parquet(by_name[name].evaluation.path / PREDICTIONS_FILE)
         for name in {choice.best, choice.winner}
     }
-    asked = ask_again(contenders[choice.winner], choice.winner, answers[choice.winner], test)
+    erased = list(Tombstones(store).read().erased)
+    left = ~test["article_id"].is_in(erased)  # nobody can be asked of the others
+    asked = ask_again(
+        contenders[choice.winner], choice.winner, answers[choice.winner].filter(left), test.filter(left)
+    )
     with storage.afresh() as afresh:
         complete = bundle_is_complete(afresh.bundle(sha))
     checks = [

@@ -2,11 +2,13 @@
 
 import shutil
 
+import polars as pl
 import pytest
 from rich.console import Console
 
 from fakenews_assets.audit.chain import audit_champion
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.retention.erasure import erase
 from fakenews_assets.selection import tracking
 from fakenews_assets.selection.registry import (
     HISTORY_FILE,
@@ -72,6 +74,13 @@ def test_a_kill_after_the_champion_moved_leaves_it_with_its_decision(
             select()
     assert audit_champion(store).faults == ()
     select()  # it is champion already
+    assert audit_champion(store).faults == ()
+
+
+def test_articles_erased_since_they_were_judged_hold_nothing_up(watched: Watched, store: Store) -> None:
+    article = store.current("splits").scan("test").filter(pl.col("text") != "").head(1).collect()
+    erase(store, watched.root / "log", article["article_id"][0], by="a court", reason="an order")
+    select()
     assert audit_champion(store).faults == ()
 
 
