@@ -46,12 +46,14 @@ def stale_assets(
 
 
 def follows_no_more(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
-    """Whether code or inputs have changed since a stored value was made, its configuration aside."""
+    """Whether code or inputs have changed since a stored value was made, its configuration aside; or it is a decision
+    that was never carried out."""
     try:
         return (
             record.code_version != asset.code_versions_by_key[asset.key]
             or any(store.current(name).version != version for name, version in record.upstream.items())
             or _misses_partitions(asset, store, record.upstream)
+            or _awaits_promotion(store, record)
         )
     except ValueMissing:
         return True
@@ -82,6 +84,20 @@ def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mappi
         != {key for key in upstream if key.startswith(f"{name}/")}
         for name in whole
     )
+
+
+def _awaits_promotion(store: Store, record: Record) -> bool:
+    """Whether a selection was stopped between its decision and the champion's move."""
+    bundle = record.meta.get("promotes")
+    if bundle is None:
+        return False
+    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+
+    try:
+        history = ChampionRegistry(store.bundles).history()
+    except RegistryError:  # another selection would not mend that
+        return False
+    return not any((entry.bundle, entry.run_id) == (bundle, record.run_id) for entry in history)
 
 
 def _body(asset: dg.AssetsDefinition) -> Callable[..., Any]:

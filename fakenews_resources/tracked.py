@@ -83,13 +83,13 @@ class Tracked:
         self._left += seconds
         self._on_run("the model", act)
 
-    def finish(
+    def show(
         self,
         results: Mapping[str, Number] | None = None,
         tables: Mapping[str, pl.DataFrame] | None = None,
         plots: Path | None = None,
     ) -> dict[str, dg.MetadataValue]:
-        """End the run.
+        """Add what came out; the run goes on.
 
         Args:
             results: what has no history.
@@ -105,8 +105,18 @@ class Tracked:
             self._on_run(f"the table {name}", partial(_add_table, name, rows))
         if plots is not None:
             self._on_run("plots", partial(_add_plots, plots))
-        self._end(0)
         return self._place
+
+    def finish(
+        self,
+        results: Mapping[str, Number] | None = None,
+        tables: Mapping[str, pl.DataFrame] | None = None,
+        plots: Path | None = None,
+    ) -> dict[str, dg.MetadataValue]:
+        """As `show`, and end the run."""
+        place = self.show(results, tables, plots)
+        self._end(0)
+        return place
 
     def abandon(self) -> None:
         """End the run as failed, if it has begun and not ended."""

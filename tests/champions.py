@@ -77,6 +77,7 @@ def make_champion(
         runtime="torch",
         calibration=CALIBRATION,
         data_versions={"splits": "b" * 32, **(behind or {})},
+        config={"finetuned_bert": {"encoder": {"name": encoder}}} if encoder else {},
         git_commit=None,
         package_versions={},
     )

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from fakenews_assets.audit.evaluation import tolerance_of, undecided
+from fakenews_assets.audit.evaluation import undecided
 from fakenews_assets.audit.trail import Trail
 from fakenews_assets.audit.versions import audit_version
+from fakenews_assets.evaluation.agreement import tolerance_of
 from fakenews_assets.evaluation.calibration import inside_band
 from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of
 from fakenews_assets.selection.bundle import Bundle, Manifest

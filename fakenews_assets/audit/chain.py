@@ -1,14 +1,14 @@
-"""The chain behind an answer or a bundle, every link computed anew.
+"""The chain behind an answer or a bundle, computed anew link by link.
 
     answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes, code
 
-Two things cannot be computed anew: the training (its model is hashed, and asked again for some of the test
-articles) and measured speed.
+Some links are only hashed, and said so: see `HASHED_ONLY`.
 """
 
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from fakenews_assets.audit.answer import Answer, audit_answer, find_answer
 from fakenews_assets.audit.bundle_files import (
@@ -31,6 +31,14 @@ from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, R
 from fakenews_assets.selection.selecting import git_commit
 from fakenews_resources.place import Place, as_place
 from fakenews_resources.store import Store
+
+HASHED_ONLY: Final = (
+    "Training, conversion and measured speed: the model is hashed, and asked again for some of the test articles.",
+    "How calibration and familiarity were fitted, and the evaluation's intervals, slices, and results with hidden shortcuts"
+    " and of behaviour: their files are hashed.",
+    "The choice among the candidates and the gate: their record is hashed, and held against the champion's history.",
+)
+"""What no audit computes anew."""
 
 
 class NothingToAudit(LookupError):
@@ -94,10 +102,10 @@ def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Ans
     removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
     if removal is not None:
         tell_removal(trail, "bundle", MODELS, sha, removal)
-        audit_champion_history(trail, store, sha, answer.came if answer else None)
+        audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
         return _audit(trail, subject, sha, answer)
     manifest = read_manifest(trail, folder)
-    promotion = audit_champion_history(trail, store, sha, answer.came if answer else None)
+    promotion = audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
     if manifest is None:
         return _audit(trail, subject, sha, answer, promotion=promotion)
     intact = audit_files(trail, folder, manifest) and all(
@@ -113,6 +121,7 @@ def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Ans
     audit_evaluation(trail, manifest, versions, bundle)
     audit_data(trail, manifest, versions)
     audit_commit(trail, manifest.git_commit)
+    trail.not_checked += HASHED_ONLY
     return _audit(trail, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
 
 

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any, Final
 
+from fakenews_assets.audit.removals import tell_removal
 from fakenews_assets.audit.trail import Promotion, Trail
 from fakenews_assets.audit.versions import audit_version
+from fakenews_assets.retention.pruning import MODELS
 from fakenews_assets.selection.registry import (
     HISTORY_FILE,
     POINTER_FILE,
@@ -13,18 +15,20 @@ from fakenews_assets.selection.registry import (
     RegistryError,
 )
 from fakenews_resources.store import Store
+from fakenews_resources.tombstones import Ledger, Removal
 
 SELECTION: Final = "selected_model"
 
 
 def audit_champion_history(
-    trail: Trail, store: Store, sha: str, came: datetime | None = None
+    trail: Trail, store: Store, ledger: Ledger, sha: str, came: datetime | None = None
 ) -> Promotion | None:
     """Walk the champion's history, and look for the decision behind a bundle's place in it.
 
     Args:
         trail: receives the links.
         store: holds the bundles, their pointer and the decisions.
+        ledger: the tombstones of the store: a bundle's decision is pruned with it.
         sha: the bundle.
         came: when the request came that it answered, if it is about one.
 
@@ -43,7 +47,7 @@ def audit_champion_history(
         trail.not_checked.append("Who promoted the bundle: the history does not name it.")
         return None
     promoted = next((entry for entry in reversed(own) if entry.action == "promote"), None)
-    policy = _policy_behind(trail, store, promoted, history) if promoted else {}
+    policy = _policy_behind(trail, store, ledger, promoted, history) if promoted else {}
     last = own[-1]
     return Promotion(
         action=last.action,
@@ -90,10 +94,13 @@ def _audit_rollbacks(trail: Trail, history: list[Pointer]) -> None:
         trail.add("rollback", f"{HISTORY_FILE} entry {entry.sequence}", expected, entry.bundle, fault)
 
 
-def _policy_behind(trail: Trail, store: Store, entry: Pointer, history: list[Pointer]) -> dict[str, Any]:
+def _policy_behind(
+    trail: Trail, store: Store, ledger: Ledger, entry: Pointer, history: list[Pointer]
+) -> dict[str, Any]:
     """Find the selection that promoted an entry's bundle, in the run that the entry names; the rule it went by."""
     name = f"{HISTORY_FILE} entry {entry.sequence}"
     replaced = next((one.bundle for one in history if one.sequence == entry.previous), None)
+    of_that_run = False
     fault = f"no {SELECTION} of that run promoted {entry.bundle}: the champion was moved by hand"
     for version in store.versions(SELECTION):
         with trail.reading("version", f"{SELECTION} {version}", recorded=version):
@@ -101,6 +108,7 @@ def _policy_behind(trail: Trail, store: Store, entry: Pointer, history: list[Poi
             assert record is not None
             if entry.run_id is None or record.run_id != entry.run_id:
                 continue
+            of_that_run = True
             selection = audit_version(trail, store, SELECTION, version)
             if selection is None:
                 continue
@@ -116,5 +124,19 @@ def _policy_behind(trail: Trail, store: Store, entry: Pointer, history: list[Poi
                 trail.add("decision", name, f"run {entry.run_id}", f"{SELECTION} {version}", "")
                 return policy
             fault = f"{SELECTION} {version} of that run decided otherwise than the entry says"
-    trail.add("decision", name, f"run {entry.run_id}", "none", fault)
+    if not of_that_run and (removal := _removal_with_decision(ledger, entry.bundle)):
+        tell_removal(trail, "decision", name, f"{SELECTION} of run {entry.run_id}", removal)
+    else:
+        trail.add("decision", name, f"run {entry.run_id}", "none", fault)
     return {}
+
+
+def _removal_with_decision(ledger: Ledger, bundle: str) -> Removal | None:
+    """The tombstone of a bundle, if decisions were removed as well; None if nothing explains that its own is missing."""
+    decisions = any(
+        one.key == SELECTION
+        for entry in ledger.entries
+        if isinstance(entry, Removal)
+        for one in entry.removed
+    )
+    return ledger.removal_of(MODELS, bundle) if decisions else None

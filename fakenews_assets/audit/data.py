@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fakenews_assets.audit.admission import audit_admission, other_counts
 from fakenews_assets.audit.removals import tell_erasures
 from fakenews_assets.audit.trail import Trail, shown
 from fakenews_assets.audit.versions import Versions
@@ -25,17 +26,21 @@ RAW, CLEAN, CLUSTERS = "raw_news/", "clean_news/", "article_clusters"
 
 
 def audit_data(trail: Trail, manifest: Manifest, versions: Versions) -> None:
-    """Hash the raw bytes, clean, cluster and split them again, and compare each step with what is stored.
+    """Hash the raw bytes, clean, check, cluster and split them again, and compare each step with what is stored.
 
     A step whose input is missing or damaged is left out: the link that says so is there already.
     """
     keys = [key for key in manifest.data_versions if key.startswith((RAW, CLEAN))]
+    clean = {key: one for key, one in versions.readable.items() if key.startswith(CLEAN)}
     for key in sorted(keys, reverse=True):  # raw before clean
         artefact = versions.readable.get(key)
         if artefact is not None and key.startswith(RAW):
             _audit_raw(trail, key, artefact, versions.ledger)
         elif artefact is not None:
             _audit_ids(trail, key, artefact, versions.ledger)
+            others = [CleanBatch(k.removeprefix(CLEAN), v) for k, v in clean.items() if k != key]
+            batch = CleanBatch(key.removeprefix(CLEAN), artefact)
+            audit_admission(trail, key, batch, others, manifest.config.get(key, {}))
             raw = versions.readable.get(RAW + key.removeprefix(CLEAN))
             if raw is None:
                 trail.not_checked.append(f"The cleaning of {key}: its raw bytes are missing or damaged.")
@@ -108,7 +113,7 @@ def _audit_cleaning(
         }
         stored = clean.scan("articles").select("article_id", "title", "text").collect()
         blank = set(stored.filter(title="", text="")["article_id"]) & ledger.erased
-        clean_batch(
+        summary = clean_batch(
             raw.path / raw.meta["file"],
             key.removeprefix(CLEAN),
             folder,
@@ -134,7 +139,11 @@ def _audit_cleaning(
                 )
             )
         ]
-        trail.agree("cleaning", key, f"{len(names)} tables", shown(faults))
+        if out_of_raw:
+            trail.not_checked.append(f"The counts of {key}: records are blanked in its raw bytes.")
+        elif fault := other_counts(CleanBatch(key.removeprefix(CLEAN), clean).summary, summary):
+            faults.append(fault)
+        trail.agree("cleaning", key, f"{len(names)} tables and the counts", shown(faults))
 
 
 def _without_erased(

@@ -8,28 +8,13 @@ import polars as pl
 from fakenews_assets.audit.data import difference
 from fakenews_assets.audit.trail import Trail, shown
 from fakenews_assets.audit.versions import Versions
+from fakenews_assets.evaluation.agreement import ask_again
 from fakenews_assets.evaluation.calibration import Calibration, inside_band
-from fakenews_assets.evaluation.evaluating import predict_table
 from fakenews_assets.evaluation.metrics import Metrics
 from fakenews_assets.evaluation.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
 from fakenews_assets.selection.bundle import Bundle, Manifest, load_bundled
 
-TOLERANCE: Final = 1e-4
-"""Largest difference between two probabilities that are the same. Sums in float32 depend on how a batch is padded
-and on the processor, by some 1e-6; a hundred times that decides nothing."""
-
-INT8_TOLERANCE: Final = 0.05
-"""The same where activations are rounded to 8 bits: what differs by 1e-6 before the rounding may differ by a whole
-step after it. On one machine, 600 answers of the demo's OpenVINO champion and the same articles one by one differ by
-at most 5e-5; but ONNX Runtime chooses its steps by the batch, and another processor may compute the rest in bfloat16."""
-
 _ROUNDING: Final = 1e-9
-_PROBED_ARTICLES: Final = 200
-
-
-def tolerance_of(candidate: str) -> float:
-    """How far apart two probabilities of one model for one article may be."""
-    return INT8_TOLERANCE if candidate.endswith(("int8", "bf16")) else TOLERANCE
 
 
 def audit_evaluation(trail: Trail, manifest: Manifest, versions: Versions, bundle: Bundle | None) -> None:
@@ -124,18 +109,11 @@ def _same(was: float | None, now: float | None) -> bool:
 
 def _audit_predictions(trail: Trail, bundle: Bundle, predictions: pl.DataFrame, test: pl.DataFrame) -> None:
     """Let the bundle judge some test articles again, spread over the whole split."""
-    step = max(test.height // _PROBED_ARTICLES, 1)
-    found = predict_table(load_bundled(bundle), test.gather_every(step))
-    gap = (found["probability"] - predictions["probability"].gather_every(step)).abs()
-    allowed, largest = tolerance_of(bundle.manifest.candidate), float(gap.to_numpy().max())
-    fault = ""
-    if not largest <= allowed:
-        row = int(gap.arg_max() or 0)
-        fault = f"the model says {found['probability'][row]:.4f} of article {found['article_id'][row]}"
+    asked = ask_again(load_bundled(bundle), bundle.manifest.candidate, predictions, test)
     trail.add(
         "predictions",
         f"evaluation/{bundle.manifest.candidate}",
-        f"{found.height} of {test.height:,} articles, within {allowed:g}",
-        f"largest difference {largest:.2g}",
-        fault,
+        f"{asked.articles} of {test.height:,} articles, within {asked.allowed:g}",
+        f"largest difference {asked.largest:.2g}",
+        asked.fault,
     )

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, computed_field
+from scipy import stats
 
 from fakenews_assets.audit.data import difference
 from fakenews_assets.audit.reproduction_recipe import GIVEN
@@ -31,8 +32,6 @@ _TRAINING_FILE: Final = "training.json"
 _ROUNDING: Final = 1e-9
 """Differences below come from the order of a sum, not from another result."""
 
-_REPRODUCIBILITY: Final = 1.96 * 2**0.5
-"""Two results of one recipe differ by more than so many standard deviations in one of twenty cases (ISO 5725-6)."""
 
 _CURVES: Final[tuple[MetricName, ...]] = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "log_loss", "brier")
 
@@ -43,7 +42,15 @@ class SeedSpread(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     sd: float = Field(gt=0, description="Standard deviation over seeds.")
-    seeds: int
+    seeds: int = Field(ge=2)
+
+    @property
+    def reach(self) -> float:
+        """Two results of one recipe differ by more than this in one of twenty cases.
+
+        The reproducibility limit of ISO 5725-6, by Student's t for a standard deviation estimated from few seeds.
+        """
+        return float(stats.t.ppf(0.975, self.seeds - 1)) * 2**0.5 * self.sd
 
 
 class Line(BaseModel):
@@ -91,7 +98,7 @@ def compare(store: Store, scratch: Store, bundle: Bundle, spread: SeedSpread | N
         store: the values behind the bundle, as far as they are still there.
         scratch: holds every value of the recipe, made again.
         bundle: the bundle.
-        spread: of this kind of model, if it was measured; else macro-F1, like the other metrics, is held against
+        spread: of this recipe on these splits, if it was measured; else macro-F1, like the other metrics, is held against
             the bootstrap interval of the recorded evaluation.
     """
     manifest = bundle.manifest
@@ -192,8 +199,7 @@ def _allowed(name: str, recorded: Evaluation, spread: SeedSpread | None) -> tupl
     """What a metric may be when it is made again, and where that comes from."""
     value = recorded.metrics.macro_f1
     if name == "macro_f1" and spread is not None and value is not None:
-        reach = _REPRODUCIBILITY * spread.sd
-        low, high = value - reach, value + reach
+        low, high = value - spread.reach, value + spread.reach
         return low, high, f"{low:.4f} to {high:.4f}: {spread.sd:.4f} sd over {spread.seeds} seeds"
     interval = next((recorded.intervals.get(one) for one in _CURVES if one == name), None)
     if interval is None:

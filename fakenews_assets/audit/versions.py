@@ -44,7 +44,7 @@ def audit_versions(
         made_at: when the bundle was made. A record that is younger was written by a later run that came to the
             same content; it says where that run had its inputs from, and the manifest counts.
     """
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], Artefact | None] = {}
     readable = _audit_generation(trail, store, ledger, manifest, made_at, seen)
     encoder, origins = readable.get("finetuned_bert"), list[str]()
     while encoder is not None and (origin := _warm_start(trail, manifest, encoder)):
@@ -104,23 +104,31 @@ def _audit_generation(
     ledger: Ledger,
     manifest: Manifest,
     made_at: datetime | None,
-    seen: set[tuple[str, str]],
+    seen: dict[tuple[str, str], Artefact | None],
 ) -> dict[str, Artefact]:
-    """The versions that one manifest names; those seen before, in a younger generation, are not hashed again."""
+    """The readable ones of the versions that one manifest names.
+
+    Those seen before, in a younger generation, are not hashed again. What their records say is held against each
+    generation's own manifest.
+    """
     readable: dict[str, Artefact] = {}
     reached = {f"evaluation/{manifest.candidate}"}
     for key, version in manifest.data_versions.items():
-        if (key, version) in seen:
-            continue
-        seen.add((key, version))
-        artefact = audit_version(trail, store, key, version, ledger)
+        if (key, version) not in seen:
+            seen[key, version] = audit_version(trail, store, key, version, ledger)
+        artefact = seen[key, version]
         if artefact is not None:
             assert artefact.record is not None
             readable[key] = artefact
             reached |= artefact.record.upstream.keys()
             with trail.reading("record", key):
                 _audit_record(trail, manifest, artefact.record, key, made_at)
-    if len(readable) == len(manifest.data_versions):
+    lost = sorted(manifest.data_versions.keys() - readable.keys())
+    if lost:
+        trail.not_checked.append(
+            f"Whether records name all that {manifest.candidate} was made of: {shown(lost)} missing or damaged."
+        )
+    else:
         unreached = sorted(readable.keys() - reached)
         fault = f"no record names it as an input: {shown(unreached)}" if unreached else ""
         trail.agree("lineage", manifest.candidate, f"{len(readable)} values", fault)

@@ -136,4 +136,4 @@ def _warm_start(store: Store, training: Mapping[str, Any]) -> str:
     if pointer is None or not training:
         return ""
     manifest = open_bundle(store.bundle(pointer.bundle)).manifest
-    return pointer.bundle if manifest.encoder == training["encoder"]["name"] else ""
+    return pointer.bundle if manifest.finetuned_from == training["encoder"]["name"] else ""

@@ -18,7 +18,7 @@ from fakenews_assets.audit.reproduction import Reproduction, SeedSpread, compare
 from fakenews_assets.audit.reproduction_recipe import RAW, CannotReproduce, Step, lay_out
 from fakenews_assets.audit.reproduction_report import to_terminal
 from fakenews_assets.cli.running import Bars, GraphFailed, load_graph, reason_of
-from fakenews_assets.selection.bundle import Bundle, BundleError, open_bundle
+from fakenews_assets.selection.bundle import Bundle, BundleError, Manifest, open_bundle
 from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
 from fakenews_resources.storage import ArtefactIOManager, Storage, storage_from_environment
 from fakenews_resources.store import Store
@@ -57,7 +57,7 @@ def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
                 defs = load_graph()
             steps = lay_out(store, scratch, bundle.manifest, _order(defs))
             _run(defs, scratch, steps, work, console)
-            lines = compare(store, scratch, bundle, _spread(store, bundle.manifest.candidate))
+            lines = compare(store, scratch, bundle, seed_spread(store, bundle.manifest))
     except (CannotReproduce, BundleError, RegistryError) as error:
         raise GraphFailed(str(error)) from error
     found = Reproduction(
@@ -158,13 +158,17 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
     return "; ".join(one.description for one in seen if one.description)
 
 
-def _spread(store: Store, candidate: str) -> SeedSpread | None:
-    """How much the seed moves this kind of model, if `generalization` has measured it."""
-    from fakenews_assets.evaluation.generalization import read_spreads
+def seed_spread(store: Store, manifest: Manifest) -> SeedSpread | None:
+    """How much the seed moves a bundle's recipe on its splits, if `generalization` has measured just that."""
+    from fakenews_assets.evaluation.generalization import measures, read_spreads
 
     if not store.exists("generalization"):
         return None
-    for one in read_spreads(store.current("generalization").path):
+    measured, candidate = store.current("generalization"), manifest.candidate
+    assert measured.record is not None
+    if not measures(candidate, measured.record.upstream, manifest.data_versions):
+        return None
+    for one in read_spreads(measured.path):
         if (one.protocol, one.held_out, one.model) == ("grouped", None, candidate) and one.sd:
             return SeedSpread(sd=one.sd, seeds=one.seeds)
     return None

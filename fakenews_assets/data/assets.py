@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from fakenews_assets.data.batch_checks import BatchLimits, check_batch
+from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
 from fakenews_assets.data.checks import batch_check_specs, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted, data_note
@@ -153,7 +153,7 @@ def clean_news(
         raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error
 
     earlier = _earlier_summaries(context, storage, before=raw_news.meta["received_at"])
-    outcomes = check_batch(summary, draft.scan("articles"), earlier, config)
+    outcomes = check_batch(summary, draft.scan("articles"), fake_share(earlier), config)
     (draft.path / "summary.json").write_text(summary.model_dump_json(indent=2), encoding="utf-8")
     (draft.path / "checks.json").write_text(
         json.dumps([o.model_dump(mode="json") for o in outcomes], indent=2)

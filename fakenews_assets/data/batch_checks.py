@@ -51,7 +51,7 @@ class BatchLimits(BaseModel):
 def check_batch(
     summary: CleaningSummary,
     articles: pl.LazyFrame,
-    earlier: Iterable[CleaningSummary],
+    corpus_fake_share: float | None,
     limits: BatchLimits,
 ) -> list[CheckOutcome]:
     """All checks of one batch.
@@ -59,12 +59,12 @@ def check_batch(
     Args:
         summary: counts of the batch.
         articles: the batch as written.
-        earlier: summaries of the batches that the corpus already holds.
+        corpus_fake_share: of the batches that the corpus already holds; see `fake_share`.
     """
     return [
         check_schema(articles),
         check_label_values(articles),
-        check_label_balance(summary, earlier, limits),
+        check_label_balance(summary, corpus_fake_share, limits),
         check_label_semantics(summary),
         check_duplicates(summary, limits),
     ]
@@ -108,8 +108,15 @@ def check_label_values(articles: pl.LazyFrame) -> CheckOutcome:
     )
 
 
+def fake_share(batches: Iterable[CleaningSummary]) -> float | None:
+    """Share of fakes among the labelled rows of some batches; None: there are none."""
+    counted = [(batch.fake, batch.labelled) for batch in batches]
+    labelled = sum(rows for _, rows in counted)
+    return sum(fake for fake, _ in counted) / labelled if labelled else None
+
+
 def check_label_balance(
-    summary: CleaningSummary, earlier: Iterable[CleaningSummary], limits: BatchLimits
+    summary: CleaningSummary, corpus_fake_share: float | None, limits: BatchLimits
 ) -> CheckOutcome:
     """The batch's share of fakes is near the corpus's, or its distance may be chance (3 standard errors)."""
     if not summary.labelled:
@@ -117,10 +124,9 @@ def check_label_balance(
             name="label_balance", passed=True, description="No labelled rows: nothing to compare."
         )
     share = summary.fake / summary.labelled
-    corpus = [(other.fake, other.labelled) for other in earlier]
-    labelled = sum(n for _, n in corpus)
-    expected = sum(fake for fake, _ in corpus) / labelled if labelled else 0.5
-    allowed = limits.max_balance_shift if labelled else limits.first_batch_max_skew
+    known = corpus_fake_share is not None
+    expected = corpus_fake_share if known else 0.5
+    allowed = limits.max_balance_shift if known else limits.first_batch_max_skew
     chance = 3 * math.sqrt(expected * (1 - expected) / summary.labelled)
     passed = abs(share - expected) <= allowed + chance
     return CheckOutcome(
@@ -128,12 +134,12 @@ def check_label_balance(
         passed=passed,
         description=(
             f"{share:.1%} of the labelled rows are fake; "
-            + (f"the corpus has {expected:.1%}" if labelled else "without a corpus, one half is expected")
+            + (f"the corpus has {expected:.1%}" if known else "without a corpus, one half is expected")
             + f", give or take {allowed:.0%} (and {chance:.1%} for chance)."
         ),
         numbers={
             "fake_share": share,
-            "corpus_fake_share": expected if labelled else None,
+            "corpus_fake_share": corpus_fake_share,
             "labelled": summary.labelled,
         },
     )

@@ -1,6 +1,7 @@
 """The evaluation group: every candidate on the same frozen test split, and all of them side by side."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from fakenews_assets.evaluation.probe_settings import ProbeConfig
 from fakenews_assets.evaluation.repetition import Repetition
 from fakenews_assets.progress import report
 from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact
+from fakenews_resources.store import Artefact, ValueMissing
 from fakenews_resources.tracking import Tracker
 
 if TYPE_CHECKING:  # scipy takes long to import, and loading the definitions must not
@@ -181,7 +182,7 @@ def evaluation(
     )
 
 
-@_asset(kinds={"polars", "matplotlib"}, code_version="2", deps=["generalization"])
+@_asset(kinds={"polars", "matplotlib"}, code_version="3", deps=["generalization"])
 def leaderboard(
     context: dg.AssetExecutionContext,
     storage: Storage,
@@ -201,7 +202,7 @@ def leaderboard(
     current = judged_on(splits, evaluation)
     table = leaderboard_table(
         {name: read_evaluation(found.path) for name, found in current.items()},
-        _spreads_on(splits, context, storage),
+        _spreads_of(current, context, storage),
     )
     text = leaderboard_markdown(table, splits.meta["data_note"])
     figure = leaderboard_plot(table)
@@ -241,16 +242,27 @@ def judged_on(splits: Artefact, evaluations: dict[str, Artefact]) -> dict[str, A
     return current
 
 
-def _spreads_on(splits: Artefact, context: dg.AssetExecutionContext, storage: Storage) -> "list[Spread]":
-    """What seeds, sources and time do to the recipes, if it was measured on these splits."""
-    from fakenews_assets.evaluation.generalization import read_spreads
+def _spreads_of(
+    judged: dict[str, Artefact], context: dg.AssetExecutionContext, storage: Storage
+) -> "list[Spread]":
+    """What seeds, sources and time do to the recipes of these candidates, if it was measured of just these."""
+    from fakenews_assets.evaluation.generalization import measures, read_spreads
+    from fakenews_assets.selection.lineage import MixedVersions, ancestors
 
     if not storage.store.exists("generalization"):
         return []
     measured = storage.read(context, "generalization")
-    if measured.meta["splits"] != splits.version:
-        return []
-    return read_spreads(measured.path)
+    assert measured.record is not None
+    found = []
+    for one in read_spreads(measured.path):
+        if one.model not in judged:
+            continue
+        with suppress(MixedVersions, ValueMissing):
+            lineage = ancestors(storage.store, judged[one.model])
+            versions = {key: record.version for key, record in lineage.items()}
+            if measures(one.model, measured.record.upstream, versions):
+                found.append(one)
+    return found
 
 
 class GeneralizationConfig(dg.Config, Repetition):

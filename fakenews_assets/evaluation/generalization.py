@@ -171,6 +171,18 @@ def read_spreads(folder: Path) -> list[Spread]:
     return _SPREADS.validate_json((folder / _SPREADS_FILE).read_bytes())
 
 
+def measures(model: str, upstream: Mapping[str, str], lineage: Mapping[str, str]) -> bool:
+    """Whether the spread of a model is that of a recipe on its own splits.
+
+    Args:
+        model: see `Spread`.
+        upstream: versions of what `generalization` was made of, by key.
+        lineage: versions of what the recipe's one model was made of, by key.
+    """
+    recipe = "baseline_model" if model == "baseline" else "finetuned_bert"
+    return all(key in upstream and upstream[key] == lineage.get(key) for key in ("splits", recipe))
+
+
 def _trainings(settings: GeneralizationSettings) -> Iterator[tuple[str, int]]:
     if "baseline" in settings.models:
         yield "baseline", 0

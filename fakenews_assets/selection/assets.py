@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import dagster as dg
+import polars as pl
 from pydantic import Field
 
 from fakenews_assets.evaluation.assets import judged_on
@@ -20,6 +21,7 @@ from fakenews_assets.selection.checks import (
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_resources.storage import Storage
 from fakenews_resources.store import Artefact
+from fakenews_resources.tombstones import Tombstones
 from fakenews_resources.tracking import Tracker
 
 REFERENCE = "finetuned"
@@ -37,7 +39,7 @@ class SelectionConfig(dg.Config, SelectionPolicy):
     group_name="selection",
     owners=["team:ml"],
     kinds={"polars"},
-    code_version="2",
+    code_version="3",
     check_specs=selection_check_specs(),
     # Speed is part of the verdict: no training may run beside it.
     pool="training",
@@ -51,8 +53,10 @@ def selected_model(
     evaluation: dict[str, Artefact],
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
+    from fakenews_assets.evaluation.agreement import ask_again
     from fakenews_assets.evaluation.calibration import CalibratedClassifier
     from fakenews_assets.evaluation.evaluating import articles_of, predict_table
+    from fakenews_assets.evaluation.reporting import PREDICTIONS_FILE
     from fakenews_assets.selection.bundle import load_bundled, open_bundle, write_bundle
     from fakenews_assets.selection.gate import Contender, gate
     from fakenews_assets.selection.policy import choose
@@ -95,10 +99,23 @@ def selected_model(
         contenders, articles_of(test.sample(min(_TIMED_ARTICLES, len(test)), seed=policy.seed))
     )
 
+    answers = {
+        name: pl.read_parquet(by_name[name].evaluation.path / PREDICTIONS_FILE)
+        for name in {choice.best, choice.winner}
+    }
+    erased = list(Tombstones(store).read().erased)
+    left = ~test["article_id"].is_in(erased)  # nobody can be asked of the others
+    asked = ask_again(
+        contenders[choice.winner], choice.winner, answers[choice.winner].filter(left), test.filter(left)
+    )
+    with storage.afresh() as afresh:
+        complete = bundle_is_complete(afresh.bundle(sha))
     checks = [
         variant_is_faster(choice.winner, speeds, REFERENCE),
-        variant_keeps_quality(choice),
-        bundle_is_complete(bundle.path),
+        variant_keeps_quality(
+            choice, answers[choice.best], answers[choice.winner], asked, test["cluster_id"]
+        ),
+        complete,
     ]
     decision = gate(
         Contender(sha, winner.candidate.predictions, speeds[choice.winner]),
@@ -111,22 +128,9 @@ def selected_model(
     failed = [check.check_name for check in checks if not check.passed]
     promoted = decision.promote and not failed
     reasons = [*(f"check {name} failed" for name in failed), *decision.reasons]
-    if promoted:
-        try:
-            registry.promote(
-                sha,
-                expected=champion.sha if champion else None,
-                reason="; ".join(reasons),
-                run_id=context.run.run_id,
-                promoted_by="selected_model",
-            )
-        except RegistryError as error:  # another selection was faster: compare with its champion
-            raise dg.RetryRequested(max_retries=1) from error
-
     tracked = tracker.start(context, policy)
-    if promoted:
-        track_champion(tracked, bundle)
     value = storage.draft()
+    value.meta["promotes"] = sha if promoted else None
     card = (bundle.path / "model_card.md").read_text(encoding="utf-8")
     (value.path / "model_card.md").write_text(card, encoding="utf-8")
     (value.path / "decision.json").write_text(
@@ -156,10 +160,25 @@ def selected_model(
             "best_candidate": choice.best,
             "left_out": left_out,
             "model_card": dg.MetadataValue.md(card),
-            **tracked.finish({"candidate": choice.winner, "bundle": sha, "promoted": promoted}),
+            **tracked.show({"candidate": choice.winner, "bundle": sha, "promoted": promoted}),
         },
         check_results=[*checks, *behaves(winner.candidate.evaluation), *stands(winner.candidate.evaluation)],
     )
+    # Dagster comes back once the decision is stored. A kill before this line leaves the champion as it was and the
+    # decision stale; no kill leaves a champion without its decision, which an audit would take for one moved by hand.
+    if promoted:
+        try:
+            registry.promote(
+                sha,
+                expected=champion.sha if champion else None,
+                reason="; ".join(reasons),
+                run_id=context.run.run_id,
+                promoted_by="selected_model",
+            )
+        except RegistryError as error:  # another selection was faster: compare with its champion
+            raise dg.RetryRequested(max_retries=1) from error
+        track_champion(tracked, bundle)
+    tracked.finish()
 
 
 class RollbackConfig(dg.Config):

@@ -66,7 +66,10 @@ class Manifest(BaseModel):
 
     format: Format = Field(default=2, description="Version of this layout.")
     candidate: str = Field(description="Name under which the model was evaluated.")
-    encoder: str | None = Field(description="Pretrained encoder that it descends from; None: it has none.")
+    encoder: str | None = Field(
+        description="Pretrained encoder whose weights it started from; None: from none. A student may have another one than"
+        " its teacher."
+    )
     runtime: str = Field(
         description="Kind of runtime that the model's format is for, such as torch or openvino."
     )
@@ -80,6 +83,11 @@ class Manifest(BaseModel):
     files: dict[str, FileEntry] = Field(
         default_factory=dict, description="Every other file of the bundle; filled in by `write_bundle`."
     )
+
+    @property
+    def finetuned_from(self) -> str | None:
+        """Pretrained encoder of the `finetuned_bert` behind it, of a student its teacher's; None: none is behind it."""
+        return self.config.get("finetuned_bert", {}).get("encoder", {}).get("name")
 
 
 class BundleRecord(BaseModel):

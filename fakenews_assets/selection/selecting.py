@@ -9,10 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.evaluation.calibration import (
-    CALIBRATION_FILE,
-    read_calibration,
-)
+from fakenews_assets.compression.settings import ENCODER_OF_STUDENT
+from fakenews_assets.evaluation.calibration import CALIBRATION_FILE, read_calibration
 from fakenews_assets.evaluation.familiarity import FAMILIARITY_FILE
 from fakenews_assets.evaluation.leaderboard import leaderboard_plot, leaderboard_table
 from fakenews_assets.evaluation.reporting import (
@@ -113,7 +111,7 @@ def fill_bundle(
     write_sbom(packages, choice.winner, winner.model.version, draft)
     manifest = Manifest(
         candidate=choice.winner,
-        encoder=_encoder_of(winner.lineage),
+        encoder=encoder_of(winner.lineage),
         runtime=_runtime_of(winner.candidate.name),
         calibration=read_calibration(winner.evaluation.path),
         data_versions={key: record.version for key, record in winner.lineage.items()},
@@ -151,7 +149,11 @@ def _pictures(standing: Sequence[Standing], winner: Standing) -> dict[str, bytes
     return {name.replace("_", " ").capitalize(): to_png(figure) for name, figure in figures.items()}
 
 
-def _encoder_of(lineage: Mapping[str, Record]) -> str | None:
+def encoder_of(lineage: Mapping[str, Record]) -> str | None:
+    """Pretrained encoder that a model started from: a student's own, else that of `finetuned_bert`; None: no encoder."""
+    own = [name for student, name in ENCODER_OF_STUDENT.items() if f"distilled_bert/{student}" in lineage]
+    if own:
+        return own[0]
     record = lineage.get("finetuned_bert")
     return None if record is None else record.config["encoder"]["name"]
 

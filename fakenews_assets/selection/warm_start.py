@@ -42,9 +42,9 @@ def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
     manifest = open_bundle(store.bundle(bundle)).manifest
     if "finetuned_bert" not in manifest.data_versions:
         raise BundleError(f"No fine-tuned encoder is behind bundle {bundle}; leave warm_start empty.")
-    if manifest.encoder != encoder:
+    if manifest.finetuned_from != encoder:
         raise BundleError(
-            f"Bundle {bundle} descends from the encoder {manifest.encoder}, not from {encoder}. Set the training's"
+            f"Bundle {bundle} descends from the encoder {manifest.finetuned_from}, not from {encoder}. Set the training's"
             " encoder to the former, or leave warm_start empty."
         )
     return WarmStart(bundle, store.get("finetuned_bert", manifest.data_versions["finetuned_bert"]))

@@ -69,8 +69,9 @@ def _shares(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 class GroupDro(nn.Module):
     """Minimise the loss of the worst-off groups, not the mean (group DRO).
 
-    Algorithm 1 of Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020. Of processes
-    that train together each goes on from the weights of the first one, by the losses of its own rows.
+    Algorithm 1 of Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020. In a
+    distributed training the weights follow the batches of the first process: DDP hands them, being a buffer, to the others
+    before every step.
     """
 
     needs_hidden_states: bool = False

@@ -244,6 +244,19 @@ def half_an_erasure(project: Project) -> None:
     (project.store.root / "tombstones" / "HEAD").write_text(f"1 {sha}\n")
 
 
+def check_left_out(project: Project) -> None:
+    """As if a batch that it refuses had passed."""
+    file = project.stored(CLEAN).path / "checks.json"
+    kept = [one for one in json.loads(file.read_text()) if one["name"] != "label_semantics"]
+    file.write_text(json.dumps(kept))
+    project.rehash(CLEAN)
+
+
+def fewer_repeated_rows(project: Project) -> None:
+    edit_json(project.stored(CLEAN).path / "summary.json", repeated=0)
+    project.rehash(CLEAN)
+
+
 def row_removed_without_tombstone(project: Project) -> None:
     file = project.stored("splits").path / "train.parquet"
     pl.read_parquet(file)[1:].write_parquet(file)
@@ -325,6 +338,8 @@ FAULTS = (
     Fault("an input in a record", upstream_edited, (("record", "splits"),), CLEAN),
     Fault("a setting in a record", setting_edited, (("record", "baseline_model"),), "seed"),
     Fault("a record that is cut", record_cut_short, (("version", "article_clusters"),), "cannot be read"),
+    Fault("a check of a batch is left out, re-hashed", check_left_out, (("version", CLEAN), ("checks", CLEAN)), "computed passed"),
+    Fault("the counts of a batch, re-hashed", fewer_repeated_rows, (("version", CLEAN), ("cleaning", CLEAN), ("checks", CLEAN)), "summary.json: repeated is 0"),
     Fault("a raw batch is gone", raw_batch_removed, (("version", RAW),), "missing"),
     Fault("a tombstone that was edited", tombstone_edited, (("tombstone", "000002.json"), ("version", CLEAN), ("version", "splits")), "not as it was sealed"),
     Fault("the last tombstone is gone", tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),

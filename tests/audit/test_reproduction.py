@@ -10,6 +10,8 @@ import pytest
 
 from fakenews_assets.audit.reproduction import Line, SeedSpread, compare, remarks
 from fakenews_assets.audit.reproduction_recipe import CannotReproduce, lay_out
+from fakenews_assets.cli.reproducing import seed_spread
+from fakenews_assets.evaluation.generalization import Spread, write_spreads
 from fakenews_assets.selection.bundle import Bundle, Manifest, open_bundle, write_bundle
 from fakenews_resources.store import Artefact, Store
 from tests.audit.conftest import flip_byte
@@ -145,14 +147,37 @@ def test_a_measured_spread_of_seeds_takes_the_place_of_the_interval(
 ):
     value = json.loads((bundle.path / "evaluation.json").read_text())["metrics"]["macro_f1"]
     spread = SeedSpread(sd=0.001, seeds=5)
+    assert spread.reach == pytest.approx(0.001 * 2.776445 * 2**0.5)  # Student's t with 4 degrees of freedom
 
-    change(scratch, JUDGED, set_metric("macro_f1", value + 0.0027))
+    change(scratch, JUDGED, set_metric("macro_f1", value + 0.0039))
     line = lines(compare(watched.store, scratch, bundle, spread))["macro_f1"]
     assert line.verdict == "within"
     assert line.note.endswith("0.0010 sd over 5 seeds")
-    change(scratch, JUDGED, set_metric("macro_f1", value + 0.0028))
+    change(scratch, JUDGED, set_metric("macro_f1", value + 0.0040))
     assert lines(compare(watched.store, scratch, bundle, spread))["macro_f1"].verdict == "outside"
     assert lines(compare(watched.store, scratch, bundle, None))["macro_f1"].verdict == "within"
+
+
+def test_few_seeds_allow_more() -> None:
+    assert SeedSpread(sd=1, seeds=3).reach == pytest.approx(6.085, abs=1e-3)
+    assert SeedSpread(sd=1, seeds=1000).reach == pytest.approx(1.96 * 2**0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("other", ["", "splits", "finetuned_bert"])
+def test_a_spread_counts_for_the_recipe_and_splits_that_it_was_measured_of(
+    bundle: Bundle, tmp_path: Path, other: str
+) -> None:
+    measured = Spread(
+        protocol="grouped", held_out=None, model="finetuned-openvino-int8", seeds=3, rows=9, mean=0.9, sd=0.01,
+        low=0.8, high=1, called_fake=0.5, fake_share=0.5,
+    )  # fmt: skip
+    store, behind = Store(tmp_path / "measured"), {"splits": "1" * 32, "finetuned_bert": "2" * 32}
+    draft = store.draft()
+    write_spreads([measured], draft.path)
+    store.commit("generalization", draft, upstream=behind)
+    update = {"candidate": measured.model, "data_versions": behind | ({other: "3" * 32} if other else {})}
+    found = seed_spread(store, bundle.manifest.model_copy(update=update))
+    assert found == (None if other else SeedSpread(sd=0.01, seeds=3))
 
 
 def test_other_code_and_new_settings_are_named(watched: Watched, bundle: Bundle, scratch: Store):

@@ -13,6 +13,7 @@ from fakenews_assets.data.batch_checks import (
     check_label_semantics,
     check_label_values,
     check_schema,
+    fake_share,
 )
 from fakenews_assets.data.checks import BATCH_CHECKS
 from fakenews_assets.data.cleaning import CleaningSummary
@@ -90,7 +91,7 @@ def test_label_values() -> None:
     ],
 )
 def test_label_balance(batch: CleaningSummary, corpus: list[CleaningSummary], passed: bool) -> None:
-    assert check_label_balance(batch, corpus, BatchLimits()).passed is passed
+    assert check_label_balance(batch, fake_share(corpus), BatchLimits()).passed is passed
 
 
 def test_duplicates() -> None:
@@ -149,5 +150,5 @@ def test_auc_agrees_with_sklearn() -> None:
 
 
 def test_every_named_check_is_made() -> None:
-    outcomes = check_batch(summary(), ARTICLES.lazy(), [], BatchLimits())
+    outcomes = check_batch(summary(), ARTICLES.lazy(), None, BatchLimits())
     assert [outcome.name for outcome in outcomes] == list(BATCH_CHECKS)

@@ -1,5 +1,6 @@
 """Generalization and leaderboard as assets, in real runs."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_the_leaderboard_shows_what_was_measured_on_its_splits(
     assert row["seed_mean"] == pytest.approx(row["macro_f1"], abs=0.05)
     text = (watched.store.current("leaderboard").path / "leaderboard.md").read_text()
     assert "(`generalization`)" in text
+
+    # Spreads of another baseline than the one that was judged.
+    draft = watched.store.draft()
+    shutil.copytree(measured.path, draft.path, dirs_exist_ok=True)
+    other = {**measured.record.upstream, "baseline_model": "0" * 32}
+    watched.store.commit("generalization", draft, upstream=other)
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.run("compare_candidates", None, {}, {"leaderboard"})
+    text = (watched.store.current("leaderboard").path / "leaderboard.md").read_text()
+    assert "(`generalization`)" not in text
 
 
 def test_an_unknown_division_is_refused(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

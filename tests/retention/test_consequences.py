@@ -1,5 +1,6 @@
 """Near-duplicates that an erased article held together: what no longer follows is named, and only that is excused."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from fakenews_assets.audit.data import audit_data
 from fakenews_assets.audit.trail import Trail
 from fakenews_assets.audit.versions import Versions
+from fakenews_assets.data.batch_checks import BatchLimits, check_batch
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.clustering import CONTRADICTION, assign_clusters
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
@@ -39,8 +41,11 @@ def corpus(tmp_path: Path) -> Store:
     raw.meta["file"] = "news.csv"
     received = store.commit("raw_news/b1", raw)
     limits = CleaningLimits()
-    clean_batch(received.path / "news.csv", "b1", clean.path, preparation=TextPreparation(), limits=limits)
-    (clean.path / "checks.json").write_text("[]")
+    raw_file = received.path / "news.csv"
+    summary = clean_batch(raw_file, "b1", clean.path, preparation=TextPreparation(), limits=limits)
+    (clean.path / "summary.json").write_text(summary.model_dump_json())
+    outcomes = check_batch(summary, clean.scan("articles"), None, BatchLimits())
+    (clean.path / "checks.json").write_text(json.dumps([one.model_dump(mode="json") for one in outcomes]))
     clean.meta.update(received_at="2026-11-20", source_uri="news.csv")
     batch = store.commit("clean_news/b1", clean)
     articles = batch.scan("articles")

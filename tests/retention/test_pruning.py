@@ -1,5 +1,6 @@
 """Pruning: what is needed stays whole, the rest goes, and a kill leaves nothing half removed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -170,6 +171,44 @@ def test_a_pruned_bundle_is_told_of_and_without_its_tombstone_missing(aged: Aged
     assert "by somebody: room" in told.taken_out[0]
     shutil.rmtree(Tombstones(store).place.root)
     assert [link.what for link in audit_bundle(store, aged.others[3]).faults] == ["bundle"]
+
+
+def decide(store: Store, sha: str) -> None:
+    """Promote a bundle as `selected_model` does, its decision stored with it."""
+    registry, current = ChampionRegistry(store.bundles.root), store.current("selected_model")
+    champion, run = registry.champion(), f"run of {sha[:8]}"
+    assert champion is not None
+    decision = current.read_json("decision.json") | {
+        "promoted": True,
+        "bundle": sha,
+        "replaced": champion.bundle,
+        "reasons": ["better"],
+    }
+    draft = store.draft()
+    (draft.path / "decision.json").write_text(json.dumps(decision))
+    store.commit("selected_model", draft, run_id=run)
+    registry.promote(sha, expected=champion.bundle, reason="better", run_id=run, promoted_by="selected_model")
+
+
+def test_a_decision_that_was_pruned_with_its_bundle_is_no_forgery(watched: Watched) -> None:
+    store = watched.store
+    bundles = [sibling(store, watched.champion, f"# Card {number}\n") for number in range(3)]
+    for one in bundles:
+        decide(store, one)
+    age(store)
+    plan = plan_pruning(store, 1, DAY)
+    assert {one.key for one in plan} == {MODELS, "selected_model"}
+    prune(store, plan, by="somebody", reason="room")
+
+    told = audit_bundle(store, bundles[0])
+    assert told.faults == ()
+    assert any("selected_model of run" in note and "by somebody: room" in note for note in told.taken_out)
+    assert audit_bundle(store, bundles[1]).faults == audit_bundle(store, bundles[2]).faults == ()
+
+
+def test_a_champion_moved_by_hand_stays_one_after_its_bundle_was_pruned(aged: Aged) -> None:
+    prune(aged.store, plan_pruning(aged.store, 1, DAY), by="somebody", reason="room")
+    assert [link.what for link in audit_bundle(aged.store, aged.others[0]).faults] == ["decision"]
 
 
 PRUNER = """

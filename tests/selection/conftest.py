@@ -114,7 +114,7 @@ def manifest() -> Manifest:
             rows=900,
         ),
         data_versions={"splits": "b" * 32, "raw_news/one": "a" * 32},
-        config={"finetuned_bert": {"epochs": 3}},
+        config={"finetuned_bert": {"epochs": 3, "encoder": {"name": "minilm"}}},
         git_commit="c0ffee",
         package_versions={"torch": "2.13.0", "transformers": "5.23.0"},
     )

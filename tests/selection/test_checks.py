@@ -1,17 +1,31 @@
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
+import polars as pl
 import pytest
 
+from fakenews_assets.evaluation.agreement import Agreement, ask_again
 from fakenews_assets.evaluation.behaviour import BehaviourResult, FailingCase
 from fakenews_assets.evaluation.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.masked import MaskedScore
 from fakenews_assets.evaluation.masked_settings import HIDINGS
 from fakenews_assets.evaluation.reporting import read_evaluation, to_markdown
-from fakenews_assets.selection.checks import behaves, selection_check_specs, stands
+from fakenews_assets.selection.checks import (
+    behaves,
+    bundle_is_complete,
+    selection_check_specs,
+    stands,
+    variant_is_faster,
+    variant_keeps_quality,
+)
 from fakenews_assets.selection.comparison import PairedDifference
+from fakenews_assets.selection.policy import choose
+from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.training.classifier import Article, Predictions
 from fakenews_resources.store import Store
 
 
@@ -84,6 +98,86 @@ def test_a_fall_counts_where_the_whole_interval_is_beyond_the_limit(
     verdicts = passed(stands(old.model_copy(update={"masked": (hidden(low, high),)})))
     assert verdicts.pop("stands_names_masked") is verdict
     assert all(verdicts.values())  # what does not apply passes
+
+
+def test_a_variant_has_to_be_faster_than_what_it_replaces():
+    speeds = {"small": 99.0, "finetuned": 100.0}
+    slow = variant_is_faster("small", speeds, "finetuned")
+    assert (slow.passed, slow.description) == (False, "small is 0.99 times as fast as finetuned.")
+    assert variant_is_faster("small", speeds | {"small": 101.0}, "finetuned").passed
+    alone = variant_is_faster("small", {"small": 99.0}, "finetuned")
+    assert alone.passed
+    assert alone.description == "finetuned was not judged on these splits: nothing to compare."
+
+
+class Answers:
+    """A classifier that answers from a table of predictions, by title."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self.name = "small"
+        self.by_title = dict(zip(table["article_id"], table["probability"], strict=True))
+
+    def predict(self, articles: Sequence[Article]) -> Predictions:
+        return Predictions.from_probability(np.array([self.by_title[one.title] for one in articles]))
+
+
+def asked(model: pl.DataFrame, stored: pl.DataFrame, test: pl.DataFrame | None = None) -> Agreement:
+    articles = (stored if test is None else test).select(
+        "article_id", "label", title="article_id", text=pl.lit("")
+    )
+    return ask_again(Answers(model), "small", stored, articles)
+
+
+def test_answers_that_the_choice_did_not_tell_of_fail(make_candidate: Callable, make_predictions: Callable):
+    choice = choose(
+        [
+            make_candidate("finetuned", rows_per_second=101),
+            make_candidate("small", range(2), rows_per_second=200),
+        ],
+        SelectionPolicy(),
+    )
+    assert (choice.winner, choice.best) == ("small", "finetuned")
+    best = good = make_predictions()
+
+    kept = variant_keeps_quality(choice, best, good, asked(good, good))
+    assert kept.passed
+    assert kept.description is not None
+    assert "the stored answers to 200 test articles" in kept.description
+
+    bad = make_predictions(range(40))
+    worse = variant_keeps_quality(choice, best, bad, asked(bad, bad))
+    assert (worse.passed, worse.metadata["loss_points"].value) == (False, pytest.approx(2, abs=0.01))
+
+    other = good.with_columns(probability=pl.col("probability") * 0.9)
+    another_model = variant_keeps_quality(choice, best, good, asked(other, good))
+    assert not another_model.passed
+    assert "Out of the bundle: the model says 0.0900 of article" in str(another_model.description)
+
+    with pytest.raises(ValueError, match="answers of small are of other articles"):
+        asked(good, good, good.reverse())
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        (Path.is_dir, "every hash as the manifest says"),
+        (
+            lambda folder: (folder / "model" / "weights.bin").write_text("others"),
+            "model/weights.bin (changed)",
+        ),
+        (lambda folder: (folder / "sbom.cdx.json").unlink(), "sbom.cdx.json (missing)"),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "manifest.json (changed)"),
+        (shutil.rmtree, "There is no bundle"),
+    ],
+)
+def test_a_bundle_that_is_not_what_was_written_is_incomplete(
+    models: Path, make_bundle: Callable[[str], str], tamper: Callable[[Path], object], said: str
+):
+    folder = models / make_bundle("weights")
+    tamper(folder)
+    found = bundle_is_complete(folder)
+    assert found.passed is said.startswith("every")
+    assert said in str(found.description)
 
 
 def test_the_graph_measures_and_reports_all_of_it(trained: Path, monkeypatch: pytest.MonkeyPatch):

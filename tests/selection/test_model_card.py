@@ -102,6 +102,9 @@ The settings of each:
 ```json
 {{
   "finetuned_bert": {{
+    "encoder": {{
+      "name": "minilm"
+    }},
     "epochs": 3
   }}
 }}

@@ -63,6 +63,19 @@ def test_the_encoder_behind_a_bundle_is_found_whatever_came_later(
     assert store.current("finetuned_bert").version != encoder.version
 
 
+def test_a_student_of_another_encoder_leads_to_its_teacher(
+    store: Store, encoder: Artefact, make_draft: Callable[..., Path], manifest: Manifest
+) -> None:
+    versions = manifest.data_versions | {"finetuned_bert": encoder.version}
+    student = manifest.model_copy(
+        update={"encoder": "distilbert-base-uncased", "data_versions": versions, "candidate": "distilbert"}
+    )
+    sha = write_bundle(make_draft(), store.bundles.root, student)
+    assert warm_start(store, sha, "minilm").encoder == encoder
+    with pytest.raises(BundleError, match="from the encoder minilm, not from distilbert"):
+        warm_start(store, sha, "distilbert-base-uncased")
+
+
 def test_what_nothing_can_go_on_from_says_why(
     store: Store, encoder: Artefact, make_descendant: Callable[..., str]
 ) -> None:
