@@ -73,15 +73,18 @@ class Artefact:
     on a draft, read it on a version.
     """
 
-    home: Path | Callable[[], Path]
-    """Its folder, or what fetches it from a bucket."""
+    folder: Path
     record: Record | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    fetch: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+    """Brings the files into the folder, if they are not known to be there."""
 
     @cached_property
     def path(self) -> Path:
         """The folder with its files. Only now are those of a bucket fetched: who asks for a record pays for no files."""
-        return self.home if isinstance(self.home, Path) else self.home()
+        if self.fetch is not None:
+            self.fetch()
+        return self.folder
 
     @property
     def version(self) -> str:
@@ -222,7 +225,8 @@ class Store:
         return self._artefact(record)
 
     def _artefact(self, record: Record) -> Artefact:
-        return Artefact(partial(self.folder, record.key, record.version), record, record.meta)
+        folder = f"{_home(record.key)}/{record.version}"
+        return Artefact(self.root / folder, record, record.meta, partial(self.place.fetch, folder))
 
     def where(self, artefact: Artefact) -> str:
         """The address of a version, for people."""

@@ -100,8 +100,11 @@ def test_a_damaged_or_lost_copy_is_fetched_anew() -> None:
     finished(place, "f", a="one", b="two")
     (place.root / "f" / "a.txt").unlink()
     assert (place.fetch("f") / "a.txt").read_text() == "one"
+    finished(place, "g", a="one")
+    place.forget(but=["g"])
+    assert [path.name for path in place.root.iterdir()] == ["g"]
     place.forget()
-    assert not place.root.exists()
+    assert list(place.root.iterdir()) == []
     assert (place.fetch("f") / "b.txt").read_text() == "two"
 
 

@@ -33,7 +33,7 @@ def test_a_committed_value_is_read_back_with_its_record(store: Store) -> None:
     )
 
     found = store.current("news/b1")
-    assert found.record == stored.record
+    assert found == stored
     assert (found.path / "a").read_text() == "one"
     assert found.record is not None
     assert found.record.upstream == {"raw/b1": "v"}
