@@ -58,8 +58,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self, content: bytes) -> None:
-        self.wfile.write(content)
+        # Counted first: the client may be done before this thread goes on.
         self.script.body_bytes_sent += len(content)
+        self.wfile.write(content)
 
 
 @pytest.fixture
