@@ -93,7 +93,7 @@ def pruned_bert(
         dg.AssetDep("distilled_bert", partition_mapping=variants_of_students),
     ],
     kinds={"openvino", "onnx"},
-    code_version="2",
+    code_version="3",
     output_required=False,
 )
 def quantized_bert(

@@ -1,6 +1,7 @@
 """A fine-tuned encoder in the formats of other runtimes, in float32."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,19 @@ def convert_to_openvino(source: Path) -> ov.Model:
         port.get_tensor().set_names({name})
     model.validate_nodes_and_infer_types()
     return model
+
+
+def save_openvino(model: ov.Model, file: Path) -> None:
+    """Save a model; equal models become equal files.
+
+    OpenVINO names what has no name by a count over the whole process; here it is named by its place in the model.
+    """
+    model.set_friendly_name("model")
+    for place, operation in enumerate(model.get_ordered_ops()):
+        kind = operation.get_type_name()
+        if re.fullmatch(rf"{kind}_\d+", operation.get_friendly_name()):
+            operation.set_friendly_name(f"{kind}_{place}")
+    ov.save_model(model, file, compress_to_fp16=False)
 
 
 def _prepared(source: Path) -> tuple[_Positional, dict[str, Tensor]]:

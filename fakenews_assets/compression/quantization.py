@@ -17,7 +17,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import f1_score
 
-from fakenews_assets.compression.export import convert_to_openvino, export_onnx
+from fakenews_assets.compression.export import convert_to_openvino, export_onnx, save_openvino
 from fakenews_assets.compression.onnx_classifier import ONNX_FILE, OnnxClassifier
 from fakenews_assets.compression.openvino_classifier import OPENVINO_FILE, OpenVinoClassifier, compile_model
 from fakenews_assets.compression.settings import Format, QuantizationSettings
@@ -111,7 +111,7 @@ def make_variant(
     elif model is not None:
         if variant == "openvino-int8":
             model, float_layers = _quantize_openvino(model, encoder, train, rows, settings)
-        ov.save_model(model, output / OPENVINO_FILE, compress_to_fp16=False)
+        save_openvino(model, output / OPENVINO_FILE)
     (output / RUNTIME_FILE).write_text(json.dumps({"format": variant}) + "\n")
 
     found = _probability(load_classifier(output), rows)

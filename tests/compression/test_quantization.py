@@ -28,6 +28,7 @@ from fakenews_assets.training.classifier import (
     OnePassEmbedder,
     load_classifier,
 )
+from fakenews_resources.store import hash_files
 from tests.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
 
 SETTINGS = QuantizationSettings(calibration_rows=40)
@@ -159,6 +160,13 @@ def test_the_report_tells_what_was_compared(variants: dict[Format, Path], val: p
         assert report.parity < 1e-4
         assert 0.97 <= report.agreement <= 1
         assert (report.float_layers is None) == (name != "openvino-int8")
+
+
+def test_the_same_again_is_the_same_file(
+    variants: dict[Format, Path], teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path
+) -> None:
+    make_variant(teacher, "openvino-int8", train, val, SETTINGS, tmp_path)
+    assert hash_files(tmp_path) == hash_files(variants["openvino-int8"])
 
 
 def test_int8_is_smaller(variants: dict[Format, Path]) -> None:
