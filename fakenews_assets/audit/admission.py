@@ -8,8 +8,6 @@ from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_sha
 from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch
 
-SUMMARY_FILE: Final = "summary.json"
-
 _BALANCE: Final = "label_balance"
 """The check that looks at other batches too."""
 
@@ -52,7 +50,7 @@ def other_counts(stored: CleaningSummary, computed: CleaningSummary) -> str:
     """What a stored summary counts otherwise than the same batch cleaned again; empty: nothing."""
     was, now = stored.model_dump(mode="json"), computed.model_dump(mode="json")
     wrong = [f"{name} is {was[name]}, computed {now[name]}" for name in was if was[name] != now[name]]
-    return f"{SUMMARY_FILE}: {shown(wrong)}" if wrong else ""
+    return f"summary.json: {shown(wrong)}" if wrong else ""
 
 
 def _told(outcome: tuple[bool, dict[str, Any]] | None) -> str:

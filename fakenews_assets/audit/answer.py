@@ -12,7 +12,7 @@ from fakenews_assets.audit.trail import Trail
 from fakenews_assets.audit.versions import audit_version
 from fakenews_assets.evaluation.agreement import tolerance_of
 from fakenews_assets.evaluation.calibration import inside_band
-from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of
+from fakenews_assets.monitoring.prediction_log import days_of, log_at
 from fakenews_assets.selection.bundle import Bundle, Manifest
 from fakenews_assets.serving.scoring import Scorer
 from fakenews_assets.training.classifier import Article
@@ -138,9 +138,7 @@ def _audit_familiarity(
 def _logged(trail: Trail, log: Place, request_id: str, row: int, name: str) -> Mapping[str, Any]:
     """The line of the service's log; empty where there is none."""
     with trail.reading("service log", name, recorded="one line"):
-        for day in days_of(request_id):
-            log.fetch(day.isoformat())
-        found = PredictionLog(log.root).find(request_id, row)
+        found = log_at(log, days_of(request_id)).find(request_id, row)
         if found.is_empty():
             return {}
         fault = f"{found.height} different lines answer for it" if found.height > 1 else ""

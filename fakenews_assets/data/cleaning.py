@@ -37,7 +37,6 @@ _DATE_FORMATS: Final = (
     "%d-%b-%y",
 )
 _RECORD_CHARACTERS: Final = 500
-QUARANTINE_FILE: Final = "quarantine.parquet"
 
 
 class CleaningLimits(BaseModel):
@@ -121,7 +120,7 @@ def clean_batch(
         on_progress(tally.rows_in)
     quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *rejects]).sort("row")
     _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
-    quarantine.write_parquet(folder / QUARANTINE_FILE)
+    quarantine.write_parquet(folder / "quarantine.parquet")
     (folder / "prepare.json").write_text(preparation.model_dump_json(indent=2), encoding="utf-8")
     ids = (
         pl.scan_parquet(folder / "articles-*.parquet")

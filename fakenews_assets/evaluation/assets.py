@@ -253,16 +253,14 @@ def _spreads_of(
         return []
     measured = storage.read(context, "generalization")
     assert measured.record is not None
-    found = []
-    for one in read_spreads(measured.path):
-        if one.model not in judged:
-            continue
+    upstream, spreads = measured.record.upstream, read_spreads(measured.path)
+    found: set[str] = set()
+    for name in judged.keys() & {one.model for one in spreads}:
         with suppress(MixedVersions, ValueMissing):
-            lineage = ancestors(storage.store, judged[one.model])
-            versions = {key: record.version for key, record in lineage.items()}
-            if measures(one.model, measured.record.upstream, versions):
-                found.append(one)
-    return found
+            lineage = ancestors(storage.store, judged[name])
+            if measures(name, upstream, {key: record.version for key, record in lineage.items()}):
+                found.add(name)
+    return [one for one in spreads if one.model in found]
 
 
 class GeneralizationConfig(dg.Config, Repetition):

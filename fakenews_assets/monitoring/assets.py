@@ -38,15 +38,14 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
     from fakenews_assets.monitoring.history import count_traffic
     from fakenews_assets.monitoring.log_folding import fold_sent_lines
-    from fakenews_assets.monitoring.prediction_log import PredictionLog
+    from fakenews_assets.monitoring.prediction_log import log_at
 
     day, place = _day(context), storage.log_place(storage.store)
     # In a folder the service does it; from a bucket it may not remove anything.
     folded = fold_sent_lines(place) if place.is_bucket else 0
     if folded:
         context.log.info(f"{folded} files of days that are over became tables.")
-    place.fetch(day.isoformat())
-    log = PredictionLog(place.root)
+    log = log_at(place, [day])
     draft = storage.draft()
     log.read(day, "predictions").sink_parquet(draft.path / "predictions.parquet", compression="zstd")
     log.read(day, "feedback").sink_parquet(draft.path / "feedback.parquet", compression="zstd")

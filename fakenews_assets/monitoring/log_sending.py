@@ -12,7 +12,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of
+from fakenews_assets.monitoring.prediction_log import PredictionLog, days_of, log_at
 from fakenews_resources.place import Place
 from fakenews_resources.request_ids import new_request_id
 
@@ -60,9 +60,7 @@ class LogSender:
         """
         if self.log.answered(request_id, row):
             return True
-        for day in days_of(request_id):
-            self._place.fetch(day.isoformat())
-        return PredictionLog(self._place.root).answered(request_id, row)
+        return log_at(self._place, days_of(request_id)).answered(request_id, row)
 
     def close(self) -> None:
         """Send the rest."""

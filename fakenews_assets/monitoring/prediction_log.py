@@ -12,7 +12,7 @@ end of a file, was never answered, and is skipped by readers. Days are those of 
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 import polars as pl
 from filelock import FileLock
 
+from fakenews_resources.place import Place
 from fakenews_resources.request_ids import new_request_id, time_of
 
 Kind = Literal["predictions", "feedback"]
@@ -83,6 +84,17 @@ def days_of(request_id: str) -> list[date]:
         return sorted({came.date(), (came + timedelta(minutes=10)).date()})
     except OverflowError as error:
         raise ValueError(f"{request_id} names the end of time") from error
+
+
+def log_at(place: Place, days: Iterable[date]) -> "PredictionLog":
+    """The log at a place, to read these days of; those of a bucket are fetched.
+
+    Raises:
+        StoreError: the bucket cannot be reached.
+    """
+    for day in days:
+        place.fetch(day.isoformat())
+    return PredictionLog(place.root)
 
 
 class PredictionLog:
