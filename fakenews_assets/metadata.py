@@ -1,5 +1,6 @@
 """Numbers, tables and plots in the form that the Dagster UI shows."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,3 +39,15 @@ def _column_type(dtype: pl.DataType) -> str:
     if dtype == pl.Boolean:
         return "bool"
     return "int" if dtype.is_integer() else "float" if dtype.is_float() else "string"
+
+
+def partitioned_check_spec(
+    name: str, asset: str, description: str, partitions: dg.PartitionsDefinition, *, blocking: bool = False
+) -> dg.AssetCheckSpec:
+    """A check with a verdict for each partition of its asset: a batch that passes does not hide one that failed."""
+    with warnings.catch_warnings():
+        # A preview of Dagster's, tried with the locked version; without it the last verdict stands for all partitions.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            name, asset=asset, description=description, blocking=blocking, partitions_def=partitions
+        )

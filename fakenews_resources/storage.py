@@ -2,17 +2,24 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_origin
+from typing import Any, get_origin
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from fakenews_resources.place import FolderPlace, Place
-from fakenews_resources.store import LOG_FOLDER, Artefact, Store, ValueMissing
+from fakenews_resources.store import (
+    LOG_FOLDER,
+    Artefact,
+    Store,
+    StoreError,
+    ValueMissing,
+    is_usable_name,
+)
 
 _reads: dict[tuple[str, str], dict[str, str]] = {}
 """What the steps under way have read: version by key, by run and op. Of the module, because Dagster makes the
@@ -91,12 +98,39 @@ def storage_from_environment() -> Storage:
 
 
 def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:
-    """The store key of an asset's value: its path, then its partition if it has one."""
+    """The store key of an asset's value: its path, then its partition if it has one.
+
+    Raises:
+        StoreError: nothing can be stored under the partition's name.
+    """
+    if partition is not None and not is_usable_name(partition):
+        raise StoreError(
+            f"Nothing can be stored under the partition name {partition!r}: it must not start with a dot, contain a"
+            " slash, or be longer than some 200 characters. Delete that partition and add one with another name."
+        )
     return "/".join([*asset_key.path, *([partition] if partition is not None else [])])
+
+
+def checked(
+    value: Artefact, checks: Sequence[dg.AssetCheckResult], metadata: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult[Artefact]:
+    """A draft with the verdicts of its checks, ready to be returned by its asset.
+
+    If a blocking check failed, the draft is stored as refused, and readers keep the version before.
+    """
+    for check in checks:
+        objects = not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+        value.objections[check.check_name or ""] = (check.description or "failed") if objects else ""
+    return dg.MaterializeResult(value=value, metadata=metadata, check_results=checks)
 
 
 class ArtefactIOManager(dg.ConfigurableIOManager):
     """Commits the `Artefact` that an asset returns and hands the current one to its readers.
+
+    A value that failed a blocking check is stored as refused: readers keep the one that was accepted last. Assets
+    with blocking checks therefore make these in their own step, and return what `checked` gives them.
+
+    The store's version becomes Dagster's data version, so that the marks in the UI follow what readers get.
 
     A reader declares what it wants by its annotation: `Artefact`, or `dict[str, Artefact]` for every stored
     partition of a partitioned asset. What a step has read is written, version by version, into the record of
@@ -112,20 +146,26 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
             )
         step = context.step_context
         config = step.op_config
-        stored = self.storage.store.commit(
-            key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None),
+        key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
+        store = self.storage.store
+        stored = store.commit(
+            key,
             obj,
             run_id=context.run_id,
             code_version=step.job_def.asset_layer.get(context.asset_key).code_version,
             config=config if isinstance(config, Mapping) else None,
             upstream=_reads.pop((context.run_id, step.op.name), {}),
+            refused=_failed_blocking_checks(context, obj),
         )
         assert stored.record is not None
+        in_force = store.current(key) if stored.record.refused and store.exists(key) else stored
+        step.set_data_version(context.asset_key, dg.DataVersion(in_force.version))
         context.add_output_metadata(
             {
                 "version": stored.version,
-                "path": dg.MetadataValue.path(self.storage.store.where(stored)),
+                "path": dg.MetadataValue.path(store.where(stored)),
                 "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
+                **({"refused": dict(stored.record.refused)} if stored.record.refused else {}),
             }
         )
 
@@ -144,7 +184,7 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
         for partition in context.asset_partition_keys:
             try:
                 found[partition] = self._load(context, key_of(context.asset_key, partition))
-            except ValueMissing:
+            except StoreError:  # nothing is stored there, or nothing can be
                 missing.append(partition)
         if missing:
             context.log.info(
@@ -156,6 +196,24 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
         artefact = self.storage.store.current(key)
         _note_read((context.step_context.run_id, context.step_context.op.name), artefact)
         return artefact
+
+
+def _failed_blocking_checks(context: dg.OutputContext, value: Artefact) -> dict[str, str]:
+    """Blocking checks that a draft failed, with the reason.
+
+    Raises:
+        DagsterInvariantViolationError: one of them was not made before the value was returned.
+    """
+    asset = context.step_context.job_def.asset_layer.get(context.asset_key).assets_def
+    blocking = [
+        spec.name for spec in asset.check_specs if spec.asset_key == context.asset_key and spec.blocking
+    ]
+    if unasked := [name for name in blocking if name not in value.objections]:
+        raise dg.DagsterInvariantViolationError(
+            f"{context.asset_key.to_user_string()} did not make its blocking checks {unasked} before it returned. Return"
+            " what `checked(draft, results)` gives."
+        )
+    return {name: value.objections[name] for name in blocking if value.objections[name]}
 
 
 def _note_read(step: tuple[str, str], artefact: Artefact) -> None:

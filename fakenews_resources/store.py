@@ -2,11 +2,12 @@
 
     <root>/<key>/<version>/...        the files of one version, named by their content
     <root>/<key>/<version>.json       its record: who made it, from what, when
-    <root>/<key>/CURRENT              the version that readers get
+    <root>/<key>/CURRENT              the version that readers get: the last one that was accepted
+    <root>/<key>/REFUSED              a later version that failed a blocking check, if there is one
 
 A version is written aside, renamed into place, sent to the bucket if the store is one, and only then named by
-`CURRENT`. A process killed at any moment therefore leaves the old value or the new one, and equal content is stored
-once. A version is removed in the other order, its record first: without a record nobody reads it.
+`CURRENT`, or by `REFUSED`. A process killed at any moment therefore leaves the old value or the new one, and equal
+content is stored once. A version is removed in the other order, its record first: without a record nobody reads it.
 """
 
 import hashlib
@@ -33,7 +34,11 @@ _STALE_DRAFT_SECONDS = 24 * 3600
 LOG_FOLDER: Final = "service_log"
 """Where in the store the service writes down what it answers."""
 
+_CURRENT, _REFUSED = "CURRENT", "REFUSED"
 _VERSION = re.compile(r"[0-9a-f]{32}")
+_RECORD = re.compile(r"[0-9a-f]{32}\.json")
+_LONGEST_PART = 200
+"""Characters of a quoted part of a key: file systems take 255 bytes, and hashes and suffixes are added."""
 
 
 class ValueMissing(StoreError):
@@ -63,6 +68,10 @@ class Record(BaseModel):
     config: dict[str, Any] = Field(default_factory=dict)
     upstream: dict[str, str] = Field(default_factory=dict, description="Version read of each input key.")
     meta: dict[str, Any] = Field(default_factory=dict, description="What the asset itself wants remembered.")
+    refused: dict[str, str] = Field(
+        default_factory=dict,
+        description="Blocking checks that it failed, with the reason; empty: it was accepted.",
+    )
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,14 @@ class Artefact:
     """A folder of files: a draft while `record` is None, one immutable version afterwards.
 
     `meta` is what the asset wants remembered beside its files (it does not change the version); fill it
-    on a draft, read it on a version.
+    on a draft, read it on a version. `objections` holds the verdict of each check that was made of a draft.
     """
 
     folder: Path
     record: Record | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    objections: dict[str, str] = field(default_factory=dict, compare=False)
+    """Why a check failed, by its name; an empty reason: it passed."""
     fetch: Callable[[], object] | None = field(default=None, compare=False, repr=False)
     """Brings the files into the folder, if they are not known to be there."""
 
@@ -158,11 +169,16 @@ class Store:
         code_version: str | None = None,
         config: Mapping[str, Any] | None = None,
         upstream: Mapping[str, str] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> Artefact:
-        """Make a draft the current version of a key.
+        """Make a draft the current version of a key, or store it as refused.
 
         The draft's files move; nothing of it remains in its folder. Content equal to an existing
         version adds no files, only a new record.
+
+        Args:
+            refused: blocking checks that the draft failed, with the reason. If there are any, readers keep the version
+                that was accepted last.
         """
         files = hash_files(draft.path)
         if not files:
@@ -177,6 +193,7 @@ class Store:
             config=dict(config or {}),
             upstream=dict(upstream or {}),
             meta=draft.meta,
+            refused=dict(refused or {}),
         )
         if self.place.is_bucket and self.place.exists(f"{_home(key)}/{record.version}.json"):
             # Stored before, and perhaps an article was erased from it since: it stays as it is, as in a folder.
@@ -205,16 +222,35 @@ class Store:
 
     def _point_at(self, record: Record) -> Artefact:
         home = _home(record.key)
+        if record.refused and record.version == self._named(record.key, _CURRENT):
+            return self._artefact(record)  # these bytes were accepted, and stay what readers get
         self.place.write(f"{home}/{record.version}.json", record.model_dump_json(indent=2).encode())
-        self.place.write(f"{home}/CURRENT", record.version.encode())
+        self.place.write(f"{home}/{_REFUSED if record.refused else _CURRENT}", record.version.encode())
+        if not record.refused:
+            self.place.delete(f"{home}/{_REFUSED}")
         return self._artefact(record)
 
     def current(self, key: str) -> Artefact:
-        """The version that `key` points at. Raises ValueMissing when there is none."""
-        version = self._current_version(key)
+        """The version of a key that was accepted last. Raises ValueMissing when there is none."""
+        version = self._named(key, _CURRENT)
         if version is None:
-            raise ValueMissing(f"Nothing is stored under {key!r} in {self.address}. Materialize it first.")
+            raise ValueMissing(self._why_missing(key))
         return self.get(key, version)
+
+    def refused(self, key: str) -> Artefact | None:
+        """The newest version of a key, if it failed a blocking check."""
+        version = self._named(key, _REFUSED)
+        try:
+            return self.get(key, version) if version else None
+        except ValueMissing:  # it was pruned
+            return None
+
+    def _why_missing(self, key: str) -> str:
+        refused = self.refused(key)
+        if refused is None or refused.record is None:
+            return f"Nothing is stored under {key!r} in {self.address}. Materialize it first."
+        reasons = "; ".join(f"{check}: {why}" for check, why in refused.record.refused.items())
+        return f"Every version of {key!r} in {self.address} was refused. The last one failed {reasons}"
 
     def get(self, key: str, version: str) -> Artefact:
         """One version of a key, current or not. Raises ValueMissing when it is not there."""
@@ -226,7 +262,7 @@ class Store:
 
     def _artefact(self, record: Record) -> Artefact:
         folder = f"{_home(record.key)}/{record.version}"
-        return Artefact(self.root / folder, record, record.meta, partial(self.place.fetch, folder))
+        return Artefact(self.root / folder, record, record.meta, fetch=partial(self.place.fetch, folder))
 
     def where(self, artefact: Artefact) -> str:
         """The address of a version, for people."""
@@ -235,11 +271,18 @@ class Store:
 
     def exists(self, key: str) -> bool:
         """Whether `key` has a current version."""
-        return self.place.exists(f"{_home(key)}/CURRENT")
+        return self.place.exists(f"{_home(key)}/{_CURRENT}")
 
     def partitions(self, name: str) -> set[str]:
         """The partitions of a partitioned value that have a current version."""
-        return {unquote(pointer.split("/")[-2]) for pointer in self.place.glob(f"{_home(name)}/*/CURRENT")}
+        return self._pointing(name, _CURRENT)
+
+    def refused_partitions(self, name: str) -> set[str]:
+        """The partitions of a partitioned value whose newest version was refused."""
+        return self._pointing(name, _REFUSED)
+
+    def _pointing(self, name: str, pointer: str) -> set[str]:
+        return {unquote(found.split("/")[-2]) for found in self.place.glob(f"{_home(name)}/*/{pointer}")}
 
     def versions(self, key: str) -> list[str]:
         """Every version of a key that has a record, in order of name."""
@@ -247,8 +290,9 @@ class Store:
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
     def all_keys(self) -> list[str]:
-        """Every key with a current version, in order."""
-        homes = (pointer.split("/")[:-1] for pointer in self.place.glob("**/CURRENT"))
+        """Every key with a stored version, accepted or refused, in order."""
+        records = (record.split("/") for record in self.place.glob("**/*.json"))
+        homes = {tuple(home) for *home, name in records if home and _RECORD.fullmatch(name)}
         return sorted("/".join(map(unquote, parts)) for parts in homes if not parts[0].startswith("."))
 
     def without_record(self, key: str) -> list[str]:
@@ -274,8 +318,10 @@ class Store:
 
     def remove(self, key: str, version: str) -> None:
         """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""
-        if self._current_version(key) == version:
+        if self._named(key, _CURRENT) == version:
             raise StoreError(f"{version} is the current version of {key!r}; only others can be removed.")
+        if self._named(key, _REFUSED) == version:
+            self.place.delete(f"{_home(key)}/{_REFUSED}")
         _take_away(self.place, f"{_home(key)}/{version}")
 
     def remove_bundle(self, sha: str) -> None:
@@ -284,7 +330,7 @@ class Store:
 
     def remove_key(self, key: str) -> None:
         """Remove a value with all its versions; one that is not there changes nothing."""
-        self.place.delete(f"{_home(key)}/CURRENT")
+        self.place.delete(f"{_home(key)}/{_CURRENT}")
         for version in {*self.versions(key), *self.without_record(key)}:
             self.remove(key, version)
         self.place.remove(_home(key))
@@ -294,9 +340,10 @@ class Store:
         assert artefact.record is not None
         return changed_files(artefact.record.files, hash_files(artefact.path))
 
-    def _current_version(self, key: str) -> str | None:
-        pointer = self.place.read(f"{_home(key)}/CURRENT")
-        return pointer.text.strip() if pointer else None
+    def _named(self, key: str, pointer: str) -> str | None:
+        """The version that a pointer of a key names."""
+        document = self.place.read(f"{_home(key)}/{pointer}")
+        return document.text.strip() if document else None
 
 
 def hash_file(path: Path) -> FileEntry:
@@ -324,11 +371,22 @@ def version_of(files: Mapping[str, FileEntry]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
+def is_usable_name(name: str) -> bool:
+    """Whether a name, such as that of a partition, can be one part of a key."""
+    return bool(name) and not name.startswith(".") and "/" not in name and len(_quoted(name)) <= _LONGEST_PART
+
+
 def _home(key: str) -> str:
-    parts = [quote(part, safe="@+=") for part in key.split("/")]
-    if not all(parts) or any(part.startswith(".") for part in parts):
-        raise StoreError(f"{key!r} is not a usable key: parts must not be empty or start with a dot.")
-    return "/".join(parts)
+    parts = key.split("/")
+    if not all(map(is_usable_name, parts)):
+        raise StoreError(
+            f"{key!r} is not a usable key: a part is empty, starts with a dot, or is longer than {_LONGEST_PART} characters."
+        )
+    return "/".join(map(_quoted, parts))
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="@+=")
 
 
 def _stat(place: Place, folder: str) -> Stat | None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import dagster as dg
 
 from fakenews_assets.audit.checks import CHAIN_IS_INTACT, chain_is_intact
-from fakenews_resources.storage import Storage
+from fakenews_resources.storage import Storage, checked
 from fakenews_resources.store import Artefact
 
 
@@ -40,14 +40,14 @@ def audit_report(
     (draft.path / AUDIT_FILE).write_text(audit.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (draft.path / REPORT_FILE).write_text(text, encoding="utf-8")
     draft.meta.update(bundle=audit.bundle, intact=audit.intact)
-    yield dg.MaterializeResult(
-        value=draft,
-        metadata={
+    yield checked(
+        draft,
+        [chain_is_intact(audit)],
+        {
             "verdict": verdict(audit),
             "bundle": audit.bundle,
             "links": len(audit.links),
             "faults": len(audit.faults),
             "report": dg.MetadataValue.md(text),
         },
-        check_results=[chain_is_intact(audit)],
     )

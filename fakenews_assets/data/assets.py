@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
-from fakenews_assets.data.checks import batch_check_specs, to_result
+from fakenews_assets.data.checks import batch_check_specs, split_check_specs, split_checks, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted, data_note
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
@@ -25,8 +25,8 @@ from fakenews_assets.progress import report
 from fakenews_resources.engine import Engine
 from fakenews_resources.news.base import SourceError
 from fakenews_resources.news_source import NewsSource
-from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact, ValueMissing
+from fakenews_resources.storage import Storage, checked, key_of
+from fakenews_resources.store import Artefact, StoreError, ValueMissing
 from fakenews_resources.tombstones import Ledger, Tombstones, TombstonesDamaged
 
 _asset = partial(dg.asset, group_name="data", owners=["team:data"])
@@ -59,9 +59,11 @@ def raw_news(
     """The bytes of one batch as they were received, with a manifest; never changed afterwards."""
     batch = context.partition_key
     try:
-        known = storage.store.current(f"raw_news/{batch}").meta
+        known = storage.store.current(key_of(context.asset_key, batch)).meta
     except ValueMissing:
         known = {}
+    except StoreError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     uri = config.uri or known.get("source_uri") or news_source.default_uri
     # What a broken download leaves here is taken up by the next attempt.
     landing = storage.store.workspace("raw_news", batch)
@@ -159,9 +161,10 @@ def clean_news(
         json.dumps([o.model_dump(mode="json") for o in outcomes], indent=2)
     )
     draft.meta.update(received_at=raw_news.meta["received_at"], source_uri=raw_news.meta["source_uri"])
-    yield dg.MaterializeResult(
-        value=draft,
-        metadata={
+    yield checked(
+        draft,
+        [to_result(outcome) for outcome in outcomes],
+        {
             "rows_in": summary.rows_in,
             "rows_out": summary.rows_out,
             "rows_rejected": summary.rows_in - summary.rows_out,
@@ -171,7 +174,6 @@ def clean_news(
             "missing_text": summary.missing_text,
             "repeated": summary.repeated,
         },
-        check_results=[to_result(outcome) for outcome in outcomes],
     )
 
 
@@ -187,11 +189,10 @@ def _earlier_summaries(
     context: dg.AssetExecutionContext, storage: Storage, before: str
 ) -> list[CleaningSummary]:
     """Summaries of the admitted batches that were received before this one: the corpus it has to fit."""
-    names = context.instance.get_dynamic_partitions("news_batches")
+    names = set(context.instance.get_dynamic_partitions("news_batches")) - {context.partition_key}
     stored = [
         CleanBatch(name, storage.store.current(f"clean_news/{name}"))
-        for name in names
-        if name != context.partition_key and storage.store.exists(f"clean_news/{name}")
+        for name in sorted(names & storage.store.partitions("clean_news"))
     ]
     return [b.summary for b in stored if b.artefact.meta["received_at"] < before and b.admitted]
 
@@ -254,7 +255,7 @@ def article_clusters(
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")
     (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json(indent=2), encoding="utf-8")
-    left_out = [name for name in clean_news if name not in {batch.name for batch in batches}]
+    left_out = sorted(storage.store.refused_partitions("clean_news"))
     draft.meta.update(data_note=data_note(batches), refused_batches=left_out)
     return dg.MaterializeResult(
         value=draft,
@@ -271,10 +272,10 @@ def article_clusters(
     )
 
 
-@_asset(kinds={"polars", "parquet"}, code_version="2")
+@_asset(kinds={"polars", "parquet"}, code_version="2", check_specs=split_check_specs())
 def splits(
     storage: Storage, clean_news: dict[str, Artefact], article_clusters: Artefact
-) -> dg.MaterializeResult[Artefact]:
+) -> Iterator[dg.MaterializeResult[Artefact]]:
     """Train, validation and test articles. No cluster crosses a border, and no article ever changes its side."""
     _require_same_batches(article_clusters, clean_news)
     result = split(
@@ -291,12 +292,9 @@ def splits(
         rows[side] = draft.scan(side).select(pl.len()).collect().item()
     result.excluded.write_parquet(draft.path / "excluded.parquet")
     reasons = dict(result.excluded["reason"].value_counts().iter_rows())
-    draft.meta.update(
-        rows=rows,
-        data_note=article_clusters.meta["data_note"],
-        previous=storage.store.current("splits").version if storage.store.exists("splits") else None,
-    )
-    return dg.MaterializeResult(value=draft, metadata={**rows, "excluded": counts(reasons)})
+    draft.meta.update(rows=rows, data_note=article_clusters.meta["data_note"])
+    accepted = storage.store.current("splits") if storage.store.exists("splits") else None
+    yield checked(draft, split_checks(draft, accepted), {**rows, "excluded": counts(reasons)})
 
 
 def _require_same_batches(article_clusters: Artefact, clean_news: dict[str, Artefact]) -> None:

@@ -1,12 +1,11 @@
 """Asset checks of the data group: the verdicts of plain functions, shown and enforced by Dagster."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 import polars as pl
 
 from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.near_duplicates import NearDuplicateConfig
+from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.split_checks import (
     Crossings,
     Shares,
@@ -17,7 +16,7 @@ from fakenews_assets.data.split_checks import (
     verify_shares,
 )
 from fakenews_assets.data.splitting import CLUSTERING_FILE, SIDES, SplitConfig
-from fakenews_resources.storage import Storage
+from fakenews_assets.metadata import partitioned_check_spec
 from fakenews_resources.store import Artefact
 
 _CHANCE_Z = 4.0
@@ -34,7 +33,7 @@ BATCH_CHECKS = {
 def batch_check_specs() -> list[dg.AssetCheckSpec]:
     """The blocking checks that `clean_news` makes of every batch, in the step that cleans it."""
     return [
-        dg.AssetCheckSpec(name, asset="clean_news", description=description, blocking=True)
+        partitioned_check_spec(name, "clean_news", description, news_batches, blocking=True)
         for name, description in BATCH_CHECKS.items()
     ]
 
@@ -54,29 +53,37 @@ SPLIT_CHECKS = {
     "no_cluster_crosses": "No near-duplicate cluster lies on two sides.",
     "no_content_crosses": "No title and no text stands on two sides, case and punctuation aside; looked up"
     " anew, without the clusters.",
-    "every_article_keeps_its_side": "No article has changed its side since the version before: a test article"
+    "every_article_keeps_its_side": "No article has changed its side since the last accepted split: a test article"
     " never trains.",
     "shares_as_agreed": "The sides are within one point of their shares, above 5,000 rows.",
 }
 
 
-@dg.multi_asset_check(
-    specs=[
-        # Shares are drawn by hash: off by chance they are no reason to stop.
+def split_check_specs() -> list[dg.AssetCheckSpec]:
+    """The checks that `splits` makes in its own step. Shares are drawn by hash: off by chance they stop nothing."""
+    return [
         dg.AssetCheckSpec(name, asset="splits", description=text, blocking=name != "shares_as_agreed")
         for name, text in SPLIT_CHECKS.items()
     ]
-)
-def split_checks(splits: Artefact, storage: Storage) -> Iterator[dg.AssetCheckResult]:
-    """What must hold of a split, looked up in its rows."""
+
+
+def split_checks(splits: Artefact, accepted: Artefact | None) -> list[dg.AssetCheckResult]:
+    """What must hold of a split, looked up in its rows.
+
+    Args:
+        splits: the new split, still a draft.
+        accepted: the last split that passed; None: there is none yet.
+    """
     clustering = splits.read_json(CLUSTERING_FILE)
     sides = _sides(splits)
     table = side_table(sides)
-    yield _crossing_result("no_cluster_crosses", verify_clusters(table), "clusters")
     contents = verify_contents(sides, NearDuplicateConfig.model_validate(clustering))
-    yield _crossing_result("no_content_crosses", contents, "titles or texts")
-    yield _moves_result(table, splits, storage)
-    yield _shares_result(verify_shares(table, SplitConfig(**clustering["sides"])))
+    return [
+        _crossing_result("no_cluster_crosses", verify_clusters(table), "clusters"),
+        _crossing_result("no_content_crosses", contents, "titles or texts"),
+        _moves_result(table, accepted),
+        _shares_result(verify_shares(table, SplitConfig(**clustering["sides"]))),
+    ]
 
 
 def _sides(splits: Artefact) -> dict[str, pl.LazyFrame]:
@@ -92,13 +99,12 @@ def _crossing_result(check: str, crossings: Crossings, what: str) -> dg.AssetChe
     )
 
 
-def _moves_result(table: pl.DataFrame, splits: Artefact, storage: Storage) -> dg.AssetCheckResult:
-    previous = splits.meta["previous"]
-    if previous is None:
+def _moves_result(table: pl.DataFrame, accepted: Artefact | None) -> dg.AssetCheckResult:
+    if accepted is None:
         return dg.AssetCheckResult(
             check_name="every_article_keeps_its_side", passed=True, description="This is the first split."
         )
-    moves = moved_articles(side_table(_sides(storage.store.get("splits", previous))), table)
+    moves = moved_articles(side_table(_sides(accepted)), table)
     return dg.AssetCheckResult(
         check_name="every_article_keeps_its_side",
         passed=moves.passed,

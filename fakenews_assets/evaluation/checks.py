@@ -5,15 +5,19 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from fakenews_assets.evaluation.partitions import candidates
+from fakenews_assets.metadata import partitioned_check_spec
+
 if TYPE_CHECKING:  # scikit-learn takes seconds to import, and loading the definitions must not
     from fakenews_assets.evaluation.evaluating import Evaluation
     from fakenews_assets.evaluation.generalization import Spread
     from fakenews_assets.evaluation.probes import ProbeReport
 
-better_than_majority_spec = dg.AssetCheckSpec(
+better_than_majority_spec = partitioned_check_spec(
     "better_than_majority",
-    asset="evaluation",
-    description="The lower end of the accuracy interval lies above the share of the commoner label.",
+    "evaluation",
+    "The lower end of the accuracy interval lies above the share of the commoner label.",
+    candidates,
 )
 
 

@@ -4,20 +4,24 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from fakenews_assets.metadata import partitioned_check_spec
 from fakenews_assets.monitoring.drift_verdict import DriftVerdict
+from fakenews_assets.monitoring.partitions import days
 
 if TYPE_CHECKING:
     from fakenews_assets.monitoring.performance import PerformanceVerdict
 
-NO_DRIFT = dg.AssetCheckSpec(
+NO_DRIFT = partitioned_check_spec(
     "no_drift",
-    asset="drift_report",
-    description="The articles that were asked about are like those that the model was judged on.",
+    "drift_report",
+    "The articles that were asked about are like those that the model was judged on.",
+    days,
 )
-AS_EVALUATED = dg.AssetCheckSpec(
+AS_EVALUATED = partitioned_check_spec(
     "as_good_as_evaluated",
-    asset="performance_report",
-    description="By the labels that came later, the answers are as good as the model's evaluation promised.",
+    "performance_report",
+    "By the labels that came later, the answers are as good as the model's evaluation promised.",
+    days,
 )
 
 

@@ -1,7 +1,7 @@
 """What is no longer needed, and its removal.
 
-Needed are the champion and the bundles that it may be rolled back to, the current version of every value, whatever is
-young, and everything that these were made of, through all generations and warm starts. Raw bytes always are.
+Needed are the champion and the bundles that it may be rolled back to, the current version of every value and the one
+that was refused since, whatever is young, and everything that these were made of, through all generations and warm starts. Raw bytes always are.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from fakenews_assets.retention.full_disk import telling_of_a_full_disk
 from fakenews_assets.selection.bundle import open_bundle
 from fakenews_assets.selection.registry import ChampionRegistry, Pointer
 from fakenews_resources.store import Store, ValueMissing
@@ -19,7 +20,7 @@ MODELS: Final = "models"
 
 _SHA_DIGITS: Final = 64
 _BUNDLE: Final = re.compile(r"[0-9a-f]{64}(\.json)?")
-_BENTO, _RAW, _SELECTION, _SPLITS = "fakenews_bento", "raw_news/", "selected_model", "splits"
+_BENTO, _RAW, _SELECTION = "fakenews_bento", "raw_news/", "selected_model"
 
 Name = tuple[str, str]
 """Key and version; of a bundle, MODELS and its sha."""
@@ -49,6 +50,7 @@ def plan_pruning(store: Store, keep_bundles: int, min_age: timedelta) -> list[Re
     ]
 
 
+@telling_of_a_full_disk()
 def prune(
     store: Store,
     removed: Sequence[Removed],
@@ -60,12 +62,12 @@ def prune(
     """Remove what was planned. The tombstone comes first: whatever a kill leaves missing, it explains.
 
     Raises:
-        TombstonesDamaged: see there.
+        TombstonesDamaged, DiskFull: see there.
         StoreError: one of the versions has become the current one meanwhile, or others are at it.
     """
     tombstones = Tombstones(store)
     with tombstones.locked():
-        tombstones.sound()
+        tombstones.taken_up()
         tombstone = tombstones.append(Removal(action="prune", by=by, reason=reason, removed=tuple(removed)))
         for one in removed:
             if one.key == MODELS:
@@ -101,11 +103,13 @@ def _roots(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[
     """What is in use as it is: current values, and the bundles that answer, or may again."""
     roots = [(MODELS, sha) for sha in _champions(store, history, keep_bundles)]
     for key in store.all_keys():
+        if refused := store.refused(key):
+            roots.append((key, refused.version))  # somebody has yet to look at it
+        if not store.exists(key):
+            continue
         current = store.current(key)
         roots.append((key, current.version))
-        if key == _SPLITS and (previous := current.meta["previous"]):
-            roots.append((key, previous))  # a check compares the two
-        elif key == _BENTO:
+        if key == _BENTO:
             roots.append((MODELS, current.meta["model_id"]))
         elif key == _SELECTION:
             roots.append((MODELS, current.read_json("decision.json")["bundle"]))

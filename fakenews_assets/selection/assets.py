@@ -19,7 +19,7 @@ from fakenews_assets.selection.checks import (
     variant_keeps_quality,
 )
 from fakenews_assets.selection.settings import SelectionPolicy
-from fakenews_resources.storage import Storage
+from fakenews_resources.storage import Storage, checked
 from fakenews_resources.store import Artefact
 from fakenews_resources.tombstones import Tombstones
 from fakenews_resources.tracking import Tracker
@@ -150,9 +150,10 @@ def selected_model(
             indent=2,
         )
     )
-    yield dg.MaterializeResult(
-        value=value,
-        metadata={
+    yield checked(
+        value,
+        [*checks, *behaves(winner.candidate.evaluation), *stands(winner.candidate.evaluation)],
+        {
             "candidate": choice.winner,
             "bundle": sha,
             "promoted": promoted,
@@ -162,7 +163,6 @@ def selected_model(
             "model_card": dg.MetadataValue.md(card),
             **tracked.show({"candidate": choice.winner, "bundle": sha, "promoted": promoted}),
         },
-        check_results=[*checks, *behaves(winner.candidate.evaluation), *stands(winner.candidate.evaluation)],
     )
     # Dagster comes back once the decision is stored. A kill before this line leaves the champion as it was and the
     # decision stale; no kill leaves a champion without its decision, which an audit would take for one moved by hand.

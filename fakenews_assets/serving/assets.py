@@ -13,7 +13,7 @@ from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.progress import report
 from fakenews_resources.engine import Engine
 from fakenews_resources.ordered_map import ShippedFolder
-from fakenews_resources.storage import Storage
+from fakenews_resources.storage import Storage, checked
 from fakenews_resources.store import Artefact
 
 _asset = partial(dg.asset, group_name="serving", owners=["team:ml"])
@@ -83,9 +83,23 @@ def fakenews_bento(
     (draft.path / RECORD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     draft.meta.update(facts)
     decision = selected_model.read_json("decision.json")
-    yield dg.MaterializeResult(
-        value=draft,
+    equal = dg.AssetCheckResult(
+        passed=comparison.equal,
+        check_name="bento_answers_as_the_model",
+        description=(
+            f"Of {comparison.articles} articles {comparison.other_labels} got another label; the largest difference of a"
+            f" probability is {comparison.largest_difference:.2g}."
+        ),
         metadata={
+            "articles": comparison.articles,
+            "largest_difference": comparison.largest_difference,
+            "other_labels": comparison.other_labels,
+        },
+    )
+    yield checked(
+        draft,
+        [equal],
+        {
             **facts,
             "candidate": decision["candidate"]
             if decision["bundle"] == bento.model_id
@@ -96,17 +110,6 @@ def fakenews_bento(
                 f"`bentoml import {ARCHIVE_FILE}`, then `bentoml serve {bento.tag}`"
             ),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                passed=comparison.equal,
-                check_name="bento_answers_as_the_model",
-                metadata={
-                    "articles": comparison.articles,
-                    "largest_difference": comparison.largest_difference,
-                    "other_labels": comparison.other_labels,
-                },
-            )
-        ],
     )
 
 
@@ -139,9 +142,16 @@ def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg
         raise dg.Failure(str(error), allow_retries=False) from error
     found = faults(context)
     files = [path for path in context.rglob("*") if path.is_file()]
-    yield dg.MaterializeResult(
-        value=draft,
-        metadata={
+    complete = dg.AssetCheckResult(
+        passed=not found,
+        check_name="context_is_complete",
+        description="; ".join(found) or f"{len(files)} files, nothing missing.",
+        metadata={"faults": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in found) or "none")},
+    )
+    yield checked(
+        draft,
+        [complete],
+        {
             "tag": tag,
             "files": len(files),
             "context_bytes": sum(path.stat().st_size for path in files),
@@ -149,15 +159,6 @@ def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg
                 f"`docker build -t {tag} context` or `bentoml containerize {tag}`"
             ),
         },
-        check_results=[
-            dg.AssetCheckResult(
-                passed=not found,
-                check_name="context_is_complete",
-                metadata={
-                    "faults": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in found) or "none")
-                },
-            )
-        ],
     )
 
 

@@ -27,8 +27,11 @@ def test_the_check_passes_on_a_sound_chain_and_fails_on_a_fault(project: Project
         GraphFailed, match=r"chain_is_intact of audit_report: The chain is broken.*\n.*train\.parquet"
     ):
         run()
-    # The audit itself is kept: it is what there is to look at.
-    assert project.store.current("audit_report").meta["intact"] is False
+    # The audit itself is kept to be looked at, and takes no place of one that passed.
+    refused = project.store.refused("audit_report")
+    assert refused is not None
+    assert refused.meta["intact"] is False
+    assert project.store.current("audit_report").meta["intact"] is True
 
 
 def test_a_damaged_selection_is_a_finding_too(project: Project) -> None:

@@ -235,8 +235,32 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
                 runner.ingest(name, str(file))
         runner.run("prepare_corpus", None, {})
         clusters = runner.store.current("article_clusters")
+        check = dg.AssetCheckKey(dg.AssetKey("clean_news"), "label_semantics")
+        verdicts = {
+            info.partition_key: info.latest_execution_status
+            for info in runner.instance.event_log_storage.get_asset_check_partition_info([check])
+        }
     assert clusters.meta["refused_batches"] == ["bad"]
     assert set(clusters.scan("clusters").collect()["batch"]) == {"good"}
+    # Each batch keeps its own verdict: the one that passed does not hide the one that failed.
+    assert {name: status.value for name, status in verdicts.items()} == {"good": "SUCCEEDED", "bad": "FAILED"}
+
+
+def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
+    file = sample(project / "news.csv", seed=1)
+    others = {"article_clusters": {"sides": {"train": 0.5, "val": 0.25, "test": 0.25}}}
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("b1")
+        runner.ingest("b1", str(file))
+        runner.run("prepare_corpus", None, {})
+        accepted = runner.store.current("splits")
+        for _ in range(2):
+            with pytest.raises(GraphFailed, match="every_article_keeps_its_side"):
+                runner.run("prepare_corpus", None, others)
+            assert runner.store.current("splits").version == accepted.version
+        probes = runner.store.current("shortcut_probes").record
+    assert probes is not None
+    assert probes.upstream["splits"] == accepted.version
 
 
 @pytest.mark.usefixtures("project")
@@ -247,8 +271,9 @@ def test_ten_more_batches_move_no_article() -> None:
             runner.ingest(f"b{number:02d}", f"sample:rows=600,seed={number}")
             if number in (0, 10):
                 runner.run("prepare_corpus", None, {})
+            if number == 0:
+                before = runner.store.current("splits")
         after = runner.store.current("splits")
-        before = runner.store.get("splits", after.meta["previous"])
         assert sides(after).height > 8 * sides(before).height
         moves = moved_articles(sides(before), sides(after))
     assert (moves.moved, moves.gone) == (0, 0)

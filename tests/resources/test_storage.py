@@ -1,12 +1,13 @@
 """The IO manager inside real runs: partitions, provenance, missing values, drafts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from fakenews_resources.storage import ArtefactIOManager, Storage
+from fakenews_resources.storage import ArtefactIOManager, Storage, checked
 from fakenews_resources.store import Artefact, Store
 
 batches = dg.DynamicPartitionsDefinition(name="test_batches")
@@ -45,6 +46,32 @@ def picky(context: dg.AssetExecutionContext, storage: Storage) -> Made:
     )
 
 
+class SealedConfig(dg.Config):
+    content: str
+    good: bool = True
+    asked: bool = True
+
+
+@dg.asset(
+    check_specs=[
+        dg.AssetCheckSpec("holds", asset="sealed", blocking=True),
+        dg.AssetCheckSpec("pleases", asset="sealed"),
+    ]
+)
+def sealed(config: SealedConfig, storage: Storage) -> Iterator[Made]:
+    results = [
+        dg.AssetCheckResult(check_name="holds", passed=config.good, description="it is broken"),
+        dg.AssetCheckResult(check_name="pleases", passed=False, severity=dg.AssetCheckSeverity.WARN),
+    ]
+    draft = filled(storage, config.content)
+    yield checked(draft, results) if config.asked else Made(value=draft, check_results=results)
+
+
+@dg.asset
+def reader(storage: Storage, sealed: Artefact) -> Made:
+    return dg.MaterializeResult(value=filled(storage, (sealed.path / "value").read_text()))
+
+
 @dg.asset
 def failing(storage: Storage, corpus: Artefact) -> Made:
     filled(storage, f"half of {corpus.version}")
@@ -64,7 +91,7 @@ class Graph:
     ) -> dg.ExecuteInProcessResult:
         storage = Storage(root=self.store.address)
         return dg.materialize(
-            [raw, clean, corpus, picky, failing],
+            [raw, clean, corpus, picky, sealed, reader, failing],
             selection=list(assets),
             partition_key=partition,
             instance=self.instance,
@@ -130,6 +157,64 @@ def test_a_failed_step_leaves_no_value_no_draft_and_no_reads_behind(graph: Graph
     assert not graph.store.exists("failing")
     assert list((graph.store.root / ".drafts").iterdir()) == []
     assert graph.run(picky).success
+
+
+def sealed_with(content: str, **settings: bool) -> dict[str, Any]:
+    return {"ops": {"sealed": {"config": {"content": content, **settings}}}}
+
+
+def test_what_a_blocking_check_refuses_is_never_read_however_often_it_is_made(graph: Graph) -> None:
+    assert graph.run(sealed, config=sealed_with("sound")).success
+    for _ in range(2):
+        assert not graph.run(sealed, reader, config=sealed_with("broken", good=False)).success
+        assert not graph.store.exists("reader")
+    assert graph.run(reader).success
+    assert graph.text("reader") == "sound"
+    refused = graph.store.refused("sealed")
+    assert refused is not None
+    assert refused.record is not None
+    assert refused.record.refused == {"holds": "it is broken"}
+
+
+def test_what_was_refused_first_is_missing_and_says_why(graph: Graph) -> None:
+    graph.run(sealed, config=sealed_with("broken", good=False))
+    failure = graph.run(reader).failure_data_for_node("reader")
+    assert failure is not None
+    assert "holds: it is broken" in str(failure.error)
+
+
+def test_an_asset_that_skips_its_blocking_checks_stores_nothing(graph: Graph) -> None:
+    result = graph.run(sealed, config=sealed_with("unasked", asked=False))
+    assert not result.success
+    assert graph.store.all_keys() == []
+
+
+def data_version(graph: Graph, asset: str) -> str | None:
+    event = graph.instance.get_latest_materialization_event(dg.AssetKey(asset))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return (event.asset_materialization.tags or {}).get("dagster/data_version")
+
+
+def test_dagster_is_told_the_version_that_readers_get(graph: Graph) -> None:
+    graph.run(sealed, reader, config=sealed_with("sound"))
+    sound = graph.store.current("sealed").version
+    assert data_version(graph, "sealed") == sound
+    graph.run(sealed, config=sealed_with("broken", good=False))
+    assert data_version(graph, "sealed") == sound
+    graph.run(sealed, config=sealed_with("sounder"))
+    assert data_version(graph, "sealed") == graph.store.current("sealed").version != sound
+
+
+@pytest.mark.parametrize("name", [".hidden", "..", "a/b", "2026/11", "x" * 300])
+def test_an_unusable_partition_stops_nothing_but_itself(graph: Graph, name: str) -> None:
+    graph.instance.add_dynamic_partitions("test_batches", [name])
+    result = graph.run(raw, partition=name)
+    assert not result.success
+    assert "partition name" in str(result.failure_data_for_node("raw").error)  # pyright: ignore[reportOptionalMemberAccess]
+    assert graph.run(raw, clean, corpus, partition="b1").success
+    assert graph.text("corpus") == "b1"
+    assert graph.store.all_keys() == ["clean/b1", "corpus", "raw/b1"]
 
 
 def test_an_asset_must_return_an_artefact(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_resources.store import Artefact, Store, StoreError, ValueMissing
+from fakenews_resources.store import Artefact, Store, StoreError, ValueMissing, is_usable_name
 
 
 def draft_of(store: Store, **files: str) -> Artefact:
@@ -75,6 +75,54 @@ def test_a_key_with_unusual_characters_stays_one_folder(store: Store) -> None:
     store.commit("news/2026 @ö|x", draft_of(store, a="one"))
     assert (store.current("news/2026 @ö|x").path / "a").read_text() == "one"
     assert len(list((store.root / "news").iterdir())) == 1
+
+
+def test_readers_keep_the_accepted_version_when_a_later_one_is_refused(store: Store) -> None:
+    accepted = store.commit("k", draft_of(store, a="one"))
+    refused = store.commit("k", draft_of(store, a="two"), refused={"balance": "all are fake"})
+    assert store.current("k") == accepted
+    assert store.refused("k") == refused
+    assert (store.get("k", refused.version).path / "a").read_text() == "two"
+    later = store.commit("k", draft_of(store, a="three"))
+    assert (store.current("k"), store.refused("k")) == (later, None)
+
+
+def test_a_key_with_nothing_but_a_refused_version_says_why_it_cannot_be_read(store: Store) -> None:
+    store.commit("news/b1", draft_of(store, a="one"), refused={"balance": "all are fake"})
+    assert not store.exists("news/b1")
+    assert (store.partitions("news"), store.refused_partitions("news")) == (set(), {"b1"})
+    assert store.all_keys() == ["news/b1"]  # an erasure has to look there too
+    with pytest.raises(ValueMissing, match="was refused.*balance: all are fake"):
+        store.current("news/b1")
+
+
+def test_bytes_that_were_accepted_stay_accepted(store: Store) -> None:
+    accepted = store.commit("k", draft_of(store, a="one"))
+    store.commit("k", draft_of(store, a="one"), refused={"balance": "all are fake"})
+    assert store.current("k") == accepted
+    record = store.current("k").record
+    assert record is not None
+    assert record.refused == {}
+
+
+def test_a_refused_version_can_be_removed(store: Store) -> None:
+    refused = store.commit("k", draft_of(store, a="one"), refused={"balance": "all are fake"})
+    store.remove("k", refused.version)
+    assert store.refused("k") is None
+    assert store.all_keys() == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "x" * 300, "ö" * 60])
+def test_names_under_which_nothing_can_be_stored(name: str) -> None:
+    assert not is_usable_name(name)
+
+
+@pytest.mark.parametrize("name", ["2026-11", "a b", "CURRENT", "ö" * 30, "a\\b", "%2F"])
+def test_names_under_which_something_can_be_stored(store: Store, name: str) -> None:
+    assert is_usable_name(name)
+    store.commit(f"news/{name}", draft_of(store, a="one"))
+    assert store.partitions("news") == {name}
+    assert store.all_keys() == [f"news/{name}"]
 
 
 def test_verify_names_what_changed(store: Store) -> None:
