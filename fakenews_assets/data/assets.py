@@ -121,7 +121,7 @@ class CleanNewsConfig(dg.Config, CleaningLimits, BatchLimits):
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="3",
+    code_version="4",
     check_specs=batch_check_specs(),
 )
 def clean_news(

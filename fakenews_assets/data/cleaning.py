@@ -28,14 +28,14 @@ _LABELS: Final = {
 }
 """What counts as a label. Words such as "true" are refused: files disagree on what is true of them."""
 
-_DATE_FORMATS: Final = (
-    "%Y-%m-%dT%H:%M:%S%z",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d",
-    "%B %d, %Y",
-    "%b %d, %Y",
-    "%d-%b-%y",
+_ISO_8601: Final = (
+    r"(?i)^(?<date>\d{4}-\d{1,2}-\d{1,2})"
+    r"(?:(?:T|\s+)(?<minute>\d{1,2}:\d{1,2})(?::(?<second>\d{1,2})(?:[.,](?<fraction>\d+))?)?"
+    r"\s*(?:(?<offset>[+-]\d{2}(?::?\d{2})?)|Z|UTC|GMT)?)?$"
 )
+"""A date, perhaps with a time, a fraction of a second and an offset: what databases, pandas and Parquet write."""
+
+_OTHER_DATES: Final = ("%B %d, %Y", "%b %d, %Y", "%d-%b-%y")
 _RECORD_CHARACTERS: Final = 500
 
 
@@ -272,12 +272,22 @@ def _parsed_label() -> pl.Expr:
 
 
 def _parsed_date() -> pl.Expr:
-    found = pl.col("published_at").str.strip_chars().str.replace(r"Z$", "+00:00")
-    parsed = [
-        found.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us")
-        for pattern in _DATE_FORMATS
-    ]
-    return pl.coalesce(parsed)
+    """Read a date as a time in UTC; what has no offset is UTC, what has no time of day is midnight."""
+    found = pl.col("published_at").str.strip_chars()
+    parts = found.str.extract_groups(_ISO_8601).struct
+    iso = pl.format(
+        "{}T{}:{}.{}{}",
+        parts.field("date"),  # null, and with it the whole, where the value is not ISO 8601
+        parts.field("minute").fill_null("00:00"),
+        parts.field("second").fill_null("00"),
+        parts.field("fraction").fill_null("0"),
+        parts.field("offset").fill_null("+00:00"),
+    )
+    readings = [(iso, "%Y-%m-%dT%H:%M:%S%.f%#z"), *((found, pattern) for pattern in _OTHER_DATES)]
+    return pl.coalesce(
+        text.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us")
+        for text, pattern in readings
+    )
 
 
 def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:

@@ -38,8 +38,8 @@ def read_raw(path: Path, chunk_rows: int = 100_000) -> Iterator[RawChunk]:
 
     Columns are found by name, whatever their case: `title` is required; `text`, `label`, `source` (or
     `publisher`) and `published_at` (or `published`, `date`) are optional; all others are ignored. Values
-    arrive as text and as found, except that an empty value is null, and that a label is stripped, null
-    when it says "nan" or the like, and "1" where a float column wrote "1.0".
+    arrive as text and as found, except that a value is null when it is empty or a word for a missing
+    value, such as "nan" or "NULL", and that a label is stripped, and "1" where a float column wrote "1.0".
 
     Args:
         path: the file; it is only read.

@@ -25,7 +25,14 @@ MAX_CHUNK_CHARS: Final = 64 * 2**20
 RECORD_CHARS: Final = 500
 """How much of a record a reject quotes."""
 
-_MISSING_LABELS = ("", "nan", "none", "null", "na", "n/a")
+_MISSING: Final = (
+    "<na>", "n/a", "na", "nan", "-nan", "nat", "none", "null",
+    "#n/a", "#n/a n/a", "#na", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+)  # fmt: skip
+"""What a missing value looks like once it was written as text: the words that pandas reads as missing by default,
+and its own `NaT`. As a whole title such a word is no headline, and as a text it would tie unrelated articles together."""
+
+_MISSING_VALUE: Final = rf"(?i)^\s*(?:{'|'.join(map(pl.escape_regex, _MISSING))})\s*$"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -88,15 +95,19 @@ def readable(text: str) -> str:
 
 
 def tidy(values: pl.DataFrame) -> pl.DataFrame:
-    """Give text columns the form of `RAW_SCHEMA`: absent columns and empty values null, labels plain."""
+    """Give text columns the form of `RAW_SCHEMA`: absent columns and missing values null, labels plain."""
     label = pl.col("label").str.strip_chars().str.replace(r"^([+-]?\d+)\.0+$", "$1")
     absent = [pl.lit(None, pl.String).alias(name) for name in COLUMNS if name not in values.columns]
     return (
         values.with_columns(absent)
-        .with_columns(pl.when(pl.col(name) != "").then(name).alias(name) for name in COLUMNS)
-        .with_columns(pl.when(~label.str.to_lowercase().is_in(_MISSING_LABELS)).then(label).alias("label"))
+        .with_columns(label)
+        .with_columns(pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
         .select(RAW_SCHEMA.names())
     )
+
+
+def _is_given(value: pl.Expr) -> pl.Expr:
+    return (value != "") & ~value.str.contains(_MISSING_VALUE)
 
 
 class ChunkBuilder:

@@ -15,7 +15,7 @@ PARQUET_MAGIC: Final = b"PAR1"
 def read_parquet(path: Path, chunk_rows: int) -> Iterator[RawChunk]:
     """Read a Parquet file slice by slice; it has no rejects, since its values are typed and UTF-8.
 
-    Categories, numbers, truth values and times become their text (ISO 8601).
+    Categories, numbers, truth values and times become their text (ISO 8601; times with a zone in UTC).
 
     Raises:
         UnreadableFile: if the file is damaged, has no rows, lacks a title, or has a needed column of a
@@ -50,6 +50,8 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
         raise UnreadableFile(f"column `{name}` holds {dtype}: write it as text")
     if dtype.is_float():
         column = column.fill_nan(None)
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        column = column.dt.convert_time_zone("UTC")
     if dtype.is_temporal():
         return column.dt.to_string("iso:strict")
     return column.cast(pl.String)

@@ -1,8 +1,11 @@
 """Cleaning: every row ends in the articles or in quarantine, and bad files say what is wrong."""
 
 import gzip
+import io
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -12,6 +15,7 @@ from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.reading import UnreadableFile
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, article_id
 
+TimeUnit = Literal["ms", "us", "ns"]
 LENIENT = CleaningLimits(max_reject_share=1.0)
 
 
@@ -113,6 +117,19 @@ def test_repeated_rows_are_counted_and_duplicate_serials_do_no_harm(tmp_path: Pa
         ("2017-03-04 05:06:07", "2017-03-04T05:06:07+00:00"),
         ("2017-03-04T05:06:07+02:00", "2017-03-04T03:06:07+00:00"),
         ("2017-03-04T05:06:07Z", "2017-03-04T05:06:07+00:00"),
+        ("2017-3-4 5:6:7", "2017-03-04T05:06:07+00:00"),
+        ("2017-03-04T05:06", "2017-03-04T05:06:00+00:00"),
+        ("2017-03-04T05:06:07", "2017-03-04T05:06:07+00:00"),
+        (" 2017-03-04T05:06:07.25 ", "2017-03-04T05:06:07.250000+00:00"),
+        ("2017-03-04 05:06:07.123456789", "2017-03-04T05:06:07.123456+00:00"),
+        ("2017-03-04t05:06:07,5z", "2017-03-04T05:06:07.500000+00:00"),
+        ("2017-03-04 05:06:07.000000+00:00", "2017-03-04T05:06:07+00:00"),
+        ("2017-03-04 05:06:07 -0330", "2017-03-04T08:36:07+00:00"),
+        ("2017-03-04T05:06:07.5+02", "2017-03-04T03:06:07.500000+00:00"),
+        ("2017-03-04 05:06:07 UTC", "2017-03-04T05:06:07+00:00"),
+        ("2017-13-04", None),
+        ("2017-03-04T25:06:07", None),
+        ("2017-03-04T05:06:07.5+02:00 or so", None),
         ("March 4, 2017", "2017-03-04T00:00:00+00:00"),
         ("yesterday", None),
     ],
@@ -122,6 +139,44 @@ def test_dates(tmp_path: Path, written: str, expected: str | None) -> None:
     found = articles["published_at"][0]
     assert (found.isoformat() if found else None) == expected
     assert summary.undated == (expected is None)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Kolkata"])
+def test_parquet_timestamps_of_any_unit_are_dated(tmp_path: Path, unit: TimeUnit, zone: str | None) -> None:
+    naive = pl.Series([datetime(2017, 3, 4, 5, 6, 7, 250_000), datetime(1880, 1, 1), None])
+    times = naive.dt.replace_time_zone("UTC").dt.cast_time_unit(unit)
+    stamps = times.dt.convert_time_zone(zone) if zone else times.dt.replace_time_zone(None)
+    content = io.BytesIO()
+    pl.DataFrame({"title": ["a", "b", "c"], "published_at": stamps}).write_parquet(content)
+    summary, articles, _ = clean(tmp_path, content.getvalue(), name="news.parquet")
+    assert articles["published_at"].to_list() == naive.dt.replace_time_zone("UTC").to_list()
+    assert summary.undated == 1
+
+
+def test_parquet_dates_are_midnight_in_utc(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    pl.DataFrame({"title": ["a"], "date": [date(2017, 3, 4)]}).write_parquet(content)
+    _, articles, _ = clean(tmp_path, content.getvalue(), name="news.parquet")
+    assert articles["published_at"].to_list() == [datetime(2017, 3, 4, tzinfo=UTC)]
+
+
+def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:
+    content = (
+        "title,text,label,source,date\n"
+        "nan,x,1,,\n"
+        " NULL ,x,1,,\n"
+        "a, NaN ,<NA>,None,NaT\n"
+        "Null and void,None of them came,0,Nan News,2017-03-04\n"
+    )
+    summary, articles, quarantine = clean(tmp_path, content)
+    assert quarantine.select("row", "reason").rows() == [(0, "empty title"), (1, "empty title")]
+    columns = articles.select("title", "text", "label", "source", pl.col("published_at").dt.year())
+    assert columns.rows() == [
+        ("a", "", None, None, None),
+        ("Null and void", "None of them came", 0, "Nan News", 2017),
+    ]
+    assert (summary.missing_text, summary.unlabelled, summary.undated) == (1, 1, 1)
 
 
 def test_too_many_rejects_fail_with_the_ten_commonest_reasons(tmp_path: Path) -> None:

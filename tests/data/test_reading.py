@@ -70,6 +70,27 @@ def test_labels_are_delivered_as_found_but_plain(news: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "word", ["nan", "NaN", "None", "null", " NULL\t", "N/A", "na", "<NA>", "#N/A", "NaT", "-nan"]
+)
+def test_words_for_a_missing_value_are_null_in_every_format(tmp_path: Path, word: str) -> None:
+    columns = ["title", "text", "label", "source", "published_at"]
+    frame = pl.DataFrame([[word, "kept"] for _ in columns], schema=columns)
+    frame.write_csv(tmp_path / "csv")
+    frame.write_parquet(tmp_path / "parquet")
+    frame.write_ndjson(tmp_path / "jsonl")
+    for name in ("csv", "parquet", "jsonl"):
+        rows = read_whole(tmp_path / name).rows.drop("row").rows()
+        assert rows == [(None,) * 5, ("kept",) * 5], name
+
+
+@pytest.mark.parametrize(
+    "title", ["None of the above", "Nan Goldin", "A null result", "nan nan", "N/A/B", "-", "0", "undefined"]
+)
+def test_only_a_whole_value_is_a_word_for_a_missing_one(news: Path, title: str) -> None:
+    assert titles(read(news, f"title\n{title}\n")) == [title]
+
+
 def test_missing_title_lists_the_columns_found(news: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"^news\.csv: no `title` column; .*'headline', 'body'\."):
         read(news, "headline,body\nA,B\n")
@@ -355,6 +376,18 @@ def test_parquet_of_any_type(tmp_path: Path) -> None:
         (0, "A", "a", "1", "x", "2020-01-02T03:00:00.000000+00:00"),
         (1, "B", None, None, "y", None),
         (2, "A", None, "0", None, None),
+    ]
+
+
+def test_parquet_times_of_other_zones_are_given_in_utc(tmp_path: Path) -> None:
+    # In 1880 Berlin's clock was 53 minutes and 28 seconds ahead: an ISO offset has no seconds.
+    times = pl.Series(
+        [datetime(2020, 1, 2, 3), datetime(1880, 1, 1)], dtype=pl.Datetime("ms", "Europe/Berlin")
+    )
+    pl.DataFrame({"title": ["A", "B"], "date": times}).write_parquet(tmp_path / "news.parquet")
+    assert read_whole(tmp_path / "news.parquet").rows["published_at"].to_list() == [
+        "2020-01-02T03:00:00.000+00:00",
+        "1880-01-01T00:00:00.000+00:00",
     ]
 
 
