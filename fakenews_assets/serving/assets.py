@@ -29,7 +29,7 @@ class BentoConfig(dg.Config):
 
 @_asset(
     kinds={"bentoml"},
-    code_version="1",
+    code_version="2",
     check_specs=[
         dg.AssetCheckSpec(
             "bento_answers_as_the_model",
@@ -115,7 +115,7 @@ def fakenews_bento(
 
 @_asset(
     kinds={"docker"},
-    code_version="1",
+    code_version="2",
     check_specs=[
         dg.AssetCheckSpec(
             "context_is_complete",

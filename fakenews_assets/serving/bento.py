@@ -1,4 +1,4 @@
-"""From the champion to a bento: the service's code, the bundle and the pinned packages, built by BentoML.
+"""From the champion to a bento: the service's code, the bundle and the locked packages, built by BentoML.
 
 A bento is a folder: `bento.yaml`, `src/` with what is needed to serve, `env/` with the Dockerfile and the
 requirements. The champion lies in `src/models`, as in the registry, so the service finds it as everywhere else.
@@ -6,16 +6,19 @@ requirements. The champion lies in `src/models`, as in the registry, so the serv
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Final
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fakenews_assets.selection.bundle import open_bundle, read_record
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer
@@ -29,6 +32,10 @@ PACKAGES: Final = ("bentos", "fakenews_assets", "fakenews_resources")
 """Folders of code that go in."""
 
 _ROOT: Final = Path(__file__).parents[2]
+LOCK: Final = _ROOT / "requirements.lock"
+"""The versions that the tests ran with."""
+_OF_TORCH: Final = re.compile(r"cuda-|nvidia-|triton")
+"""Libraries that a build of torch for GPUs names exactly; `make lock` leaves them out."""
 
 _REQUIRED: Final = (
     "bentoml", "fastapi", "starlette", "python-multipart", "pydantic", "pydantic-settings", "prometheus-client",
@@ -56,14 +63,68 @@ class BuiltBento:
     path: Path
 
 
-def requirements(runtime: str) -> list[str]:
-    """What a runtime needs to serve, pinned to the versions that run here.
+def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
+    """What a runtime needs to serve, and everything that these packages depend on, at the versions of the lock.
 
     Args:
         runtime: of the bundle's manifest.
+        lock: written by `make lock`.
+
+    Raises:
+        BentoFailed: a package is not in the lock, or another version of it is installed here. The bento is tried out
+            with what is installed here, and the image has to run the same.
     """
-    # A build of torch for CPUs names itself so, which the index does not know.
-    return [f"{name}=={version(name).split('+')[0]}" for name in (*_REQUIRED, *_RUNTIMES[runtime])]
+    locked = _read_lock(lock)
+    ahead = {(name, "") for name in (*_REQUIRED, *_RUNTIMES[runtime])}
+    seen: set[tuple[str, str]] = set()
+    while ahead:
+        seen |= ahead
+        ahead = {package for one in ahead for package in _dependencies(*one)} - seen
+    found: list[Requirement] = []
+    for name in sorted({name for name, _ in seen}):
+        if name in locked:
+            found += locked[name]
+        elif not _OF_TORCH.match(name):
+            raise BentoFailed(f"{name} is not in {lock.name}: run `make lock`.")
+    for requirement in found:
+        _require_installed(requirement, lock)
+    return [str(requirement) for requirement in found]
+
+
+def _read_lock(lock: Path) -> dict[str, list[Requirement]]:
+    """The lock by package. A package has several lines where its version depends on the interpreter's."""
+    if not lock.is_file():
+        raise BentoFailed(f"{lock} is missing: build a bento from a checkout, which has one.")
+    locked: dict[str, list[Requirement]] = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if line and line[0] != "#":
+            requirement = Requirement(line)
+            locked.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return locked
+
+
+def _dependencies(name: str, extra: str) -> set[tuple[str, str]]:
+    """Names and extras that an installed package depends on, with one of its extras; "" stands for none."""
+    try:
+        every = [Requirement(line) for line in distribution(name).requires or []]
+    except PackageNotFoundError:
+        return set()  # reported once the walk is over
+    wanted = [one for one in every if one.marker is None or one.marker.evaluate({"extra": extra})]
+    return {(canonicalize_name(one.name), further) for one in wanted for further in ("", *one.extras)}
+
+
+def _require_installed(locked: Requirement, lock: Path) -> None:
+    if locked.marker is not None and not locked.marker.evaluate():
+        return
+    try:
+        # A build of torch for CPUs names itself so, which the index does not know.
+        here = version(locked.name).split("+")[0]
+    except PackageNotFoundError:
+        here = "no version"
+    if str(locked.specifier) != f"=={here}":
+        raise BentoFailed(
+            f"{lock.name} names {locked.name}{locked.specifier}, but {here} is installed here: run `make install`."
+        )
 
 
 def stage(models: Place, pointer: Pointer, context: Path) -> None:

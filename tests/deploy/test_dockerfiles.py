@@ -36,6 +36,8 @@ def test_what_the_graphs_image_copies_is_sent_to_the_build():
         if line[:1] == "!"
     }
     assert sent == set(sources)
+    # What a bento and its container context are made of, beside the code.
+    assert {"requirements.lock", "deploy/Dockerfile"} <= sent
 
 
 def test_the_dependencies_install_without_the_sources(tmp_path: Path):

@@ -5,18 +5,22 @@ chart passes on to Dagster and to Kubernetes is held against these two themselve
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from dagster import DagsterInstance, DagsterInvalidConfigError
 from dagster._config import process_config, resolve_to_config_type
+from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster_gcp.gcs import GCSComputeLogManager
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
 
 from fakenews_assets.automation import pods
+from tests.deploy import chart
 from tests.deploy.files import DEPLOY, REPOSITORY, read
 
 VALUES = read("kubernetes/values.yaml")
@@ -61,6 +65,7 @@ KNOWN: Mapping[str, set[str] | None] = {
     "flower": {"enabled"},
     "generatePostgresqlPasswordSecret": None,
     "generateCeleryConfigSecret": None,
+    "concurrency": {"enabled", "pools", "runs"},
     "additionalInstanceConfig": None,
     "extraManifests": None,
 }
@@ -101,16 +106,50 @@ def test_the_chart_knows_every_key_further_down():
 
 def test_limits_and_retries_are_the_laptops():
     laptop = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
-    added = VALUES["additionalInstanceConfig"]
-    assert added == {key: laptop[key] for key in ("concurrency", "run_retries", "nux")}
-    # Where the chart would write the same section, two of it would stand in one file.
-    daemon = VALUES["dagsterDaemon"]
-    assert not daemon["runRetries"]["enabled"]
-    assert not daemon["runCoordinator"]["enabled"]
-    assert (
-        daemon["runMonitoring"]["maxResumeRunAttempts"] == laptop["run_monitoring"]["max_resume_run_attempts"]
-    )
-    assert VALUES["telemetry"] == laptop["telemetry"]
+    rendered = chart.instance(VALUES)
+    same = ("concurrency", "run_retries", "telemetry", "nux")
+    assert {name: rendered.get(name) for name in same} == {name: laptop[name] for name in same}
+    # A node of a cluster may have to start first.
+    longer = {"start_timeout_seconds", "poll_interval_seconds"}
+    monitoring = {name: value for name, value in rendered["run_monitoring"].items() if name not in longer}
+    assert monitoring == {
+        name: value for name, value in laptop["run_monitoring"].items() if name not in longer
+    }
+
+
+def test_dagster_queues_runs_within_the_laptops_limits(tmp_path: Path):
+    laptop = loaded(yaml.safe_load((REPOSITORY / "dagster.yaml").read_text()), tmp_path / "laptop")
+    cluster = loaded(chart.instance(VALUES), tmp_path / "cluster")
+    assert isinstance(cluster.run_coordinator, QueuedRunCoordinator)
+    assert cluster.get_concurrency_config() == laptop.get_concurrency_config()
+    assert cluster.get_concurrency_config().run_queue_config is not None
+    assert cluster.run_retries_enabled
+    assert not cluster.run_retries_retry_on_asset_or_op_failure
+    assert not cluster.nux_enabled
+
+
+def test_a_queue_that_is_switched_off_is_noticed(tmp_path: Path):
+    values = VALUES | {"dagsterDaemon": VALUES["dagsterDaemon"] | {"runCoordinator": {"enabled": False}}}
+    instance = loaded(chart.instance(values), tmp_path)
+    assert not isinstance(instance.run_coordinator, QueuedRunCoordinator)
+    assert instance.get_concurrency_config().run_queue_config is None
+
+
+def test_limits_outside_the_charts_own_block_are_noticed(tmp_path: Path):
+    """Without it the chart gives the queue a limit of its own, and Dagster refuses to have two."""
+    values = {name: value for name, value in VALUES.items() if name != "concurrency"}
+    rendered = chart.instance(values) | {"concurrency": {"runs": {"max_concurrent_runs": 2}}}
+    with pytest.raises(DagsterInvalidConfigError, match="max_concurrent_runs"):
+        loaded(rendered, tmp_path)
+
+
+def loaded(config: Mapping[str, Any], folder: Path) -> DagsterInstance:
+    """The instance that Dagster makes of a configuration, with its storage and its output in a folder."""
+    elsewhere = {"storage", "local_artifact_storage", "compute_logs", "run_launcher"}
+    own = {name: value for name, value in config.items() if name not in elsewhere}
+    folder.mkdir(exist_ok=True)
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(own))
+    return DagsterInstance.from_config(str(folder))
 
 
 def test_what_the_chart_passes_to_dagster_is_what_dagster_takes():

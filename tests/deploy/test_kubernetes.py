@@ -2,7 +2,6 @@
 
 import re
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -78,7 +77,7 @@ def test_probes_ask_what_the_service_answers_at_its_port():
     assert service("NetworkPolicy")["spec"]["ingress"][0]["ports"] == [{"port": port["name"]}]
 
 
-def test_the_service_is_nobody_and_writes_only_its_log_and_tmp():
+def test_the_service_is_nobody_and_may_write_only_tmp():
     (container,) = pod()["containers"]
     security = pod()["securityContext"] | container["securityContext"]
     assert security["runAsNonRoot"]
@@ -89,8 +88,6 @@ def test_the_service_is_nobody_and_writes_only_its_log_and_tmp():
     environment = {one["name"]: one for one in container["env"]}
     writable = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert writable == {"/tmp"}  # noqa: S108
-    assert Path(environment["FAKENEWS_CACHE"]["value"]).is_relative_to("/tmp")  # noqa: S108
-    assert Path(environment["BENTOML_HOME"]["value"]).is_relative_to("/tmp")  # noqa: S108
     assert "secretKeyRef" in environment["FAKENEWS_API_KEY"]["valueFrom"]
 
 

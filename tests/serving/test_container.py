@@ -1,14 +1,22 @@
+import re
 import shutil
+import subprocess
+import sys
+import venv
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from fakenews_assets.selection.bundle import BundleDamaged
-from fakenews_assets.serving.bento import BentoFailed, build, requirements, run_bentoml, tree_digest
-from fakenews_assets.serving.container import copied_by, export_context, faults
+from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml, tree_digest
+from fakenews_assets.serving.container import GENERATED, PLAIN, copied_by, export_context, faults
 from fakenews_assets.serving.verification import compare
 from fakenews_assets.training.classifier import Article
+from tests.deploy.environments import of_image
 
+RUNTIMES = ("openvino", "onnx", "torch", "scikit-learn")
 ARTICLES = [
     Article(f"the {word} number {row}", "a bank" * (row % 3))
     for row, word in enumerate(["hoax", "bank"] * 100)
@@ -63,14 +71,79 @@ def test_a_failing_command_says_why(tmp_path: Path):
         run_bentoml(["export", "nothing:here", str(tmp_path / "x.bento")], tmp_path / "home")
 
 
-def test_requirements_are_pinned_and_only_what_serving_needs():
-    for runtime in ("openvino", "onnx", "torch", "scikit-learn"):
-        found = requirements(runtime)
-        assert all(line.count("==") == 1 and "+" not in line for line in found)
-        names = {line.split("==")[0] for line in found}
-        assert {"bentoml", "fastapi", "polars"} <= names
-        assert not names & {"dagster", "lightning", "evidently", "nncf", "pytest"}
-    assert not any(line.startswith("torch==") for line in requirements("openvino"))
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_requirements_are_of_the_lock_and_only_what_serving_needs(runtime: str):
+    found = requirements(runtime)
+    locked = {Requirement(line) for line in LOCK.read_text().splitlines() if line[0] != "#"}
+    assert {Requirement(line) for line in found} <= locked
+    names = {Requirement(line).name for line in found}
+    assert {"bentoml", "fastapi", "polars"} <= names
+    assert not names & {"dagster", "lightning", "evidently", "nncf", "pytest"}
+    assert ("torch" in names) == (runtime == "torch")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_nothing_is_left_for_an_index_to_choose(runtime: str, tmp_path: Path):
+    """An environment with these packages alone lacks none; what is in it is read by uv, which wrote the lock."""
+    missing = missing_beside(requirements(runtime), tmp_path)
+    # A build of torch for GPUs names its libraries exactly; they stay out of the lock.
+    assert [line for line in missing if not re.search("`(cuda-|nvidia-|triton)", line)] == []
+
+
+def test_a_package_that_is_left_out_is_noticed(tmp_path: Path):
+    lines = [line for line in requirements("openvino") if not line.startswith("pyasn1==")]
+    assert any("pyasn1" in line for line in missing_beside(lines, tmp_path))
+
+
+def missing_beside(lines: list[str], folder: Path) -> list[str]:
+    """What an environment would lack in which exactly these requirements, of those installed here, are installed."""
+    venv.create(folder / "venv", symlinks=True)
+    (packages,) = (folder / "venv").glob("lib/python*/site-packages")
+    for line in lines:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate():
+            found = distribution(requirement.name)
+            assert found.version.split("+")[0] in requirement.specifier
+            # Some packages carry others, with theirs further down.
+            own = [path for path in found.files or () if len(path.parts) == 2]
+            (metadata,) = [path for path in own if path.match("*.dist-info/METADATA")]
+            shutil.copytree(str(found.locate_file(metadata.parent)), packages / metadata.parent)
+    uv = Path(sys.executable).with_name("uv")
+    command = [uv, "pip", "check", "--offline", "--python", folder / "venv/bin/python"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert "Checked" in said, said
+    return [text for text in said.splitlines() if text.startswith("The package")]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("pyasn1==", "pyasn1==99."), r"pyasn1==99\.[\d.]+, but [\d.]+ is installed here"),
+        (("pyasn1==", "unknown=="), "pyasn1 is not in requirements.lock"),
+    ],
+)
+def test_what_is_tried_out_here_has_the_versions_of_the_image(
+    change: tuple[str, str], said: str, tmp_path: Path
+):
+    changed = tmp_path / "requirements.lock"
+    changed.write_text(re.sub(f"^{change[0]}", change[1], LOCK.read_text(), flags=re.MULTILINE))
+    with pytest.raises(BentoFailed, match=said):
+        requirements("openvino", changed)
+
+
+def test_the_images_install_the_lock(context: Path):
+    """Both Dockerfiles install this file and nothing else."""
+    installed = (context / "env/python/requirements.txt").read_text().splitlines()
+    assert {Requirement(line) for line in installed} == {Requirement(line) for line in requirements("torch")}
+    for name in (GENERATED, PLAIN):
+        text = (context / name).read_text()
+        assert re.findall(r"pip install (?!uv$).*?([\w./-]+\.txt)$", text, re.MULTILINE)
+        assert len(re.findall(r"pip install (?!uv$)", text, re.MULTILINE)) == 1
+
+
+def test_the_images_leave_it_to_the_deployment_where_the_log_goes(context: Path):
+    assert not [name for name in of_image(context / GENERATED) if name.startswith("FAKENEWS_")]
+    assert "FAKENEWS_LOG" not in of_image(context / PLAIN)
 
 
 def test_the_context_is_complete(context: Path):
