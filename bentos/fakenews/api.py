@@ -126,7 +126,9 @@ def _add_api(app: FastAPI) -> None:
         runtime.champion()
         if runtime.uploads.locked():
             raise Overloaded(_RETRY_SECONDS)
-        rows = await asyncio.to_thread(count_rows, file.file, runtime.settings.max_csv_rows)
+        limits = runtime.settings
+        async with runtime.uploads:  # counting takes the processor as well
+            rows = await asyncio.to_thread(count_rows, file.file, limits.max_csv_rows, limits.max_csv_faults)
         return StreamingResponse(
             _answer_rows(request, runtime, file.file),
             media_type="text/csv; charset=utf-8",
@@ -206,12 +208,15 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
 
-async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> AsyncIterator[str]:
-    """The lines of an answer, as the model gets through the rows. Other requests get their turn in between."""
+async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> AsyncIterator[bytes]:
+    """The lines of an answer, as the model gets through the rows. Other requests get their turn in between.
+
+    The event loop neither reads nor writes CSV: rows that the model never sees would hold up everybody else.
+    """
     async with runtime.uploads:
-        yield answer_line(HEADER)
+        yield answer_line(HEADER).encode()
         rows = read_rows(file)
-        while chunk := list(islice(rows, _CSV_ROWS_AT_ONCE)):
+        while chunk := await asyncio.to_thread(_next_rows, rows):
             sound = [row for row in chunk if not row.error]
             answered = None
             if sound:
@@ -222,7 +227,15 @@ async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> As
                     received=request.state.received,
                     rows=[row.number - 1 for row in sound],
                 )
-            yield "".join(_lines(chunk, answered, request.state.request_id))
+            yield await asyncio.to_thread(_written, chunk, answered, request.state.request_id)
+
+
+def _next_rows(rows: Iterator[Row]) -> list[Row]:
+    return list(islice(rows, _CSV_ROWS_AT_ONCE))
+
+
+def _written(chunk: list[Row], answered: Answered | None, request_id: str) -> bytes:
+    return "".join(_lines(chunk, answered, request_id)).encode()
 
 
 def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iterator[str]:

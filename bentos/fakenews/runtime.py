@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 30
 """Between attempts to load a champion that could not be loaded."""
 _ROTATE_SECONDS: Final = 60
+_INDEX_SECONDS: Final = 5
+"""A label reads the lines that were written since."""
 _WARM_UP_ROWS: Final = (*range(1, 9), 12, 16)
 
 
@@ -83,14 +85,14 @@ class Runtime:
         await self._take_over()
         if self.served is None:
             logger.warning("No champion in %s: answering 503 until one is selected.", self._models.address)
-        self._tasks = [
-            asyncio.create_task(_repeat(self._take_over, self.settings.watch_seconds)),
-            asyncio.create_task(
-                _repeat(self._send_log, self.settings.log_send_seconds)
-                if self._sender
-                else _repeat(self._rotate, _ROTATE_SECONDS)
-            ),
-        ]
+        watched = [_repeat(self._take_over, self.settings.watch_seconds)]
+        if self._sender:
+            watched.append(_repeat(self._send_log, self.settings.log_send_seconds))
+        else:
+            watched.append(_repeat(self._rotate, _ROTATE_SECONDS))
+            # At once as well: a process before this one may have left a day of lines without an index.
+            watched.append(_repeat(self._index, _INDEX_SECONDS, first=0))
+        self._tasks = [asyncio.create_task(one) for one in watched]
 
     async def stop(self) -> None:
         """Answer what waits, and close the log."""
@@ -233,6 +235,9 @@ class Runtime:
         except OSError as error:
             logger.error("The prediction log of a day that is over stays as lines: %s", error)
 
+    async def _index(self) -> None:
+        await asyncio.to_thread(self.log.index)
+
     async def _send_log(self) -> None:
         assert self._sender is not None
         try:
@@ -296,11 +301,15 @@ def _count(records: list[dict[str, Any]], rows: int) -> None:
     metrics.VERDICTS.labels("real").inc(len(records) - unsure - fake)
 
 
-async def _repeat(action: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def _repeat(
+    action: Callable[[], Awaitable[None]], seconds: float, *, first: float | None = None
+) -> None:
+    """Act for ever, at intervals; the first time after `first` seconds, by default after one interval."""
+    await asyncio.sleep(seconds if first is None else first)
     while True:
-        await asyncio.sleep(seconds)
         try:
             await action()
         except Exception:
             # One failure must not end the watch for ever; nobody waits for this task to tell them.
             logger.exception("Failed, and will be tried again")
+        await asyncio.sleep(seconds)

@@ -28,7 +28,8 @@ class ServiceSettings(BaseSettings):
         " the storage.",
     )
     log: Path | None = Field(
-        default=None, description="Folder of the prediction log. Default: `service_log` in the storage."
+        default=None,
+        description="Folder of the prediction log, whatever the storage is. Default: `service_log` in the storage.",
     )
     log_content: Literal["hash", "text"] = Field(
         default="hash", description="Whether the log holds titles and texts themselves, or only their hash."
@@ -41,7 +42,14 @@ class ServiceSettings(BaseSettings):
     )
     max_json_bytes: int = Field(default=8 * 2**20, gt=0, description="Largest JSON body.")
     max_csv_bytes: int = Field(default=128 * 2**20, gt=0, description="Largest upload of a CSV file.")
-    max_csv_rows: int = Field(default=200_000, gt=0, description="Most rows of a CSV file.")
+    max_csv_rows: int = Field(
+        default=200_000, gt=0, description="Most rows of a CSV file, counting empty lines."
+    )
+    max_csv_faults: int = Field(
+        default=10_000,
+        ge=0,
+        description="Most rows of a CSV file that cannot be judged; one with more is refused.",
+    )
     max_csv_uploads: int = Field(default=4, gt=0, description="CSV files answered at the same time.")
     max_wait_ms: int = Field(
         default=1000, gt=0, description="A request that would wait longer for the model is refused with 503."

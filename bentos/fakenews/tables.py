@@ -4,10 +4,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TextIO
 
 from bentos.fakenews.schemas import MAX_TEXT, MAX_TITLE
-from fakenews_assets.data.reading_lines import MAX_FIELD_CHARS
 from fakenews_assets.training.classifier import Article
 
 HEADER: Final = (
@@ -15,6 +14,10 @@ HEADER: Final = (
     "request_id",
 )  # fmt: skip
 """Columns of the answers."""
+
+_MAX_RECORD_CHARS: Final = 2**19
+"""Most characters of one row, in all its columns. Nothing else in the process runs while the reader takes in a line or
+makes the last cell of a row, so that this bounds how long everybody else waits: a few milliseconds."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection")."""
@@ -34,30 +37,77 @@ class Row:
     error: str = ""
 
 
-def count_rows(file: BinaryIO, limit: int) -> int:
+def count_rows(file: BinaryIO, limit: int, faults: int) -> int:
     """Read an upload once, from its beginning.
 
+    Args:
+        file: the upload.
+        limit: most rows, counting empty lines, which take time as well.
+        faults: most rows that cannot be judged.
+
     Raises:
-        NotATable: no UTF-8, no column `title`, no row, or more than `limit` of them.
+        NotATable: no UTF-8, no column `title`, no row, one that is far too long, or more than the limits allow.
     """
-    rows = 0
-    for row in read_rows(file):
+    rows = faulty = 0
+    first = ""
+    for line, row in enumerate(_rows_and_gaps(file), 1):
+        if line > limit:
+            raise NotATable(f"The file has more than {limit:,} rows, counting empty lines; send it in parts.")
+        if row is None:
+            continue
         rows = row.number
-        if rows > limit:
-            raise NotATable(f"The file has more than {limit:,} rows; send it in parts.")
+        if row.error:
+            faulty += 1
+            first = first or f"row {row.number:,}: {row.error}"
+        if faulty > faults:
+            raise NotATable(
+                f"The file has more than {faults:,} rows that cannot be judged. The first is {first}. Correct them"
+                " and send the file again."
+            )
     if not rows:
         raise NotATable("The file has a header and no rows.")
     return rows
 
 
 def read_rows(file: BinaryIO) -> Iterator[Row]:
-    """Read an upload row by row, from its beginning. Raises NotATable as `count_rows` does."""
+    """Read an upload row by row, from its beginning. Raises NotATable as `count_rows` does, limits aside."""
+    return (row for row in _rows_and_gaps(file) if row is not None)
+
+
+class _Lines(Iterator[str]):
+    """Lines of an upload, with a bound on those of one row: a quote that is never closed would take in the rest."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._number = 0
+        self._chars = 0
+
+    def begin_record(self) -> None:
+        """Say that a row is complete and the next line begins another one."""
+        self._chars = 0
+
+    def __next__(self) -> str:
+        line = self._text.readline(_MAX_RECORD_CHARS + 1)
+        if not line:
+            raise StopIteration
+        self._number += 1
+        self._chars += len(line)
+        if self._chars > _MAX_RECORD_CHARS:
+            raise NotATable(
+                f"The row that line {self._number:,} belongs to has more than {_MAX_RECORD_CHARS:,} characters."
+                " Is there a quote that is not closed?"
+            )
+        return line
+
+
+def _rows_and_gaps(file: BinaryIO) -> Iterator[Row | None]:
+    """The rows of an upload, and None for each empty line between them."""
     file.seek(0)
-    # The same limit as everywhere in the process; what is too long for the model gets an answer of its own.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_RECORD_CHARS))  # a cell may take up its row
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
-        lines = csv.reader(text)
+        source = _Lines(text)
+        lines = csv.reader(source)
         header = [name.strip().lower() for name in next(lines, [])]
         if "title" not in header:
             raise NotATable(
@@ -66,10 +116,14 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
         width, title = len(header), header.index("title")
         body = header.index("text") if "text" in header else None
         number = 0
+        source.begin_record()
         for cells in lines:
-            if cells:  # else an empty line
+            source.begin_record()
+            if cells:
                 number += 1
                 yield _row(number, cells, width, title, body)
+            else:
+                yield None
     except UnicodeDecodeError as error:
         raise NotATable("The file is not UTF-8. Save it as CSV UTF-8 and send it again.") from error
     except csv.Error as error:

@@ -60,7 +60,10 @@ class LogSender:
         """
         if self.log.answered(request_id, row):
             return True
-        return log_at(self._place, days_of(request_id)).answered(request_id, row)
+        days = days_of(request_id)
+        sent = log_at(self._place, days)
+        sent.index(days)
+        return sent.answered(request_id, row)
 
     def close(self) -> None:
         """Send the rest."""

@@ -3,6 +3,7 @@
     <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day, in a bucket one
                                            for each time that it was sent
     <root>/<day>/feedback-<id>.jsonl       labels that came later, on the day that they came
+    <root>/<day>/predictions.index         which rows those lines answer; made from them, and gone with them
     <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
     <root>/<day>/feedback.parquet
 
@@ -11,7 +12,9 @@ end of a file, was never answered, and is skipped by readers. Days are those of 
 """
 
 import json
+import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,10 +22,13 @@ from threading import Lock
 from typing import Any, Final, Literal
 
 import polars as pl
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from fakenews_assets.monitoring.log_index import LogIndex, lines_that_name
 from fakenews_resources.place import Place
 from fakenews_resources.request_ids import new_request_id, time_of
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["predictions", "feedback"]
 
@@ -66,6 +72,8 @@ _IN_JSON: Final = {"time": pl.String(), "label": pl.Int64()}
 
 _STILL_WRITTEN: Final = timedelta(minutes=1)
 """How long after midnight a process may still be writing what it answered before."""
+
+_ROTATE_LOCK: Final = ".rotate.lock"
 
 
 def stamp(moment: datetime) -> str:
@@ -139,10 +147,40 @@ class PredictionLog:
     def answered(self, request_id: str, row: int) -> bool:
         """Whether the log holds this row of a request. Looks only at the day that the id names.
 
+        Reads the lines that `index` has not seen yet, so it is quick where that is called now and then.
+
         Raises:
             ValueError: not an id of this service.
+            polars.exceptions.ComputeError: a line that names the request cannot be read.
         """
-        return any(not self._find(day, request_id, row).is_empty() for day in days_of(request_id))
+        for day in days_of(request_id):
+            known, covered = self._index(day).look_up(request_id, row)
+            if known or not self._find(day, request_id, row, covered).is_empty():
+                return True
+        return False
+
+    def index(self, days: Iterable[date] | None = None) -> None:
+        """Bring the index of the lines up to date. Costs next to nothing when there is nothing new.
+
+        Where that is impossible for the moment, `answered` is slower until it is done.
+
+        Args:
+            days: which; by default those that somebody may be writing.
+        """
+        today = self._now().date()
+        wanted = [today - timedelta(days=1), today] if days is None else list(days)
+        if not any(self._segments(day, "predictions") for day in wanted):
+            return
+        try:
+            # Not while the lines turn into a table: the index would outlive them.
+            with FileLock(self.root / _ROTATE_LOCK, blocking=False):
+                for day in wanted:
+                    if files := self._segments(day, "predictions"):
+                        self._index(day).update(files)
+        except Timeout:
+            return
+        except (OSError, sqlite3.Error) as error:
+            logger.warning("The prediction log cannot be indexed, so labels read its lines: %s", error)
 
     def find(self, request_id: str, row: int) -> pl.DataFrame:
         """What the log holds of one row of a request, in `LOG_SCHEMA`: one line, if all is well.
@@ -190,21 +228,24 @@ class PredictionLog:
         ]
         if not any(self._segments(day, kind) for day, kind in over):
             return []
-        with FileLock(self.root / ".rotate.lock"):
+        with FileLock(self.root / _ROTATE_LOCK):
             return [
                 self._fold(day, kind, segments)
                 for day, kind in over
                 if (segments := self._segments(day, kind))
             ]
 
-    def _find(self, day: date, request_id: str, row: int) -> pl.DataFrame:
+    def _find(
+        self, day: date, request_id: str, row: int, covered: Mapping[str, int] | None = None
+    ) -> pl.DataFrame:
+        """Rows of the lines, after the bytes of each file that are `covered`, and of the table."""
         wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
-        # Only the lines that name the id are parsed: a day may have millions.
+        # Only the lines that name the id are parsed: a day may have millions. Those that turn into a table meanwhile
+        # are found there, since it is looked at last.
         frames = [
             _parse(line + b"\n", "predictions")
             for segment in self._segments(day, "predictions")
-            for line in _whole_lines(segment).splitlines()
-            if request_id.encode() in line
+            for line in lines_that_name(segment, request_id, (covered or {}).get(segment.name, 0))
         ]
         table = self._table(day, "predictions")
         if table.is_file():
@@ -216,6 +257,8 @@ class PredictionLog:
         aside = table.with_suffix(".part")
         self.read(day, kind).sink_parquet(aside, compression="zstd")
         aside.replace(table)
+        if kind == "predictions":
+            self._index(day).remove()
         for segment in segments:
             segment.unlink()
         return table
@@ -236,6 +279,9 @@ class PredictionLog:
 
     def _segments(self, day: date, kind: Kind) -> list[Path]:
         return sorted((self.root / day.isoformat()).glob(f"{kind}-*.jsonl"))
+
+    def _index(self, day: date) -> LogIndex:
+        return LogIndex(self.root / day.isoformat() / "predictions.index")
 
     def _table(self, day: date, kind: Kind) -> Path:
         return self.root / day.isoformat() / f"{kind}.parquet"

@@ -15,7 +15,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = folder / "models"
     models.mkdir()
     make_champion(models)
-    with serve(folder, models, {"FAKENEWS_LOG_CONTENT": "text", "FAKENEWS_BODY_SECONDS": "2"}) as server:
+    environment = {
+        "FAKENEWS_LOG_CONTENT": "text",
+        "FAKENEWS_BODY_SECONDS": "2",
+        "FAKENEWS_MAX_CSV_FAULTS": "150000",
+    }
+    with serve(folder, models, environment) as server:
         yield server
 
 

@@ -4,8 +4,11 @@ import csv
 import io
 import json
 import socket
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -134,6 +137,57 @@ def test_slow_clients_hold_nobody_up(client: httpx.Client, service: Server):
     finally:
         for one in slow:
             one.close()
+
+
+@contextmanager
+def answering(service: Server, within: float) -> Iterator[None]:
+    """Require that the server answers at any time meanwhile within so many seconds."""
+    took: list[float] = []
+    over = threading.Event()
+
+    def probe() -> None:
+        with httpx.Client(base_url=service.url, timeout=60) as client:
+            while not over.is_set():
+                begin = time.monotonic()
+                client.get("/livez")
+                took.append(time.monotonic() - begin)
+                over.wait(0.02)
+
+    thread = threading.Thread(target=probe)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert max(took) < within
+
+
+def test_rows_that_no_model_sees_hold_nobody_up(client: httpx.Client, service: Server):
+    content = b"title,text\n" + b",x\n" * 140_000
+    with answering(service, within=0.8):
+        answer = client.post("/predict_csv", files={"file": ("x.csv", content)})
+    assert answer.status_code == 200
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(row["row"]) for row in rows] == list(range(1, 140_001))
+    assert {row["error"] for row in rows} == {"no title"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"title,text\n" + b",x\n" * 190_000, "more than 150,000 rows that cannot be judged"),
+        (b"title\n" + b"\n" * 20_000_000 + b"x\n", "more than 200,000 rows, counting empty lines"),
+        (b'title,text\nx,"' + b"\n" * 20_000_000, "a quote that is not closed"),
+        (b"title,text\nx," + b"y" * 20_000_000, "a quote that is not closed"),
+    ],
+    ids=["faulty rows", "empty lines", "an open quote", "one cell"],
+)
+def test_a_file_without_end_is_refused(client: httpx.Client, service: Server, content: bytes, message: str):
+    with answering(service, within=0.8):
+        answer = client.post("/predict_csv", files={"file": ("x.csv", content)})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]["message"]
 
 
 def test_a_trickle_is_cut_off(service: Server):

@@ -7,13 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import polars as pl
+import psutil
 
-from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.monitoring.prediction_log import LOG_SCHEMA, PredictionLog, stamp
 from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry
+from fakenews_resources.request_ids import new_request_id
 from tests.champions import make_champion
 from tests.servers import Server, serve
 
@@ -81,6 +84,36 @@ def test_a_kill_loses_no_answered_request(tmp_path: Path, models: Path):
         # A label for an answer of the killed process still finds it.
         first = traffic.answers[0]["request_id"]
         assert httpx.post(f"{server.url}/feedback", json={"request_id": first, "label": 0}).status_code == 200
+
+
+def test_a_label_does_not_read_the_whole_day(tmp_path: Path, models: Path):
+    log = PredictionLog(tmp_path / "log")
+    line = dict.fromkeys(LOG_SCHEMA) | {"time": stamp(datetime.now(UTC)), "row": 0, "title": "x" * 700}
+    ids = [new_request_id() for _ in range(30_000)]
+    log.append("predictions", [line | {"request_id": one} for one in ids])
+    log.close()
+    size = sum(file.stat().st_size for file in log.root.rglob("*.jsonl"))
+
+    with serve(tmp_path, models) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        top = psutil.Process(server.process.pid)
+        family = [top, *top.children(recursive=True)]
+
+        def read() -> int:
+            return sum(process.io_counters().read_chars for process in family)
+
+        def label(request_id: str) -> int:
+            return client.post("/feedback", json={"request_id": request_id, "label": 1}).status_code
+
+        answered = client.post("/predict", json={"title": "a headline"}).json()["request_id"]
+        end = time.monotonic() + 30
+        while True:  # until the lines that the process found there are indexed
+            before = read()
+            assert [label(one) for one in (ids[0], ids[-1], answered)] == [200] * 3
+            assert label(new_request_id()) == 404
+            took = read() - before
+            if took < size / 10:
+                break
+            assert time.monotonic() < end, f"four labels read {took:,} bytes of a log of {size:,}"
 
 
 def test_a_new_champion_takes_over_without_a_dropped_request(tmp_path: Path, models: Path):

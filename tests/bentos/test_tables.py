@@ -23,7 +23,7 @@ def test_any_cells_are_read_in_order(cells: list[tuple[str, str]]):
     assert [(row.article.title, row.article.text) for row in rows] == cells
     assert [row.number for row in rows] == list(range(1, len(cells) + 1))
     assert all(bool(row.error) == (not row.article.title.strip()) for row in rows)
-    assert count_rows(file, len(cells)) == len(cells)
+    assert count_rows(file, len(cells), len(cells)) == len(cells)
 
 
 @given(st.lists(CELLS, min_size=1))
@@ -47,12 +47,34 @@ def test_what_spreadsheets_write_is_read():
 
 def test_limits():
     file = sheet([["title"], *(["x"] for _ in range(4))])
-    assert count_rows(file, 4) == 4
+    assert count_rows(file, 4, 0) == 4
     with pytest.raises(NotATable, match="more than 3 rows"):
-        count_rows(file, 3)
+        count_rows(file, 3, 0)
     long = sheet([["title", "text"], ["x" * 1001, ""], ["x", "y" * 200_001], ["x", "y" * 200_000]])
     assert [row.error for row in read_rows(long)] == [
         "title longer than 1,000 characters",
         "text longer than 200,000 characters",
         "",
     ]
+
+
+def test_empty_lines_and_faulty_rows_count():
+    gaps = io.BytesIO(b"title\n\n\nx\n\r\n\n")
+    assert count_rows(gaps, 5, 0) == 1
+    assert [row.number for row in read_rows(gaps)] == [1]
+    with pytest.raises(NotATable, match=r"more than 4 rows, counting empty lines"):
+        count_rows(gaps, 4, 0)
+    faulty = sheet([["title", "text"], ["x", ""], ["", "y"], ["x", ""], [" ", ""]])
+    assert count_rows(faulty, 9, 2) == 4
+    with pytest.raises(
+        NotATable, match=r"more than 1 rows that cannot be judged. The first is row 2: no title"
+    ):
+        count_rows(faulty, 9, 1)
+
+
+def test_a_row_without_end_is_refused():
+    largest = sheet([["title", "text", "note"], ["x", "y", "z" * 520_000], ["x", "y" * 200_001, ""]])
+    assert [row.error for row in read_rows(largest)] == ["", "text longer than 200,000 characters"]
+    for row in (b"x," + b"y" * 600_000 + b"\n", b'x,"' + b"\n" * 600_000 + b"\n", b"," * 600_000):
+        with pytest.raises(NotATable, match="a quote that is not closed"):
+            list(read_rows(io.BytesIO(b"title,text\nfirst,\n" + row)))

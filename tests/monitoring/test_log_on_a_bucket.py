@@ -8,9 +8,11 @@ import pytest
 
 from fakenews_assets.monitoring import log_sending
 from fakenews_assets.monitoring.log_folding import fold_sent_lines
+from fakenews_assets.monitoring.log_index import LogIndex
 from fakenews_assets.monitoring.log_sending import LogSender
-from fakenews_assets.monitoring.prediction_log import LOG_SCHEMA, PredictionLog
+from fakenews_assets.monitoring.prediction_log import LOG_SCHEMA, PredictionLog, stamp
 from fakenews_resources.place import Conflict, Place, StoreError, place_of
+from fakenews_resources.request_ids import new_request_id, time_of
 from tests.buckets import OUTAGE, Gate, objects
 from tests.buckets import gate as gate
 
@@ -27,6 +29,11 @@ def answer(log: PredictionLog, request: str) -> None:
     record = dict.fromkeys(LOG_SCHEMA)
     record |= {"time": "2026-11-20T12:00:00.000+00:00", "request_id": request, "row": 0, "title": request}
     log.append("predictions", [record])
+
+
+def now(log: PredictionLog, request: str) -> None:
+    moment = stamp(datetime.now(UTC))
+    log.append("predictions", [dict.fromkeys(LOG_SCHEMA) | {"time": moment, "request_id": request, "row": 0}])
 
 
 def sent(gate: Gate) -> list[str]:
@@ -95,6 +102,25 @@ def test_what_was_sent_before_a_kill_and_erased_from_since_holds_nothing_up(
     assert objects(gate)[name] == b"blank"
     assert len(objects(gate)) == 2
     assert not list(place.spool.rglob("*.jsonl"))
+
+
+def test_an_answer_of_another_instance_is_found(gate: Gate, place: Place) -> None:
+    del gate
+    mine, other = LogSender(place), LogSender(place)
+    ids = [new_request_id() for _ in range(3)]
+    for number, sender in enumerate((mine, other, other)):
+        now(sender.log, ids[number])
+        assert sender.answered(ids[number], 0)
+        if number:
+            assert not mine.answered(ids[number], 0)
+            sender.send()
+        assert all(mine.answered(one, 0) for one in ids[: number + 1])
+        assert not mine.answered(new_request_id(), 0)
+    # What was sent is not read again for the next label.
+    day = time_of(ids[1]).date().isoformat()
+    known, covered = LogIndex(place.root / day / "predictions.index").look_up(ids[1], 0)
+    assert known
+    assert set(covered) == {file.name for file in (place.root / day).glob("*.jsonl")}
 
 
 def test_an_outage_keeps_everything(gate: Gate, place: Place) -> None:

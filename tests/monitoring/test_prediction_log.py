@@ -2,6 +2,7 @@ import resource
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +11,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
+from fakenews_assets.monitoring.log_index import LogIndex
 from fakenews_assets.monitoring.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA, PredictionLog, stamp
 from fakenews_resources.request_ids import new_request_id
 
@@ -79,6 +82,7 @@ def test_a_day_that_is_over_becomes_a_table(tmp_path: Path):
     log, other = PredictionLog(tmp_path, clock), PredictionLog(tmp_path, clock)
     for one in (log, other, log):
         one.append("predictions", [record()])
+    log.index()
     before = log.read(NOON.date(), "predictions").collect()
     assert log.rotate() == []
 
@@ -119,7 +123,8 @@ def test_a_kill_while_rotating_changes_nothing(tmp_path: Path, monkeypatch: pyte
     before = log.read(NOON.date(), "predictions").collect()
     clock.now += timedelta(days=1)
 
-    def killed(_: Path) -> None:
+    def killed(_: Path, *, missing_ok: bool = False) -> None:
+        del missing_ok
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:  # after the table is there, before the lines are gone
@@ -215,6 +220,100 @@ def test_looking_for_an_answer(tmp_path: Path):
     log.rotate()
     assert log.answered(asked, 2)
     assert not log.answered(asked, 1)
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_looking_for_an_answer_takes_little_memory(tmp_path: Path, *, indexed: bool):
+    log = PredictionLog(tmp_path)
+    asked = new_request_id()
+    for _ in range(20):
+        log.append("predictions", [record(title="x" * 1000) for _ in range(1000)])
+    log.append("predictions", [record(asked)])
+    if indexed:
+        log.index()
+    log.answered(asked, 0)  # what is imported for it is there
+    tracemalloc.start()
+    try:
+        assert log.answered(asked, 0)
+        assert not log.answered(new_request_id(), 0)
+        assert log.find(asked, 0).height == 1
+        assert tracemalloc.get_traced_memory()[1] < 6 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.jsonl")) > 25 * 2**20
+
+
+def test_answers_are_found_however_far_the_index_has_come(tmp_path: Path):
+    log, other = PredictionLog(tmp_path), PredictionLog(tmp_path)
+    ids: list[str] = []
+
+    def answer(by: PredictionLog) -> None:
+        ids.extend(new_request_id() for _ in range(3))
+        by.append("predictions", [record(one) for one in ids[-3:]])
+
+    def all_are_found() -> bool:
+        unknown = log.answered(new_request_id(), 0) or log.answered(ids[0], 1)
+        return not unknown and all(log.answered(one, 0) for one in ids)
+
+    answer(log)
+    assert all_are_found()
+    log.index()
+    assert all_are_found()
+    answer(log)
+    answer(other)  # in a file that the index has not seen
+    assert all_are_found()
+    log.index()
+    (index,) = tmp_path.rglob("*.index")
+    assert all(LogIndex(index).look_up(one, 0)[0] for one in ids)
+    index.write_bytes(index.read_bytes()[:5000])
+    assert all_are_found()
+    with FileLock(tmp_path / ".rotate.lock"):  # lines turn into a table, or an article is erased
+        log.index()
+    assert all_are_found()
+    index.unlink()
+    assert all_are_found()
+
+
+def test_a_log_that_cannot_be_indexed_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    log = PredictionLog(tmp_path)
+    asked = new_request_id()
+    log.append("predictions", [record(asked)])
+    (segment,) = tmp_path.rglob("*.jsonl")
+    with files_limited_to(100):
+        log.index()
+    assert "cannot be indexed" in caplog.text
+    assert log.answered(asked, 0)
+    segment.with_name("predictions.index").unlink(missing_ok=True)
+    segment.with_name("predictions.index").mkdir()
+    log.index()
+    assert log.answered(asked, 0)
+
+
+def test_lines_that_turn_into_a_table_meanwhile_hold_no_label_up(tmp_path: Path):
+    log = PredictionLog(tmp_path)
+    asked = new_request_id()
+    log.append("predictions", [record(asked)])
+    (segment,) = tmp_path.rglob("*.jsonl")
+    segment.with_name("predictions-gone.jsonl").symlink_to("nowhere")
+    assert log.answered(asked, 0)
+    assert log.find(asked, 0).height == 1
+
+
+def test_a_label_after_midnight_finds_the_answer_from_before(tmp_path: Path):
+    clock = Clock(datetime.now(UTC))
+    log = PredictionLog(tmp_path, clock)
+    day, asked = clock().date(), new_request_id()
+    log.append("predictions", [record(asked)])
+    clock.now = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
+    assert log.answered(asked, 0)
+    log.append("predictions", [record()])
+    log.index()
+    assert LogIndex(tmp_path / day.isoformat() / "predictions.index").look_up(asked, 0)[0]
+    assert log.answered(asked, 0)
+    clock.now += timedelta(minutes=2)
+    log.rotate()
+    assert not (tmp_path / day.isoformat() / "predictions.index").exists()
+    assert log.answered(asked, 0)
 
 
 def test_the_log_is_opened_anew_each_day(tmp_path: Path):

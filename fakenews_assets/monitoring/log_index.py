@@ -1,0 +1,143 @@
+"""Which rows of which requests the lines of one day answer, kept on disk, so that nobody reads the day to find one.
+
+The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It says how
+far it has come in each file; a reader looks through the rest. So an index that lags, is missing or is damaged makes a
+lookup slower, and never wrong. Its file may be removed at any time.
+
+The time in a request's id does not replace it: a line is as late as its answer, which for a row of a large upload is
+minutes after the request came.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+_BLOCK: Final = 1 << 20
+"""Bytes of a file that are looked at together, which bounds the memory."""
+_AT_ONCE: Final = 4 * _BLOCK
+"""Bytes of a file that one transaction takes in, so that a reader never waits long for one."""
+_READER_WAITS: Final = 0.1
+"""Seconds for a transaction; a reader that would wait longer reads the lines."""
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS covered (file TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (request_id TEXT, row INTEGER, PRIMARY KEY (request_id, row)) WITHOUT ROWID;
+"""
+_BUSY_OR_FULL: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
+
+
+class LogIndex:
+    """The index of one day's lines. Safe for threads and processes."""
+
+    def __init__(self, file: Path) -> None:
+        """Args: file: of the index; made by `update`."""
+        self._file = file
+
+    def look_up(self, request_id: str, row: int) -> tuple[bool, Mapping[str, int]]:
+        """Whether the index knows a row, and how many bytes of each file, by name, it covers.
+
+        An index that cannot be read covers nothing.
+        """
+        if not self._file.is_file():
+            return False, {}
+        try:
+            address = f"{self._file.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True, timeout=_READER_WAITS)) as index:
+                index.execute("BEGIN")  # both answers are of one state
+                asked = (request_id, row)
+                known = index.execute("SELECT 1 FROM answers WHERE request_id = ? AND row = ?", asked)
+                return known.fetchone() is not None, dict(index.execute("SELECT file, bytes FROM covered"))
+        except sqlite3.Error:
+            return False, {}
+
+    def update(self, files: Sequence[Path]) -> None:
+        """Take in the whole lines that were written since the last time.
+
+        Args:
+            files: all files of the day's lines.
+
+        Raises:
+            sqlite3.Error: another process is at it, or the disk is full.
+            OSError: the index cannot be replaced.
+        """
+        try:
+            self._update(files)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode in _BUSY_OR_FULL:
+                raise
+            self.remove()
+            self._update(files)
+
+    def remove(self) -> None:
+        """Remove the index. Harmless when there is none."""
+        # In this order: a journal without its index is ignored, and an index without its journal may be half written.
+        for file in (self._file, self._file.with_name(f"{self._file.name}-journal")):
+            file.unlink(missing_ok=True)
+
+    def _update(self, files: Sequence[Path]) -> None:
+        with closing(sqlite3.connect(self._file, isolation_level=None)) as index:
+            index.executescript(_TABLES)
+            sizes = {file.name: file.stat().st_size for file in files}
+            covered: dict[str, int] = dict(index.execute("SELECT file, bytes FROM covered"))
+            if any(sizes.get(name, 0) < size for name, size in covered.items()):
+                # These are not the files that it was made from.
+                index.executescript("BEGIN IMMEDIATE; DELETE FROM answers; DELETE FROM covered; COMMIT;")
+            for file in files:
+                while _take_in(index, file):
+                    pass
+
+
+def lines_that_name(file: Path, request_id: str, begin: int = 0) -> Iterator[bytes]:
+    """Whole lines of a file, from a position on, that hold a request's id. None where there is no such file."""
+    wanted = request_id.encode()
+    with suppress(FileNotFoundError), file.open("rb") as lines:
+        lines.seek(begin)
+        rest = b""
+        while block := lines.read(_BLOCK):
+            whole, _, rest = (rest + block).rpartition(b"\n")
+            if wanted in whole:
+                yield from (line for line in whole.splitlines() if wanted in line)
+
+
+def _take_in(index: sqlite3.Connection, file: Path) -> bool:
+    """Take in the next lines of a file in one transaction. Returns whether there were any."""
+    with index:
+        index.execute("BEGIN IMMEDIATE")
+        found = index.execute("SELECT bytes FROM covered WHERE file = ?", (file.name,)).fetchone()
+        begin = found[0] if found else 0
+        whole = _whole_lines(file, begin)
+        if whole:
+            index.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", _answers(whole))
+            index.execute("INSERT OR REPLACE INTO covered VALUES (?, ?)", (file.name, begin + len(whole)))
+        return bool(whole)
+
+
+def _whole_lines(file: Path, begin: int) -> bytes:
+    """The whole lines after a position: about `_AT_ONCE` bytes, or a single line that is longer."""
+    with file.open("rb") as lines:
+        lines.seek(begin)
+        data = lines.read(_AT_ONCE)
+        while b"\n" not in data and (more := lines.read(_AT_ONCE)):
+            data += more
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _answers(lines: bytes) -> list[tuple[str, int]]:
+    try:
+        found = pl.read_ndjson(lines, schema={"request_id": pl.String, "row": pl.Int64})
+        return found.drop_nulls().rows()
+    except PolarsError:  # one of them is damaged, and must not hide the others
+        return [answer for line in lines.splitlines() for answer in _answer(line)]
+
+
+def _answer(line: bytes) -> list[tuple[str, int]]:
+    with suppress(ValueError, KeyError, TypeError):
+        record = json.loads(line)
+        return [(str(record["request_id"]), int(record["row"]))]
+    return []
