@@ -5,11 +5,12 @@
 
 A tombstone counts if the hashes lead to it from HEAD. One that is edited or missing breaks the chain: it and all
 before it count no longer, and whatever they explained is a finding again. A tombstone is written first and named by
-HEAD second; what a kill leaves between the two does not count and is written over.
+HEAD second. What a kill leaves between the two does not count until the next command takes it up, which it does only if
+that tombstone continues the chain. Anything else behind the last one is damage.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from fakenews_resources.store import FileEntry, Store
 
 HEAD_FILE: Final = "HEAD"
 _FOLDER: Final = "tombstones"
+_NOT_SEALED: Final = "not sealed: its command was killed, or it was put there by hand"
 
 
 class TombstonesDamaged(StoreError):
@@ -175,16 +177,17 @@ class Ledger:
         Returns:
             The hashes, and the files that hold again what was erased from them.
         """
-        files, back = dict(found), []
-        for entry in reversed(self.done):
-            for one in entry.files:
-                if (one.key, one.version) != (key, version) or one.file not in files:
-                    continue
-                if files[one.file] == one.after:
-                    files[one.file] = one.before
-                elif files[one.file] == one.before:
-                    back.append(one.file)
-        return files, back
+        states = {file: _states(self.done, key, version, file, now) for file, now in found.items()}
+        back = [
+            file
+            for file, now in found.items()
+            if any(one.before == now != one.after for one in _changes(self.done, key, version, file))
+        ]
+        return {file: known[-1] for file, known in states.items()}, back
+
+    def went_through(self, change: Rewritten, now: FileEntry) -> bool:
+        """Whether a planned change was made to a file, and by erasures alone became what the file is now."""
+        return change.after in _states(self.erasures, change.key, change.version, change.file, now)
 
 
 class Tombstones:
@@ -197,18 +200,17 @@ class Tombstones:
         """Follow the chain from HEAD. What is wrong is in the ledger, never an error."""
         present = [name for name in self.place.children() if name.endswith(".json")]
         head = self.place.read(HEAD_FILE)
-        if head is None:
-            fault = (HEAD_FILE, "missing, while there are tombstones")
-            return Ledger(faults=(fault,) if present else ())
         try:
             last, sha = _parse_head(head)
         except ValueError:
             return Ledger(faults=((HEAD_FILE, "cannot be read"),))
-        faults = [
-            (name, "not sealed: its command was killed, or it was put there by hand")
-            for name in present
-            if name > _name(last)
-        ]
+        unsealed = [name for name in present if name > _name(last)]
+        if unsealed == [_name(last + 1)] and self._continuation(last, sha):
+            faults = [(unsealed[0], _NOT_SEALED)]
+        elif unsealed and head is None:
+            return Ledger(faults=((HEAD_FILE, "missing, while there are tombstones"),))
+        else:
+            faults = [(name, "does not continue the chain that HEAD names") for name in unsealed]
         entries: list[Erasure | Removal] = []
         for sequence in range(last, 0, -1):
             name = _name(sequence)
@@ -228,7 +230,7 @@ class Tombstones:
     def sound(self) -> Ledger:
         """As `read`. Raises TombstonesDamaged if something is wrong beyond what a kill leaves behind."""
         ledger = self.read()
-        faults = [(name, fault) for name, fault in ledger.faults if not fault.startswith("not sealed")]
+        faults = [(name, fault) for name, fault in ledger.faults if fault != _NOT_SEALED]
         if faults:
             named = "; ".join(f"{name}: {fault}" for name, fault in faults)
             raise TombstonesDamaged(
@@ -237,16 +239,40 @@ class Tombstones:
             )
         return ledger
 
+    def taken_up(self) -> Ledger:
+        """As `sound`, after sealing the tombstone that a kill left behind the last one. Hold `locked`."""
+        ledger = self.sound()
+        head = self.place.read(HEAD_FILE)
+        last, previous = _parse_head(head)
+        if (left := self._continuation(last, previous)) is None:
+            return ledger
+        self._seal(last + 1, left.data, head)
+        return self.sound()
+
     def append(self, entry: Entry) -> Entry:
         """Seal a tombstone behind the last one. Hold `locked` from the reading on that it rests on."""
         head = self.place.read(HEAD_FILE)
-        last, previous = _parse_head(head) if head else (0, "")
+        last, previous = _parse_head(head)
         sealed = entry.model_copy(update={"sequence": last + 1, "previous": previous})
         data = f"{sealed.model_dump_json(indent=2)}\n".encode()
         self.place.write(_name(last + 1), data)
-        seal = f"{last + 1} {hashlib.sha256(data).hexdigest()}\n"
-        self.place.write(HEAD_FILE, seal.encode(), replaces=head)
+        self._seal(last + 1, data, head)
         return sealed
+
+    def _seal(self, sequence: int, data: bytes, head: Document | None) -> None:
+        seal = f"{sequence} {hashlib.sha256(data).hexdigest()}\n"
+        self.place.write(HEAD_FILE, seal.encode(), replaces=head)
+
+    def _continuation(self, last: int, sha: str) -> Document | None:
+        """The tombstone that was written behind the last one, if it names that one."""
+        document = self.place.read(_name(last + 1))
+        if document is None:
+            return None
+        try:
+            entry = _TOMBSTONE.validate_json(document.data)
+        except ValidationError:
+            return None
+        return document if (entry.sequence, entry.previous) == (last + 1, sha) else None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -258,8 +284,34 @@ class Tombstones:
             raise StoreError(f"Another process is pruning or erasing. {error}") from error
 
 
-def _parse_head(head: Document) -> tuple[int, str]:
-    """Number and SHA-256 of the last tombstone. Raises ValueError when it cannot be read."""
+def _changes(erasures: Sequence[Erasure], key: str, version: str, file: str) -> Iterator[Rewritten]:
+    """What erasures did to a file of a version."""
+    wanted = (key, version, file)
+    return (one for entry in erasures for one in entry.files if (one.key, one.version, one.file) == wanted)
+
+
+def _states(
+    erasures: Sequence[Erasure], key: str, version: str, file: str, now: FileEntry
+) -> list[FileEntry]:
+    """What a file is, and what it was before each of the erasures, the latest first.
+
+    The hashes give the order. The tombstones do not: an erasure that was killed may end after a later one.
+    """
+    before = {one.after: one.before for one in _changes(erasures, key, version, file)}
+    states = [now]
+    while states[-1] in before:
+        states.append(before.pop(states[-1]))
+    return states
+
+
+def _parse_head(head: Document | None) -> tuple[int, str]:
+    """Number and SHA-256 of the last tombstone: 0 and nothing where there is none yet.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if head is None:
+        return 0, ""
     number, sha = head.text.split()
     return int(number), sha
 

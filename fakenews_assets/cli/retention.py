@@ -92,6 +92,13 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
             # Bundles hold no article, and a service may be reading one from the same copy.
             store.place.forget(but=[MODELS])
         _show_erased(console, erased)
+        for file, count in erased.unreadable.items():
+            console.print(
+                f"[yellow]Blanked as a whole:[/] {count} lines of {escape(file)}, which nobody can read"
+                " and which may have held it.",
+                highlight=False,
+                soft_wrap=True,
+            )
         for line in _still_held(store, ledger, erased.tombstone, elsewhere, erased.titles):
             console.print(f"[yellow]Still:[/] {escape(line)}", highlight=False, soft_wrap=True)
         batches = [key.partition("/")[2] for key in erased.tombstone.raw_rows]

@@ -4,11 +4,9 @@ The row stays, with its id, label, cluster and side: counts remain true, and all
 cleaned article never has an empty title, so an empty one marks the row.
 """
 
-import json
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -59,51 +57,7 @@ def holds_text(article_ids: Collection[str]) -> pl.Expr:
     return pl.col("article_id").is_in(list(article_ids)) & ~pl.all_horizontal(*empty)
 
 
-def blank_lines(segment: Path, article_ids: Collection[str]) -> int:
-    """Blank an article in lines of the service's log.
-
-    In place, and no byte longer: a service may be writing behind them. A line that a kill left half blanked is
-    finished by the next call.
-
-    Returns:
-        How many lines were changed.
-    """
-    changed, start = 0, 0
-    with segment.open("r+b") as file:
-        for line in file.read().splitlines(keepends=True):
-            if line.endswith(b"\n") and any(one.encode() in line for one in article_ids):
-                new = _blanked_line(line.rstrip(b"\n"), article_ids)
-                if new is not None:
-                    os.pwrite(file.fileno(), new, start)
-                    changed += 1
-            start += len(line)
-        os.fsync(file.fileno())
-    return changed
-
-
-def log_segments(service_log: Path) -> list[Path]:
-    """The files of the service's log that hold lines."""
-    return sorted(service_log.glob("*/predictions-*.jsonl"))
-
-
 def log_tables(service_log: Path) -> list[tuple[str, Path]]:
-    """The tables of its days that are over, each with its day."""
+    """The tables of the service's log, of days that are over, each with its day."""
     tables = sorted(service_log.glob("????-??-??/predictions.parquet"))
     return [(path.parent.name, path) for path in tables]
-
-
-def _blanked_line(line: bytes, article_ids: Collection[str]) -> bytes | None:
-    """The line without texts, filled up with blanks; None if it has none, or is of another article."""
-    text = line.decode("utf-8", "replace")
-    try:
-        found, end = json.JSONDecoder().raw_decode(text)
-    except ValueError:
-        return None
-    record: dict[str, Any] = found
-    is_whole = not text[end:].strip()
-    if record.get("article_id") not in article_ids or (
-        is_whole and all(record.get(name) is None for name in _TEXTS)
-    ):
-        return None
-    compact = json.dumps(record | dict.fromkeys(_TEXTS), separators=(",", ":")).encode()
-    return compact.ljust(len(line))

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,59 +11,69 @@ import polars as pl
 from fakenews_assets.audit.data import CLEAN, RAW
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id as id_of
-from fakenews_assets.monitoring.prediction_log import PredictionLog
-from fakenews_assets.retention.blanking import holds_text, tables_of
-from fakenews_assets.retention.quoting import spellings
-from fakenews_assets.retention.raw_rows import find_rows
+from fakenews_assets.retention.blanking import holds_text, log_tables, tables_of
+from fakenews_assets.retention.log_lines import lines_about, log_segments
+from fakenews_assets.retention.quoting import Wording, spellings
+from fakenews_assets.retention.raw_rows import find_rows, find_torn_rows
 from fakenews_assets.selection.bundle import PREPARE_FILE
 from fakenews_resources.store import Store
 from fakenews_resources.tombstones import Erasure
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLOCK: Final = 1 << 24
+_TEXTS: Final = ("title", "text")
 
 
 class UnknownArticle(LookupError):
     """Nothing holds the article; the message says what to do."""
 
 
-def content_of(
-    store: Store, service_log: Path, article_id: str, earlier: Sequence[Erasure]
-) -> tuple[set[str], set[str]]:
-    """The ids under which an article's text may stand, and its titles as far as a table still has them.
+@dataclass(frozen=True)
+class Content:
+    """What names an article, and what it says as far as anything still holds that."""
+
+    ids: frozenset[str]
+    wording: Wording
+
+
+def content_of(store: Store, service_log: Path, article_id: str, earlier: Sequence[Erasure]) -> Content:
+    """The ids under which an article's text may stand, its titles and its texts.
 
     The second id is that of the title without the text, by which the service may have been asked.
 
     Raises:
-        UnknownArticle: no table has it, and no earlier erasure either.
+        UnknownArticle: no table has it, no line of the log, and no earlier erasure either.
     """
     ids = {article_id} | {one for entry in earlier for one in entry.article_ids}
-    titles: set[str] = set()
-    tables = [pl.scan_parquet(path) for _, _, path in tables_of(store)]
-    log = PredictionLog(service_log)
-    for table in [*tables, *(log.read(day, "predictions") for day in log.days())]:
-        if {"article_id", "title", "text"} <= set(table.collect_schema()):
-            held = table.filter(holds_text([article_id])).select("title", "text").head(1).collect()
-            titles |= set(TextPreparation().apply(held)["title"])
-    if not titles and not earlier:
+    lines = [line for path in log_segments(service_log) for line in lines_about(path, article_id)]
+    told = [{name: line.get(name) for name in _TEXTS} for line in lines if line is not None]
+    found = [pl.DataFrame(told, schema=dict.fromkeys(_TEXTS, pl.String))]
+    for path in (*(path for _, _, path in tables_of(store)), *(path for _, path in log_tables(service_log))):
+        table = pl.scan_parquet(path)
+        if {"article_id", *_TEXTS} <= set(table.collect_schema()):
+            found.append(table.filter(holds_text([article_id])).select(_TEXTS).unique().collect())
+    received = pl.concat(found).fill_null("").unique()
+    cleaned = TextPreparation().apply(received)
+    if received.is_empty() and not lines and not earlier:
         raise UnknownArticle(
             f"No table in {store.address}, and no log in {service_log}, has an article {article_id!r}. Take its id from"
             " clean_news, from the splits, or from the service's log."
         )
-    return ids | {id_of(title, "") for title in titles}, titles
+    titles, texts = (frozenset({*received[name], *cleaned[name]}) - {""} for name in _TEXTS)
+    ids |= {id_of(title, "") for title in cleaned["title"] if title}
+    return Content(frozenset(ids), Wording(titles, texts))
 
 
-def rows_in_raw(
-    store: Store, article_ids: Collection[str], earlier: Sequence[Erasure]
-) -> dict[str, dict[int, str]]:
+def rows_in_raw(store: Store, content: Content, earlier: Sequence[Erasure]) -> dict[str, dict[int, str]]:
     """Records of raw files that clean to the article, with their titles, by key.
 
-    Only the batches that it is known to stand in are read.
+    Only the batches that it is known to stand in are read. A line of JSON that was cut short and may hold the article
+    is a record without a title.
 
     Raises:
         UnreadableFile: such a file is damaged.
     """
-    mine = pl.col("article_id").is_in(list(article_ids))
+    mine = pl.col("article_id").is_in(list(content.ids))
     batches = {key.removeprefix(RAW) for entry in earlier for key in entry.raw_rows}
     batches |= {
         key.removeprefix(CLEAN)
@@ -76,12 +87,18 @@ def rows_in_raw(
         if not store.exists(RAW + batch):
             continue
         raw = store.current(RAW + batch)
+        file = raw.path / raw.meta["file"]
+        found[RAW + batch] = {}
         versions = store.versions(CLEAN + batch)
         prepared = {(store.folder(CLEAN + batch, one) / PREPARE_FILE).read_bytes() for one in versions}
         for settings in prepared:
             preparation = TextPreparation.model_validate_json(settings)
-            rows = find_rows(raw.path / raw.meta["file"], preparation, article_ids)
-            found.setdefault(RAW + batch, {}).update(rows)
+            rows = find_rows(file, preparation, content.ids)
+            found[RAW + batch] |= rows
+        titles = frozenset(found[RAW + batch].values()) - {""}
+        known = {row for entry in earlier for row in entry.raw_rows.get(RAW + batch, ())}
+        torn = find_torn_rows(file, content.wording | Wording(titles), known)
+        found[RAW + batch] |= dict.fromkeys(torn, "")
     return {key: rows for key, rows in found.items() if rows}
 
 

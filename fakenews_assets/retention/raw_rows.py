@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -22,6 +22,7 @@ from fakenews_assets.data.reading_csv import read_header
 from fakenews_assets.data.reading_lines import Lines
 from fakenews_assets.data.reading_parquet import PARQUET_MAGIC
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.retention.quoting import Wording
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARK = "\ufeff"
@@ -44,6 +45,27 @@ def find_rows(path: Path, preparation: TextPreparation, article_ids: Collection[
     return found
 
 
+def find_torn_rows(path: Path, wording: Wording, known: Collection[int]) -> list[int]:
+    """Numbers of the lines of a JSON Lines file that cannot be read and may hold an article.
+
+    Args:
+        path: a file of any format; of another one, none.
+        wording: what the article says.
+        known: numbers of records that are known to hold it.
+    """
+    if _is_parquet(path):
+        return []
+    with _opened(path) as text:
+        if not _is_json(text):
+            return []
+        lines = (line for line in Lines(text) if line.strip())
+        return [
+            number
+            for number, line in enumerate(lines)
+            if not _is_readable(line) and (number in known or wording.stands_in_part_in(line))
+        ]
+
+
 def blank_rows(path: Path, rows: Collection[int], target: Path) -> None:
     """Write a file anew with the title and text of some records empty.
 
@@ -52,9 +74,7 @@ def blank_rows(path: Path, rows: Collection[int], target: Path) -> None:
         rows: numbers of the records.
         target: receives the file.
     """
-    with path.open("rb") as file:
-        head = file.read(4)
-    if head == PARQUET_MAGIC:
+    if _is_parquet(path):
         table = pl.read_parquet(path)
         mine = pl.int_range(pl.len()).is_in(list(rows))
         texts = [name for name in table.columns if _is_text(name)]
@@ -63,29 +83,48 @@ def blank_rows(path: Path, rows: Collection[int], target: Path) -> None:
         ).write_parquet(target)
         return
     with ExitStack() as open_files:
-        source: BinaryIO | gzip.GzipFile = open_files.enter_context(path.open("rb"))
+        text = open_files.enter_context(_opened(path))
         sink: BinaryIO | gzip.GzipFile = open_files.enter_context(target.open("wb"))
-        if head.startswith(_GZIP_MAGIC):
-            source = open_files.enter_context(gzip.GzipFile(fileobj=source))
+        if _head(path).startswith(_GZIP_MAGIC):
             sink = open_files.enter_context(gzip.GzipFile(fileobj=sink, mode="wb", mtime=0, filename=""))
-        # As the reader reads: bytes that are not UTF-8 pass through as lone surrogates.
-        text = open_files.enter_context(
-            io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline="")
-        )
         for piece in _without(text, rows):
             sink.write(piece.encode("utf-8", "surrogateescape"))
 
 
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(PARQUET_MAGIC))
+
+
+def _is_parquet(path: Path) -> bool:
+    return _head(path) == PARQUET_MAGIC
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """As the reader reads: bytes that are not UTF-8 pass through as lone surrogates."""
+    with ExitStack() as open_files:
+        source: BinaryIO | gzip.GzipFile = open_files.enter_context(path.open("rb"))
+        if _head(path).startswith(_GZIP_MAGIC):
+            source = open_files.enter_context(gzip.GzipFile(fileobj=source))
+        yield open_files.enter_context(
+            io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline="")
+        )
+
+
+def _is_json(text: TextIO) -> bool:
+    """Whether a text is JSON Lines; it is then read up to its byte-order mark, if it has one."""
+    head = text.read(4096)
+    text.seek(0)
+    text.read(len(_MARK) if head.startswith(_MARK) else 0)
+    return head.removeprefix(_MARK).lstrip().startswith("{")
+
+
 def _without(text: TextIO, rows: Collection[int]) -> Iterator[str]:
     """The pieces of a text, some of its records blanked."""
-    first = text.read(len(_MARK))
-    if first == _MARK:
-        yield first
-    else:
-        text.seek(0)
-    position = text.tell()
-    is_json = text.read(4096).lstrip().startswith("{")
-    text.seek(position)
+    is_json = _is_json(text)
+    if text.tell():
+        yield _MARK
     yield from (_json_without if is_json else _csv_without)(Lines(text), rows)
 
 
@@ -100,9 +139,18 @@ def _json_without(lines: Lines, rows: Collection[int]) -> Iterator[str]:
             yield line
 
 
+def _is_readable(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _blank_object(line: str) -> str:
-    record = json.loads(line)
     end = line[len(line.rstrip("\r\n")) :]
+    if not _is_readable(line):
+        return f"{{}}{end}"  # a record still, so that those behind it keep their numbers
+    record = json.loads(line)
     blank = {name: "" if _is_text(name) else value for name, value in record.items()}
     return json.dumps(blank, ensure_ascii=False) + end
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fakenews_assets.retention.full_disk import telling_of_a_full_disk
 from fakenews_assets.retention.pruning import bundles_in
 from fakenews_assets.selection.bundle import open_bundle
 from fakenews_resources.store import Store
@@ -28,12 +29,13 @@ def trained_on(store: Store, batch: str) -> list[str]:
     ]
 
 
+@telling_of_a_full_disk()
 def retire_batch(store: Store, batch: str, *, by: str, reason: str) -> Removal:
     """Remove every value of a batch. Done again, it removes what a kill left.
 
     Raises:
         BatchInUse: a bundle was made of it.
-        BundleError, StoreError, TombstonesDamaged: see there.
+        BundleError, DiskFull, StoreError, TombstonesDamaged: see there.
     """
     if bundles := trained_on(store, batch):
         raise BatchInUse(
@@ -43,7 +45,7 @@ def retire_batch(store: Store, batch: str, *, by: str, reason: str) -> Removal:
     keys = [f"{asset}/{batch}" for asset in _ASSETS]
     tombstones = Tombstones(store)
     with tombstones.locked():
-        tombstones.sound()
+        tombstones.taken_up()
         removed = [
             Removed(key=key, version=version, bytes=stat.bytes)
             for key in keys

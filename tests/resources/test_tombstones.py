@@ -89,16 +89,77 @@ def test_a_head_that_is_gone_or_damaged_leaves_none(tombstones: Tombstones) -> N
     assert tombstones.read().faults[0][0] == HEAD_FILE
 
 
-def test_what_a_kill_left_before_it_was_sealed_is_written_over(tombstones: Tombstones) -> None:
+def test_what_a_kill_left_before_it_was_sealed_is_taken_up(tombstones: Tombstones) -> None:
     head = tombstones.place.read(HEAD_FILE)
     assert head is not None
-    tombstones.append(erasure(B, C))
+    left = tombstones.append(erasure(B, C))
     tombstones.place.write(HEAD_FILE, head.data)
     assert len(tombstones.sound().entries) == 3
     assert "not sealed" in tombstones.read().faults[0][1]
-    tombstones.append(erasure(B, C))
-    assert len(tombstones.sound().entries) == 4
+    assert tombstones.taken_up().entries[3:] == (left,)
     assert tombstones.read().faults == ()
+    assert tombstones.taken_up() == tombstones.read()
+
+
+def test_so_is_the_first_one_of_all(address: str) -> None:
+    tombstones = Tombstones(Store(address))
+    left = tombstones.append(erasure(A, B, state="planned"))
+    tombstones.place.delete(HEAD_FILE)
+    assert tombstones.sound().entries == ()
+    assert "not sealed" in tombstones.read().faults[0][1]
+    assert tombstones.taken_up().entries == (left,)
+    assert tombstones.read().faults == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("000004.json", {"sequence": 4}),
+        ("000004.json", {"previous": "0" * 64, "sequence": 4}),
+        ("000004.json", {"sequence": 5}),
+        ("000005.json", {"sequence": 5}),
+        ("000004.json", None),
+    ],
+    ids=["of-another-chain", "of-no-chain", "of-another-number", "with-a-gap", "garbage"],
+)
+def test_what_does_not_continue_the_chain_is_damage(
+    tombstones: Tombstones, name: str, changes: dict[str, object] | None
+) -> None:
+    """A tombstone that names the first one as its predecessor, and such like."""
+    second = tombstones.place.read("000002.json")
+    assert second is not None
+    data = b"{" if changes is None else json.dumps(json.loads(second.data) | changes).encode()
+    tombstones.place.write(name, data)
+    assert tombstones.read().faults == ((name, "does not continue the chain that HEAD names"),)
+    assert len(tombstones.read().entries) == 3
+    for look in (tombstones.sound, tombstones.taken_up):
+        with pytest.raises(TombstonesDamaged, match=name):
+            look()
+
+
+def test_two_behind_the_last_one_are_damage(tombstones: Tombstones) -> None:
+    head = tombstones.place.read(HEAD_FILE)
+    assert head is not None
+    tombstones.append(erasure(B, C))
+    tombstones.append(erasure(B, C))
+    tombstones.place.write(HEAD_FILE, head.data)
+    with pytest.raises(TombstonesDamaged, match=r"000004.json: does not continue.*000005.json"):
+        tombstones.taken_up()
+
+
+@pytest.mark.parametrize("changes", [{"sequence": 2}, {"previous": "0" * 64}, {"action": "another"}])
+def test_a_first_one_that_begins_no_chain_is_damage_without_a_head(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    tombstones = Tombstones(Store(tmp_path))
+    tombstones.append(erasure(A, B, state="planned"))
+    tombstones.place.delete(HEAD_FILE)
+    first = tombstones.place.read("000001.json")
+    assert first is not None
+    tombstones.place.write("000001.json", json.dumps(json.loads(first.data) | changes).encode())
+    assert tombstones.read().faults == ((HEAD_FILE, "missing, while there are tombstones"),)
+    with pytest.raises(TombstonesDamaged):
+        tombstones.taken_up()
 
 
 def test_erasures_are_undone_in_reverse(tombstones: Tombstones) -> None:
@@ -109,6 +170,19 @@ def test_erasures_are_undone_in_reverse(tombstones: Tombstones) -> None:
     # A file as it was before holds again what was erased.
     assert ledger.undo("splits", "v", {"train.parquet": B}) == ({"train.parquet": A}, ["train.parquet"])
     assert ledger.undo("splits", "v", {"train.parquet": A})[1] == ["train.parquet"]
+
+
+def test_an_erasure_that_ended_after_a_later_one_is_undone_too(tmp_path: Path) -> None:
+    tombstones = Tombstones(Store(tmp_path))
+    plan = tombstones.append(erasure(A, B, state="planned"))
+    tombstones.append(erasure(B, C, article_id="3"))
+    (change,) = plan.files
+    assert tombstones.read().went_through(change, C)
+    assert not tombstones.read().went_through(change, A)
+    tombstones.append(erasure(A, B))
+    ledger = tombstones.read()
+    assert ledger.undo("splits", "v", {"train.parquet": C}) == ({"train.parquet": A}, [])
+    assert ledger.undo("splits", "v", {"train.parquet": B})[1] == ["train.parquet"]
 
 
 def test_a_plan_explains_no_file(tmp_path: Path) -> None:

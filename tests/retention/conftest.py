@@ -1,5 +1,6 @@
 """An article of the champion's corpus, and whatever holds its words."""
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -7,8 +8,21 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from fakenews_assets.audit.data import audit_data
+from fakenews_assets.audit.trail import Trail
+from fakenews_assets.audit.versions import Versions
+from fakenews_assets.data.batch_checks import BatchLimits, check_batch
+from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.clustering import assign_clusters
+from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.splitting import CLUSTERING_FILE, SplitConfig, split
+from fakenews_assets.evaluation.calibration import Calibration
 from fakenews_assets.retention.finding import holders
-from fakenews_resources.store import Store
+from fakenews_assets.selection.bundle import Manifest
+from fakenews_resources.hashing import digest
+from fakenews_resources.store import Artefact, Store
+from fakenews_resources.tombstones import Tombstones
 from tests.watched import DAY, Watched
 
 
@@ -44,6 +58,66 @@ def subject_of(store: Store, side: str, *, clustered: bool = False) -> Subject:
 def held_by(store: Store, title: str) -> list[str]:
     """Where a title stands, as paths within the store without versions."""
     return sorted({path.relative_to(store.root).parts[0] for path in holders(store.root, [title])})
+
+
+def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
+    """Store a batch `b1` as received and as cleaned, its clusters and its sides.
+
+    Args:
+        store: receives them.
+        name: of the received file.
+        rows: its content.
+
+    Returns:
+        The clusters.
+    """
+    raw, clean = store.draft(), store.draft()
+    (raw.path / name).write_text(rows)
+    raw.meta.update(file=name, sha256=digest(raw.path / name), source_uri=name)
+    received = store.commit("raw_news/b1", raw)
+    summary = clean_batch(
+        received.path / name, "b1", clean.path, preparation=TextPreparation(), limits=CleaningLimits()
+    )
+    (clean.path / "summary.json").write_text(summary.model_dump_json())
+    outcomes = check_batch(summary, clean.scan("articles"), None, BatchLimits())
+    (clean.path / "checks.json").write_text(json.dumps([one.model_dump(mode="json") for one in outcomes]))
+    clean.meta.update(received_at="2026-11-20", source_uri=name)
+    batch = store.commit("clean_news/b1", clean)
+    articles = batch.scan("articles")
+    table = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["b1"], SplitConfig())
+    settings = f'{NearDuplicateConfig().model_dump_json()[:-1]}, "sides": {SplitConfig().model_dump_json()}}}'
+    for key in ("article_clusters", "splits"):
+        draft = store.draft()
+        (draft.path / CLUSTERING_FILE).write_text(settings)
+        draft.meta["previous"] = None
+        if key == "article_clusters":
+            table.write_parquet(draft.path / "clusters.parquet")
+        else:
+            sides = split(articles, table, SplitConfig())
+            for side, lines in sides.sides.items():
+                lines.collect().write_parquet(draft.path / f"{side}.parquet")
+            sides.excluded.write_parquet(draft.path / "excluded.parquet")
+        store.commit(key, draft, upstream={"clean_news/b1": batch.version})
+    return table
+
+
+def audit_corpus(store: Store) -> Trail:
+    """Audit what `build_corpus` stored."""
+    readable: dict[str, Artefact] = {
+        key: store.current(key) for key in ("raw_news/b1", "clean_news/b1", "article_clusters", "splits")
+    }
+    manifest = Manifest(
+        candidate="x",
+        encoder=None,
+        runtime="x",
+        calibration=Calibration.identity(),
+        data_versions={key: one.version for key, one in readable.items()},
+        git_commit=None,
+        package_versions={},
+    )
+    trail = Trail()
+    audit_data(trail, manifest, Versions(readable, ledger=Tombstones(store).read()))
+    return trail
 
 
 @pytest.fixture

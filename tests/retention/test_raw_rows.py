@@ -9,7 +9,8 @@ import polars as pl
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.reading import read_raw
 from fakenews_assets.data.schema import article_id
-from fakenews_assets.retention.raw_rows import blank_rows, find_rows
+from fakenews_assets.retention.quoting import Wording
+from fakenews_assets.retention.raw_rows import blank_rows, find_rows, find_torn_rows
 
 MINE = {article_id("Tax bill passes", "It passed, at last.")}
 CSV = (
@@ -40,6 +41,29 @@ def test_a_record_of_a_csv_file(tmp_path: Path) -> None:
     (before,), (after,) = (list(read_raw(tmp_path / name)) for name in ("news.csv", "again.csv"))
     assert before.rows["row"].equals(after.rows["row"])
     assert before.rejects.equals(after.rejects)
+
+
+def test_a_line_of_json_that_is_cut_and_may_hold_it(tmp_path: Path) -> None:
+    whole = json.dumps({"title": "Tax bill passes", "text": "It passed, at last, on Friday.", "label": 0})
+    others = [
+        json.dumps({"title": "another", "text": "of another day"}),
+        '{"title": "yet another, cut',
+        "\x00",
+    ]
+    wording = Wording(frozenset({"Tax bill passes"}), frozenset({"It passed, at last, on Friday."}))
+    for cut in range(1, len(whole)):
+        for torn in (whole[:cut], whole[cut:]):
+            raw = tmp_path / "news.jsonl"
+            raw.write_text("\n".join([others[0], others[1], torn, others[2], whole]))
+            rows = find_torn_rows(raw, wording, ())
+            blank_rows(raw, rows, tmp_path / "target")
+            lines = (tmp_path / "target").read_text().split("\n")
+            assert [*lines[:2], *lines[3:]] == [*others, whole]
+            assert lines[2] in (torn, "{}")
+            text = "It passed, at last, on Friday."
+            held = (text[at : at + 16] in torn for at in range(len(text) - 15))
+            assert (lines[2] == "{}") is any(held)
+            assert find_torn_rows(raw, Wording(), [2]) == [2], "it is known to hold it"
 
 
 def test_a_gzipped_one(tmp_path: Path) -> None:
