@@ -92,7 +92,7 @@ def test_a_key_with_nothing_but_a_refused_version_says_why_it_cannot_be_read(sto
     assert not store.exists("news/b1")
     assert (store.partitions("news"), store.refused_partitions("news")) == (set(), {"b1"})
     assert store.all_keys() == ["news/b1"]  # an erasure has to look there too
-    with pytest.raises(ValueMissing, match="was refused.*balance: all are fake"):
+    with pytest.raises(ValueMissing, match=r"was refused.*balance: all are fake"):
         store.current("news/b1")
 
 
