@@ -13,7 +13,6 @@ from fakenews_assets.automation.schedules import nightly_monitoring
 from fakenews_assets.automation.sensors import champion_changed, follow_up
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
-from fakenews_assets.data import checks as data_checks
 from fakenews_assets.evaluation import assets as evaluation
 from fakenews_assets.monitoring import assets as monitoring
 from fakenews_assets.selection import assets as selection
@@ -32,7 +31,6 @@ defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
         [data, training, compression, evaluation, selection, serving, monitoring, audit]
     ),
-    asset_checks=dg.load_asset_checks_from_modules([data_checks]),
     jobs=all_jobs,
     schedules=[nightly_monitoring],
     sensors=[
