@@ -202,8 +202,7 @@ def _elsewhere(store: Store, log: Place, erased: Erased) -> list[str]:
     return [
         f"{place.address}/{path.relative_to(place.root)}"
         for place in places
-        for path in holders(place.root, erased.titles)
-        if not path.is_relative_to(raw)
+        for path in holders(place.root, erased.titles, but=raw)
     ]
 
 

@@ -255,7 +255,7 @@ def article_clusters(
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")
     (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json(indent=2), encoding="utf-8")
-    left_out = sorted(storage.store.refused_partitions("clean_news"))
+    left_out = sorted(storage.store.refused_partitions("clean_news") - clean_news.keys())
     draft.meta.update(data_note=data_note(batches), refused_batches=left_out)
     return dg.MaterializeResult(
         value=draft,

@@ -2,11 +2,13 @@
 
 import gzip
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from fakenews_assets.audit.data import CLEAN, RAW
 from fakenews_assets.data.preparation import TextPreparation
@@ -102,23 +104,32 @@ def rows_in_raw(store: Store, content: Content, earlier: Sequence[Erasure]) -> d
     return {key: rows for key, rows in found.items() if rows}
 
 
-def holders(root: Path, titles: Collection[str]) -> list[Path]:
+def holders(root: Path, titles: Collection[str], but: Path | None = None) -> list[Path]:
     """Files below a folder that hold one of these titles, in order of path.
 
-    Titles shorter than TELLING_CHARS are not looked for.
+    Titles shorter than TELLING_CHARS are not looked for. Nor is anything below the folder `but`.
     """
     quoted = spellings(titles)
     files = (path for path in sorted(root.rglob("*")) if path.is_file()) if quoted else ()
-    return [path for path in files if _holds(path, quoted)]
+    return [path for path in files if not (but and path.is_relative_to(but)) and _holds(path, quoted)]
 
 
 def _holds(path: Path, quoted: Collection[str]) -> bool:
     if path.suffix == ".parquet":
-        columns = [name for name, kind in pl.read_parquet_schema(path).items() if kind == pl.String]
-        if not columns:
-            return False
-        held = pl.any_horizontal(pl.col(*columns).str.contains_any(sorted(quoted)))
-        return bool(pl.scan_parquet(path).select(held.any()).collect().item())
+        with suppress(PolarsError):  # it is damaged: what can be read of it is its bytes
+            return _table_holds(path, quoted)
+    return _bytes_hold(path, quoted)
+
+
+def _table_holds(path: Path, quoted: Collection[str]) -> bool:
+    columns = [name for name, kind in pl.read_parquet_schema(path).items() if kind == pl.String]
+    if not columns:
+        return False
+    held = pl.any_horizontal(pl.col(*columns).str.contains_any(sorted(quoted)))
+    return bool(pl.scan_parquet(path).select(held.any()).collect().item())
+
+
+def _bytes_hold(path: Path, quoted: Collection[str]) -> bool:
     spelt = {form.encode() for form in quoted}
     longest = max(map(len, spelt))
     with path.open("rb") as file:

@@ -5,7 +5,7 @@ from typing import Final
 from fakenews_assets.retention.full_disk import telling_of_a_full_disk
 from fakenews_assets.retention.pruning import bundles_in
 from fakenews_assets.selection.bundle import open_bundle
-from fakenews_resources.store import Store
+from fakenews_resources.store import Store, StoreError, is_usable_name
 from fakenews_resources.tombstones import Removal, Removed, Tombstones
 
 _ASSETS: Final = ("batch_predictions", "clean_news", "raw_news")
@@ -37,6 +37,10 @@ def retire_batch(store: Store, batch: str, *, by: str, reason: str) -> Removal:
         BatchInUse: a bundle was made of it.
         BundleError, DiskFull, StoreError, TombstonesDamaged: see there.
     """
+    if not is_usable_name(batch):  # a slash in it would lead into another batch
+        raise StoreError(
+            f"There is no batch {batch!r}: nothing can be stored under that name. If it is a partition, delete it in the UI."
+        )
     if bundles := trained_on(store, batch):
         raise BatchInUse(
             f"Batch {batch!r} went into {len(bundles)} bundles that are kept: {', '.join(bundles)}. Prune those that"

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow
 import pytest
+from pyarrow.parquet import write_table
 
 from fakenews_assets.data import reading_chunks, reading_lines
 from fakenews_assets.data.reading import RawChunk, UnreadableFile, read_raw
@@ -389,6 +391,15 @@ def test_parquet_times_of_other_zones_are_given_in_utc(tmp_path: Path) -> None:
         "2020-01-02T03:00:00.000+00:00",
         "1880-01-01T00:00:00.000+00:00",
     ]
+
+
+@pytest.mark.parametrize("zone", ["+05:30", "-05", "+02:00", "UTC", "America/New_York"])
+def test_parquet_times_of_every_zone_that_arrow_allows(tmp_path: Path, zone: str) -> None:
+    moment = datetime(2020, 1, 2, 3, tzinfo=UTC)
+    times = pyarrow.array([moment], pyarrow.timestamp("us", "UTC")).cast(pyarrow.timestamp("us", zone))
+    write_table(pyarrow.table({"title": ["A"], "date": times}), tmp_path / "news.parquet")
+    found = read_whole(tmp_path / "news.parquet").rows["published_at"].to_list()
+    assert found == ["2020-01-02T03:00:00.000000+00:00"]
 
 
 def test_parquet_with_integer_labels_and_dates(tmp_path: Path) -> None:

@@ -132,6 +132,16 @@ def test_a_new_version_of_the_batch_keeps_it_out_and_the_others_keep_their_sides
     assert held_by(store, subjects[-1].title) == ["raw_news"]  # the others have near-duplicates
 
 
+def test_a_damaged_file_of_another_batch_stops_no_erasure(
+    store: Store, service_log: Path, asked: Subject
+) -> None:
+    draft = store.draft()
+    (draft.path / "cut.parquet").write_bytes(b"PAR1 and nothing that follows")
+    store.commit("raw_news/cut", draft)
+    assert by_order(store, service_log, asked.article_id).anew
+    assert held_by(store, asked.title) == ["raw_news"]
+
+
 def test_done_again_it_changes_nothing(store: Store, service_log: Path, asked: Subject) -> None:
     first = by_order(store, service_log, asked.article_id)
     before = tree(store)

@@ -4,7 +4,7 @@ import pytest
 
 from fakenews_assets.audit.chain import audit_champion
 from fakenews_assets.retention.retiring import BatchInUse, retire_batch
-from fakenews_resources.store import Store, hash_files
+from fakenews_resources.store import Store, StoreError, hash_files
 from fakenews_resources.tombstones import Removal, Tombstones
 from tests.watched import Watched
 
@@ -48,3 +48,12 @@ def test_done_again_it_removes_what_a_kill_left(watched: Watched) -> None:
     retire(store, "b2")
     assert not list(store.root.glob("*/b2"))
     assert len(Tombstones(store).sound().entries) == 2
+
+
+def test_a_name_that_leads_into_another_batch_removes_nothing(watched: Watched) -> None:
+    store = watched.store
+    another_batch(store)
+    before = hash_files(store.root)
+    with pytest.raises(StoreError, match="nothing can be stored under that name"):
+        retire(store, f"b2/{store.current('raw_news/b2').version}")
+    assert hash_files(store.root) == before
