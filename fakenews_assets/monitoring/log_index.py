@@ -1,8 +1,8 @@
 """Which rows of which requests the lines of one day answer, kept on disk, so that nobody reads the day to find one.
 
 The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It says how
-far it has come in each file; a reader looks through the rest. So an index that lags, is missing or is damaged makes a
-lookup slower, and never wrong. Its file may be removed at any time.
+far it has come in each file; a reader looks through the rest. So an index that lags, is missing or cannot be read makes a
+lookup slower, and not wrong. Its file may be removed at any time.
 
 The time in a request's id does not replace it: a line is as late as its answer, which for a row of a large upload is
 minutes after the request came.

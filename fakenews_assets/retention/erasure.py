@@ -91,7 +91,7 @@ def erase(
     """
     tombstones, log = Tombstones(store), as_place(log)
     service_log = log.fetch()
-    with tombstones.locked(), _log_at_rest(service_log), _scratch(store):
+    with tombstones.locked(), _log_at_rest(service_log), _scratch(store.root, service_log):
         ledger = tombstones.taken_up()
         earlier = [entry for entry in ledger.erasures if entry.article_id == article_id]
         unfinished = [entry for entry in ledger.unfinished if entry.article_id == article_id]
@@ -154,11 +154,10 @@ def _write_anew(
     received: Mapping[str, Mapping[int, str]],
 ) -> list[_Staged]:
     """Write every file that holds the article anew, without it, on the file system where it has to be."""
-    stage = _stage(store)
     staged: list[_Staged] = []
 
     def keep(key: str, version: str, path: Path, write: Callable[[Path], object]) -> None:
-        aside = stage / f"{len(staged):06d}"
+        aside = _stage(service_log if key == SERVICE_LOG else store.root) / f"{len(staged):06d}"
         write(aside)
         before, after = hash_file(path), hash_file(aside)
         entry = Rewritten(key=key, version=version, file=path.name, before=before, after=after)
@@ -246,27 +245,31 @@ def _drop_token_caches(store: Store) -> None:
         shutil.rmtree(folder)
 
 
-def _stage(store: Store) -> Path:
-    return store.root / ".erasing"
+def _stage(root: Path) -> Path:
+    return root / ".erasing"
 
 
 @contextmanager
-def _scratch(store: Store) -> Iterator[None]:
-    """An empty folder for the files written anew, which goes whatever happens."""
-    stage = _stage(store)
-    shutil.rmtree(stage, ignore_errors=True)
+def _scratch(store: Path, service_log: Path) -> Iterator[None]:
+    """Empty folders for the files written anew, on the file systems of both; they go whatever happens."""
+    stages = [_stage(root) for root in (store, *([service_log] if service_log.is_dir() else []))]
     try:
-        stage.mkdir(parents=True)
+        for stage in stages:
+            shutil.rmtree(stage, ignore_errors=True)
+            stage.mkdir(parents=True)
         yield
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        for stage in stages:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 @contextmanager
 def _log_at_rest(service_log: Path) -> Iterator[None]:
-    """Let no process turn lines of the log into tables meanwhile."""
+    """Let no process turn lines of the log into tables meanwhile. Half a table that a killed one left is removed."""
     if not service_log.is_dir():
         yield
         return
     with FileLock(service_log / ".rotate.lock"):
+        for half in service_log.glob("*/*.part"):
+            half.unlink()
         yield

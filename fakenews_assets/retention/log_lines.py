@@ -62,7 +62,7 @@ def blank_lines(segment: Path, article_ids: Collection[str]) -> int:
 def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording: Wording) -> int:
     """Blank the lines that cannot be read, and may hold an article: nobody can take only its words out of them.
 
-    One that names another article stays unless a whole title or text is in it, and so does one without words.
+    One that names another article stays unless a part of the title or the text is in it, and so does one without words.
 
     Returns:
         How many were blanked.
@@ -70,19 +70,16 @@ def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording:
     forms = [form.encode() for form in wording.forms]
     changes: dict[int, bytes] = {}
     for start, piece in _pieces(segment):
-        is_mine = any(one.encode() in piece for one in article_ids)
-        quotes = any(form in piece for form in forms)
-        if not is_mine and not quotes and _NAMED.search(piece):
-            continue  # another's, whole or not
         record, is_whole = _read(piece)
         named = record.get("article_id") if record is not None else None
         if named in article_ids or (is_whole and isinstance(named, str) and _ID.fullmatch(named)):
             continue
+        is_mine = any(one.encode() in piece for one in article_ids)
         if (
             is_mine
-            or quotes
-            or _FROM_THE_TEXTS_ON.search(piece)
+            or any(form in piece for form in forms)
             or wording.stands_in_part_in(piece.decode("utf-8", "replace"))
+            or (_FROM_THE_TEXTS_ON.search(piece) and not _NAMED.search(piece))
         ):
             changes[start] = b" " * len(piece)
     return _overwrite(segment, changes)
@@ -130,8 +127,10 @@ def _blanked(piece: bytes, article_ids: Collection[str]) -> bytes | None:
         or (is_whole and all(record.get(name) is None for name in _TEXTS))
     ):
         return None
-    compact = json.dumps(record | dict.fromkeys(_TEXTS), separators=(",", ":")).encode()
-    return compact.ljust(len(piece))
+    # Only names that it has: with others a record that somebody else wrote would grow into the next one.
+    nothing = dict.fromkeys(name for name in _TEXTS if name in record)
+    compact = json.dumps(record | nothing, separators=(",", ":")).encode()
+    return compact.ljust(len(piece)) if len(compact) <= len(piece) else b" " * len(piece)
 
 
 def _overwrite(segment: Path, changes: dict[int, bytes]) -> int:

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -314,6 +315,17 @@ def test_a_label_after_midnight_finds_the_answer_from_before(tmp_path: Path):
     log.rotate()
     assert not (tmp_path / day.isoformat() / "predictions.index").exists()
     assert log.answered(asked, 0)
+
+
+@pytest.mark.parametrize("minutes", [1, 9, 11, 70])
+def test_a_row_that_is_answered_after_midnight_is_found(tmp_path: Path, minutes: int):
+    midnight = datetime(2026, 11, 21, tzinfo=UTC)
+    came = int((midnight - timedelta(minutes=minutes)).timestamp() * 1000)
+    asked = str(uuid.UUID(int=uuid.UUID(new_request_id()).int & (1 << 80) - 1 | came << 80))
+    log = PredictionLog(tmp_path, Clock(midnight + timedelta(minutes=1)))
+    log.append("predictions", [record(asked)])
+    assert log.answered(asked, 0)
+    assert not log.find(asked, 0).is_empty()
 
 
 def test_the_log_is_opened_anew_each_day(tmp_path: Path):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 import polars as pl
@@ -130,6 +131,28 @@ def test_a_new_version_of_the_batch_keeps_it_out_and_the_others_keep_their_sides
     assert kept_out.select("detail", "record").unique().rows() == [("", "")]
     assert kept_out.height == clean.read_json("summary.json")["rejected"]["erased"] == 4
     assert held_by(store, subjects[-1].title) == ["raw_news"]  # the others have near-duplicates
+
+
+OTHER_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108
+
+
+@pytest.mark.skipif(not OTHER_FILE_SYSTEM.is_dir(), reason="this machine has no second file system")
+def test_a_log_on_another_file_system_loses_it_too(store: Store, service_log: Path, asked: Subject) -> None:
+    rotate(service_log)
+    with TemporaryDirectory(dir=OTHER_FILE_SYSTEM) as folder:
+        away = Path(folder) / "log"
+        shutil.move(service_log, away)
+        assert away.stat().st_dev != store.root.stat().st_dev
+        assert by_order(store, away, asked.article_id).tombstone.state == "done"
+        assert holders(away, [asked.title]) == []
+        assert not (away / ".erasing").exists()
+
+
+def test_half_a_table_of_a_day_is_removed(store: Store, service_log: Path, asked: Subject) -> None:
+    half = service_log / DAY.isoformat() / "predictions.part"
+    half.write_text(asked.title)
+    by_order(store, service_log, asked.article_id)
+    assert not half.exists()
 
 
 def test_a_damaged_file_of_another_batch_stops_no_erasure(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -185,3 +186,24 @@ def test_a_service_goes_on_behind_a_blanked_line(tmp_path: Path) -> None:
     log.close()
     read = log.read(DAY, "predictions").collect()
     assert read.select("request_id", "title").rows() == [("r", None), ("r1", "Another headline")]
+
+
+def test_a_line_that_begins_as_another_record_and_goes_on_as_this_one(tmp_path: Path) -> None:
+    other, mine = record("c" * 32, "Another headline", "of another day"), MINE
+    for cut in range(mine.index(b'"title_chars"'), len(mine)):
+        torn = other[: other.index(b'"title_chars"')] + mine[cut:]
+        with suppress(ValueError):  # cut between two values, it is a sound record of the other article
+            json.loads(torn)
+            continue
+        left = blanked(tmp_path, OTHERS[0] + b"\n" + torn + b"\n" + OTHERS[1] + b"\n")
+        assert left.startswith(OTHERS[0] + b"\n")
+        assert left.endswith(OTHERS[1] + b"\n")
+        words = [json.dumps(one)[1:-1].encode() for one in (TITLE, TEXT)]
+        assert not any(form[at : at + 16] in left for form in words for at in range(len(form) - 15)), cut
+
+
+def test_a_short_record_of_somebody_else_does_not_grow_into_the_next(tmp_path: Path) -> None:
+    short = json.dumps({"time": "x", "article_id": IDS[0], "title": "a"}, separators=(",", ":")).encode()
+    left = blanked(tmp_path, short + b"\n" + OTHERS[0] + b"\n")
+    assert left.endswith(b"\n" + OTHERS[0] + b"\n")
+    assert b'"a"' not in left
