@@ -215,11 +215,11 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
                 "reason to wait",
                 lambda: "0 new labelled articles, 2,000 are needed" in loop.last_tick("new_rows_sensor"),
             )
-            (flipped,) = (name for name in loop.store.partitions("clean_news") if name.startswith("flipped"))
-            outcomes = {
-                one["name"]: one["passed"]
-                for one in loop.store.current(f"clean_news/{flipped}").read_json("checks.json")
-            }
+            assert not any(name.startswith("flipped") for name in loop.store.partitions("clean_news"))
+            (flipped,) = loop.store.refused_partitions("clean_news")
+            refused = loop.store.refused(f"clean_news/{flipped}")
+            assert refused is not None
+            outcomes = {one["name"]: one["passed"] for one in refused.read_json("checks.json")}
             assert outcomes["label_semantics"] is False
             assert loop.store.current("finetuned_bert").version == trained
             assert loop.champion() == second
