@@ -182,9 +182,12 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
         found: dict[str, Artefact] = {}
         missing: list[str] = []
         for partition in context.asset_partition_keys:
+            if not is_usable_name(partition):  # nothing can be stored there
+                missing.append(partition)
+                continue
             try:
                 found[partition] = self._load(context, key_of(context.asset_key, partition))
-            except StoreError:  # nothing is stored there, or nothing can be
+            except ValueMissing:
                 missing.append(partition)
         if missing:
             context.log.info(

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from fakenews_resources.storage import ArtefactIOManager, Storage, checked
-from fakenews_resources.store import Artefact, Store
+from fakenews_resources.store import Artefact, Store, StoreError
 
 batches = dg.DynamicPartitionsDefinition(name="test_batches")
 Made = dg.MaterializeResult[Artefact]
@@ -215,6 +215,24 @@ def test_an_unusable_partition_stops_nothing_but_itself(graph: Graph, name: str)
     assert graph.run(raw, clean, corpus, partition="b1").success
     assert graph.text("corpus") == "b1"
     assert graph.store.all_keys() == ["clean/b1", "corpus", "raw/b1"]
+
+
+def test_a_store_that_cannot_be_read_leaves_no_partition_out(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph.run(raw, clean, partition="b1")
+    graph.run(raw, clean, partition="b2")
+    read = Store.current
+
+    def unreachable(store: Store, key: str) -> Artefact:
+        if key == "clean/b2":
+            raise StoreError("The bucket does not answer.")
+        return read(store, key)
+
+    monkeypatch.setattr(Store, "current", unreachable)
+    assert not graph.run(corpus).success
+    monkeypatch.undo()
+    assert not graph.store.exists("corpus")
 
 
 def test_an_asset_must_return_an_artefact(tmp_path: Path) -> None:
