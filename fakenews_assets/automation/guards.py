@@ -67,7 +67,7 @@ def new_rows(store: Store) -> NewRows:
     for name in sorted(store.partitions("clean_news")):
         batch = CleanBatch(name, store.current(f"clean_news/{name}"))
         key, version = f"clean_news/{name}", batch.artefact.version
-        if known.get(key) != version and batch.admitted and batch.summary.labelled:
+        if known.get(key) != version and batch.summary.labelled:
             rows += batch.summary.labelled
             batches.append(f"{key} {version}")
     return NewRows(rows, tuple(batches))

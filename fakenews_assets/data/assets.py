@@ -194,7 +194,7 @@ def _earlier_summaries(
         CleanBatch(name, storage.store.current(f"clean_news/{name}"))
         for name in sorted(names & storage.store.partitions("clean_news"))
     ]
-    return [b.summary for b in stored if b.artefact.meta["received_at"] < before and b.admitted]
+    return [batch.summary for batch in stored if batch.artefact.meta["received_at"] < before]
 
 
 @_asset(kinds={"polars", "matplotlib"}, code_version="1")

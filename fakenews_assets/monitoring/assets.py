@@ -9,7 +9,6 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from fakenews_assets.data.corpus import CleanBatch
 from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
 from fakenews_assets.monitoring.drift_verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
 from fakenews_assets.monitoring.partitions import days
@@ -282,9 +281,9 @@ def _labels_of_batches(
 
     frames = [LABEL_SCHEMA.to_frame().lazy()]
     for name in sorted(storage.store.partitions("clean_news")):
-        batch = CleanBatch(name, storage.store.current(f"clean_news/{name}"))
-        came = datetime.fromisoformat(batch.artefact.meta["received_at"]).astimezone(UTC)
-        if 0 <= (day - came.date()).days < count and batch.admitted:
+        received_at = storage.store.current(f"clean_news/{name}").meta["received_at"]
+        came = datetime.fromisoformat(received_at).astimezone(UTC)
+        if 0 <= (day - came.date()).days < count:
             labelled = storage.read(context, f"clean_news/{name}").scan("articles").drop_nulls("label")
             labels = labelled.select("article_id", "label", time=pl.lit(came), origin=pl.lit("batch"))
             frames.append(labels.cast(LABEL_SCHEMA))

@@ -1,6 +1,5 @@
 """A store whose values are made by hand, and the sensors that look at it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import dagster as dg
 
 from fakenews_assets.data.assets import ClusteringConfig, SidesConfig
-from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.label_semantics import LabelTestimony, Meaning
 from fakenews_assets.definitions import defs
@@ -47,6 +45,7 @@ class Graph:
         content: str = "",
         files: Mapping[str, str] | None = None,
         meta: Mapping[str, Any] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> str:
         """Returns: the version."""
         draft = self.store.draft()
@@ -60,6 +59,7 @@ class Graph:
             code_version=self.codes[asset],
             config=CONFIGS.get(asset, {}),
             upstream={name: self.store.current(name).version for name in inputs},
+            refused=refused,
         ).version
 
     def receive(
@@ -80,16 +80,9 @@ class Graph:
             repeated=0,
             testimony=LabelTestimony(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None),
         )
-        checks = [
-            CheckOutcome(name="schema", passed=True, description=""),
-            CheckOutcome(name="duplicates", passed=passed, description=""),
-        ]
-        files = {
-            "content": batch,
-            "summary.json": summary.model_dump_json(),
-            "checks.json": json.dumps([check.model_dump() for check in checks]),
-        }
-        version = self.make(f"clean_news/{batch}", files=files)
+        files = {"content": batch, "summary.json": summary.model_dump_json()}
+        refused = {} if passed else {"duplicates": "too many rows repeat an earlier one"}
+        version = self.make(f"clean_news/{batch}", files=files, refused=refused)
         return f"clean_news/{batch} {version}"
 
     def train(self, content: str = "") -> None:
