@@ -15,7 +15,8 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -74,6 +75,8 @@ _STILL_WRITTEN: Final = timedelta(minutes=1)
 """How long after midnight a process may still be writing what it answered before."""
 
 _ROTATE_LOCK: Final = ".rotate.lock"
+_HALF: Final = ".part"
+"""Suffix of a table that is being written."""
 
 
 def stamp(moment: datetime) -> str:
@@ -92,6 +95,22 @@ def days_of(request_id: str) -> list[date]:
         return [came.date(), (came + timedelta(days=1)).date()]
     except OverflowError as error:
         raise ValueError(f"{request_id} names the end of time") from error
+
+
+@contextmanager
+def log_at_rest(root: Path) -> Iterator[None]:
+    """Let no process turn lines into tables meanwhile. Half a table that a killed one left is removed.
+
+    Args:
+        root: of the log; where there is none, nothing is done.
+    """
+    if not root.is_dir():
+        yield
+        return
+    with FileLock(root / _ROTATE_LOCK):
+        for half in root.glob(f"*/*{_HALF}"):
+            half.unlink()
+        yield
 
 
 def log_at(place: Place, days: Iterable[date]) -> "PredictionLog":
@@ -228,7 +247,7 @@ class PredictionLog:
         ]
         if not any(self._segments(day, kind) for day, kind in over):
             return []
-        with FileLock(self.root / _ROTATE_LOCK):
+        with log_at_rest(self.root):
             return [
                 self._fold(day, kind, segments)
                 for day, kind in over
@@ -254,7 +273,7 @@ class PredictionLog:
 
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
         table = self._table(day, kind)
-        aside = table.with_suffix(".part")
+        aside = table.with_suffix(_HALF)
         self.read(day, kind).sink_parquet(aside, compression="zstd")
         aside.replace(table)
         if kind == "predictions":

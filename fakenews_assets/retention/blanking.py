@@ -6,15 +6,12 @@ cleaned article never has an empty title, so an empty one marks the row.
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
 from fakenews_assets.audit.data import RAW
-from fakenews_assets.retention.quoting import spellings
+from fakenews_assets.retention.quoting import TEXTS, spellings
 from fakenews_resources.store import Store
-
-_TEXTS: Final = ("title", "text")
 
 
 def tables_of(store: Store) -> Iterator[tuple[str, str, Path]]:
@@ -37,11 +34,11 @@ def blanked(path: Path, article_ids: Collection[str], titles: Collection[str]) -
     """
     columns = pl.read_parquet_schema(path)
     change: dict[str, pl.Expr]
-    if {"article_id", *_TEXTS} <= columns.keys():
+    if {"article_id", *TEXTS} <= columns.keys():
         # The log says null where it holds no texts, and readers of cleaned articles expect none.
         nothing = pl.lit(None if "request_id" in columns else "", dtype=pl.String)
         held = holds_text(article_ids)
-        change = {name: pl.when(held).then(nothing).otherwise(name) for name in _TEXTS}
+        change = {name: pl.when(held).then(nothing).otherwise(name) for name in TEXTS}
     elif {"reason", "record"} <= columns.keys() and (quoted := spellings(titles)):
         record = pl.col("record")
         held = record.str.contains_any(sorted(quoted))
@@ -55,7 +52,7 @@ def blanked(path: Path, article_ids: Collection[str], titles: Collection[str]) -
 
 def holds_text(article_ids: Collection[str]) -> pl.Expr:
     """Whether a row is one of these articles and still has a title or a text."""
-    empty = (pl.col(name).fill_null("") == "" for name in _TEXTS)
+    empty = (pl.col(name).fill_null("") == "" for name in TEXTS)
     return pl.col("article_id").is_in(list(article_ids)) & ~pl.all_horizontal(*empty)
 
 

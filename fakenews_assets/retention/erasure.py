@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from filelock import FileLock
 
+from fakenews_assets.monitoring.prediction_log import log_at_rest
 from fakenews_assets.retention.blanking import blanked, log_tables, tables_of
 from fakenews_assets.retention.consequences import bundles_taught, cluster_heirs, unsettled_clusters
 from fakenews_assets.retention.finding import Content, content_of, rows_in_raw
@@ -91,7 +91,7 @@ def erase(
     """
     tombstones, log = Tombstones(store), as_place(log)
     service_log = log.fetch()
-    with tombstones.locked(), _log_at_rest(service_log), _scratch(store.root, service_log):
+    with tombstones.locked(), log_at_rest(service_log), _scratch(store.root, service_log):
         ledger = tombstones.taken_up()
         earlier = [entry for entry in ledger.erasures if entry.article_id == article_id]
         unfinished = [entry for entry in ledger.unfinished if entry.article_id == article_id]
@@ -261,15 +261,3 @@ def _scratch(store: Path, service_log: Path) -> Iterator[None]:
     finally:
         for stage in stages:
             shutil.rmtree(stage, ignore_errors=True)
-
-
-@contextmanager
-def _log_at_rest(service_log: Path) -> Iterator[None]:
-    """Let no process turn lines of the log into tables meanwhile. Half a table that a killed one left is removed."""
-    if not service_log.is_dir():
-        yield
-        return
-    with FileLock(service_log / ".rotate.lock"):
-        for half in service_log.glob("*/*.part"):
-            half.unlink()
-        yield

@@ -15,7 +15,7 @@ from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id as id_of
 from fakenews_assets.retention.blanking import holds_text, log_tables, tables_of
 from fakenews_assets.retention.log_lines import lines_about, log_segments
-from fakenews_assets.retention.quoting import Wording, spellings
+from fakenews_assets.retention.quoting import TEXTS, Wording, spellings
 from fakenews_assets.retention.raw_rows import find_rows, find_torn_rows
 from fakenews_assets.selection.bundle import PREPARE_FILE
 from fakenews_resources.store import Store
@@ -23,7 +23,6 @@ from fakenews_resources.tombstones import Erasure
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLOCK: Final = 1 << 24
-_TEXTS: Final = ("title", "text")
 
 
 class UnknownArticle(LookupError):
@@ -48,12 +47,12 @@ def content_of(store: Store, service_log: Path, article_id: str, earlier: Sequen
     """
     ids = {article_id} | {one for entry in earlier for one in entry.article_ids}
     lines = [line for path in log_segments(service_log) for line in lines_about(path, article_id)]
-    told = [{name: line.get(name) for name in _TEXTS} for line in lines if line is not None]
-    found = [pl.DataFrame(told, schema=dict.fromkeys(_TEXTS, pl.String))]
+    told = [{name: line.get(name) for name in TEXTS} for line in lines if line is not None]
+    found = [pl.DataFrame(told, schema=dict.fromkeys(TEXTS, pl.String))]
     for path in (*(path for _, _, path in tables_of(store)), *(path for _, path in log_tables(service_log))):
         table = pl.scan_parquet(path)
-        if {"article_id", *_TEXTS} <= set(table.collect_schema()):
-            found.append(table.filter(holds_text([article_id])).select(_TEXTS).unique().collect())
+        if {"article_id", *TEXTS} <= set(table.collect_schema()):
+            found.append(table.filter(holds_text([article_id])).select(TEXTS).unique().collect())
     received = pl.concat(found).fill_null("").unique()
     cleaned = TextPreparation().apply(received)
     if received.is_empty() and not lines and not earlier:
@@ -61,7 +60,7 @@ def content_of(store: Store, service_log: Path, article_id: str, earlier: Sequen
             f"No table in {store.address}, and no log in {service_log}, has an article {article_id!r}. Take its id from"
             " clean_news, from the splits, or from the service's log."
         )
-    titles, texts = (frozenset({*received[name], *cleaned[name]}) - {""} for name in _TEXTS)
+    titles, texts = (frozenset({*received[name], *cleaned[name]}) - {""} for name in TEXTS)
     ids |= {id_of(title, "") for title in cleaned["title"] if title}
     return Content(frozenset(ids), Wording(titles, texts))
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fakenews_assets.monitoring.prediction_log import LOG_SCHEMA
-from fakenews_assets.retention.quoting import Wording
+from fakenews_assets.retention.quoting import TEXTS, Wording
 
-_TEXTS: Final = ("title", "text")
 _START: Final = re.compile(f'(?={{"{LOG_SCHEMA.names()[0]}":)'.encode())
 """Where a record begins. Within a title or a text the quotes are escaped."""
 
@@ -124,11 +123,11 @@ def _blanked(piece: bytes, article_ids: Collection[str]) -> bytes | None:
     if (
         record is None
         or record.get("article_id") not in article_ids
-        or (is_whole and all(record.get(name) is None for name in _TEXTS))
+        or (is_whole and all(record.get(name) is None for name in TEXTS))
     ):
         return None
     # Only names that it has: with others a record that somebody else wrote would grow into the next one.
-    nothing = dict.fromkeys(name for name in _TEXTS if name in record)
+    nothing = dict.fromkeys(name for name in TEXTS if name in record)
     compact = json.dumps(record | nothing, separators=(",", ":")).encode()
     return compact.ljust(len(piece)) if len(compact) <= len(piece) else b" " * len(piece)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+TEXTS: Final = ("title", "text")
+"""Columns that hold what an article says."""
 TELLING_CHARS: Final = 16
 """A shorter title says too little to be looked for by its letters."""
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -53,6 +54,27 @@ def subject_of(store: Store, side: str, *, clustered: bool = False) -> Subject:
         pl.col("title").str.len_chars() > 30,
     ).row(0, named=True)
     return Subject(found["article_id"], found["title"], found["text"], side)
+
+
+def log_record(article_id: str, title: str, text: str, request: str, time: str) -> dict[str, Any]:
+    """A line of the service's log."""
+    return {
+        "time": time,
+        "request_id": request,
+        "row": 0,
+        "endpoint": "/predict",
+        "article_id": article_id,
+        "title_chars": len(title),
+        "text_chars": len(text),
+        "title": title,
+        "text": text,
+        "probability": 0.25,
+        "label": 0,
+        "abstained": False,
+        "unfamiliar": False,
+        "model_id": "m",
+        "latency_ms": 5.0,
+    }
 
 
 def held_by(store: Store, title: str) -> list[str]:

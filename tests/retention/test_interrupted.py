@@ -23,7 +23,7 @@ from fakenews_resources.place import place_of
 from fakenews_resources.store import LOG_FOLDER, Store, StoreError
 from fakenews_resources.tombstones import Tombstones
 from tests.buckets import gate as gate
-from tests.retention.conftest import audit_corpus, build_corpus
+from tests.retention.conftest import audit_corpus, build_corpus, log_record
 
 RECEIVED: Final = "Mayor &amp; council open  the new harbour bridge"
 TITLE: Final = "Mayor & council open the new harbour bridge"
@@ -98,23 +98,7 @@ def half_written_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def line(title: str, text: str, subject: str, request: str) -> dict[str, Any]:
-    return {
-        "time": stamp(datetime(2026, 11, 21, 12, tzinfo=UTC)),
-        "request_id": request,
-        "row": 0,
-        "endpoint": "/predict",
-        "article_id": subject,
-        "title_chars": len(title),
-        "text_chars": len(text),
-        "title": title,
-        "text": text,
-        "probability": 0.25,
-        "label": 0,
-        "abstained": False,
-        "unfamiliar": False,
-        "model_id": "m",
-        "latency_ms": 5.0,
-    }
+    return log_record(subject, title, text, request, stamp(datetime(2026, 11, 21, 12, tzinfo=UTC)))
 
 
 def build(store: Store) -> None:

@@ -15,6 +15,7 @@ from fakenews_assets.retention.log_lines import blank_lines, blank_unreadable_li
 from fakenews_assets.retention.quoting import Wording
 from fakenews_resources.store import Store
 from fakenews_resources.tombstones import Tombstones
+from tests.retention.conftest import log_record
 
 DAY = date(2026, 11, 20)
 TITLE, TEXT = "Mayor & council open the “new” bridge", "The ribbon was cut at noon on Tuesday."
@@ -23,23 +24,7 @@ WORDING = Wording(frozenset({TITLE}), frozenset({TEXT}))
 
 
 def record(article_id: str, title: str, text: str, request: str = "r") -> bytes:
-    values = {
-        "time": "2026-11-20T12:00:00.000+00:00",
-        "request_id": request,
-        "row": 0,
-        "endpoint": "/predict",
-        "article_id": article_id,
-        "title_chars": len(title),
-        "text_chars": len(text),
-        "title": title,
-        "text": text,
-        "probability": 0.25,
-        "label": 0,
-        "abstained": False,
-        "unfamiliar": False,
-        "model_id": "m",
-        "latency_ms": 5.0,
-    }
+    values = log_record(article_id, title, text, request, "2026-11-20T12:00:00.000+00:00")
     assert list(values) == LOG_SCHEMA.names()
     return json.dumps(values).encode()
 
