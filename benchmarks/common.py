@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.clustering import assign_clusters
-from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.clusters import assign_clusters
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.splitting import SplitConfig, split
-from fakenews_assets.evaluation.speed import processor_name
-from fakenews_assets.training.classifier import Classifier
+from fakenews_assets.data.splits.splitting import SplitConfig, split
+from fakenews_assets.evaluation.metrics.speed import processor_name
+from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.training.history import ProgressListener
 from fakenews_assets.training.settings import FinetuneSettings
 
@@ -100,7 +100,7 @@ def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
     """Macro-F1 of a classifier on labelled articles."""
     from sklearn.metrics import f1_score
 
-    from fakenews_assets.evaluation.evaluating import articles_of
+    from fakenews_assets.models.articles import articles_of
 
     return float(
         f1_score(frame["label"].to_numpy(), classifier.predict(articles_of(frame)).label, average="macro")

@@ -20,10 +20,10 @@ from rich.console import Console
 
 from benchmarks.common import describe_machine, write_results
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.clustering import assign_clusters, cluster_sizes
-from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.clusters import assign_clusters, cluster_sizes
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.splitting import SplitConfig, split
+from fakenews_assets.data.splits.splitting import SplitConfig, split
 from fakenews_resources.news.sample import SampleSpec, write_sample
 
 console = Console()

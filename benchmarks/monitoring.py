@@ -45,19 +45,20 @@ from benchmarks.compression import cached
 from benchmarks.quality import report as report_training
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings
-from fakenews_assets.evaluation.evaluating import articles_of
-from fakenews_assets.monitoring.drift import feature_drifts
-from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
-from fakenews_assets.monitoring.features import article_features
-from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.models.classifier import Embedder
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.monitoring.drift.drift import feature_drifts
+from fakenews_assets.monitoring.drift.features import article_features
+from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
 from fakenews_assets.monitoring.settings import DriftSettings
-from fakenews_assets.selection.registry import ChampionRegistry
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Embedder, load_classifier
+from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.registry.scorer import Scorer
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.news.sample import SampleSpec, generate, write_sample
 from fakenews_resources.request_ids import new_request_id
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 WINDOWS: Final = {100: 20, 200: 20, 500: 100}
 """By the number of articles in a window, how many windows of each kind; the targets are for the last."""

@@ -25,13 +25,13 @@ import polars as pl
 import typer
 from numpy.typing import NDArray
 
-from fakenews_assets.data.clustering import assign_clusters, cluster_sizes
-from fakenews_assets.data.minhash import Signatures, SimilarSets
-from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links, normalised_words
+from fakenews_assets.data.dedup.clusters import assign_clusters, cluster_sizes
+from fakenews_assets.data.dedup.minhash import Signatures, SimilarSets
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links, normalised_words
+from fakenews_assets.data.dedup.shingles import hash_shingles
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
-from fakenews_assets.data.shingles import hash_shingles
-from fakenews_assets.data.split_checks import side_table, verify_shares
-from fakenews_assets.data.splitting import SIDES, SplitConfig, split
+from fakenews_assets.data.splits.splitting import SIDES, SplitConfig, split
+from fakenews_assets.data.splits.verification import side_table, verify_shares
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -22,10 +22,11 @@ from benchmarks.common import (
     macro_f1,
     write_results,
 )
-from fakenews_assets.training.baseline import fit_baseline
-from fakenews_assets.training.classifier import load_classifier
+from fakenews_assets.models.linear import fit_baseline
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.history import Progress
-from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
+from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()
 

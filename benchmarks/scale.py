@@ -31,14 +31,14 @@ from rich.console import Console
 from benchmarks.common import CACHE, RESULTS, ROOT, describe_machine, write_results
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
-from fakenews_assets.evaluation.calibration import CalibratedClassifier, Calibration, write_calibration
-from fakenews_assets.selection.bundle import Bundle, Manifest
+from fakenews_assets.models.calibration import CalibratedClassifier, Calibration, write_calibration
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.bundle import Bundle, Manifest
+from fakenews_assets.registry.scorer import Scorer
 from fakenews_assets.serving.batch import score_table
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Article
-from fakenews_resources.engine import Engine
+from fakenews_resources.engine.in_process import ShippedFolder
+from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.sample import SampleSpec, generate
-from fakenews_resources.ordered_map import ShippedFolder
 
 Contender = Literal["in process", "ray"]
 CONTENDERS: Final[tuple[Contender, ...]] = ("in process", "ray")
@@ -65,8 +65,8 @@ def model() -> Path:
     from benchmarks.compression import cached
     from fakenews_assets.compression.quantization import make_variant
     from fakenews_assets.compression.settings import QuantizationSettings
-    from fakenews_assets.evaluation.familiarity import FamiliaritySettings, fit_familiarity
-    from fakenews_assets.training.classifier import load_classifier
+    from fakenews_assets.models.loading import load_classifier
+    from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
     from fakenews_assets.training.finetuning import finetune
     from fakenews_assets.training.settings import FinetuneSettings
 
@@ -142,7 +142,7 @@ def engine_of(contender: Contender) -> Iterator[Engine]:
     try:
         yield Engine(address=str(cluster.address))
     finally:
-        from fakenews_resources.ray_map import disconnect
+        from fakenews_resources.engine.ray import disconnect
 
         disconnect()
         cluster.shutdown()
@@ -170,8 +170,8 @@ def score(contender: Contender, folder: Path, parts: Path, target: Path) -> dict
 def article_cost(folder: Path) -> float:
     """Seconds per article of some 400 words, cut to 256 tokens, over seconds per title; in this process."""
     from benchmarks.compression import with_texts
-    from fakenews_assets.training.classifier import load_classifier
-    from fakenews_assets.training.encoder_classifier import EncoderClassifier
+    from fakenews_assets.models.encoder import EncoderClassifier
+    from fakenews_assets.models.loading import load_classifier
 
     spec = SampleSpec(rows=4 * ARTICLE_ROWS, text_words=ARTICLE_WORDS)
     rows = pl.concat(_articles(spec)).filter(pl.col("text") != "").head(ARTICLE_ROWS)

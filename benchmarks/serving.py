@@ -27,12 +27,12 @@ from rich.console import Console
 from benchmarks.common import ROOT, default_news_path, describe_machine, load_news, write_results
 from benchmarks.load import Load, LoadProcess, Result, measure
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
-from fakenews_assets.selection.bundle import Bundle, open_bundle
-from fakenews_assets.selection.registry import ChampionRegistry
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.bundle import Bundle, open_bundle
+from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.processes import Server, serving
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 Part = Literal["throughput", "steady", "overload"]
 

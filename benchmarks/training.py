@@ -40,12 +40,12 @@ from benchmarks.common import (
     macro_f1,
     write_results,
 )
-from fakenews_assets.training.encoders import quiet_transformers, resolve
+from fakenews_assets.models.encoders import quiet_transformers, resolve
+from fakenews_assets.models.tokenization import ArticleEncoder
+from fakenews_assets.models.tokenizer_files import load_tokenizer
+from fakenews_assets.models.torch import TorchClassifier
 from fakenews_assets.training.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
-from fakenews_assets.training.tokenization import ArticleEncoder
-from fakenews_assets.training.tokenizer_files import load_tokenizer
-from fakenews_assets.training.torch_classifier import TorchClassifier
 
 PEER: Final = "Hugging Face Trainer"
 

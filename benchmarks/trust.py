@@ -22,11 +22,17 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import CACHE, ROOT, default_news_path, describe_machine, load_news, write_results
-from fakenews_assets.evaluation.folds import PROTOCOLS, make_folds
-from fakenews_assets.evaluation.generalization import GeneralizationSettings, Spread, measure, spreads
-from fakenews_assets.evaluation.generalization_report import division_name, in_reading_order
-from fakenews_assets.evaluation.metrics import Metrics
-from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
+from fakenews_assets.evaluation.generalization.folds import PROTOCOLS, make_folds
+from fakenews_assets.evaluation.generalization.generalization import (
+    GeneralizationSettings,
+    Spread,
+    measure,
+    spreads,
+)
+from fakenews_assets.evaluation.generalization.report import division_name, in_reading_order
+from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.settings import BaselineSettings
+from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_assets.training.shortcuts import tells_sources_apart
 
 console = Console()
@@ -46,7 +52,7 @@ OPTIONS: Final = {
 }
 """What else is changed of PLAIN, tried on the sources not trained on."""
 
-_FAULTS: Final = "tests/audit/test_faults.py::test_a_fault_is_found_and_named"
+_FAULTS: Final = "tests/governance/audit/test_faults.py::test_a_fault_is_found_and_named"
 ROWS_OF_A_SOURCE: Final = 2_000
 MODELS: Final = ("baseline", "finetuned", "finetuned-openvino-int8")
 
@@ -230,7 +236,7 @@ def report(
     ]
     return [
         f"The audit finds {numbers['found_faults']} of {numbers['planted_faults']} planted faults"
-        " (`tests/audit/test_faults.py`).",
+        " (`tests/governance/audit/test_faults.py`).",
         "",
         f"Macro-F1 on real titles, mean ± sd over {seeds} seeds; at most {rows:,} training rows of each source, one epoch,"
         " decided at 0.5. Source-disjoint: each source that is no more than half of the corpus is judged by a model that"

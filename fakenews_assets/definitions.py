@@ -4,7 +4,6 @@ import os
 
 import dagster as dg
 
-from fakenews_assets.audit import assets as audit
 from fakenews_assets.automation.arrivals import new_batch_sensor
 from fakenews_assets.automation.failures import failure_notifier
 from fakenews_assets.automation.jobs import all_jobs
@@ -14,16 +13,17 @@ from fakenews_assets.automation.sensors import champion_changed, follow_up
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
 from fakenews_assets.evaluation import assets as evaluation
+from fakenews_assets.governance import assets as audit
 from fakenews_assets.monitoring import assets as monitoring
 from fakenews_assets.selection import assets as selection
 from fakenews_assets.serving import assets as serving
 from fakenews_assets.training import assets as training
-from fakenews_resources.engine import engine_from_environment
+from fakenews_resources.engine.resource import engine_from_environment
 from fakenews_resources.landing import Landing
-from fakenews_resources.news_source import NewsSource
-from fakenews_resources.notifying import notifier_from_environment
-from fakenews_resources.storage import ArtefactIOManager, storage_from_environment
-from fakenews_resources.tracking import tracker_from_environment
+from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.notifier import notifier_from_environment
+from fakenews_resources.storage.io_manager import ArtefactIOManager, storage_from_environment
+from fakenews_resources.tracking.resource import tracker_from_environment
 
 storage = storage_from_environment()
 

@@ -15,9 +15,9 @@ from typing import Final
 import dagster as dg
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fakenews_resources.durable import replace_text
-from fakenews_resources.hashing import digest
 from fakenews_resources.news.base import SUFFIXES, BadAddress, NotFound, Refused, Unreachable
+from fakenews_resources.storage.durable import replace_text
+from fakenews_resources.storage.hashing import digest
 
 _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", "~")
 _IDENTITY_DIGITS: Final = 8

@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-pytest_plugins = ["tests.watched", "tests.wandb_server"]
+pytest_plugins = ["tests.support.watched", "tests.support.wandb_server"]
 
 # Before any test imports a library that looks at them.
 os.environ |= {

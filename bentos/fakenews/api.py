@@ -37,9 +37,9 @@ from bentos.fakenews.schemas import (
 )
 from bentos.fakenews.settings import ServiceSettings
 from bentos.fakenews.tables import HEADER, NotATable, Row, answer_line, count_rows, read_rows
-from fakenews_assets.monitoring.prediction_log import stamp
-from fakenews_assets.training.classifier import Article, Predictions
-from fakenews_resources.place import StoreError
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.monitoring.log.prediction_log import stamp
+from fakenews_resources.storage.backend import StoreError
 
 PAGE: Final = Path(__file__).parent / "page"
 

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Generic, TypeVar
 
 from bentos.fakenews import metrics
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
 
 MAX_WORDS: Final = 96
 """Words that are left out in turn, those of the title first; a model reads little more of an article."""

@@ -15,13 +15,13 @@ from bentos.fakenews import metrics
 from bentos.fakenews.batching import Batcher, Job
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
-from fakenews_assets.monitoring.log_sending import LogSender
-from fakenews_assets.monitoring.prediction_log import PredictionLog, stamp
-from fakenews_assets.selection.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, Bundle
-from fakenews_assets.selection.registry import POINTER_FILE, Pointer, pointer_in
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Article, Predictions
-from fakenews_resources.place import Document, Place, StoreError
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
+from fakenews_assets.monitoring.log.sending import LogSender
+from fakenews_assets.registry.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, Bundle
+from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
+from fakenews_assets.registry.scorer import Scorer
+from fakenews_resources.storage.backend import Document, Place, StoreError
 
 logger = logging.getLogger(__name__)
 

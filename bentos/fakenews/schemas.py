@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from fakenews_assets.training.classifier import AbstainReason
+from fakenews_assets.models.classifier import AbstainReason
 
 MAX_TITLE: Final = 1_000
 """Characters of a title. The longest of WELFake's has 456."""

@@ -6,8 +6,8 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fakenews_resources.place import FolderPlace, Place
-from fakenews_resources.store import LOG_FOLDER, Store
+from fakenews_resources.storage.backend import FolderPlace, Place
+from fakenews_resources.storage.store import LOG_FOLDER, Store
 
 _PACKED_MODELS: Final = Path(__file__).parents[2] / "models"
 """Where a built bento carries its champion."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, TextIO
 
 from bentos.fakenews.schemas import MAX_TEXT, MAX_TITLE
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
 
 HEADER: Final = (
     "row", "title", "label", "verdict", "probability", "abstained", "abstain_reason", "error", "model_id",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
-from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
-from fakenews_resources.store import Artefact, Store
+from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_resources.storage.store import Artefact, Store
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import SENSOR_SECONDS
 from fakenews_assets.data.partitions import news_batches
 from fakenews_resources.landing import LandedFile, Landing
-from fakenews_resources.storage import Storage
+from fakenews_resources.storage.io_manager import Storage
 
 _RUNS_PER_TICK = 20
 _KEYS_PER_QUERY = 500  # databases limit the variables of a query

@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from fakenews_resources.notifying import Notice, Notifier
+from fakenews_resources.notifier import Notice, Notifier
 
 _LONGEST_REASON: Final = 1500
 """Characters: chats refuse messages of some thousands."""

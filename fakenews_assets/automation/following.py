@@ -6,11 +6,11 @@ from typing import Any
 
 import dagster as dg
 
+from fakenews_assets.automation.staleness import follows_no_more
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
 from fakenews_assets.compression.settings import STUDENTS
 from fakenews_assets.evaluation.partitions import CANDIDATES
-from fakenews_assets.staleness import follows_no_more
-from fakenews_resources.store import Record, Store
+from fakenews_resources.storage.store import Record, Store
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fakenews_assets.data.corpus import CleanBatch
-from fakenews_resources.store import Store, ValueMissing
+from fakenews_resources.storage.store import Store, ValueMissing
 
 _WEEK = timedelta(days=7)
 

@@ -13,8 +13,8 @@ from fakenews_assets.automation.guards import RetrainSettings, new_rows, objecti
 from fakenews_assets.automation.jobs import retrain
 from fakenews_assets.automation.runs import SENSOR_SECONDS, assets_of, run_in_progress, was_requested
 from fakenews_assets.automation.sensors import follow_up_request
-from fakenews_resources.storage import Storage
-from fakenews_resources.store import Store
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Store
 
 TRIGGER_TAG = "fakenews/trigger"
 
@@ -27,7 +27,7 @@ def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.Ru
 
     Guarded by the settings in `RetrainSettings` (FAKENEWS_RETRAIN_...); a skip says which guard objects.
     """
-    from fakenews_assets.selection.registry import ChampionRegistry
+    from fakenews_assets.registry.champion import ChampionRegistry
 
     settings = RetrainSettings()
     champion = ChampionRegistry(storage.store.bundles).champion()
@@ -129,8 +129,8 @@ def _run_config(store: Store, settings: RetrainSettings) -> dict[str, Any]:
 
 def _warm_start(store: Store, training: Mapping[str, Any]) -> str:
     """The champion's bundle, if it descends from the encoder that the training is of."""
-    from fakenews_assets.selection.bundle import open_bundle
-    from fakenews_assets.selection.registry import ChampionRegistry
+    from fakenews_assets.registry.bundle import open_bundle
+    from fakenews_assets.registry.champion import ChampionRegistry
 
     pointer = ChampionRegistry(store.bundles).champion()
     if pointer is None or not training:

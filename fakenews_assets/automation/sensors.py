@@ -8,7 +8,7 @@ import dagster as dg
 from fakenews_assets.automation import jobs
 from fakenews_assets.automation.following import Outdated, outdated_values
 from fakenews_assets.automation.runs import SENSOR_SECONDS, assets_of, run_in_progress, was_requested
-from fakenews_resources.storage import Storage
+from fakenews_resources.storage.io_manager import Storage
 
 _JOB_OF = {
     "distilled_bert": jobs.distill_student.name,
@@ -74,7 +74,7 @@ def champion_changed(context: dg.SensorEvaluationContext, storage: Storage) -> d
 
     A running service needs no build: it takes over the new champion by itself.
     """
-    from fakenews_assets.selection.registry import ChampionRegistry
+    from fakenews_assets.registry.champion import ChampionRegistry
 
     pointer = ChampionRegistry(storage.store.bundles).champion()
     if pointer is None:

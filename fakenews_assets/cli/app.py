@@ -218,7 +218,7 @@ def monitor(
 
     from fakenews_assets.cli.monitor import monitor_app
     from fakenews_assets.cli.running import abort_on_failure
-    from fakenews_resources.storage import storage_from_environment
+    from fakenews_resources.storage.io_manager import storage_from_environment
 
     with abort_on_failure():
         page = monitor_app(storage_from_environment().store)

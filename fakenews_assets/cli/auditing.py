@@ -4,19 +4,19 @@ import re
 
 from rich.console import Console
 
-from fakenews_assets.audit.answer import UnknownRequest
-from fakenews_assets.audit.chain import (
+from fakenews_assets.cli.running import GraphFailed
+from fakenews_assets.governance.audit.answer import UnknownRequest
+from fakenews_assets.governance.audit.chain import (
     NothingToAudit,
     audit_bundle,
     audit_champion,
     audit_request,
     bundles_named,
 )
-from fakenews_assets.audit.report import to_terminal
-from fakenews_assets.audit.trail import Audit
-from fakenews_assets.cli.running import GraphFailed
-from fakenews_resources.storage import Storage, storage_from_environment
-from fakenews_resources.store import Store
+from fakenews_assets.governance.audit.report import to_terminal
+from fakenews_assets.governance.audit.trail import Audit
+from fakenews_resources.storage.io_manager import Storage, storage_from_environment
+from fakenews_resources.storage.store import Store
 
 
 def audit(subject: str, row: int) -> bool:

@@ -10,8 +10,8 @@ from rich.table import Table
 from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES
 from fakenews_assets.cli.running import DEFAULT_VARIANTS, GraphRunner
 from fakenews_assets.evaluation.partitions import CANDIDATES
-from fakenews_assets.selection.registry import ChampionRegistry
-from fakenews_resources.store import Artefact
+from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_resources.storage.store import Artefact
 
 BATCH = "sample"
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from fakenews_assets import progress
+from fakenews_assets.common import progress
 from fakenews_assets.monitoring.simulation import ServiceError, Traffic, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec
 

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fakenews_assets.monitoring.drift_verdict import DRIFT_PAGES
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES
 from fakenews_assets.monitoring.page import PAGE_FILE
-from fakenews_resources.store import Store, ValueMissing
+from fakenews_resources.storage.store import Store, ValueMissing
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
 from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
-from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
 from fakenews_assets.monitoring.partitions import days
 
 

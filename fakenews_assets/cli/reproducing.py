@@ -12,17 +12,17 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from fakenews_assets import progress
-from fakenews_assets.audit.chain import bundles_named
-from fakenews_assets.audit.reproduction import Reproduction, SeedSpread, compare, remarks
-from fakenews_assets.audit.reproduction_recipe import RAW, CannotReproduce, Step, lay_out
-from fakenews_assets.audit.reproduction_report import to_terminal
 from fakenews_assets.cli.running import Bars, GraphFailed, load_graph, reason_of
-from fakenews_assets.selection.bundle import Bundle, BundleError, Manifest, open_bundle
-from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
-from fakenews_resources.storage import ArtefactIOManager, Storage, storage_from_environment
-from fakenews_resources.store import Store
-from fakenews_resources.tracking import Tracker
+from fakenews_assets.common import progress
+from fakenews_assets.governance.audit.chain import bundles_named
+from fakenews_assets.governance.reproduce.recipe import RAW, CannotReproduce, Step, lay_out
+from fakenews_assets.governance.reproduce.report import to_terminal
+from fakenews_assets.governance.reproduce.reproduction import Reproduction, SeedSpread, compare, remarks
+from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
+from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
+from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage, storage_from_environment
+from fakenews_resources.storage.store import Store
+from fakenews_resources.tracking.resource import Tracker
 
 CHAMPION = "champion"
 
@@ -160,7 +160,7 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
 
 def seed_spread(store: Store, manifest: Manifest) -> SeedSpread | None:
     """How much the seed moves a bundle's recipe on its splits, if `generalization` has measured just that."""
-    from fakenews_assets.evaluation.generalization import measures, read_spreads
+    from fakenews_assets.evaluation.generalization.generalization import measures, read_spreads
 
     if not store.exists("generalization"):
         return None

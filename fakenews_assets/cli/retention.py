@@ -13,18 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from fakenews_assets.data.reading import UnreadableFile
-from fakenews_assets.retention.erasure import Erased, erase
-from fakenews_assets.retention.finding import UnknownArticle, holders
-from fakenews_assets.retention.pruning import MODELS, plan_pruning, prune
-from fakenews_assets.retention.quoting import TELLING_CHARS
-from fakenews_assets.retention.retiring import BatchInUse, retire_batch, trained_on
-from fakenews_assets.selection.bundle import BundleError
-from fakenews_assets.selection.registry import RegistryError
-from fakenews_resources.place import Place
-from fakenews_resources.storage import storage_from_environment
-from fakenews_resources.store import Store, StoreError
-from fakenews_resources.tombstones import Erasure, Ledger, Removed, Tombstones
+from fakenews_assets.data.readers.reading import UnreadableFile
+from fakenews_assets.governance.erasure.erasure import Erased, erase
+from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
+from fakenews_assets.governance.erasure.quoting import TELLING_CHARS
+from fakenews_assets.governance.pruning.pruning import MODELS, plan_pruning, prune
+from fakenews_assets.governance.pruning.retiring import BatchInUse, retire_batch, trained_on
+from fakenews_assets.registry.bundle import BundleError
+from fakenews_assets.registry.champion import RegistryError
+from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.io_manager import storage_from_environment
+from fakenews_resources.storage.store import Store, StoreError
+from fakenews_resources.storage.tombstones import Erasure, Ledger, Removed, Tombstones
 
 _UNDER_WAY: Final = [
     dg.DagsterRunStatus.STARTING,

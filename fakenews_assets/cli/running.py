@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fakenews_assets import progress
-from fakenews_assets.staleness import stale_assets
+from fakenews_assets.automation.staleness import stale_assets
+from fakenews_assets.common import progress
 from fakenews_resources.landing import batch_name_of
-from fakenews_resources.store import Store, StoreError, hash_file
+from fakenews_resources.storage.store import Store, StoreError, hash_file
 
 _POLL_SECONDS = 0.25
 _STEP_EVENTS = {

@@ -5,6 +5,7 @@ from functools import partial
 
 import dagster as dg
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.compression.partitions import (
     SOURCES,
     VARIANTS,
@@ -18,12 +19,11 @@ from fakenews_assets.compression.settings import (
     PruningSettings,
     QuantizationSettings,
 )
-from fakenews_assets.progress import report
 from fakenews_assets.training.metadata import TrainingLog, training_metadata
-from fakenews_resources.engine import Engine
-from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact
-from fakenews_resources.tracking import Tracker
+from fakenews_resources.engine.resource import Engine
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Artefact
+from fakenews_resources.tracking.resource import Tracker
 
 _asset = partial(
     dg.asset,
@@ -60,7 +60,7 @@ def distilled_bert(
     finetuned_bert: Artefact,
 ) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
     """A smaller student of the fine-tuned encoder. One whose own weights cannot be had here is skipped, and says so."""
-    from fakenews_assets.training.encoders import EncoderUnavailable
+    from fakenews_assets.models.encoders import EncoderUnavailable
 
     student = context.partition_key
     settings = DistillationSettings.model_validate(config.model_dump())
@@ -146,7 +146,7 @@ def _train_smaller(
     settings: PruningSettings,
 ) -> dg.MaterializeResult[Artefact]:
     from fakenews_assets.compression.distillation import distill
-    from fakenews_assets.compression.structure import CannotCut
+    from fakenews_assets.models.structure import CannotCut
     from fakenews_assets.training.finetuning import TrainingFailed
 
     step = context.asset_key.to_user_string()

@@ -19,18 +19,19 @@ from fakenews_assets.compression.settings import (
     PruningSettings,
     RecoverySettings,
 )
-from fakenews_assets.compression.structure import even_layers, keep_layers, layers_of
 from fakenews_assets.compression.teacher import TeacherScores, score_rows
+from fakenews_assets.models.encoders import load_encoder, resolve, weights_digest
+from fakenews_assets.models.settings import EncoderSpec
+from fakenews_assets.models.structure import even_layers, keep_layers, layers_of
+from fakenews_assets.models.tokenization import ArticleEncoder
+from fakenews_assets.models.tokenizer_files import load_tokenizer
 from fakenews_assets.training.batches import ValidationBatches
-from fakenews_assets.training.encoders import load_encoder, resolve, weights_digest
 from fakenews_assets.training.finetuning import FinetuneResult, Start, fit, read_result
 from fakenews_assets.training.history import ProgressListener
 from fakenews_assets.training.module import TokenBatch
-from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
+from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_assets.training.token_cache import tokenize_table
-from fakenews_assets.training.tokenization import ArticleEncoder
-from fakenews_assets.training.tokenizer_files import load_tokenizer
-from fakenews_resources.ordered_map import OrderedMap, in_process
+from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 RowsListener = Callable[[int, int], None]
 """Called with rows done and rows in all."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from fakenews_assets.compression.structure import (
+from fakenews_assets.models.structure import (
     WIDTH_MULTIPLE,
     block_of,
     head_size,

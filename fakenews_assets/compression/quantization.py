@@ -17,15 +17,16 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import f1_score
 
+from fakenews_assets.common.hardware import supports_bf16
 from fakenews_assets.compression.export import convert_to_openvino, export_onnx, save_openvino
-from fakenews_assets.compression.onnx_classifier import ONNX_FILE, OnnxClassifier
-from fakenews_assets.compression.openvino_classifier import OPENVINO_FILE, OpenVinoClassifier, compile_model
 from fakenews_assets.compression.settings import Format, QuantizationSettings
-from fakenews_assets.evaluation.evaluating import articles_of
-from fakenews_assets.machine import supports_bf16
-from fakenews_assets.training.classifier import RUNTIME_FILE, Classifier, load_classifier
-from fakenews_assets.training.encoder_classifier import EncoderInputs
-from fakenews_assets.training.tokenization import ArticleEncoder
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.models.classifier import RUNTIME_FILE, Classifier
+from fakenews_assets.models.encoder import EncoderInputs
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.onnx import ONNX_FILE, OnnxClassifier
+from fakenews_assets.models.openvino import OPENVINO_FILE, OpenVinoClassifier, compile_model
+from fakenews_assets.models.tokenization import ArticleEncoder
 
 REPORT_FILE: Final = "export.json"
 

@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
-from fakenews_assets.machine import bf16_pays, limit_torch_threads
-from fakenews_assets.training.batching import budget_batches
-from fakenews_assets.training.encoder_classifier import EncoderInputs
-from fakenews_assets.training.encoders import load_encoder, weights_digest
+from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
+from fakenews_assets.models.batching import budget_batches
+from fakenews_assets.models.encoder import EncoderInputs
+from fakenews_assets.models.encoders import load_encoder, weights_digest
+from fakenews_assets.models.tokenization import ArticleEncoder
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
-from fakenews_assets.training.tokenization import ArticleEncoder
-from fakenews_resources.ordered_map import OrderedMap, ShippedFolder, in_process
+from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
 
 _FORMAT: Final = 1
 """Raise when the meaning of the tensors below changes."""

@@ -11,23 +11,23 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from fakenews_assets.common.metadata import counts, records
+from fakenews_assets.common.progress import report
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
 from fakenews_assets.data.checks import batch_check_specs, split_check_specs, split_checks, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted, data_note
-from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
-from fakenews_assets.data.reading import UnreadableFile, read_raw
-from fakenews_assets.data.splitting import CLUSTERING_FILE, SplitConfig, split
-from fakenews_assets.metadata import counts, records
-from fakenews_assets.progress import report
-from fakenews_resources.engine import Engine
+from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split
+from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
-from fakenews_resources.news_source import NewsSource
-from fakenews_resources.storage import Storage, checked, key_of
-from fakenews_resources.store import Artefact, StoreError, ValueMissing
-from fakenews_resources.tombstones import Ledger, Tombstones, TombstonesDamaged
+from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.storage.io_manager import Storage, checked, key_of
+from fakenews_resources.storage.store import Artefact, StoreError, ValueMissing
+from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
 
 _asset = partial(dg.asset, group_name="data", owners=["team:data"])
 
@@ -200,10 +200,10 @@ def _earlier_summaries(
 @_asset(kinds={"polars", "matplotlib"}, code_version="1")
 def corpus_profile(storage: Storage, clean_news: dict[str, Artefact]) -> dg.MaterializeResult[Artefact]:
     """Balance, lengths, missing values, sources and telling words of the corpus, as numbers and plots."""
-    from fakenews_assets.data.profile import profile_corpus
-    from fakenews_assets.data.profile_plots import profile_plots
-    from fakenews_assets.data.profile_report import to_markdown
-    from fakenews_assets.plotting import to_markdown_image, to_png
+    from fakenews_assets.common.plotting import to_markdown_image, to_png
+    from fakenews_assets.data.profile.plots import profile_plots
+    from fakenews_assets.data.profile.profile import profile_corpus
+    from fakenews_assets.data.profile.report import to_markdown
 
     batches = admitted(clean_news)
     profile = profile_corpus(pl.concat([batch.articles for batch in batches]))
@@ -242,7 +242,7 @@ def article_clusters(
     config: ClusteringConfig, storage: Storage, engine: Engine, clean_news: dict[str, Artefact]
 ) -> dg.MaterializeResult[Artefact]:
     """Near-duplicate clusters over all admitted batches, in order of arrival."""
-    from fakenews_assets.data.clustering import assign_clusters, cluster_sizes
+    from fakenews_assets.data.dedup.clusters import assign_clusters, cluster_sizes
 
     batches = admitted(clean_news)
     articles = pl.concat([batch.articles for batch in batches])

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.label_semantics import Meaning
+from fakenews_assets.data.label_flips import Meaning
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, Label
 
 _NULLABLE: Final = {"label", "source", "published_at"}

@@ -3,10 +3,12 @@
 import dagster as dg
 import polars as pl
 
+from fakenews_assets.common.metadata import partitioned_check_spec
 from fakenews_assets.data.batch_checks import CheckOutcome
-from fakenews_assets.data.near_duplicates import NearDuplicateConfig
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig
 from fakenews_assets.data.partitions import news_batches
-from fakenews_assets.data.split_checks import (
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SIDES, SplitConfig
+from fakenews_assets.data.splits.verification import (
     Crossings,
     Shares,
     moved_articles,
@@ -15,9 +17,7 @@ from fakenews_assets.data.split_checks import (
     verify_contents,
     verify_shares,
 )
-from fakenews_assets.data.splitting import CLUSTERING_FILE, SIDES, SplitConfig
-from fakenews_assets.metadata import partitioned_check_spec
-from fakenews_resources.store import Artefact
+from fakenews_resources.storage.store import Artefact
 
 _CHANCE_Z = 4.0
 

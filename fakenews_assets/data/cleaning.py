@@ -13,12 +13,12 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.label_semantics import LabelTestimony, LabelWitness
+from fakenews_assets.data.label_flips import LabelTestimony, LabelWitness
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.reading import RawChunk, read_raw
+from fakenews_assets.data.readers.reading import RawChunk, read_raw
 from fakenews_assets.data.reasons import Reason
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, article_id
-from fakenews_resources.ordered_map import OrderedMap, in_process
+from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _LABELS: Final = {
     "0": Label.REAL,

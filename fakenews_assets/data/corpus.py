@@ -7,7 +7,7 @@ import polars as pl
 
 from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_resources.store import Artefact
+from fakenews_resources.storage.store import Artefact
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.evaluation.checks import (
     better_than_majority,
     better_than_majority_spec,
@@ -16,16 +17,15 @@ from fakenews_assets.evaluation.checks import (
     probe_check_specs,
     probe_checks,
 )
+from fakenews_assets.evaluation.generalization.repetition import Repetition
 from fakenews_assets.evaluation.partitions import CANDIDATES, candidates, model_assets
-from fakenews_assets.evaluation.probe_settings import ProbeConfig
-from fakenews_assets.evaluation.repetition import Repetition
-from fakenews_assets.progress import report
-from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact, ValueMissing
-from fakenews_resources.tracking import Tracker
+from fakenews_assets.evaluation.probes.settings import ProbeConfig
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Artefact, ValueMissing
+from fakenews_resources.tracking.resource import Tracker
 
 if TYPE_CHECKING:  # scipy takes long to import, and loading the definitions must not
-    from fakenews_assets.evaluation.generalization import Spread
+    from fakenews_assets.evaluation.generalization.generalization import Spread
 
 _asset = partial(dg.asset, group_name="evaluation", owners=["team:ml"])
 
@@ -82,21 +82,21 @@ def evaluation(
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """One candidate: calibrated on validation, then quality, slices, speed and size on the frozen test split, its fall
     with shortcuts hidden, and behavioural tests."""
+    from fakenews_assets.common.plotting import to_markdown_image
     from fakenews_assets.data.preparation import TextPreparation
-    from fakenews_assets.evaluation.calibration import (
+    from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate, predict_table
+    from fakenews_assets.evaluation.metrics.slices import slice_table
+    from fakenews_assets.evaluation.reports.reporting import evaluation_plots, to_markdown, write_evaluation
+    from fakenews_assets.evaluation.robustness.perturbations import learn_names, with_stress
+    from fakenews_assets.models.calibration import (
         CalibratedClassifier,
         CalibrationSettings,
         fit_calibration,
         write_calibration,
     )
-    from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate, predict_table
-    from fakenews_assets.evaluation.familiarity import FamiliaritySettings, fit_familiarity
-    from fakenews_assets.evaluation.reporting import evaluation_plots, to_markdown, write_evaluation
-    from fakenews_assets.evaluation.slices import slice_table
-    from fakenews_assets.evaluation.stress import learn_names, with_stress
-    from fakenews_assets.plotting import to_markdown_image
-    from fakenews_assets.selection.lineage import ancestors, preparation_of
-    from fakenews_assets.training.classifier import load_classifier, reads_text
+    from fakenews_assets.models.loading import load_classifier, reads_text
+    from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
+    from fakenews_assets.registry.lineage import ancestors, preparation_of
 
     candidate = context.partition_key
     model = storage.read(context, CANDIDATES[candidate])
@@ -191,13 +191,13 @@ def leaderboard(
     evaluation: dict[str, Artefact],
 ) -> dg.MaterializeResult[Artefact]:
     """Every candidate that was judged on the current splits, side by side: quality against speed and size."""
-    from fakenews_assets.evaluation.leaderboard import (
+    from fakenews_assets.common.plotting import to_markdown_image, to_png
+    from fakenews_assets.evaluation.reports.leaderboard import (
         leaderboard_markdown,
         leaderboard_plot,
         leaderboard_table,
     )
-    from fakenews_assets.evaluation.reporting import read_evaluation
-    from fakenews_assets.plotting import to_markdown_image, to_png
+    from fakenews_assets.evaluation.reports.reporting import read_evaluation
 
     current = judged_on(splits, evaluation)
     table = leaderboard_table(
@@ -246,8 +246,8 @@ def _spreads_of(
     judged: dict[str, Artefact], context: dg.AssetExecutionContext, storage: Storage
 ) -> "list[Spread]":
     """What seeds, sources and time do to the recipes of these candidates, if it was measured of just these."""
-    from fakenews_assets.evaluation.generalization import measures, read_spreads
-    from fakenews_assets.selection.lineage import MixedVersions, ancestors
+    from fakenews_assets.evaluation.generalization.generalization import measures, read_spreads
+    from fakenews_assets.registry.lineage import MixedVersions, ancestors
 
     if not storage.store.exists("generalization"):
         return []
@@ -296,15 +296,16 @@ def generalization(
     by near-duplicate cluster, by source, by time. Optional. A killed run goes on where it was."""
     from pydantic import ValidationError
 
-    from fakenews_assets.evaluation.generalization import (
+    from fakenews_assets.common.plotting import to_markdown_image
+    from fakenews_assets.evaluation.generalization.generalization import (
         GeneralizationSettings,
         measure,
         spreads,
         write_spreads,
     )
-    from fakenews_assets.evaluation.generalization_report import generalization_markdown, generalization_plot
-    from fakenews_assets.plotting import to_markdown_image
-    from fakenews_assets.training.settings import BaselineSettings, FinetuneSettings
+    from fakenews_assets.evaluation.generalization.report import generalization_markdown, generalization_plot
+    from fakenews_assets.models.settings import BaselineSettings
+    from fakenews_assets.training.settings import FinetuneSettings
 
     baseline, finetuning = BaselineSettings(), FinetuneSettings()
     if "baseline" in config.models:
@@ -353,10 +354,10 @@ def shortcut_probes(
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """How well the labels of the test articles can be told without reading them: by style, source, names, single words,
     or the lack of a text. What such a view reaches, a model can reach without understanding anything."""
-    from fakenews_assets.evaluation.probe_plots import probe_plot
-    from fakenews_assets.evaluation.probe_report import probe_markdown
-    from fakenews_assets.evaluation.probes import probe_shortcuts
-    from fakenews_assets.plotting import to_markdown_image, to_png
+    from fakenews_assets.common.plotting import to_markdown_image, to_png
+    from fakenews_assets.evaluation.probes.plots import probe_plot
+    from fakenews_assets.evaluation.probes.probes import probe_shortcuts
+    from fakenews_assets.evaluation.probes.report import probe_markdown
 
     try:
         found = probe_shortcuts(

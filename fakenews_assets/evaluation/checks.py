@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from fakenews_assets.common.metadata import partitioned_check_spec
 from fakenews_assets.evaluation.partitions import candidates
-from fakenews_assets.metadata import partitioned_check_spec
 
 if TYPE_CHECKING:  # scikit-learn takes seconds to import, and loading the definitions must not
     from fakenews_assets.evaluation.evaluating import Evaluation
-    from fakenews_assets.evaluation.generalization import Spread
-    from fakenews_assets.evaluation.probes import ProbeReport
+    from fakenews_assets.evaluation.generalization.generalization import Spread
+    from fakenews_assets.evaluation.probes.probes import ProbeReport
 
 better_than_majority_spec = partitioned_check_spec(
     "better_than_majority",
@@ -90,7 +90,7 @@ def probe_check_specs() -> list[dg.AssetCheckSpec]:
 
 def probe_checks(report: "ProbeReport") -> list[dg.AssetCheckResult]:
     """One verdict for each probe: whether its interval reaches below the limit."""
-    from fakenews_assets.evaluation.probe_report import MEANINGS
+    from fakenews_assets.evaluation.probes.report import MEANINGS
 
     return [
         dg.AssetCheckResult(

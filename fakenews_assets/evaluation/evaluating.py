@@ -7,18 +7,18 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
-from fakenews_assets.evaluation.articles import articles_of
-from fakenews_assets.evaluation.behaviour import BehaviourResult
-from fakenews_assets.evaluation.bootstrap import Interval, MetricName, bootstrap_intervals
-from fakenews_assets.evaluation.calibration import Calibration, inside_band, undo_temperature
-from fakenews_assets.evaluation.familiarity import FamiliarityLimits
-from fakenews_assets.evaluation.footprint import folder_bytes, parameter_count
-from fakenews_assets.evaluation.masked import MaskedScore
-from fakenews_assets.evaluation.metrics import Metrics
-from fakenews_assets.evaluation.selective import RiskCoverage
-from fakenews_assets.evaluation.slices import SliceConfig, SliceScore, score_slices
-from fakenews_assets.evaluation.speed import Speed, SpeedConfig, measure_speed
-from fakenews_assets.training.classifier import Classifier
+from fakenews_assets.evaluation.metrics.footprint import folder_bytes, parameter_count
+from fakenews_assets.evaluation.metrics.selective import RiskCoverage
+from fakenews_assets.evaluation.metrics.slices import SliceConfig, SliceScore, score_slices
+from fakenews_assets.evaluation.metrics.speed import Speed, SpeedConfig, measure_speed
+from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult
+from fakenews_assets.evaluation.robustness.masking import MaskedScore
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
+from fakenews_assets.models.calibration import Calibration, inside_band, undo_temperature
+from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.out_of_distribution import FamiliarityLimits
 
 PREDICTION_SCHEMA: Final = pl.Schema(
     {

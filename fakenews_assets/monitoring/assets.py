@@ -9,8 +9,9 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
-from fakenews_assets.monitoring.drift_verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
 from fakenews_assets.monitoring.partitions import days
 from fakenews_assets.monitoring.settings import (
     LOOK_BACK_DAYS,
@@ -18,9 +19,8 @@ from fakenews_assets.monitoring.settings import (
     PerformanceSettings,
     WindowSettings,
 )
-from fakenews_assets.progress import report
-from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact, ValueMissing
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Artefact, ValueMissing
 
 _asset = partial(dg.asset, group_name="monitoring", owners=["team:ml"])
 
@@ -36,8 +36,8 @@ _recent_log = dg.AssetDep(
 def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artefact]:
     """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
     from fakenews_assets.monitoring.history import count_traffic
-    from fakenews_assets.monitoring.log_folding import fold_sent_lines
-    from fakenews_assets.monitoring.prediction_log import log_at
+    from fakenews_assets.monitoring.log.folding import fold_sent_lines
+    from fakenews_assets.monitoring.log.prediction_log import log_at
 
     day, place = _day(context), storage.log_place(storage.store)
     # In a folder the service does it; from a bucket it may not remove anything.
@@ -83,13 +83,13 @@ def drift_report(
     context: dg.AssetExecutionContext, config: DriftReportConfig, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """One day's articles against those that their model was judged on: Evidently's pages, and a verdict in numbers."""
-    from fakenews_assets.monitoring.drift import judge_drift
-    from fakenews_assets.monitoring.drift_plots import effects_plot
-    from fakenews_assets.monitoring.reference import Reference
+    from fakenews_assets.common.plotting import to_markdown_image
+    from fakenews_assets.models.classifier import NoEmbedding
+    from fakenews_assets.monitoring.drift.drift import judge_drift
+    from fakenews_assets.monitoring.drift.plots import effects_plot
+    from fakenews_assets.monitoring.drift.reference import Reference
     from fakenews_assets.monitoring.windows import select_window, window_days
-    from fakenews_assets.plotting import to_markdown_image
-    from fakenews_assets.selection.bundle import BundleError
-    from fakenews_assets.training.classifier import NoEmbedding
+    from fakenews_assets.registry.bundle import BundleError
 
     chosen = config.model_dump()
     window_settings = WindowSettings(**{name: chosen[name] for name in WindowSettings.model_fields})
@@ -118,7 +118,7 @@ def drift_report(
         "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in verdict.notes) or "none"),
     }
     if compared is not None:
-        from fakenews_assets.monitoring.drift_pages import write_drift_pages
+        from fakenews_assets.monitoring.drift.pages import write_drift_pages
 
         report("drift_report", 0, None, "drawing the pages")
         pages = write_drift_pages(compared, verdict.features, draft.path)
@@ -151,10 +151,10 @@ def performance_report(
     context: dg.AssetExecutionContext, config: PerformanceReportConfig, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """Answers held against labels that came on the day or shortly before it, from feedback and labelled batches."""
+    from fakenews_assets.monitoring.drift.reference import Reference
     from fakenews_assets.monitoring.performance import join_labels, judge_performance
-    from fakenews_assets.monitoring.reference import Reference
     from fakenews_assets.monitoring.windows import last_model
-    from fakenews_assets.selection.bundle import BundleError
+    from fakenews_assets.registry.bundle import BundleError
 
     settings = PerformanceSettings.model_validate(config.model_dump())
     day = _day(context)
@@ -217,7 +217,7 @@ def monitoring_page(
     from fakenews_assets.monitoring.history import Day, count_traffic
     from fakenews_assets.monitoring.page import PAGE_FILE, last_days, monitoring_html
     from fakenews_assets.monitoring.performance import PerformanceVerdict
-    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+    from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 
     until = date.fromisoformat(config.until) if config.until else datetime.now(UTC).date()
     found: list[Day] = []
@@ -266,7 +266,7 @@ def _read_log(
     context: dg.AssetExecutionContext, storage: Storage, wanted: Sequence[date], table: str
 ) -> pl.LazyFrame:
     """The answers, or the late labels, of several days in order of time."""
-    from fakenews_assets.monitoring.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
+    from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
 
     schema = {"predictions": LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}[table]
     frames = [storage.read(context, f"prediction_log/{one}").scan(table) for one in wanted]
@@ -291,7 +291,7 @@ def _labels_of_batches(
 
 
 def _effects_table(verdict: DriftVerdict) -> str:
-    from fakenews_assets import markdown
+    from fakenews_assets.common import markdown
 
     rows = [
         (

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from fakenews_assets.metadata import partitioned_check_spec
-from fakenews_assets.monitoring.drift_verdict import DriftVerdict
+from fakenews_assets.common.metadata import partitioned_check_spec
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.partitions import days
 
 if TYPE_CHECKING:

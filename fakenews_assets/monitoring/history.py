@@ -5,7 +5,7 @@ from datetime import date
 
 import polars as pl
 
-from fakenews_assets.monitoring.drift_verdict import DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
 

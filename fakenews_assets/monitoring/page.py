@@ -6,10 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from fakenews_assets.common.plotting import to_svg
 from fakenews_assets.monitoring.history import Day
 from fakenews_assets.monitoring.page_plots import drift_plot, performance_plot, share_plot, traffic_plot
-from fakenews_assets.plotting import to_svg
-from fakenews_assets.selection.registry import Pointer
+from fakenews_assets.registry.champion import Pointer
 
 PAGE_FILE: Final = "index.html"
 

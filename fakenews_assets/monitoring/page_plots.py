@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from fakenews_assets.monitoring.history import Day
-from fakenews_assets.plotting import (
+from fakenews_assets.common.plotting import (
     ACCENT_COLOUR,
     ALARM_COLOUR,
     CLASS_COLOURS,
@@ -16,6 +15,7 @@ from fakenews_assets.plotting import (
     label_axes,
     new_figure,
 )
+from fakenews_assets.monitoring.history import Day
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ from typing import Final, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.evaluation.bootstrap import Interval, MetricName, bootstrap_intervals
 from fakenews_assets.evaluation.evaluating import Evaluation
-from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
+from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from fakenews_assets import progress
+from fakenews_assets.common import progress
 from fakenews_resources.news.sample import SampleSpec, generate, write_sample
 
 _BATCH_ROWS: Final = 50

@@ -7,9 +7,9 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.evaluation.assets import judged_on
 from fakenews_assets.evaluation.partitions import CANDIDATES
-from fakenews_assets.progress import report
 from fakenews_assets.selection.checks import (
     behaves,
     bundle_is_complete,
@@ -19,10 +19,10 @@ from fakenews_assets.selection.checks import (
     variant_keeps_quality,
 )
 from fakenews_assets.selection.settings import SelectionPolicy
-from fakenews_resources.storage import Storage, checked
-from fakenews_resources.store import Artefact
-from fakenews_resources.tombstones import Tombstones
-from fakenews_resources.tracking import Tracker
+from fakenews_resources.storage.io_manager import Storage, checked
+from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.tombstones import Tombstones
+from fakenews_resources.tracking.resource import Tracker
 
 REFERENCE = "finetuned"
 """What every variant has to be faster than: the fine-tuned model itself."""
@@ -53,14 +53,15 @@ def selected_model(
     evaluation: dict[str, Artefact],
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
-    from fakenews_assets.evaluation.agreement import ask_again
-    from fakenews_assets.evaluation.calibration import CalibratedClassifier
-    from fakenews_assets.evaluation.evaluating import articles_of, predict_table
-    from fakenews_assets.evaluation.reporting import PREDICTIONS_FILE
-    from fakenews_assets.selection.bundle import load_bundled, open_bundle, write_bundle
+    from fakenews_assets.evaluation.evaluating import predict_table
+    from fakenews_assets.evaluation.metrics.agreement import ask_again
+    from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE
+    from fakenews_assets.models.articles import articles_of
+    from fakenews_assets.models.calibration import CalibratedClassifier
+    from fakenews_assets.registry.bundle import load_bundled, open_bundle, write_bundle
+    from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.selection.gate import Contender, gate
     from fakenews_assets.selection.policy import choose
-    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
     from fakenews_assets.selection.selecting import candidates_that_may_stand, fill_bundle
     from fakenews_assets.selection.timing import compare_speeds
     from fakenews_assets.selection.tracking import track_champion
@@ -193,8 +194,8 @@ def move_champion_back(
     context: dg.OpExecutionContext, config: RollbackConfig, storage: Storage, tracker: Tracker
 ) -> None:
     """Put the bundle in force that the champion replaced."""
-    from fakenews_assets.selection.bundle import BundleError, open_bundle
-    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+    from fakenews_assets.registry.bundle import BundleError, open_bundle
+    from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.selection.tracking import track_champion
 
     registry = ChampionRegistry(storage.store.bundles)

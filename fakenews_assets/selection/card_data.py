@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from fakenews_assets.data.corpus import in_order_of_arrival
-from fakenews_assets.data.splitting import SIDES
-from fakenews_resources.store import Artefact, Record, Store
+from fakenews_assets.data.splits.splitting import SIDES
+from fakenews_resources.storage.store import Artefact, Record, Store
 
 _CLEAN: Final = "clean_news/"
 _MOST_SOURCES: Final = 10

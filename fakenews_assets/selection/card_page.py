@@ -13,7 +13,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from PIL import Image
 
-from fakenews_assets.plotting import to_data_uri
+from fakenews_assets.common.plotting import to_data_uri
 from fakenews_assets.selection.model_card import LIMITS
 
 _STYLE: Final = Path(__file__).with_name("card_page.css")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from fakenews_assets.evaluation.behaviour_settings import BEHAVIOURS
-from fakenews_assets.evaluation.masked_settings import HIDINGS
+from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
+from fakenews_assets.evaluation.robustness.masking_settings import HIDINGS
 
 if TYPE_CHECKING:
-    from fakenews_assets.evaluation.agreement import Agreement
     from fakenews_assets.evaluation.evaluating import Evaluation
+    from fakenews_assets.evaluation.metrics.agreement import Agreement
     from fakenews_assets.selection.policy import Choice
 
 SELECTION_CHECKS = {
@@ -79,7 +79,7 @@ def variant_keeps_quality(
         asked: what the model out of the finished bundle says of some of these rows.
         clusters: near-duplicate cluster of each row.
     """
-    from fakenews_assets.selection.comparison import paired_bootstrap
+    from fakenews_assets.evaluation.metrics.comparison import paired_bootstrap
 
     policy = choice.policy
     gap = paired_bootstrap(  # of the best over the choice: what is lost is above 0
@@ -107,7 +107,7 @@ def variant_keeps_quality(
 
 def bundle_is_complete(folder: Path) -> dg.AssetCheckResult:
     """Open a bundle as a server would: every file is hashed. Pass the folder as it lies in the store, and no earlier copy."""
-    from fakenews_assets.selection.bundle import BundleError, missing_parts, open_bundle
+    from fakenews_assets.registry.bundle import BundleError, missing_parts, open_bundle
 
     try:
         manifest = open_bundle(folder).manifest
@@ -125,7 +125,7 @@ def bundle_is_complete(folder: Path) -> dg.AssetCheckResult:
 
 def behaves(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
     """One verdict for each behavioural test that demands something, with examples of what failed."""
-    from fakenews_assets.evaluation.stress_report import failures_table
+    from fakenews_assets.evaluation.robustness.report import failures_table
 
     found = {one.name: one for one in evaluation.behaviour or ()}
     results = []

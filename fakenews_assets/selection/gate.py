@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.evaluation.bootstrap import Interval
+from fakenews_assets.evaluation.metrics.comparison import McNemar, mcnemar, paired_bootstrap
+from fakenews_assets.models.bootstrap import Interval
 from fakenews_assets.selection.candidates import require_same_rows
-from fakenews_assets.selection.comparison import McNemar, mcnemar, paired_bootstrap
 from fakenews_assets.selection.settings import SelectionPolicy
 
 

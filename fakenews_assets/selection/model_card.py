@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from fakenews_assets import markdown
-from fakenews_assets.evaluation.calibration import Calibration
+from fakenews_assets.common import markdown
 from fakenews_assets.evaluation.evaluating import Evaluation
-from fakenews_assets.evaluation.reporting import to_markdown
-from fakenews_assets.selection.bundle import SBOM_FILE, Manifest
+from fakenews_assets.evaluation.reports.reporting import to_markdown
+from fakenews_assets.models.calibration import Calibration
+from fakenews_assets.registry.bundle import SBOM_FILE, Manifest
 from fakenews_assets.selection.card_data import Corpus, SideFacts
 from fakenews_assets.selection.policy import Choice, Verdict
 

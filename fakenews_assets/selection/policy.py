@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.evaluation.metrics.comparison import PairedDifference, paired_bootstrap
 from fakenews_assets.selection.candidates import Candidate, require_same_rows
-from fakenews_assets.selection.comparison import PairedDifference, paired_bootstrap
 from fakenews_assets.selection.settings import SelectionPolicy
 
 

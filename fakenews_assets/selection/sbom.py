@@ -24,7 +24,7 @@ from packageurl import PackageURL
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from fakenews_assets.selection.bundle import SBOM_FILE
+from fakenews_assets.registry.bundle import SBOM_FILE
 
 PROJECT: Final = "fakenews"
 MODEL_REF: Final = "model"

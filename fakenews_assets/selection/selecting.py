@@ -9,32 +9,32 @@ from typing import Final
 
 import polars as pl
 
+from fakenews_assets.common.plotting import to_png
 from fakenews_assets.compression.settings import ENCODER_OF_STUDENT
-from fakenews_assets.evaluation.calibration import CALIBRATION_FILE, read_calibration
-from fakenews_assets.evaluation.familiarity import FAMILIARITY_FILE
-from fakenews_assets.evaluation.leaderboard import leaderboard_plot, leaderboard_table
-from fakenews_assets.evaluation.reporting import (
+from fakenews_assets.evaluation.reports.leaderboard import leaderboard_plot, leaderboard_table
+from fakenews_assets.evaluation.reports.reporting import (
     EVALUATION_FILE,
     PREDICTIONS_FILE,
     evaluation_plots,
     read_evaluation,
 )
-from fakenews_assets.plotting import to_png
-from fakenews_assets.selection.bundle import (
+from fakenews_assets.models.calibration import CALIBRATION_FILE, read_calibration
+from fakenews_assets.models.out_of_distribution import FAMILIARITY_FILE
+from fakenews_assets.registry.bundle import (
     MODEL_CARD_FILE,
     MODEL_CARD_PAGE,
     MODEL_FOLDER,
     PREPARE_FILE,
     Manifest,
 )
+from fakenews_assets.registry.lineage import MixedVersions, ancestors, preparation_of
 from fakenews_assets.selection.candidates import Candidate
 from fakenews_assets.selection.card_data import describe_corpus
 from fakenews_assets.selection.card_page import to_html
-from fakenews_assets.selection.lineage import MixedVersions, ancestors, preparation_of
 from fakenews_assets.selection.model_card import model_card
 from fakenews_assets.selection.policy import Choice
 from fakenews_assets.selection.sbom import installed_packages, write_sbom
-from fakenews_resources.store import Artefact, Record, Store, ValueMissing
+from fakenews_resources.storage.store import Artefact, Record, Store, ValueMissing
 
 _PACKAGES: Final = (
     "dagster", "torch", "transformers", "tokenizers", "lightning", "openvino", "nncf", "onnxruntime",

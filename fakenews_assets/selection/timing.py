@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Final
 
-from fakenews_assets.evaluation.speed import THROUGHPUT_BATCH
-from fakenews_assets.training.classifier import Article, Classifier
+from fakenews_assets.evaluation.metrics.speed import THROUGHPUT_BATCH
+from fakenews_assets.models.classifier import Article, Classifier
 
 _BATCHES_PER_TURN: Final = 4
 

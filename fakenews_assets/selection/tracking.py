@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from fakenews_assets.selection.bundle import Bundle
-from fakenews_resources.tracked import Tracked
+from fakenews_assets.registry.bundle import Bundle
+from fakenews_resources.tracking.run import Tracked
 
 ARTIFACT: Final = "fakenews-champion"
 

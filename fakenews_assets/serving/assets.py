@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 from pydantic import Field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import news_batches
-from fakenews_assets.progress import report
-from fakenews_resources.engine import Engine
-from fakenews_resources.ordered_map import ShippedFolder
-from fakenews_resources.storage import Storage, checked
-from fakenews_resources.store import Artefact
+from fakenews_resources.engine.in_process import ShippedFolder
+from fakenews_resources.engine.resource import Engine
+from fakenews_resources.storage.io_manager import Storage, checked
+from fakenews_resources.storage.store import Artefact
 
 _asset = partial(dg.asset, group_name="serving", owners=["team:ml"])
 
@@ -46,9 +46,9 @@ def fakenews_bento(
     selected_model: Artefact,
 ) -> Iterator[dg.MaterializeResult[Artefact]]:
     """The champion as a bento, started and compared with the model in this process before it counts."""
-    from fakenews_assets.evaluation.evaluating import articles_of
-    from fakenews_assets.selection.bundle import BundleError
-    from fakenews_assets.selection.registry import RegistryError
+    from fakenews_assets.models.articles import articles_of
+    from fakenews_assets.registry.bundle import BundleError
+    from fakenews_assets.registry.champion import RegistryError
     from fakenews_assets.serving.bento import (
         ARCHIVE_FILE,
         RECORD_FILE,
@@ -173,8 +173,8 @@ def batch_predictions(
     context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artefact
 ) -> dg.MaterializeResult[Artefact]:
     """The champion's answers for one batch, labelled or not, through the same code as the service's."""
-    from fakenews_assets.selection.bundle import BundleError
-    from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+    from fakenews_assets.registry.bundle import BundleError
+    from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.serving.batch import score_table, shipped_scorer
 
     storage.read(context, "selected_model")

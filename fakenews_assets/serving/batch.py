@@ -8,9 +8,9 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Article
-from fakenews_resources.ordered_map import OrderedMap, ShippedFolder, in_process
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.scorer import Scorer
+from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
 
 PREDICTION_SCHEMA: Final = pl.Schema(
     {

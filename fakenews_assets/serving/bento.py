@@ -20,10 +20,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from fakenews_assets.selection.bundle import open_bundle, read_record
-from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry, Pointer
-from fakenews_resources.hashing import digest
-from fakenews_resources.place import Place, as_place
+from fakenews_assets.registry.bundle import open_bundle, read_record
+from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, Pointer
+from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.hashing import digest
 
 SERVICE: Final = "bentos.fakenews.service:FakeNews"
 ARCHIVE_FILE: Final = "fakenews.bento"

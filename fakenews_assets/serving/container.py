@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from fakenews_assets.selection.bundle import BundleError, open_bundle
-from fakenews_assets.selection.registry import ChampionRegistry, RegistryError
+from fakenews_assets.registry.bundle import BundleError, open_bundle
+from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 
 GENERATED: Final = Path("env/docker/Dockerfile")
 """BentoML's own, for `bentoml containerize`."""

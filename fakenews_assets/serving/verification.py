@@ -11,9 +11,9 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.scorer import Scorer
 from fakenews_assets.serving.bento import BentoFailed
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Article
 from fakenews_resources.processes import ServerFailed, serving
 
 TOLERANCE: Final = 1e-6

@@ -6,13 +6,14 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from fakenews_assets.progress import report
+from fakenews_assets.common.progress import report
+from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
 from fakenews_assets.training.metadata import TrainingLog, training_metadata
-from fakenews_assets.training.search_settings import SearchSettings
-from fakenews_assets.training.settings import BaselineSettings, EncoderSpec, FinetuneSettings
-from fakenews_resources.storage import Storage
-from fakenews_resources.store import Artefact, StoreError
-from fakenews_resources.tracking import Tracker
+from fakenews_assets.training.search.settings import SearchSettings
+from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Artefact, StoreError
+from fakenews_resources.tracking.resource import Tracker
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
 _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="training")
@@ -32,7 +33,7 @@ def baseline_model(
     config: BaselineConfig, storage: Storage, splits: Artefact
 ) -> dg.MaterializeResult[Artefact]:
     """TF-IDF and logistic regression: the bar that every transformer must clear."""
-    from fakenews_assets.training.baseline import fit_baseline
+    from fakenews_assets.models.linear import fit_baseline
 
     train = splits.scan("train").select("title", "text", "label").collect()
     classifier = fit_baseline(train, BaselineSettings(**config.model_dump()))
@@ -80,14 +81,14 @@ def hyperparameter_search(
     splits: Artefact,
 ) -> dg.MaterializeResult[Artefact]:
     """Better training settings by many short trainings (Optuna); optional. A killed search goes on where it was."""
-    from fakenews_assets.metadata import records
-    from fakenews_assets.plotting import to_markdown_image
-    from fakenews_assets.training.encoders import EncoderUnavailable
+    from fakenews_assets.common.metadata import records
+    from fakenews_assets.common.plotting import to_markdown_image
+    from fakenews_assets.models.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning import TrainingFailed
-    from fakenews_assets.training.search import search
-    from fakenews_assets.training.search_plots import history_figure, settings_figure
-    from fakenews_assets.training.search_result import TrialRecord
-    from fakenews_assets.training.search_study import SearchFailed
+    from fakenews_assets.training.search.plots import history_figure, settings_figure
+    from fakenews_assets.training.search.result import TrialRecord
+    from fakenews_assets.training.search.search import search
+    from fakenews_assets.training.search.study import SearchFailed
 
     def follow(trial: TrialRecord) -> None:
         note = f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}"
@@ -139,10 +140,10 @@ def finetuned_bert(
     splits: Artefact,
 ) -> dg.MaterializeResult[Artefact]:
     """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
-    from fakenews_assets.selection.bundle import BundleError
-    from fakenews_assets.selection.registry import RegistryError
-    from fakenews_assets.selection.warm_start import warm_start
-    from fakenews_assets.training.encoders import EncoderUnavailable
+    from fakenews_assets.models.encoders import EncoderUnavailable
+    from fakenews_assets.registry.bundle import BundleError
+    from fakenews_assets.registry.champion import RegistryError
+    from fakenews_assets.registry.warm_start import warm_start
     from fakenews_assets.training.finetuning import TrainingFailed, finetune
 
     settings = settings_of(config)

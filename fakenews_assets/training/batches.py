@@ -8,11 +8,11 @@ import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 
-from fakenews_assets.training.batching import budget_batches, plan_epoch, steps_per_epoch
+from fakenews_assets.models.batching import budget_batches, plan_epoch, steps_per_epoch
+from fakenews_assets.models.tokenization import ArticleEncoder, TokenTable
 from fakenews_assets.training.module import TokenBatch
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_assets.training.shortcuts import balanced_rows
-from fakenews_assets.training.tokenization import ArticleEncoder, TokenTable
 
 
 @dataclass(frozen=True)

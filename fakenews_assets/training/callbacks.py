@@ -22,7 +22,7 @@ from fakenews_assets.training.history import (
 )
 from fakenews_assets.training.module import TokenBatch
 from fakenews_assets.training.settings import FinetuneSettings
-from fakenews_resources.durable import replace_text
+from fakenews_resources.storage.durable import replace_text
 
 POINT_EVERY: Final = 20
 """Steps averaged into one point of the training curve."""

@@ -10,7 +10,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from typing_extensions import override
 
-from fakenews_resources.durable import replace_text
+from fakenews_resources.storage.durable import replace_text
 
 _RUN_FILE = "run.sha256"
 

@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
+from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
 from fakenews_assets.data.names import MASK, Names
-from fakenews_assets.machine import bf16_pays, limit_torch_threads
+from fakenews_assets.models.batching import steps_per_epoch
+from fakenews_assets.models.encoders import load_encoder, quiet_transformers, resolve, weights_digest
+from fakenews_assets.models.tokenization import ArticleEncoder
+from fakenews_assets.models.tokenizer_files import load_tokenizer
 from fakenews_assets.training.batches import TrainingData, TrainingRows
-from fakenews_assets.training.batching import steps_per_epoch
 from fakenews_assets.training.callbacks import BestCheckpoint, OneShotPruning, Recorder, ResumeCheckpoint
 from fakenews_assets.training.checkpoints import (
     AtomicCheckpointIO,
@@ -34,15 +37,12 @@ from fakenews_assets.training.checkpoints import (
     last_checkpoint,
     open_run,
 )
-from fakenews_assets.training.encoders import load_encoder, quiet_transformers, resolve, weights_digest
 from fakenews_assets.training.errors import TrainingFailed
 from fakenews_assets.training.history import ProgressListener, RunRecord, TrainingHistory, ValidationPoint
 from fakenews_assets.training.module import FakeNewsModule, Objective
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_assets.training.shortcuts import GroupDro, source_groups, tells_sources_apart
 from fakenews_assets.training.token_cache import cache_key, tokenize_table
-from fakenews_assets.training.tokenization import ArticleEncoder
-from fakenews_assets.training.tokenizer_files import load_tokenizer
 
 _RECORD_FILE: Final = "training.json"
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fakenews_assets.progress import report
+from fakenews_assets.common.progress import report
 from fakenews_assets.training.curves import Curves
-from fakenews_resources.tracked import Tracked
+from fakenews_resources.tracking.run import Tracked
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import
     from fakenews_assets.training.finetuning import FinetuneResult
@@ -43,7 +43,7 @@ class TrainingLog:
 
 def training_metadata(result: "FinetuneResult") -> dict[str, Any]:
     """Numbers and curves of a finished training."""
-    from fakenews_assets.plotting import to_markdown_image
+    from fakenews_assets.common.plotting import to_markdown_image
     from fakenews_assets.training.plots import curves_figure
 
     return {

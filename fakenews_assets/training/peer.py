@@ -13,8 +13,8 @@ import yaml
 
 from fakenews_assets.training.assets import COLUMNS, FinetuneConfig, settings_of
 from fakenews_assets.training.finetuning import FinetuneResult, finetune
-from fakenews_resources.storage import storage_from_environment
-from fakenews_resources.store import Store
+from fakenews_resources.storage.io_manager import storage_from_environment
+from fakenews_resources.storage.store import Store
 
 
 def join(config: FinetuneConfig, store: Store) -> FinetuneResult:

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from fakenews_assets.plotting import (
+from fakenews_assets.common.plotting import (
     ACCENT_COLOUR,
     FAKE_COLOUR,
     NEUTRAL_COLOUR,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from fakenews_resources.hashing import digest
+from fakenews_resources.storage.hashing import digest
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have arrived so far and, where it is known, their total."""

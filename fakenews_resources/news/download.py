@@ -21,7 +21,6 @@ from tenacity import (
     wait_exponential,
 )
 
-from fakenews_resources.hashing import digest
 from fakenews_resources.news.base import (
     BadAddress,
     ChecksumMismatch,
@@ -34,6 +33,7 @@ from fakenews_resources.news.base import (
     received,
     without_credentials,
 )
+from fakenews_resources.storage.hashing import digest
 
 _BLOCK_BYTES = 2**17
 _GONE = (404, 410)

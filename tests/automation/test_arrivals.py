@@ -10,11 +10,11 @@ from fakenews_assets.automation.arrivals import new_batch_sensor
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.data.assets import clean_news, raw_news
 from fakenews_resources import landing
-from fakenews_resources.engine import Engine
+from fakenews_resources.engine.resource import Engine
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Refused
-from fakenews_resources.news_source import NewsSource
-from fakenews_resources.storage import ArtefactIOManager, Storage
+from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
 
 
 class Place:

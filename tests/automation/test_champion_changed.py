@@ -6,9 +6,9 @@ import dagster as dg
 import pytest
 
 from fakenews_assets.automation.sensors import champion_changed
-from fakenews_assets.selection.registry import ChampionRegistry
-from tests.automation.graphs import Graph
-from tests.champions import make_champion
+from fakenews_assets.registry.champion import ChampionRegistry
+from tests.support.champions import make_champion
+from tests.support.graphs import Graph
 
 DONE = dg.DagsterRunStatus.SUCCESS
 

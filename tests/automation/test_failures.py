@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from fakenews_assets.automation.failures import failure_notifier
-from fakenews_resources.notifying import LogNotifier
+from fakenews_resources.notifier import LogNotifier
 
 batches = dg.StaticPartitionsDefinition(["monday"])
 
@@ -94,7 +94,7 @@ class Failures:
         ).for_run_failure()
         with context:
             failure_notifier(context)
-        (record,) = (one for one in self.log.records if one.name == "fakenews_resources.notifying")
+        (record,) = (one for one in self.log.records if one.name == "fakenews_resources.notifier")
         assert run_id in record.getMessage()
         return f"{record.levelname} {record.getMessage()}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fakenews_assets.automation.sensors import follow_up
-from tests.automation.graphs import Graph
+from tests.support.graphs import Graph
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from fakenews_assets.automation.guards import RetrainSettings, new_rows, objections
-from tests.automation.graphs import Graph
+from tests.support.graphs import Graph
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SETTINGS = RetrainSettings(cooldown_hours=24, max_per_week=2)

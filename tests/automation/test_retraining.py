@@ -16,13 +16,13 @@ from fakenews_assets.automation import retraining
 from fakenews_assets.automation.retraining import drift_sensor, new_rows_sensor
 from fakenews_assets.automation.sensors import follow_up
 from fakenews_assets.definitions import defs
-from fakenews_assets.evaluation.bootstrap import Interval
-from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.models.bootstrap import Interval
+from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
-from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict, FeatureDrift
+from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict, FeatureDrift
 from fakenews_assets.monitoring.performance import PerformanceVerdict
-from tests.automation.graphs import CONFIGS, Graph
-from tests.champions import make_champion
+from tests.support.champions import make_champion
+from tests.support.graphs import CONFIGS, Graph
 
 DAY = "2026-11-20"
 MOVED = f"Drift on {DAY}: 400 articles have drifted: embedding (0.80, tolerated 0.55)."

@@ -4,8 +4,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.champions import make_champion
-from tests.servers import Server, serve
+from tests.support.champions import make_champion
+from tests.support.servers import Server, serve
 
 
 @pytest.fixture(scope="session")

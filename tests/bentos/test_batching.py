@@ -5,7 +5,7 @@ from time import perf_counter
 import pytest
 
 from bentos.fakenews.batching import Batcher, Job, Overloaded
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
 
 
 class Model:

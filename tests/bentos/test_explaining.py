@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bentos.fakenews.explaining import MAX_WORDS, occlusions
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
 
 
 @given(st.text(), st.text(), st.booleans())

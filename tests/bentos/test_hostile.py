@@ -17,7 +17,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
-from tests.servers import Server
+from tests.support.servers import Server
 
 POSTED = ("/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.servers import Server
+from tests.support.servers import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route

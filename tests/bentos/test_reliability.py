@@ -14,11 +14,11 @@ import httpx
 import polars as pl
 import psutil
 
-from fakenews_assets.monitoring.prediction_log import LOG_SCHEMA, PredictionLog, stamp
-from fakenews_assets.selection.registry import POINTER_FILE, ChampionRegistry
+from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA, PredictionLog, stamp
+from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry
 from fakenews_resources.request_ids import new_request_id
-from tests.champions import make_champion
-from tests.servers import Server, serve
+from tests.support.champions import make_champion
+from tests.support.servers import Server, serve
 
 
 def logged_ids(server: Server) -> set[str]:

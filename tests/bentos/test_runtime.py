@@ -10,9 +10,9 @@ import pytest
 from bentos.fakenews import runtime as module
 from bentos.fakenews.runtime import Runtime
 from bentos.fakenews.settings import ServiceSettings
-from fakenews_assets.monitoring.prediction_log import PredictionLog
-from fakenews_assets.selection.registry import ChampionRegistry
-from tests.champions import make_champion
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.registry.champion import ChampionRegistry
+from tests.support.champions import make_champion
 
 
 async def until(condition: Callable[[], bool]) -> None:

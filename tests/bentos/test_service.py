@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 
 from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
-from fakenews_assets.monitoring.prediction_log import PredictionLog
-from fakenews_assets.selection.registry import ChampionRegistry
-from fakenews_assets.serving.scoring import Scorer
-from fakenews_assets.training.classifier import Article
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.request_ids import time_of
-from tests.champions import make_champion
-from tests.servers import Server, serve
+from tests.support.champions import make_champion
+from tests.support.servers import Server, serve
 
 TITLES = ["Senate passes budget", "SHOCKING hoax exposed!!", "Talks in the city", "a bank says the report"]
 

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from bentos.fakenews.schemas import MAX_TITLE
-from fakenews_assets.monitoring.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_resources.request_ids import time_of
-from tests.champions import make_champion
-from tests.servers import Server, serve
-from tests.unfamiliar import foreign_titles, keyboard_mash
-from tests.watched import sample_articles
+from tests.support.champions import make_champion
+from tests.support.servers import Server, serve
+from tests.support.unfamiliar import foreign_titles, keyboard_mash
+from tests.support.watched import sample_articles
 
 STRANGE = [*foreign_titles()[:20], *keyboard_mash(20)]
 

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
-from tests.watched import Watched, sample_articles
+from tests.support.watched import Watched, sample_articles
 
 
 def run(*arguments: object) -> Result:

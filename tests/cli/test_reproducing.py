@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from fakenews_assets.audit.reproduction import compare
 from fakenews_assets.cli import app
-from fakenews_assets.selection.bundle import MANIFEST_FILE, open_bundle, write_bundle
-from fakenews_resources.store import Store, hash_files
-from tests.watched import Watched
+from fakenews_assets.governance.reproduce.reproduction import compare
+from fakenews_assets.registry.bundle import MANIFEST_FILE, open_bundle, write_bundle
+from fakenews_resources.storage.store import Store, hash_files
+from tests.support.watched import Watched
 
 
 def run(*arguments: object) -> Result:

@@ -9,9 +9,9 @@ from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_resources.store import hash_files
-from tests.retention.conftest import held_by, subject_of
-from tests.watched import Watched
+from fakenews_resources.storage.store import hash_files
+from tests.governance.erasure.conftest import held_by, subject_of
+from tests.support.watched import Watched
 
 
 def run(*arguments: object, answer: str | None = None) -> Result:

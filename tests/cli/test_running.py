@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from fakenews_assets.cli import app, reporting
 from fakenews_assets.cli.running import Bars, GraphFailed
+from fakenews_assets.common.progress import Progress
 from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
-from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
-from fakenews_assets.progress import Progress
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 LIKE_MARKUP = "a label may not be '[/b]': pip install '.[ray]'"
 

@@ -5,9 +5,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
-from fakenews_assets.monitoring.prediction_log import PredictionLog
-from tests.champions import make_champion
-from tests.servers import Server, serve
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from tests.support.champions import make_champion
+from tests.support.servers import Server, serve
 
 KEY = "a key of this test"
 

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 import torch
 
+from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.training.finetuning import finetune
-from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
-from tests.models import build_tiny_bert, separable_articles
+from fakenews_assets.training.settings import FinetuneSettings
+from tests.support.models import build_tiny_bert, separable_articles
 
 
 @pytest.fixture(scope="session", autouse=True)

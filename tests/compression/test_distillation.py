@@ -16,13 +16,13 @@ from fakenews_assets.compression.settings import (
     PruningSettings,
     RecoverySettings,
 )
-from fakenews_assets.compression.structure import CannotCut
 from fakenews_assets.compression.teacher import TeacherScores, score_rows
-from fakenews_assets.evaluation.evaluating import articles_of
-from fakenews_assets.training.classifier import load_classifier
-from fakenews_assets.training.encoders import EncoderUnavailable
-from fakenews_assets.training.torch_classifier import TorchClassifier
-from tests.models import build_tiny_bert
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.models.encoders import EncoderUnavailable
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.structure import CannotCut
+from fakenews_assets.models.torch import TorchClassifier
+from tests.support.models import build_tiny_bert
 
 QUICK = {"learning_rate": 3e-3, "epochs": 3}
 

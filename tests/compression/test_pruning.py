@@ -7,10 +7,10 @@ import torch
 from transformers import PreTrainedModel
 
 from fakenews_assets.compression.pruning import Importance, measure_importance, prune
-from fakenews_assets.compression.structure import layers_of
-from fakenews_assets.training.encoders import load_encoder
+from fakenews_assets.models.encoders import load_encoder
+from fakenews_assets.models.structure import layers_of
 from fakenews_assets.training.module import TokenBatch
-from tests.models import build_tiny_classifier
+from tests.support.models import build_tiny_classifier
 
 
 @pytest.fixture

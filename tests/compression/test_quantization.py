@@ -11,6 +11,7 @@ import openvino as ov
 import polars as pl
 import pytest
 
+from fakenews_assets.common.hardware import supports_bf16
 from fakenews_assets.compression import quantization
 from fakenews_assets.compression.quantization import (
     ExportMismatch,
@@ -19,17 +20,11 @@ from fakenews_assets.compression.quantization import (
     make_variant,
 )
 from fakenews_assets.compression.settings import FORMATS, Format, QuantizationSettings
-from fakenews_assets.evaluation.evaluating import articles_of
-from fakenews_assets.machine import supports_bf16
-from fakenews_assets.training.classifier import (
-    Article,
-    Embedder,
-    NoEmbedding,
-    OnePassEmbedder,
-    load_classifier,
-)
-from fakenews_resources.store import hash_files
-from tests.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.models.classifier import Article, Embedder, NoEmbedding, OnePassEmbedder
+from fakenews_assets.models.loading import load_classifier
+from fakenews_resources.storage.store import hash_files
+from tests.support.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
 
 SETTINGS = QuantizationSettings(calibration_rows=40)
 

@@ -17,7 +17,7 @@ from fakenews_assets.data.batch_checks import (
 )
 from fakenews_assets.data.checks import BATCH_CHECKS
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.label_semantics import LabelTestimony, LabelWitness, Meaning
+from fakenews_assets.data.label_flips import LabelTestimony, LabelWitness, Meaning
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
 ARTICLES = pl.DataFrame(
@@ -142,7 +142,7 @@ def test_auc_agrees_with_sklearn() -> None:
     raw = pl.DataFrame({"title": titles, "text": [""] * 6})
     seen = LabelWitness()
     seen.observe(raw, labels)
-    from fakenews_assets.data.label_semantics import sensationalism
+    from fakenews_assets.data.label_flips import sensationalism
 
     assert seen.testify().auc == pytest.approx(
         roc_auc_score(labels, raw.select(sensationalism()).to_series())

@@ -7,8 +7,8 @@ import pytest
 
 from fakenews_assets.data.assets import ClusteringConfig, SidesConfig
 from fakenews_assets.data.checks import SPLIT_CHECKS, split_checks
-from fakenews_assets.data.splitting import CLUSTERING_FILE
-from fakenews_resources.store import Artefact, Store
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
+from fakenews_resources.storage.store import Artefact, Store
 
 ROWS = 8000
 

@@ -12,7 +12,7 @@ import pytest
 
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.reading import UnreadableFile
+from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, article_id
 
 TimeUnit = Literal["ms", "us", "ns"]
@@ -222,7 +222,7 @@ def test_an_erased_article_goes_to_quarantine_without_a_word_of_it(tmp_path: Pat
 
 def test_chunks_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fakenews_assets.data import cleaning
-    from fakenews_assets.data.reading import read_raw
+    from fakenews_assets.data.readers.reading import read_raw
 
     lines = [json.dumps({"title": f"Headline {n % 50} [VIDEO]", "label": n % 3}) for n in range(200)]
     whole = clean(tmp_path, "\n".join(lines), name="news.jsonl")

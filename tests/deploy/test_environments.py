@@ -10,15 +10,15 @@ import httpx
 import pytest
 
 from bentos.fakenews.settings import ServiceSettings
-from fakenews_resources.place import Place
 from fakenews_resources.processes import Server, end, serving
-from fakenews_resources.storage import storage_from_environment
-from fakenews_resources.store import LOG_FOLDER, Store
-from tests.buckets import Gate, objects
-from tests.buckets import gate as gate
-from tests.champions import make_champion
+from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.io_manager import storage_from_environment
+from fakenews_resources.storage.store import LOG_FOLDER, Store
 from tests.deploy.environments import API_KEY, BUCKET, SERVICES, of_graph, of_image, of_service
 from tests.deploy.files import DEPLOY, REPOSITORY
+from tests.support.buckets import Gate, objects
+from tests.support.buckets import gate as gate
+from tests.support.champions import make_champion
 
 IMAGES = ("Dockerfile", "Dockerfile.dagster")
 WRITABLE = {

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bentos.fakenews import metrics
 from tests.deploy.files import DEPLOY, read
-from tests.servers import serve
+from tests.support.servers import serve
 
 DASHBOARD = json.loads((DEPLOY / "compose" / "grafana" / "dashboards" / "fakenews.json").read_text())
 

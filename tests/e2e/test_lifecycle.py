@@ -17,15 +17,15 @@ import pytest
 from rich.console import Console
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from fakenews_assets.data.split_checks import moved_articles, side_table
-from fakenews_assets.data.splitting import SIDES
+from fakenews_assets.data.splits.splitting import SIDES
+from fakenews_assets.data.splits.verification import moved_articles, side_table
 from fakenews_assets.definitions import defs
 from fakenews_assets.evaluation.evaluating import predict_table
-from fakenews_assets.selection.bundle import load_bundled, open_bundle, write_bundle
-from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.registry.bundle import load_bundled, open_bundle, write_bundle
+from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources.news.sample import SampleSpec, write_sample
-from fakenews_resources.store import Artefact, Store
-from tests.models import build_tiny_bert
+from fakenews_resources.storage.store import Artefact, Store
+from tests.support.models import build_tiny_bert
 
 ROWS = 1500
 

@@ -19,13 +19,13 @@ from rich.console import Console
 
 from fakenews_assets.automation.runs import run_in_progress
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_assets.monitoring.drift_verdict import VERDICT_FILE, DriftVerdict
-from fakenews_assets.selection.registry import ChampionRegistry, Pointer
+from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.registry.champion import ChampionRegistry, Pointer
 from fakenews_resources import processes
 from fakenews_resources.news.sample import SampleSpec, generate, write_sample
-from fakenews_resources.store import Store
-from tests.models import build_tiny_bert
-from tests.servers import serve
+from fakenews_resources.storage.store import Store
+from tests.support.models import build_tiny_bert
+from tests.support.servers import serve
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 420

@@ -16,16 +16,16 @@ import httpx
 import polars as pl
 import pytest
 
-from fakenews_assets.monitoring.prediction_log import PredictionLog
-from fakenews_assets.retention.pruning import plan_pruning, prune
-from fakenews_assets.selection.bundle import open_bundle
-from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.governance.pruning.pruning import plan_pruning, prune
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.registry.bundle import open_bundle
+from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources import processes
 from fakenews_resources.news.sample import SampleSpec, write_sample
-from fakenews_resources.store import Store
-from fakenews_resources.tombstones import Tombstones
-from tests.buckets import OUTAGE, Fault, Gate, objects, open_bucket
-from tests.models import build_tiny_bert
+from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.tombstones import Tombstones
+from tests.support.buckets import OUTAGE, Fault, Gate, objects, open_bucket
+from tests.support.models import build_tiny_bert
 
 REPOSITORY = Path(__file__).parents[2]
 ADDRESS = "gs://news/prod"
@@ -113,7 +113,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
-    from fakenews_resources import bucket
+    from fakenews_resources.storage import bucket
 
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", world.remote["STORAGE_EMULATOR_HOST"])
     monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))

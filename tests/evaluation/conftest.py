@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
-from fakenews_assets.training.classifier import Article, Predictions
-from fakenews_assets.training.settings import EncoderSpec
-from tests.models import build_tiny_bert
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.models.settings import EncoderSpec
+from tests.support.models import build_tiny_bert
 
 MakeSplit = Callable[..., pl.DataFrame]
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from tests.watched import Watched
+from tests.support.watched import Watched
 
 
 def test_the_leaderboard_shows_what_was_measured_on_its_splits(

@@ -4,19 +4,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.evaluation.calibration import (
+from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.metrics.speed import SpeedConfig
+from fakenews_assets.evaluation.reports.reporting import to_markdown
+from fakenews_assets.models.calibration import (
     CalibratedClassifier,
     Calibration,
     CalibrationSettings,
     fit_calibration,
 )
-from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig, evaluate
-from fakenews_assets.evaluation.familiarity import FamiliaritySettings, fit_familiarity
-from fakenews_assets.evaluation.metrics import Metrics
-from fakenews_assets.evaluation.reporting import to_markdown
-from fakenews_assets.evaluation.speed import SpeedConfig
-from fakenews_assets.training.classifier import Article
-from tests.unfamiliar import foreign_titles
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
+from tests.support.unfamiliar import foreign_titles
 
 FAST = EvaluationConfig(
     resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)

@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 
 from fakenews_assets.cli.monitor import monitor_app
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from fakenews_assets.monitoring.drift_verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_resources.news.sample import SampleSpec, write_sample
-from tests.watched import DAY, Watched, sample_articles
+from tests.support.watched import DAY, Watched, sample_articles
 
 TEN_MEGABYTES = 10_000_000
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, date, datetime
 
-from fakenews_assets.monitoring.drift_verdict import DriftVerdict, FeatureDrift
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict, FeatureDrift
 from fakenews_assets.monitoring.history import Day, Traffic
 from fakenews_assets.monitoring.page import last_days, monitoring_html
-from fakenews_assets.selection.registry import Pointer
+from fakenews_assets.registry.champion import Pointer
 
 UNTIL = date(2026, 11, 24)
 

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from fakenews_assets.evaluation.evaluating import Evaluation
-from fakenews_assets.evaluation.metrics import Metrics
+from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
 from fakenews_assets.monitoring.performance import LABEL_SCHEMA, join_labels, judge_performance
-from fakenews_assets.monitoring.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets import progress
-from fakenews_assets.data.reading import read_raw
-from fakenews_assets.monitoring.prediction_log import Kind, PredictionLog
+from fakenews_assets.common import progress
+from fakenews_assets.data.readers.reading import read_raw
+from fakenews_assets.monitoring.log.prediction_log import Kind, PredictionLog
 from fakenews_assets.monitoring.simulation import ServiceError, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec, generate
-from tests.champions import make_champion
-from tests.servers import Server, serve
+from tests.support.champions import make_champion
+from tests.support.servers import Server, serve
 
 SPEC = SampleSpec(rows=220, seed=3, era=3)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.buckets import gate as gate
+from tests.support.buckets import gate as gate
 
 
 @pytest.fixture(params=["folder", "bucket"])

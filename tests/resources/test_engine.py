@@ -16,16 +16,15 @@ from ray.cluster_utils import Cluster
 
 from fakenews_assets.compression.teacher import score_rows
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.serving.batch import score_table, shipped_scorer
-from fakenews_resources import ray_map
-from fakenews_resources.engine import Engine, engine_from_environment
+from fakenews_resources.engine import ray as ray_map
+from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
+from fakenews_resources.engine.resource import Engine, engine_from_environment
 from fakenews_resources.news.sample import SampleSpec, write_sample
-from fakenews_resources.ordered_map import OrderedMap, ShippedFolder, in_process
-from tests.champions import make_champion
-from tests.models import build_tiny_classifier, separable_articles
-from tests.resources.engine_workers import (
+from tests.support.champions import make_champion
+from tests.support.engine_workers import (
     failing,
     in_folder,
     killed_always,
@@ -34,6 +33,7 @@ from tests.resources.engine_workers import (
     squared,
     where,
 )
+from tests.support.models import build_tiny_classifier, separable_articles
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -207,7 +207,7 @@ def test_the_environment_names_the_engine(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "fakenews_resources.ray_map", raising=False)
+    monkeypatch.delitem(sys.modules, "fakenews_resources.engine.ray", raising=False)
     with pytest.raises(dg.Failure, match=r"pip install '\.\[ray\]'"):
         list(Engine(address="ray").map(squared, range(2)))
     assert list(Engine().map(squared, range(2))) == [0, 1]
@@ -216,8 +216,8 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
 _LOCAL = """
 import sys
 import dagster as dg
-from fakenews_resources.engine import Engine
-from tests.resources.engine_workers import squared
+from fakenews_resources.engine.resource import Engine
+from tests.support.engine_workers import squared
 
 @dg.op
 def work(engine: Engine):

@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.plotting import new_figure, to_png
-from fakenews_resources.storage import Storage
-from fakenews_resources.tracked import Tracked
-from fakenews_resources.tracking import Mode, mode_from_environment, tracker_from_environment
-from tests.wandb_runs import history, records, run_step, runs
-from tests.wandb_server import KEY, WandbServer
+from fakenews_assets.common.plotting import new_figure, to_png
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.tracking.resource import Mode, mode_from_environment, tracker_from_environment
+from fakenews_resources.tracking.run import Tracked
+from tests.support.wandb_runs import history, records, run_step, runs
+from tests.support.wandb_server import KEY, WandbServer
 
 pytestmark = pytest.mark.usefixtures("own_wandb")
 
@@ -76,8 +76,8 @@ def test_without_tracking_wandb_is_never_imported(tmp_path: Path) -> None:
     code = f"""
 import sys
 import dagster as dg
-from fakenews_resources.storage import Storage
-from fakenews_resources.tracking import Tracker
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.tracking.resource import Tracker
 
 @dg.asset
 def step(context: dg.AssetExecutionContext, tracker: Tracker) -> None:

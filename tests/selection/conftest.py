@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fakenews_assets.evaluation.bootstrap import bootstrap_intervals
-from fakenews_assets.evaluation.calibration import Calibration, write_calibration
 from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig
-from fakenews_assets.evaluation.metrics import Metrics
-from fakenews_assets.evaluation.slices import SliceScore
-from fakenews_assets.evaluation.speed import Speed
-from fakenews_assets.selection.bundle import Manifest, write_bundle
+from fakenews_assets.evaluation.metrics.slices import SliceScore
+from fakenews_assets.evaluation.metrics.speed import Speed
+from fakenews_assets.models.bootstrap import bootstrap_intervals
+from fakenews_assets.models.calibration import Calibration, write_calibration
+from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.registry.bundle import Manifest, write_bundle
 from fakenews_assets.selection.candidates import Candidate
 
 MakeCandidate = Callable[..., Candidate]

@@ -6,19 +6,19 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from fakenews_assets.audit.chain import audit_champion
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from fakenews_assets.retention.erasure import erase
-from fakenews_assets.selection import tracking
-from fakenews_assets.selection.registry import (
+from fakenews_assets.governance.audit.chain import audit_champion
+from fakenews_assets.governance.erasure.erasure import erase
+from fakenews_assets.registry.champion import (
     HISTORY_FILE,
     POINTER_FILE,
     ChampionMoved,
     ChampionRegistry,
     Pointer,
 )
-from fakenews_resources.store import Store
-from tests.watched import Watched
+from fakenews_assets.selection import tracking
+from fakenews_resources.storage.store import Store
+from tests.support.watched import Watched
 
 
 class Killed(RuntimeError):

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from fakenews_assets.plotting import new_figure, to_png
+from fakenews_assets.common.plotting import new_figure, to_png
+from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.card_page import to_html
-from fakenews_assets.selection.registry import ChampionRegistry
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 SMUGGLED = (
     '<img src=x onerror="alert(1)">',

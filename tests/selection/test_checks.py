@@ -7,13 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fakenews_assets.evaluation.agreement import Agreement, ask_again
-from fakenews_assets.evaluation.behaviour import BehaviourResult, FailingCase
-from fakenews_assets.evaluation.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.evaluating import Evaluation
-from fakenews_assets.evaluation.masked import MaskedScore
-from fakenews_assets.evaluation.masked_settings import HIDINGS
-from fakenews_assets.evaluation.reporting import read_evaluation, to_markdown
+from fakenews_assets.evaluation.metrics.agreement import Agreement, ask_again
+from fakenews_assets.evaluation.metrics.comparison import PairedDifference
+from fakenews_assets.evaluation.reports.reporting import read_evaluation, to_markdown
+from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, FailingCase
+from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
+from fakenews_assets.evaluation.robustness.masking import MaskedScore
+from fakenews_assets.evaluation.robustness.masking_settings import HIDINGS
+from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.selection.checks import (
     behaves,
     bundle_is_complete,
@@ -22,11 +24,9 @@ from fakenews_assets.selection.checks import (
     variant_is_faster,
     variant_keeps_quality,
 )
-from fakenews_assets.selection.comparison import PairedDifference
 from fakenews_assets.selection.policy import choose
 from fakenews_assets.selection.settings import SelectionPolicy
-from fakenews_assets.training.classifier import Article, Predictions
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from fakenews_assets.data.corpus import DATA_NOTE
-from fakenews_assets.evaluation.calibration import Calibration
-from fakenews_assets.evaluation.familiarity import FamiliarityLimits
-from fakenews_assets.selection.bundle import Manifest
+from fakenews_assets.models.calibration import Calibration
+from fakenews_assets.models.out_of_distribution import FamiliarityLimits
+from fakenews_assets.registry.bundle import Manifest
+from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.candidates import Candidate
 from fakenews_assets.selection.card_data import BatchFacts, Corpus, SideFacts, SourceFacts
 from fakenews_assets.selection.model_card import model_card
 from fakenews_assets.selection.policy import Choice, choose
-from fakenews_assets.selection.registry import ChampionRegistry
 from fakenews_assets.selection.settings import SelectionPolicy
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 NUMBER = r"\d\.\d{4}"
 PATTERN = rf"""# Model card: finetuned

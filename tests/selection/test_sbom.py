@@ -6,10 +6,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from fakenews_assets.selection.bundle import SBOM_FILE
-from fakenews_assets.selection.registry import ChampionRegistry
+from fakenews_assets.registry.bundle import SBOM_FILE
+from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.sbom import installed_packages, read_sbom, write_sbom
-from fakenews_resources.store import Store
+from fakenews_resources.storage.store import Store
 
 
 class Package(Distribution):

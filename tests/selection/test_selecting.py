@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fakenews_assets.selection.selecting import encoder_of
-from fakenews_resources.store import Record
+from fakenews_resources.storage.store import Record
 
 
 def record(key: str) -> Record:

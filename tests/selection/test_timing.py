@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.selection.timing import compare_speeds
-from fakenews_assets.training.classifier import Article, Predictions
 
 ARTICLES = [Article(str(number)) for number in range(50)]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fakenews_assets.selection.bundle import open_bundle
+from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.selection.tracking import track_champion
-from fakenews_resources.store import Store
-from fakenews_resources.tracked import Tracked
-from tests.champions import make_champion
-from tests.wandb_runs import records, run_step, runs
-from tests.wandb_server import WandbServer
+from fakenews_resources.storage.store import Store
+from fakenews_resources.tracking.run import Tracked
+from tests.support.champions import make_champion
+from tests.support.wandb_runs import records, run_step, runs
+from tests.support.wandb_server import WandbServer
 
 pytestmark = pytest.mark.usefixtures("own_wandb")
 

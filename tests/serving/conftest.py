@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fakenews_assets.serving.scoring import Scorer
-from tests.champions import make_champion
+from fakenews_assets.registry.scorer import Scorer
+from tests.support.champions import make_champion
 
 
 @pytest.fixture(scope="session", autouse=True)

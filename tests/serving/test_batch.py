@@ -4,10 +4,10 @@ from pathlib import Path
 import polars as pl
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.scorer import Scorer, Scores
 from fakenews_assets.serving import batch
 from fakenews_assets.serving.batch import PREDICTION_SCHEMA, score_table
-from fakenews_assets.serving.scoring import Scorer, Scores
-from fakenews_assets.training.classifier import Article
 
 
 def table(titles: list[str], labels: list[int | None]) -> pl.DataFrame:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from fakenews_assets.selection.bundle import BundleDamaged
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.bundle import BundleDamaged
 from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml, tree_digest
 from fakenews_assets.serving.container import GENERATED, PLAIN, copied_by, export_context, faults
 from fakenews_assets.serving.verification import compare
-from fakenews_assets.training.classifier import Article
 from tests.deploy.environments import of_image
 
 RUNTIMES = ("openvino", "onnx", "torch", "scikit-learn")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models import build_tiny_bert, build_tiny_classifier
+from tests.support.models import build_tiny_bert, build_tiny_classifier
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,14 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
-from fakenews_assets.training.classifier import Article, load_classifier
-from fakenews_assets.training.encoders import weights_digest
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.encoders import weights_digest
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.training.finetuning import FinetuneResult, TrainingFailed, finetune, read_result
 from fakenews_assets.training.history import Progress
-from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
-from tests.models import separable_articles
+from fakenews_assets.training.settings import FinetuneSettings
+from tests.support.models import separable_articles
 
 TRAIN, VAL = separable_articles(192, seed=1), separable_articles(64, seed=2)
 PAIRS = separable_articles(192, seed=1, with_text=True)

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from fakenews_assets.plotting import to_png
-from fakenews_assets.training.encoders import load_encoder
+from fakenews_assets.common.plotting import to_png
+from fakenews_assets.models.encoders import load_encoder
+from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.training.finetuning import finetune
 from fakenews_assets.training.history import TrainingHistory, TrainingPoint, ValidationPoint
 from fakenews_assets.training.module import FUSED_ATTENTION_FROM, FakeNewsModule
 from fakenews_assets.training.plots import curves_figure
-from fakenews_assets.training.settings import EncoderSpec, FinetuneSettings
-from tests.models import build_tiny_bert, separable_articles
+from fakenews_assets.training.settings import FinetuneSettings
+from tests.support.models import build_tiny_bert, separable_articles
 
 
 def make_module(folder: Path, **changes: object) -> FakeNewsModule:

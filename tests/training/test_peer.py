@@ -14,9 +14,9 @@ import yaml
 from fakenews_assets.training.assets import FinetuneConfig
 from fakenews_assets.training.finetuning import read_result
 from fakenews_assets.training.peer import join
-from fakenews_resources.store import Store
-from tests.buckets import served_bucket
-from tests.models import separable_articles
+from fakenews_resources.storage.store import Store
+from tests.support.buckets import served_bucket
+from tests.support.models import separable_articles
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ from pathlib import Path
 import yaml
 from fakenews_assets.training.assets import COLUMNS, FinetuneConfig, settings_of
 from fakenews_assets.training.finetuning import finetune
-from fakenews_resources.storage import storage_from_environment
+from fakenews_resources.storage.io_manager import storage_from_environment
 
 store = storage_from_environment().store
 config = yaml.safe_load(Path(sys.argv[1]).read_text())["ops"]["finetuned_bert"]["config"]

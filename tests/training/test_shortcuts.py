@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.settings import EncoderSpec, EncodingSettings
+from fakenews_assets.models.tokenization import ArticleEncoder
+from fakenews_assets.models.tokenizer_files import load_tokenizer
+from fakenews_assets.models.torch import TorchClassifier
 from fakenews_assets.training.batches import TrainingBatches, TrainingRows
-from fakenews_assets.training.classifier import Article
 from fakenews_assets.training.finetuning import finetune
-from fakenews_assets.training.settings import EncoderSpec, EncodingSettings, FinetuneSettings, Sources
+from fakenews_assets.training.settings import FinetuneSettings, Sources
 from fakenews_assets.training.shortcuts import GroupDro, balanced_rows, source_groups, tells_sources_apart
-from fakenews_assets.training.tokenization import ArticleEncoder
-from fakenews_assets.training.tokenizer_files import load_tokenizer
-from fakenews_assets.training.torch_classifier import TorchClassifier
-from tests.models import separable_articles
+from tests.support.models import separable_articles
 
 NO_OUTPUT = SequenceClassifierOutput()
 

@@ -13,13 +13,13 @@ import pytest
 
 from fakenews_assets.training.assets import finetuned_bert, hyperparameter_search
 from fakenews_assets.training.finetuning import FinetuneResult, read_result
-from fakenews_resources.hashing import digest
-from fakenews_resources.storage import ArtefactIOManager, Storage
-from fakenews_resources.store import Store
-from fakenews_resources.tracking import Mode, Tracker
-from tests.models import separable_articles
-from tests.wandb_runs import history, records, runs, untimed
-from tests.wandb_server import KEY, Mood, WandbServer
+from fakenews_resources.storage.hashing import digest
+from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
+from fakenews_resources.storage.store import Store
+from fakenews_resources.tracking.resource import Mode, Tracker
+from tests.support.models import separable_articles
+from tests.support.wandb_runs import history, records, runs, untimed
+from tests.support.wandb_server import KEY, Mood, WandbServer
 
 WANDB = Path(sys.executable).with_name("wandb")
 

@@ -1,0 +1,285 @@
+"""Clusters of near-duplicates over batches that keep arriving.
+
+An article's state, once given, never changes: the result for the first n batches is the beginning of the
+result for n + k. So batches are clustered in order of arrival, each against what came before it, at a cost
+that depends on the batch and its links only.
+
+Within a batch, clusters are connected components of rows and of the keys that rows share (a key is a node
+of the graph, so a thousand equal titles are a thousand edges). A component that touches
+
+- no earlier cluster founds one, named after its smallest `article_id`;
+- earlier clusters that all lie on one side of the split joins the oldest of them;
+- earlier clusters on different sides is left out (`BRIDGE`): wherever it went, a near-duplicate of it
+  would lie across the border.
+
+Two further kinds of rows are left out but still take part in the graph, since what they are similar to is
+no less similar for it: repeats of an article, and rows whose label contradicts that of an equal title. A
+title is decided by the first batch that labels it: with one label, that is its label from then on; with
+both, the title stays contested and all its rows are left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from fakenews_assets.data.dedup.near_duplicates import Links
+from fakenews_assets.data.splits.splitting import SplitConfig, side_of
+
+DUPLICATE: Final = "duplicate of an earlier article"
+CONTRADICTION: Final = "contradicting labels"
+BRIDGE: Final = "bridges two sides"
+"""Reasons for leaving out an article; the first that applies is given, in the order CONTRADICTION,
+DUPLICATE, BRIDGE."""
+
+CLUSTER_SCHEMA: Final = pl.Schema(
+    {"article_id": pl.String, "batch": pl.String, "cluster_id": pl.String, "excluded": pl.String}
+)
+
+_NONE: Final = -1
+
+
+@dataclass(frozen=True)
+class ClusterSizes:
+    """What the clustering did to a corpus, counted over the accepted rows.
+
+    Attributes:
+        rows: accepted rows.
+        clusters: clusters that hold at least one accepted row.
+        clustered_rows: rows that share their cluster with another row.
+        largest: rows of the largest cluster. A cluster above a percent of the rows distorts the shares of
+            the sides: raise the thresholds.
+        mixed_label_clusters: clusters that hold both labels.
+        excluded: rows left out, per reason.
+    """
+
+    rows: int
+    clusters: int
+    clustered_rows: int
+    largest: int
+    mixed_label_clusters: int
+    excluded: dict[str, int]
+
+
+def assign_clusters(
+    articles: pl.DataFrame | pl.LazyFrame,
+    links: Links,
+    batch_order: Sequence[str],
+    config: SplitConfig,
+    heirs: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """Give every article a cluster or a reason for having none.
+
+    Args:
+        articles: n rows with `article_id`, `batch` and `label`, batches one after another in order of
+            arrival.
+        links: what `find_links` returned for the same rows.
+        batch_order: names of the batches in order of arrival.
+        config: decides on which side a cluster lies, which matters where a component touches several.
+        heirs: names that the clusters of some founders keep, because the article that gave the name was erased.
+
+    Returns:
+        CLUSTER_SCHEMA, one row per article in the order of `articles`. `cluster_id` is null for rows left
+        out as `BRIDGE`; `excluded` is null for accepted rows. An unlabelled article is accepted: leaving
+        it out is the split's business.
+
+    Raises:
+        ValueError: rows and links do not fit together, or the batches are not in order of arrival.
+    """
+    rows = articles.lazy().select("article_id", "batch", "label").collect()
+    batches = _batch_numbers(rows["batch"], batch_order)
+    if len(links.content_key) != len(rows):
+        raise ValueError(
+            f"{len(rows):,} articles but links for {len(links.content_key):,}: find the links of these rows again"
+        )
+    # Everything below counts positions in an order that does not depend on the order within a batch.
+    order = (
+        pl.DataFrame({"batch": batches, "id": rows["article_id"], "label": rows["label"]})
+        .with_row_index("row")
+        .sort("batch", "id", "label", nulls_last=True, maintain_order=True)["row"]
+        .to_numpy()
+        .astype(np.int64)
+    )
+    article_ids = rows["article_id"].gather(order)
+    names = article_ids.replace(heirs or {})
+    cluster = _grow_clusters(batches[order], _graph_edges(links, order), names, config)
+    decided = (
+        pl.DataFrame({"row": order, "batch_number": batches[order], "id": article_ids})
+        .with_row_index("position")
+        .with_columns(
+            label=rows["label"].gather(order),
+            key=pl.Series(links.content_key[order]),
+            cluster_id=names.gather(pl.Series(np.where(cluster == _NONE, 0, cluster))),
+            bridge=pl.Series(cluster == _NONE),
+        )
+        .pipe(_with_repeats)
+        .pipe(_with_contradictions)
+        .with_columns(
+            cluster_id=pl.when(~pl.col("bridge")).then("cluster_id"),
+            excluded=pl.when("contradicts")
+            .then(pl.lit(CONTRADICTION))
+            .when("repeats")
+            .then(pl.lit(DUPLICATE))
+            .when("bridge")
+            .then(pl.lit(BRIDGE)),
+        )
+        .sort("row")
+    )
+    return rows.select("article_id", "batch").with_columns(decided["cluster_id"], decided["excluded"])
+
+
+def cluster_sizes(clusters: pl.DataFrame, labels: pl.Series) -> ClusterSizes:
+    """Count what `assign_clusters` returned; `labels` are those of the same rows."""
+    accepted = clusters.with_columns(label=labels).filter(pl.col("excluded").is_null())
+    sizes = accepted.group_by("cluster_id").agg(
+        size=pl.len(), mixed=pl.col("label").drop_nulls().n_unique() > 1
+    )
+    size = sizes["size"].to_numpy()
+    reasons = clusters["excluded"].drop_nulls().value_counts(sort=True)
+    return ClusterSizes(
+        rows=len(accepted),
+        clusters=len(sizes),
+        clustered_rows=int(size[size > 1].sum()),
+        largest=int(size.max(initial=0)),
+        mixed_label_clusters=int(sizes["mixed"].sum()),
+        excluded=dict(reasons.iter_rows()),
+    )
+
+
+def _batch_numbers(batches: pl.Series, batch_order: Sequence[str]) -> NDArray[np.int64]:
+    if len(set(batch_order)) != len(batch_order):
+        raise ValueError("batch_order names a batch twice")
+    unknown = set(batches.unique()) - set(batch_order)
+    if unknown:
+        raise ValueError(
+            f"batches without a place in batch_order: {', '.join(sorted(map(str, unknown))[:5])}"
+        )
+    numbers = batches.cast(pl.Enum(batch_order)).to_physical().to_numpy().astype(np.int64)
+    if np.any(np.diff(numbers) < 0):
+        raise ValueError("articles are not in order of arrival: concatenate their batches in batch_order")
+    return numbers
+
+
+def _with_repeats(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `repeats`: an earlier row is the same article. One without a label does not stand in for one with."""
+    labelled = pl.col("label").is_not_null()
+    position = pl.col("position")
+    return rows.with_columns(
+        first=position.min().over("id"), first_labelled=position.filter(labelled).min().over("id")
+    ).with_columns(
+        repeats=(position > pl.col("first_labelled")).fill_null(False)
+        | (~labelled & (position > pl.col("first")))
+    )
+
+
+def _with_contradictions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `contradicts`: a labelled row disagrees with the batch that first labelled its content key."""
+    label = pl.col("label")
+    # In steps: a window within a window would be computed anew for every key.
+    return (
+        rows.with_columns(deciding_batch=pl.col("batch_number").filter(label.is_not_null()).min().over("key"))
+        .with_columns(deciding=pl.when(pl.col("batch_number") == pl.col("deciding_batch")).then(label))
+        .with_columns(
+            lowest=pl.col("deciding").min().over("key"), highest=pl.col("deciding").max().over("key")
+        )
+        .with_columns(
+            contradicts=label.is_not_null()
+            & ((pl.col("lowest") != pl.col("highest")) | (label != pl.col("lowest")))
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """Edges between a row and another node: an earlier row, or a key, numbered after all rows."""
+
+    row: NDArray[np.int64]
+    other: NDArray[np.int64]
+    nodes: int
+
+
+def _graph_edges(links: Links, order: NDArray[np.int64]) -> _Edges:
+    """The links as edges between positions, sorted by the row that brings them in."""
+    rows = len(order)
+    position = np.empty(rows, dtype=np.int64)
+    position[order] = np.arange(rows)
+    contents, content = np.unique(links.content_key[order], return_inverse=True)
+    with_text = np.flatnonzero(links.text_key[order])
+    texts, text = np.unique(links.text_key[order[with_text]], return_inverse=True)
+    pairs = np.sort(position[links.edges], axis=1)
+    row = np.concatenate([np.arange(rows), with_text, pairs[:, 1]])
+    other = np.concatenate([rows + content, rows + len(contents) + text, pairs[:, 0]])
+    in_order = np.argsort(row, kind="stable")
+    return _Edges(row[in_order], other[in_order], rows + len(contents) + len(texts))
+
+
+def _grow_clusters(
+    batches: NDArray[np.int64], edges: _Edges, names: pl.Series, config: SplitConfig
+) -> NDArray[np.int64]:
+    """Position of the founder of each row's cluster, `_NONE` for rows that bridge two sides."""
+    rows = len(batches)
+    cluster = np.full(edges.nodes, _NONE, dtype=np.int64)
+    bounds = [*np.flatnonzero(np.diff(batches, prepend=_NONE)).tolist(), rows]
+    edge_bounds = np.searchsorted(edges.row, bounds).tolist()
+    for (first, last), (begin, end) in zip(pairwise(bounds), pairwise(edge_bounds), strict=True):
+        row, other = edges.row[begin:end] - first, edges.other[begin:end]
+        # A row that was left out before leads nowhere.
+        usable = (other >= first) | (cluster[other] != _NONE)
+        row, other = row[usable], other[usable]
+        is_known = cluster[other] != _NONE
+        new_row, new_other = row[~is_known], other[~is_known]
+        is_key = new_other >= rows
+        keys, key = np.unique(new_other[is_key], return_inverse=True)
+        local = new_other - first
+        local[is_key] = last - first + key
+        count, component = _components(new_row, local, last - first + len(keys))
+        # Every component holds a row, for a key only comes in with one: its first row is the founder.
+        founder = first + np.unique(component[: last - first], return_index=True)[1]
+        chosen = _choose(founder, component[row[is_known]], cluster[other[is_known]], names, config)
+        assert len(chosen) == count
+        cluster[first:last] = chosen[component[: last - first]]
+        cluster[keys] = chosen[component[last - first :]]
+    return cluster[:rows]
+
+
+def _components(
+    left: NDArray[np.int64], right: NDArray[np.int64], nodes: int
+) -> tuple[int, NDArray[np.int32]]:
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
+    return connected_components(graph.tocsr(), directed=False)
+
+
+def _choose(
+    founder: NDArray[np.int64],
+    component: NDArray[np.int32],
+    earlier: NDArray[np.int64],
+    names: pl.Series,
+    config: SplitConfig,
+) -> NDArray[np.int64]:
+    """Cluster of each new component, given pairs of a component and an earlier cluster that it touches."""
+    oldest, newest = _extremes(component, earlier, len(founder))
+    chosen = np.where(newest == _NONE, founder, oldest)
+    several = ((newest != _NONE) & (oldest != newest))[component]
+    if several.any():
+        touched, index = np.unique(earlier[several], return_inverse=True)
+        side = side_of(names.gather(touched), config).to_physical().to_numpy().astype(np.int64)
+        lowest, highest = _extremes(component[several], side[index], len(founder))
+        chosen[(highest != _NONE) & (lowest != highest)] = _NONE
+    return chosen
+
+
+def _extremes(
+    group: NDArray[np.int32], values: NDArray[np.int64], groups: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Smallest and largest value of each group; the largest is `_NONE` where a group has no value."""
+    smallest = np.full(groups, np.iinfo(np.int64).max)
+    largest = np.full(groups, _NONE, dtype=np.int64)
+    np.minimum.at(smallest, group, values)
+    np.maximum.at(largest, group, values)
+    return smallest, largest

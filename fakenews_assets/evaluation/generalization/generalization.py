@@ -1,0 +1,264 @@
+"""The same recipes, trained and judged under every division of the corpus and with several seeds."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from scipy import stats
+
+from fakenews_assets.evaluation.evaluating import predict_table
+from fakenews_assets.evaluation.generalization.folds import PROTOCOLS, Fold, Protocol, make_folds
+from fakenews_assets.evaluation.generalization.repetition import Repetition
+from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.settings import BaselineSettings
+from fakenews_assets.training.settings import FinetuneSettings
+
+Model = Literal["baseline", "finetuned", "finetuned-openvino-int8"]
+
+OnRun = Callable[[int, int, str], None]
+"""Called with the runs done, the runs in all, and what is under way."""
+
+_TRAINING_ROWS_PER_VALIDATION_ROW: Final = 4
+
+PREDICTION_SCHEMA: Final = pl.Schema(
+    {
+        "protocol": pl.String,
+        "held_out": pl.String,
+        "model": pl.String,
+        "seed": pl.Int64,
+        "article_id": pl.String,
+        "label": pl.Int8,
+        "probability": pl.Float64,
+    }
+)
+
+
+class GeneralizationSettings(Repetition):
+    """What is trained and judged, and how often."""
+
+    protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, description="Ways to divide the corpus.")
+    models: tuple[Model, ...] = Field(default=("baseline",), description="What is trained on each fold.")
+
+
+class Spread(BaseModel):
+    """Macro-F1 of one model under one division, over seeds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    protocol: Protocol
+    held_out: str | None = Field(
+        description="One source's part of `source_disjoint`; None: all test rows together."
+    )
+    model: Model
+    seeds: int
+    rows: int = Field(description="Test rows.")
+    mean: float
+    sd: float | None = Field(description="Standard deviation over seeds; None: one seed.")
+    low: float | None = Field(
+        description="95 % interval of the mean by Student's t over seeds; None: one seed."
+    )
+    high: float | None
+    called_fake: float = Field(description="Share of the rows called fake, mean over seeds.")
+    fake_share: float
+
+
+_SPREADS_FILE: Final = "spreads.json"
+_SPREADS: Final = TypeAdapter(list[Spread])
+
+
+def measure(
+    sides: Mapping[str, pl.DataFrame],
+    settings: GeneralizationSettings,
+    baseline: BaselineSettings,
+    finetuning: FinetuneSettings,
+    work: Path,
+    on_run: OnRun | None = None,
+) -> pl.DataFrame:
+    """Train and judge; a killed call goes on after the last run that it finished.
+
+    Args:
+        sides: as in `make_folds`.
+        settings: what is measured.
+        baseline: recipe of the baseline.
+        finetuning: recipe of the fine-tuned encoder; its seed is replaced.
+        work: scratch that outlives a killed process; one file per finished run stays in it.
+        on_run: told before each run and after the last.
+
+    Returns:
+        PREDICTION_SCHEMA: every test row of every fold, by every model and seed; called fake from 0.5 on.
+
+    Raises:
+        ValueError: the corpus allows none of the protocols.
+    """
+    folds = [
+        _capped(fold, settings) for protocol in settings.protocols for fold in make_folds(sides, protocol)
+    ]
+    if not folds:
+        raise ValueError(
+            f"The corpus can be divided in none of these ways: {', '.join(settings.protocols)}. It needs sources with"
+            " both labels, or dates."
+        )
+    runs = [(fold, model, seed) for fold in folds for model, seed in _trainings(settings)]
+    tables = []
+    for done, (fold, model, seed) in enumerate(runs):
+        if on_run:
+            on_run(
+                done,
+                len(runs),
+                f"{fold.protocol} {fold.held_out or ''} {model}, seed {seed}".replace("  ", " "),
+            )
+        recipe = finetuning.model_copy(update={"seed": seed}) if model == "finetuned" else baseline
+        tables.append(_run(fold, model, seed, recipe, settings, work))
+    if on_run:
+        on_run(len(runs), len(runs), "done")
+    return pl.concat(tables)
+
+
+def spreads(predictions: pl.DataFrame) -> list[Spread]:
+    """Sum up what `measure` returned: each division, and each source that was held out.
+
+    Under `source_disjoint` the sources' rows are judged together, each by a model that never saw its source.
+    """
+    found = []
+    groups = predictions.with_columns(part=pl.lit(None, dtype=pl.String))
+    by_source = predictions.filter(pl.col("held_out").is_not_null()).with_columns(part=pl.col("held_out"))
+    for (protocol, part, model), rows in pl.concat([groups, by_source]).group_by(
+        "protocol", "part", "model", maintain_order=True
+    ):
+        runs = [
+            Metrics.of(run["label"].to_numpy(), run["probability"].to_numpy())
+            for run in rows.partition_by("seed")
+        ]
+        scores = np.array([run.macro_f1 for run in runs], dtype=float)
+        sd = float(scores.std(ddof=1)) if len(scores) > 1 else None
+        # Runs that agree to the last digit have no spread to draw an interval from.
+        reach = None if sd is None else sd / np.sqrt(len(scores)) * float(stats.t.ppf(0.975, len(scores) - 1))
+        mean = float(scores.mean())
+        found.append(
+            Spread.model_validate(
+                {
+                    "protocol": protocol,
+                    "held_out": part,
+                    "model": model,
+                    "seeds": len(scores),
+                    "rows": rows.height // len(scores),
+                    "mean": mean,
+                    "sd": sd,
+                    "low": None if reach is None else mean - reach,
+                    "high": None if reach is None else mean + reach,
+                    "called_fake": float((rows["probability"] >= 0.5).mean()),  # pyright: ignore[reportArgumentType]
+                    "fake_share": runs[0].fake_share,
+                }
+            )
+        )
+    return found
+
+
+def write_spreads(spreads: Sequence[Spread], folder: Path) -> None:
+    """Write `spreads.json`."""
+    (folder / _SPREADS_FILE).write_bytes(_SPREADS.dump_json(list(spreads), indent=2))
+
+
+def read_spreads(folder: Path) -> list[Spread]:
+    """Read what `write_spreads` wrote."""
+    return _SPREADS.validate_json((folder / _SPREADS_FILE).read_bytes())
+
+
+def measures(model: str, upstream: Mapping[str, str], lineage: Mapping[str, str]) -> bool:
+    """Whether the spread of a model is that of a recipe on its own splits.
+
+    Args:
+        model: see `Spread`.
+        upstream: versions of what `generalization` was made of, by key.
+        lineage: versions of what the recipe's one model was made of, by key.
+    """
+    recipe = "baseline_model" if model == "baseline" else "finetuned_bert"
+    return all(key in upstream and upstream[key] == lineage.get(key) for key in ("splits", recipe))
+
+
+def _trainings(settings: GeneralizationSettings) -> Iterator[tuple[str, int]]:
+    if "baseline" in settings.models:
+        yield "baseline", 0
+    if set(settings.models) - {"baseline"}:
+        yield from (("finetuned", seed) for seed in range(settings.seeds))
+
+
+def _run(
+    fold: Fold,
+    model: str,
+    seed: int,
+    recipe: BaselineSettings | FinetuneSettings,
+    settings: GeneralizationSettings,
+    work: Path,
+) -> pl.DataFrame:
+    rows = [
+        int(part.select("title", "text", "label", "source").hash_rows(seed=1).sum())
+        for part in (fold.train, fold.val, fold.test)
+    ]
+    models = [name for name in settings.models if (name == "baseline") == (model == "baseline")]
+    identity: list[Any] = [fold.protocol, fold.held_out, models, seed, recipe.model_dump(mode="json"), rows]
+    name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
+    finished = work / f"{name}.parquet"
+    if not finished.is_file():
+        folder = work / name
+        tables = [
+            predict_table(classifier, fold.test)
+            .select("article_id", "label", "probability")
+            .with_columns(
+                protocol=pl.lit(fold.protocol),
+                held_out=pl.lit(fold.held_out, dtype=pl.String),
+                model=pl.lit(of),
+                seed=pl.lit(seed),
+            )
+            for of, classifier in _classifiers(fold, recipe, models, folder)
+        ]
+        aside = finished.with_suffix(".partial")
+        pl.concat(tables).select(PREDICTION_SCHEMA.names()).cast(PREDICTION_SCHEMA).write_parquet(aside)
+        aside.replace(finished)
+        shutil.rmtree(folder, ignore_errors=True)
+    return pl.read_parquet(finished)
+
+
+def _classifiers(
+    fold: Fold, recipe: BaselineSettings | FinetuneSettings, models: Sequence[str], folder: Path
+) -> Iterator[tuple[str, Classifier]]:
+    from fakenews_assets.models.loading import load_classifier
+
+    if isinstance(recipe, BaselineSettings):
+        from fakenews_assets.models.linear import fit_baseline
+
+        yield "baseline", fit_baseline(fold.train, recipe)
+        return
+    from fakenews_assets.training.finetuning import finetune
+
+    finetune(fold.train, fold.val, recipe, folder / "model", folder / "work")
+    if "finetuned" in models:
+        yield "finetuned", load_classifier(folder / "model", "finetuned")
+    if "finetuned-openvino-int8" in models:
+        from fakenews_assets.compression.quantization import make_variant
+        from fakenews_assets.compression.settings import QuantizationSettings
+
+        variant = folder / "variant"
+        make_variant(folder / "model", "openvino-int8", fold.train, fold.val, QuantizationSettings(), variant)
+        yield "finetuned-openvino-int8", load_classifier(variant, "finetuned-openvino-int8")
+
+
+def _capped(fold: Fold, settings: GeneralizationSettings) -> Fold:
+    """A fold of affordable size; the draw is the same in every call."""
+    train = _of_each_source(fold.train, settings.rows_of_a_source)
+    val = _of_each_source(fold.val, max(1, settings.rows_of_a_source // _TRAINING_ROWS_PER_VALIDATION_ROW))
+    test = fold.test.sample(min(settings.test_rows, fold.test.height), seed=0)
+    return replace(fold, train=train, val=val, test=test)
+
+
+def _of_each_source(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    place = pl.int_range(pl.len()).shuffle(seed=0).over(pl.col("source").fill_null(""))
+    return rows.filter(place < most)

@@ -1,0 +1,65 @@
+"""Whether a model still gives the answers that were stored of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from fakenews_assets.evaluation.evaluating import predict_table
+from fakenews_assets.models.classifier import Classifier
+
+TOLERANCE: Final = 1e-4
+"""Largest difference between two probabilities that are the same. Sums in float32 depend on how a batch is padded
+and on the processor, by some 1e-6; a hundred times that decides nothing."""
+
+INT8_TOLERANCE: Final = 0.05
+"""The same where activations are rounded to 8 bits: what differs by 1e-6 before the rounding may differ by a whole
+step after it. On one machine, 600 answers of the demo's OpenVINO champion and the same articles one by one differ by
+at most 5e-5; but ONNX Runtime chooses its steps by the batch, and another processor may compute the rest in bfloat16."""
+
+_PROBED_ARTICLES: Final = 200
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Stored answers of a model, and the same model asked again."""
+
+    articles: int
+    """How many it was asked of."""
+    largest: float
+    """Difference between two probabilities of one article."""
+    allowed: float
+    fault: str
+    """What is wrong, in a sentence; empty: nothing."""
+
+
+def tolerance_of(candidate: str) -> float:
+    """How far apart two probabilities of one model for one article may be."""
+    return INT8_TOLERANCE if candidate.endswith(("int8", "bf16")) else TOLERANCE
+
+
+def ask_again(classifier: Classifier, candidate: str, answers: pl.DataFrame, test: pl.DataFrame) -> Agreement:
+    """Let a model judge some test articles again, spread over the whole split.
+
+    Args:
+        classifier: the model, calibrated as it was judged.
+        candidate: its name.
+        answers: what is stored, a table of `PREDICTION_SCHEMA`.
+        test: the same articles in the same order, at least one.
+
+    Raises:
+        ValueError: they are other articles, or in another order.
+    """
+    step = max(test.height // _PROBED_ARTICLES, 1)
+    found, stored = predict_table(classifier, test.gather_every(step)), answers.gather_every(step)
+    allowed = tolerance_of(candidate)
+    if not found["article_id"].equals(stored["article_id"]):
+        raise ValueError(
+            f"The stored answers of {candidate} are of other articles than the test split; materialize its evaluation again."
+        )
+    gap = (found["probability"] - stored["probability"]).abs()
+    largest, fault = float(gap.to_numpy().max()), ""
+    if not largest <= allowed:
+        row = int(gap.arg_max() or 0)
+        fault = f"the model says {found['probability'][row]:.4f} of article {found['article_id'][row]}"
+    return Agreement(found.height, largest, allowed, fault)

@@ -1,0 +1,362 @@
+"""All candidates side by side: quality against speed and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.common import markdown
+from fakenews_assets.common.plotting import (
+    ACCENT_COLOUR,
+    FAKE_COLOUR,
+    NEUTRAL_COLOUR,
+    add_legend_below,
+    label_axes,
+    new_figure,
+    plain_label,
+)
+from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.generalization.generalization import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEADERBOARD_SCHEMA: Final = pl.Schema(
+    {
+        "candidate": pl.String,
+        "macro_f1": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "accuracy": pl.Float64,
+        "ece": pl.Float64,
+        "latency_p50_ms": pl.Float64,
+        "rows_per_second": pl.Float64,
+        "speedup": pl.Float64,
+        "megabytes": pl.Float64,
+        "parameters": pl.Int64,
+        "on_pareto_front": pl.Boolean,
+        "seeds": pl.Int64,
+        "seed_mean": pl.Float64,
+        "seed_low": pl.Float64,
+        "seed_high": pl.Float64,
+        "seed_sd": pl.Float64,
+        "source_disjoint": pl.Float64,
+        "time_ordered": pl.Float64,
+    }
+)
+
+_LABEL_ANGLES: Final = (40, 140, -40, 220, 0, 180, 75, 105)
+_LABEL_DISTANCES: Final = (11, 22, 38, 56, 76, 98, 122)
+"""Where a point's name may stand, in degrees and typographic points from it; the first free place is taken."""
+
+
+_DOT_PIXELS: Final = 5
+
+_Floats = NDArray[np.float64]
+
+
+class Entry(BaseModel):
+    """One candidate's line."""
+
+    model_config = ConfigDict(frozen=True)
+
+    candidate: str
+    macro_f1: float | None = Field(description="None where the test split holds one class.")
+    low: float | None = Field(description="Lower end of the interval of macro-F1.")
+    high: float | None
+    accuracy: float
+    ece: float
+    latency_p50_ms: float = Field(description="Of one article.")
+    rows_per_second: float = Field(description="At batch 32.")
+    speedup: float | None = Field(
+        description="Throughput over that of the candidate compared with, if present."
+    )
+    megabytes: float = Field(description="On disk, in units of 10^6 bytes.")
+    parameters: int | None
+    on_pareto_front: bool = Field(description="No other candidate is both as good and as fast, and one more.")
+    seeds: int | None = Field(
+        default=None, description="Trainings of its recipe; None: its spread was not measured."
+    )
+    seed_mean: float | None = Field(default=None, description="Macro-F1 of these on the same kind of split.")
+    seed_low: float | None = Field(default=None, description="Lower end of the interval of that mean.")
+    seed_high: float | None = None
+    seed_sd: float | None = Field(default=None, description="Standard deviation of these.")
+    source_disjoint: float | None = Field(
+        default=None, description="Macro-F1 on sources not trained on, mean over seeds."
+    )
+    time_ordered: float | None = Field(
+        default=None, description="Macro-F1 on times not trained on, mean over seeds."
+    )
+
+
+def leaderboard_table(
+    evaluations: Mapping[str, Evaluation],
+    spreads: Sequence[Spread] = (),
+    baseline_of_comparison: str = "finetuned",
+) -> pl.DataFrame:
+    """Compare candidates that were judged on the same test split; the caller sees to that.
+
+    Args:
+        evaluations: by the candidate's name on the board.
+        spreads: what seeds, sources and time do to the recipes, for the candidates that it was measured of.
+        baseline_of_comparison: the candidate whose throughput counts as 1; without it `speedup` is null.
+
+    Returns:
+        One row per candidate (`LEADERBOARD_SCHEMA`), highest macro-F1 first, an undefined one last.
+
+    Raises:
+        ValueError: there are no candidates, or they were judged on different numbers of rows.
+    """
+    if not evaluations:
+        raise ValueError("A leaderboard needs candidates; materialize some evaluations first.")
+    rows = {name: one.rows for name, one in evaluations.items()}
+    if len(set(rows.values())) > 1:
+        counts = ", ".join(f"{name} on {count:,}" for name, count in rows.items())
+        raise ValueError(
+            f"The candidates were judged on different test splits ({counts} rows); evaluate all on the present one."
+        )
+    reference = evaluations.get(baseline_of_comparison)
+    points = [(_quality(one), one.speed.rows_per_second) for one in evaluations.values()]
+    entries = []
+    for (name, one), on_front in zip(evaluations.items(), pareto_front(points), strict=True):
+        interval = one.intervals.get("macro_f1")
+        entries.append(
+            Entry(
+                candidate=name,
+                macro_f1=one.metrics.macro_f1,
+                low=interval.low if interval else None,
+                high=interval.high if interval else None,
+                accuracy=one.metrics.accuracy,
+                ece=one.metrics.ece,
+                latency_p50_ms=one.speed.latency_p50_ms,
+                rows_per_second=one.speed.rows_per_second,
+                speedup=one.speed.rows_per_second / reference.speed.rows_per_second if reference else None,
+                megabytes=one.bytes_on_disk / 1e6,
+                parameters=one.parameters,
+                on_pareto_front=on_front and one.metrics.macro_f1 is not None,
+                **_spread_of(name, spreads),
+            )
+        )
+    table = pl.DataFrame([entry.model_dump() for entry in entries], schema=LEADERBOARD_SCHEMA)
+    return table.sort(
+        "macro_f1", "rows_per_second", "candidate", descending=[True, True, False], nulls_last=True
+    )
+
+
+def _spread_of(candidate: str, spreads: Sequence[Spread]) -> dict[str, Any]:
+    of_it = {one.protocol: one for one in spreads if one.model == candidate and one.held_out is None}
+    values: dict[str, Any] = {
+        name: of_it[name].mean for name in ("source_disjoint", "time_ordered") if name in of_it
+    }
+    if grouped := of_it.get("grouped"):
+        values |= {
+            "seeds": grouped.seeds,
+            "seed_mean": grouped.mean,
+            "seed_low": grouped.low,
+            "seed_high": grouped.high,
+            "seed_sd": grouped.sd,
+        }
+    return values
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Tell which points no other point dominates: at least equal in both values and higher in one.
+
+    Equal points do not dominate each other, so all of them are on the front or none is.
+    """
+    return [
+        not any(
+            other[0] >= own[0] and other[1] >= own[1] and (other[0] > own[0] or other[1] > own[1])
+            for other in points
+        )
+        for own in points
+    ]
+
+
+def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
+    """Report a leaderboard as a Markdown table; candidates on the front are in bold.
+
+    Args:
+        table: as `leaderboard_table` returns it.
+        note: what a reader must know before believing the numbers.
+    """
+    entries = [Entry.model_validate(row) for row in table.iter_rows(named=True)]
+    head = (
+        "candidate",
+        "macro-F1",
+        "interval",
+        "accuracy",
+        "ECE",
+        "latency p50",
+        "articles/s",
+        "speed-up",
+        "size",
+        "parameters",
+    )
+    rows = [
+        (
+            f"**{markdown.cell(one.candidate)}**" if one.on_pareto_front else markdown.cell(one.candidate),
+            "undefined" if one.macro_f1 is None else f"{one.macro_f1:.4f}",
+            "undefined" if one.low is None or one.high is None else f"{one.low:.4f} to {one.high:.4f}",
+            f"{one.accuracy:.4f}",
+            f"{one.ece:.4f}",
+            f"{one.latency_p50_ms:.2f} ms",
+            f"{one.rows_per_second:,.0f}",
+            "" if one.speedup is None else f"{one.speedup:.2f}x",
+            f"{one.megabytes:,.1f} MB",
+            "unknown" if one.parameters is None else f"{one.parameters:,}",
+        )
+        for one in entries
+    ]
+    parts = [
+        markdown.table(head, rows),
+        "Bold: on the Pareto front, so no other candidate is at least as good and as fast (macro-F1, articles/s)"
+        " and better in one of the two.",
+        *_spread_parts(entries),
+    ]
+    return "\n\n".join([f"> **{note}**", *parts] if note else parts)
+
+
+def _spread_parts(entries: Sequence[Entry]) -> list[str]:
+    measured = [one for one in entries if one.seed_mean is not None or one.source_disjoint is not None]
+    if not measured:
+        return []
+    rows = [
+        (
+            markdown.cell(one.candidate),
+            "" if one.seeds is None else str(one.seeds),
+            _score(one.seed_mean),
+            _score(one.seed_sd),
+            ""
+            if one.seed_low is None or one.seed_high is None
+            else f"{one.seed_low:.4f} to {one.seed_high:.4f}",
+            _score(one.source_disjoint),
+            _score(one.time_ordered),
+        )
+        for one in measured
+    ]
+    head = (
+        "candidate",
+        "seeds",
+        "macro-F1, mean",
+        "sd",
+        "interval of the mean",
+        "source-disjoint",
+        "time-ordered",
+    )
+    return [
+        "The same recipes trained anew (`generalization`), with several seeds, and judged on sources and times that they"
+        " were not trained on:",
+        markdown.table(head, rows),
+    ]
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def leaderboard_plot(table: pl.DataFrame) -> Figure:
+    """Draw macro-F1 with its interval against the latency of one article.
+
+    The step line is the Pareto front of these two: the best macro-F1 within a latency. The table's front
+    goes by throughput instead, where batches favour other candidates.
+
+    Args:
+        table: as `leaderboard_table` returns it; candidates without a macro-F1 are left out.
+    """
+    from matplotlib.ticker import LogLocator
+
+    shown = table.drop_nulls("macro_f1").sort("latency_p50_ms")
+    latency, quality = shown["latency_p50_ms"].to_numpy(), shown["macro_f1"].to_numpy()
+    front = np.array(pareto_front(list(zip(-latency, quality, strict=True))), dtype=bool)
+    figure, (axis,) = new_figure(7.6, 4.8)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
+    label_axes(
+        axis,
+        title=f"{shown.height} candidates: macro-F1 against latency",
+        x="latency of one article, median (ms, log scale)",
+        y="macro-F1 with its interval",
+    )
+    if shown.is_empty():
+        return figure
+    spread = np.clip(
+        [
+            quality - shown["low"].fill_null(shown["macro_f1"]).to_numpy(),
+            shown["high"].fill_null(shown["macro_f1"]).to_numpy() - quality,
+        ],
+        0,
+        None,
+    )
+    axis.set_xlim(latency.min() / 1.6, latency.max() * 1.6)
+    # The front reaches to the right edge: more time never makes the best answer worse.
+    edge = latency.max() * 1.6
+    axis.plot(
+        [*latency[front], edge],
+        [*quality[front], quality.max()],
+        drawstyle="steps-post",
+        color=FAKE_COLOUR,
+        linewidth=1.4,
+        label="best within a latency",
+        zorder=1.5,
+    )
+    for chosen, colour, name in ((front, ACCENT_COLOUR, "on the front"), (~front, NEUTRAL_COLOUR, "beaten")):
+        if chosen.any():
+            axis.errorbar(
+                latency[chosen],
+                quality[chosen],
+                yerr=spread[:, chosen],
+                fmt="o",
+                color=colour,
+                markersize=6,
+                elinewidth=1.2,
+                capsize=2.5,
+                label=name,
+            )
+    add_legend_below(figure)
+    _name_points(figure, axis, shown["candidate"].to_list(), latency, quality, spread)
+    return figure
+
+
+def _quality(evaluation: Evaluation) -> float:
+    score = evaluation.metrics.macro_f1
+    return -np.inf if score is None else score
+
+
+def _name_points(
+    figure: Figure, axis: Axes, names: list[str], x: _Floats, y: _Floats, spread: _Floats
+) -> None:
+    """Write each name near its point, off every point, interval and other name where there is such a place."""
+    from matplotlib.transforms import Bbox
+
+    # Places in pixels exist only once the axes have their final size.
+    figure.draw_without_rendering()
+    bottoms = axis.transData.transform(np.column_stack([x, y - spread[0]]))
+    tops = axis.transData.transform(np.column_stack([x, y + spread[1]]))
+    taken = [
+        Bbox([bottom - _DOT_PIXELS, top + _DOT_PIXELS]) for bottom, top in zip(bottoms, tops, strict=True)
+    ]
+    offset: dict[str, Any] = {"textcoords": "offset points", "verticalalignment": "center"}
+    leader = {"arrowstyle": "-", "color": NEUTRAL_COLOUR, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+    for name, point in zip(names, zip(x, y, strict=True), strict=True):
+        label = axis.annotate(plain_label(name), point, xytext=(0, 0), fontsize=8, **offset)
+        label.set_in_layout(False)
+        for distance, angle in product(_LABEL_DISTANCES, _LABEL_ANGLES):
+            place = (distance * np.cos(np.radians(angle)), distance * np.sin(np.radians(angle)))
+            label.set(position=place, horizontalalignment="left" if place[0] > 0 else "right")
+            box = label.get_window_extent()
+            inside = axis.bbox.contains(box.x0, box.y0) and axis.bbox.contains(box.x1, box.y1)
+            if inside and box.count_overlaps(taken) == 0:
+                if distance > _LABEL_DISTANCES[0]:
+                    axis.annotate("", point, xytext=place, arrowprops=leader, **offset).set_in_layout(False)
+                break
+        taken.append(label.get_window_extent())

@@ -1,0 +1,249 @@
+"""An evaluation as files and as Markdown."""
+
+from pathlib import Path
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from fakenews_assets.common import markdown
+from fakenews_assets.common.plotting import to_png
+from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.reports.plots import (
+    confusion_plot,
+    curves_plot,
+    reliability_plot,
+    risk_coverage_plot,
+    score_plot,
+    slice_plot,
+)
+from fakenews_assets.evaluation.robustness.report import behaviour_markdown, masked_markdown
+from fakenews_assets.models.bootstrap import Interval
+
+EVALUATION_FILE = "evaluation.json"
+PREDICTIONS_FILE = "predictions.parquet"
+REPORT_FILE = "evaluation.md"
+
+
+def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[str, Figure]:
+    """Draw every figure that the test split allows, by file name without suffix.
+
+    The curves need both classes and are left out of a split that has one.
+    """
+    metrics = evaluation.metrics
+    figures = {
+        "reliability": reliability_plot(predictions, metrics),
+        "confusion": confusion_plot(metrics.confusion),
+        "scores": score_plot(predictions, metrics.threshold),
+    }
+    if metrics.roc_auc is not None:
+        figures["curves"] = curves_plot(predictions, metrics)
+    if evaluation.risk_coverage is not None:
+        figures["risk_coverage"] = risk_coverage_plot(
+            predictions, evaluation.risk_coverage, metrics.threshold
+        )
+    figures["slices"] = slice_plot(evaluation.slices, metrics.accuracy)
+    return figures
+
+
+def write_evaluation(evaluation: Evaluation, predictions: pl.DataFrame, folder: Path) -> None:
+    """Write `evaluation.json`, `predictions.parquet`, one PNG per figure and `evaluation.md`.
+
+    The files are written one after the other: hand over a fresh folder and publish it as a whole.
+
+    Args:
+        evaluation: what to report.
+        predictions: the table that `evaluate` returned with it.
+        folder: where to; made if missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / EVALUATION_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    predictions.write_parquet(folder / PREDICTIONS_FILE)
+    images = []
+    for name, figure in evaluation_plots(evaluation, predictions).items():
+        (folder / f"{name}.png").write_bytes(to_png(figure))
+        images.append(f"![{name}]({name}.png)")
+    report = "\n\n".join([to_markdown(evaluation), *images])
+    (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Read back what `write_evaluation` wrote.
+
+    Raises:
+        FileNotFoundError: the folder holds no evaluation.
+        pydantic.ValidationError: the file is not an evaluation of this version.
+    """
+    return Evaluation.model_validate_json((folder / EVALUATION_FILE).read_bytes())
+
+
+def to_markdown(evaluation: Evaluation) -> str:
+    """Report an evaluation as Markdown tables, without figures."""
+    metrics, speed = evaluation.metrics, evaluation.speed
+    drawn = f"{evaluation.clusters:,} near-duplicate clusters" if evaluation.clusters else "rows"
+    interval_head = f"{evaluation.config.level:.0%} interval"
+    parts = [f"## {markdown.cell(evaluation.candidate)} on {evaluation.rows:,} test articles"]
+    if evaluation.note:
+        parts.append(f"> **{evaluation.note}**")
+    parts += [
+        markdown.table(
+            ("metric", "value", interval_head),
+            [
+                ("accuracy", _number(metrics.accuracy), _span(evaluation.intervals.get("accuracy"))),
+                ("macro-F1", _number(metrics.macro_f1), _span(evaluation.intervals.get("macro_f1"))),
+                ("ROC-AUC", _number(metrics.roc_auc), _span(evaluation.intervals.get("roc_auc"))),
+                ("PR-AUC", _number(metrics.pr_auc), _span(evaluation.intervals.get("pr_auc"))),
+                ("log loss", _number(metrics.log_loss), _span(evaluation.intervals.get("log_loss"))),
+                ("Brier score", _number(metrics.brier), _span(evaluation.intervals.get("brier"))),
+                ("ECE", _number(metrics.ece), ""),
+            ],
+        ),
+        markdown.table(
+            ("class", "precision", "recall", "F1", "articles"),
+            [
+                (name, _number(one.precision), _number(one.recall), _number(one.f1), f"{one.rows:,}")
+                for name, one in (("real", metrics.real), ("fake", metrics.fake))
+            ],
+        ),
+        f"Threshold {metrics.threshold:g}; {evaluation.abstained:,} articles without an answer count all the "
+        f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
+        *_calibration(evaluation),
+        *_selective(evaluation),
+        *_familiarity(evaluation),
+        "### Slices",
+        markdown.table(
+            ("dimension", "slice", "articles", "fake", "accuracy", interval_head, "macro-F1", interval_head),
+            [
+                (
+                    one.dimension,
+                    markdown.cell(one.name),
+                    f"{one.rows:,}",
+                    f"{one.fake_share:.0%}",
+                    _number(one.accuracy),
+                    "too few" if one.too_few else _span(one.accuracy_interval),
+                    _number(one.macro_f1),
+                    "too few" if one.too_few else _span(one.macro_f1_interval),
+                )
+                for one in evaluation.slices
+            ],
+        ),
+        *masked_markdown(evaluation.masked),
+        *behaviour_markdown(evaluation.behaviour),
+        "### Speed and size",
+        markdown.table(
+            ("measure", "value"),
+            [
+                ("latency of one article, median", f"{speed.latency_p50_ms:.2f} ms"),
+                ("latency of one article, 95th percentile", f"{speed.latency_p95_ms:.2f} ms"),
+                ("throughput at batch 32", f"{speed.rows_per_second:,.0f} articles/s"),
+                ("size on disk", f"{evaluation.bytes_on_disk / 1e6:,.1f} MB"),
+                ("parameters", "unknown" if evaluation.parameters is None else f"{evaluation.parameters:,}"),
+            ],
+        ),
+        f"Measured over {speed.single_repetitions:,} single predictions and {speed.batch_repetitions:,} batches, "
+        f"{speed.threads} threads, {speed.processor}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _calibration(evaluation: Evaluation) -> list[str]:
+    """Say in plain words what the calibration does and whether its promise holds on the test rows."""
+    calibration, answered = evaluation.calibration, evaluation.answered
+    if calibration is None:
+        return []
+    metrics, rows = evaluation.metrics, f"{calibration.rows:,} validation articles"
+    parts = [
+        "### Calibration",
+        f"The model's log odds are divided by {calibration.temperature:.3f}, the temperature fitted on {rows}. "
+        f"On the test articles this moves the log loss from {_number(evaluation.log_loss_uncalibrated)} to "
+        f"{_number(metrics.log_loss)} and the ECE from {_number(evaluation.ece_uncalibrated)} to "
+        f"{_number(metrics.ece)}.",
+    ]
+    always = (
+        "The model always answers" if evaluation.familiarity is None else "However unsure, the model answers"
+    )
+    if calibration.target_precision is None:
+        return [*parts, f"{always}."]
+    target = f"{calibration.target_precision:.1%}"
+    band = always
+    if calibration.abstain_low < calibration.abstain_high:
+        uncertain = evaluation.abstained - evaluation.unfamiliar
+        more = f" beside {evaluation.unfamiliar:,} unfamiliar ones" if evaluation.unfamiliar else ""
+        band = (
+            f"No answer is given between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}, "
+            f"which is {uncertain:,} of {evaluation.rows:,} test articles{more}"
+        )
+    parts.append(f"{band}. The aim: {target} of the answers are right, for either class.")
+    if calibration.short_of_target:
+        names = " and ".join(f"“{name}”" for name in calibration.short_of_target)
+        parts.append(f"**The aim was out of reach on validation for the answer {names}.**")
+    table = markdown.table(
+        ("articles with an answer", "validation", "test"),
+        [
+            (
+                "share of all",
+                f"{calibration.answered_share:.1%}",
+                f"{1 - evaluation.abstained / evaluation.rows:.1%}",
+            ),
+            ("accuracy", "", _number(answered.accuracy if answered else None)),
+            (
+                "precision of “real”",
+                _number(calibration.precision_real),
+                _number(answered.real.precision if answered else None),
+            ),
+            (
+                "precision of “fake”",
+                _number(calibration.precision_fake),
+                _number(answered.fake.precision if answered else None),
+            ),
+        ],
+    )
+    return [*parts, table]
+
+
+def _selective(evaluation: Evaluation) -> list[str]:
+    """How wrong the surest answers are."""
+    measured = evaluation.risk_coverage
+    if measured is None:
+        return []
+    return [
+        "### Answering less",
+        "If only the surest answers were given, by the probability of the label, this share of them would be wrong:",
+        markdown.table(
+            ("share answered", *(f"{share:.0%}" for share in measured.risks)),
+            [("wrong among them", *(f"{risk:.2%}" for risk in measured.risks.values()))],
+        ),
+        f"Averaged over all shares (AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} if every wrong answer were"
+        " less sure than every right one.",
+    ]
+
+
+def _familiarity(evaluation: Evaluation) -> list[str]:
+    """Which articles are refused for being strange, by what measures, and how many of the test split are."""
+    limits = evaluation.familiarity
+    if limits is None:
+        return []
+    read = "title and text" if limits.reads_text else "title"
+    measures = f"the {read} may surprise by at most {limits.wording:.2f} nats per run of five characters"
+    if limits.place is None:
+        measures += (
+            ". This model has no embedding that would tell more: English of another kind than news passes"
+        )
+    else:
+        measures += (
+            f", and the embedding may lie at most {limits.place:.1f} from the nearer class (Mahalanobis)"
+        )
+    return [
+        "### Unfamiliar articles",
+        f"No answer is given to articles unlike the training articles: {measures}. The limits were set to refuse at"
+        f" most {limits.refused_share:.2%} of {limits.validation_rows:,} validation articles, which they do of"
+        f" {limits.refused_on_validation:.2%}. Of the test articles they refuse {evaluation.unfamiliar:,}"
+        f" ({evaluation.unfamiliar / evaluation.rows:.2%}).",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _span(interval: Interval | None) -> str:
+    return "undefined" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"

@@ -1,0 +1,60 @@
+"""Whether a batch passed its checks, which decides if the corpus may use it, computed anew from its counts."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
+from fakenews_assets.data.cleaning import CleaningSummary
+from fakenews_assets.data.corpus import CleanBatch
+from fakenews_assets.governance.audit.trail import Trail, shown
+
+_BALANCE: Final = "label_balance"
+"""The check that looks at other batches too."""
+
+
+def audit_admission(
+    trail: Trail, key: str, batch: CleanBatch, others: list[CleanBatch], config: Mapping[str, Any]
+) -> None:
+    """Check a stored batch again.
+
+    Args:
+        trail: receives the link.
+        key: of the batch in the store.
+        batch: as it is stored.
+        others: the other batches behind the bundle.
+        config: settings of the batch's cleaning.
+    """
+    with trail.reading("checks", key):
+        summary, outcomes = batch.summary, batch.outcomes
+        stored = {one.name: (one.passed, one.numbers) for one in outcomes}
+        limits = {name: value for name, value in config.items() if name in BatchLimits.model_fields}
+        _, told = stored.get(_BALANCE, (None, {}))
+        share = told.get("corpus_fake_share")
+        found = check_batch(summary, batch.articles, share, BatchLimits.model_validate(limits))
+        computed = {one.name: (one.passed, one.model_dump(mode="json")["numbers"]) for one in found}
+        wrong = [
+            f"{name}: {_told(stored.get(name))}, computed {_told(computed.get(name))}"
+            for name in sorted(stored.keys() | computed.keys())
+            if stored.get(name) != computed.get(name)
+        ]
+        trail.agree("checks", key, f"{len(outcomes)} checks", shown(wrong))
+        arrived = batch.artefact.meta["received_at"]
+        before = [one for one in others if one.artefact.meta["received_at"] < arrived and one.admitted]
+        if summary.labelled and share != fake_share(one.summary for one in before):
+            trail.not_checked.append(
+                f"The share of fakes that {key} was held against: the corpus was another one when it was cleaned."
+            )
+
+
+def other_counts(stored: CleaningSummary, computed: CleaningSummary) -> str:
+    """What a stored summary counts otherwise than the same batch cleaned again; empty: nothing."""
+    was, now = stored.model_dump(mode="json"), computed.model_dump(mode="json")
+    wrong = [f"{name} is {was[name]}, computed {now[name]}" for name in was if was[name] != now[name]]
+    return f"summary.json: {shown(wrong)}" if wrong else ""
+
+
+def _told(outcome: tuple[bool, dict[str, Any]] | None) -> str:
+    if outcome is None:
+        return "no such check"
+    passed, numbers = outcome
+    return f"{'passed' if passed else 'failed'} by {numbers}"

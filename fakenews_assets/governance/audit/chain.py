@@ -1,0 +1,161 @@
+"""The chain behind an answer or a bundle, computed anew link by link.
+
+    answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes, code
+
+Some links are only hashed, and said so: see `HASHED_ONLY`.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from fakenews_assets.governance.audit.answer import Answer, audit_answer, find_answer
+from fakenews_assets.governance.audit.bundle_files import (
+    audit_commit,
+    audit_copies,
+    audit_files,
+    audit_record,
+    audit_sbom,
+    read_manifest,
+)
+from fakenews_assets.governance.audit.champion import audit_champion_history, read_history
+from fakenews_assets.governance.audit.data import audit_data
+from fakenews_assets.governance.audit.evaluation import audit_evaluation
+from fakenews_assets.governance.audit.removals import read_tombstones, tell_removal
+from fakenews_assets.governance.audit.trail import Audit, Facts, Promotion, Trail
+from fakenews_assets.governance.audit.versions import Versions, audit_versions
+from fakenews_assets.governance.pruning.pruning import MODELS, bundles_in
+from fakenews_assets.registry.bundle import Bundle, Manifest
+from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, RegistryError
+from fakenews_assets.selection.selecting import git_commit
+from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.store import Store
+
+HASHED_ONLY: Final = (
+    "Training, conversion and measured speed: the model is hashed, and asked again for some of the test articles.",
+    "How calibration and familiarity were fitted, and the evaluation's intervals, slices, and results with hidden shortcuts"
+    " and of behaviour: their files are hashed.",
+    "The choice among the candidates and the gate: their record is hashed, and held against the champion's history.",
+)
+"""What no audit computes anew."""
+
+
+class NothingToAudit(LookupError):
+    """There is no champion, or no such bundle; the message says what to do."""
+
+
+def audit_champion(store: Store) -> Audit:
+    """Audit the bundle in force. A pointer that is damaged, or gone from its history, is a finding.
+
+    Raises:
+        NothingToAudit: there is none.
+    """
+    pointer = None
+    with suppress(RegistryError):
+        pointer = ChampionRegistry(store.bundles).champion()
+    if pointer is not None:
+        return audit_bundle(store, pointer.bundle)
+    trail = Trail()
+    read_history(trail, store)
+    if all(link.ok for link in trail.links):
+        raise NothingToAudit(
+            f"There is no champion in {store.bundles.address}. Make one (`make demo`, or the job select_champion), or name"
+            " a bundle."
+        )
+    return _audit(trail, POINTER_FILE, "")
+
+
+def audit_bundle(store: Store, sha: str) -> Audit:
+    """Audit a bundle, champion or not. What is missing or damaged is a finding, never an error."""
+    return _audit_chain(Trail(), store, sha, f"bundle {sha}", None)
+
+
+def audit_request(store: Store, log: Place | Path, request_id: str, row: int = 0) -> Audit:
+    """Audit one answer of the service, and the bundle that gave it.
+
+    Args:
+        store: the graph's values.
+        log: where the service's log is.
+        request_id: from the answer.
+        row: which article of the request.
+
+    Raises:
+        UnknownRequest: no log holds it.
+    """
+    trail = Trail()
+    answer = find_answer(trail, store, as_place(log), request_id, row)
+    subject = f"request {answer.name}"
+    if not answer.line:
+        return _audit(trail, subject, "")
+    return _audit_chain(trail, store, str(answer.line["model_id"]), subject, answer)
+
+
+def bundles_named(store: Store, prefix: str) -> list[str]:
+    """Shas of the bundles whose name begins so."""
+    return [sha for sha in bundles_in(store) if sha.startswith(prefix)]
+
+
+def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
+    folder = store.bundle(sha)
+    ledger = read_tombstones(trail, store)
+    removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
+    if removal is not None:
+        tell_removal(trail, "bundle", MODELS, sha, removal)
+        audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
+        return _audit(trail, subject, sha, answer)
+    manifest = read_manifest(trail, folder)
+    promotion = audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
+    if manifest is None:
+        return _audit(trail, subject, sha, answer, promotion=promotion)
+    intact = audit_files(trail, folder, manifest) and all(
+        link.ok for link in trail.links if link.what == "bundle"
+    )
+    bundle = Bundle(folder, sha, manifest) if intact else None
+    made_at = audit_record(trail, store.bundles, sha)
+    if answer is not None:
+        audit_answer(trail, answer, manifest, bundle)
+    versions = audit_versions(trail, store, ledger, manifest, made_at)
+    audit_copies(trail, folder, manifest, versions)
+    audit_sbom(trail, folder, manifest)
+    audit_evaluation(trail, manifest, versions, bundle)
+    audit_data(trail, manifest, versions)
+    audit_commit(trail, manifest.git_commit)
+    trail.not_checked += HASHED_ONLY
+    return _audit(trail, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
+
+
+def _audit(
+    trail: Trail,
+    subject: str,
+    sha: str,
+    answer: Answer | None = None,
+    facts: Facts | None = None,
+    promotion: Promotion | None = None,
+) -> Audit:
+    return Audit(
+        subject=subject,
+        bundle=sha,
+        audited_at=datetime.now(UTC),
+        code=git_commit(),
+        links=tuple(trail.links),
+        not_checked=tuple(trail.not_checked),
+        taken_out=tuple(trail.taken_out),
+        answer=dict(answer.line) if answer else {},
+        facts=facts,
+        promotion=promotion,
+    )
+
+
+def _facts(manifest: Manifest, versions: Versions, made_at: datetime | None) -> Facts:
+    return Facts(
+        candidate=manifest.candidate,
+        encoder=manifest.encoder,
+        runtime=manifest.runtime,
+        git_commit=manifest.git_commit,
+        made_at=made_at,
+        runs={key: one.record.run_id for key, one in versions.readable.items() if one.record},
+        config=manifest.config,
+        package_versions=manifest.package_versions,
+        warm_start=versions.warm_start,
+    )

@@ -1,0 +1,142 @@
+"""How a bundle became the champion, and whether that was decided where it says it was."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from fakenews_assets.governance.audit.removals import tell_removal
+from fakenews_assets.governance.audit.trail import Promotion, Trail
+from fakenews_assets.governance.audit.versions import audit_version
+from fakenews_assets.governance.pruning.pruning import MODELS
+from fakenews_assets.registry.champion import (
+    HISTORY_FILE,
+    POINTER_FILE,
+    ChampionRegistry,
+    Pointer,
+    RegistryError,
+)
+from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.tombstones import Ledger, Removal
+
+SELECTION: Final = "selected_model"
+
+
+def audit_champion_history(
+    trail: Trail, store: Store, ledger: Ledger, sha: str, came: datetime | None = None
+) -> Promotion | None:
+    """Walk the champion's history, and look for the decision behind a bundle's place in it.
+
+    Args:
+        trail: receives the links.
+        store: holds the bundles, their pointer and the decisions.
+        ledger: the tombstones of the store: a bundle's decision is pruned with it.
+        sha: the bundle.
+        came: when the request came that it answered, if it is about one.
+
+    Returns:
+        How it last came into force; None if it never did, or the history cannot tell.
+    """
+    history = read_history(trail, store)
+    _audit_rollbacks(trail, history)
+    own = [entry for entry in history if entry.bundle == sha]
+    if came is not None:
+        before = [entry for entry in own if entry.promoted_at <= came]
+        fault = "" if before else "no history shows that it was the champion when the request came"
+        found = f"since {before[0].promoted_at:%Y-%m-%d %H:%M:%S}" if before else "never"
+        trail.add("champion", sha, f"before {came:%Y-%m-%d %H:%M:%S}", found, fault)
+    if not own:
+        trail.not_checked.append("Who promoted the bundle: the history does not name it.")
+        return None
+    promoted = next((entry for entry in reversed(own) if entry.action == "promote"), None)
+    policy = _policy_behind(trail, store, ledger, promoted, history) if promoted else {}
+    last = own[-1]
+    return Promotion(
+        action=last.action,
+        promoted_by=last.promoted_by,
+        promoted_at=last.promoted_at,
+        run_id=last.run_id,
+        reason=last.reason,
+        policy=policy,
+    )
+
+
+def read_history(trail: Trail, store: Store) -> list[Pointer]:
+    """Every pointer that was in force, the oldest first; none if that cannot be told."""
+    registry = ChampionRegistry(store.bundles)
+    expected = f"the end of an unbroken {HISTORY_FILE}"
+    champion = None
+    try:
+        champion = registry.champion()
+        history = registry.history()
+    except RegistryError as error:
+        named = champion.bundle if champion else "unreadable"
+        trail.add("champion", POINTER_FILE, expected, named, f"no history leads to it: {error}")
+        return []
+    fault = ""
+    kept = store.bundles.read(HISTORY_FILE)
+    if champion is None and kept and kept.data:
+        fault = f"missing, while {HISTORY_FILE} has entries"
+    trail.add("champion", POINTER_FILE, expected, champion.bundle if champion else "none", fault)
+    return history
+
+
+def _audit_rollbacks(trail: Trail, history: list[Pointer]) -> None:
+    """A rollback can only lead to the bundle that the one before it had replaced, and says why."""
+    standing: list[str] = []
+    for entry in history:
+        if entry.action == "promote":
+            standing.append(entry.bundle)
+            continue
+        standing = standing[:-1]
+        expected = standing[-1] if standing else "none"
+        fault = "" if entry.reason.strip() else "it gives no reason"
+        if entry.bundle != expected:
+            fault = f"entry {entry.sequence} does not lead back to the bundle that was replaced"
+        trail.add("rollback", f"{HISTORY_FILE} entry {entry.sequence}", expected, entry.bundle, fault)
+
+
+def _policy_behind(
+    trail: Trail, store: Store, ledger: Ledger, entry: Pointer, history: list[Pointer]
+) -> dict[str, Any]:
+    """Find the selection that promoted an entry's bundle, in the run that the entry names; the rule it went by."""
+    name = f"{HISTORY_FILE} entry {entry.sequence}"
+    replaced = next((one.bundle for one in history if one.sequence == entry.previous), None)
+    of_that_run = False
+    fault = f"no {SELECTION} of that run promoted {entry.bundle}: the champion was moved by hand"
+    for version in store.versions(SELECTION):
+        with trail.reading("version", f"{SELECTION} {version}", recorded=version):
+            record = store.get(SELECTION, version).record
+            assert record is not None
+            if entry.run_id is None or record.run_id != entry.run_id:
+                continue
+            of_that_run = True
+            selection = audit_version(trail, store, SELECTION, version)
+            if selection is None:
+                continue
+            decision = selection.read_json("decision.json")
+            told = (
+                decision["promoted"],
+                decision["bundle"],
+                decision["replaced"],
+                "; ".join(decision["reasons"]),
+            )
+            policy = dict(decision["choice"]["policy"])
+            if told == (True, entry.bundle, replaced, entry.reason) and entry.promoted_by == SELECTION:
+                trail.add("decision", name, f"run {entry.run_id}", f"{SELECTION} {version}", "")
+                return policy
+            fault = f"{SELECTION} {version} of that run decided otherwise than the entry says"
+    if not of_that_run and (removal := _removal_with_decision(ledger, entry.bundle)):
+        tell_removal(trail, "decision", name, f"{SELECTION} of run {entry.run_id}", removal)
+    else:
+        trail.add("decision", name, f"run {entry.run_id}", "none", fault)
+    return {}
+
+
+def _removal_with_decision(ledger: Ledger, bundle: str) -> Removal | None:
+    """The tombstone of a bundle, if decisions were removed as well; None if nothing explains that its own is missing."""
+    decisions = any(
+        one.key == SELECTION
+        for entry in ledger.entries
+        if isinstance(entry, Removal)
+        for one in entry.removed
+    )
+    return ledger.removal_of(MODELS, bundle) if decisions else None

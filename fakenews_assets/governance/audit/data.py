@@ -1,0 +1,235 @@
+"""From raw bytes to the sides of the split, computed anew."""
+
+import tempfile
+from collections.abc import Mapping, Set
+from pathlib import Path
+
+import polars as pl
+
+from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.corpus import CleanBatch, admitted
+from fakenews_assets.data.dedup.clusters import assign_clusters
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SIDES, SplitConfig, split
+from fakenews_assets.governance.audit.admission import audit_admission, other_counts
+from fakenews_assets.governance.audit.removals import tell_erasures
+from fakenews_assets.governance.audit.trail import Trail, shown
+from fakenews_assets.governance.audit.versions import Versions
+from fakenews_assets.registry.bundle import PREPARE_FILE, Manifest
+from fakenews_resources.storage.store import Artefact, hash_file
+from fakenews_resources.storage.tombstones import Ledger
+
+RAW, CLEAN, CLUSTERS = "raw_news/", "clean_news/", "article_clusters"
+"""Keys of the store, the first two without the batch."""
+
+
+def audit_data(trail: Trail, manifest: Manifest, versions: Versions) -> None:
+    """Hash the raw bytes, clean, check, cluster and split them again, and compare each step with what is stored.
+
+    A step whose input is missing or damaged is left out: the link that says so is there already.
+    """
+    keys = [key for key in manifest.data_versions if key.startswith((RAW, CLEAN))]
+    clean = {key: one for key, one in versions.readable.items() if key.startswith(CLEAN)}
+    for key in sorted(keys, reverse=True):  # raw before clean
+        artefact = versions.readable.get(key)
+        if artefact is not None and key.startswith(RAW):
+            _audit_raw(trail, key, artefact, versions.ledger)
+        elif artefact is not None:
+            _audit_ids(trail, key, artefact, versions.ledger)
+            others = [CleanBatch(k.removeprefix(CLEAN), v) for k, v in clean.items() if k != key]
+            batch = CleanBatch(key.removeprefix(CLEAN), artefact)
+            audit_admission(trail, key, batch, others, manifest.config.get(key, {}))
+            raw = versions.readable.get(RAW + key.removeprefix(CLEAN))
+            if raw is None:
+                trail.not_checked.append(f"The cleaning of {key}: its raw bytes are missing or damaged.")
+            else:
+                _audit_cleaning(trail, key, raw, artefact, manifest, versions.ledger)
+    needed = [key for key in keys if key.startswith(CLEAN)] + [CLUSTERS, "splits"]
+    lost = [key for key in needed if key not in versions.readable]
+    if lost:
+        trail.not_checked.append(f"Clusters and splits: {shown(lost)} missing or damaged.")
+        return
+    _audit_corpus(trail, versions)
+
+
+def difference(stored: pl.DataFrame, computed: pl.DataFrame) -> str:
+    """How a stored table differs from the same computed anew, with the first article; empty: not at all."""
+    if stored.schema != computed.schema:
+        return "other columns"
+    if stored.height != computed.height:
+        return f"{stored.height:,} rows stored, {computed.height:,} computed"
+    faults = []
+    for name in stored.columns:
+        rows = stored[name].ne_missing(computed[name]).arg_true()
+        if len(rows):
+            row = rows[0]
+            article = f", article {stored['article_id'][row]}" if "article_id" in stored.columns else ""
+            values = f"{_short(stored[name][row])} stored, {_short(computed[name][row])} computed"
+            faults.append(f"{name} differs in {len(rows):,} rows, first in row {row}{article}: {values}")
+    return shown(faults)
+
+
+def _audit_raw(trail: Trail, key: str, raw: Artefact, ledger: Ledger) -> None:
+    with trail.reading("raw bytes", key, recorded=str(raw.meta.get("sha256"))):
+        name = raw.meta["file"]
+        found = ledger.undo(key, raw.version, {name: hash_file(raw.path / name)})[0][name].sha256
+        trail.compare("raw bytes", key, raw.meta["sha256"], found, "not the bytes that were received")
+
+
+def _audit_ids(trail: Trail, key: str, clean: Artefact, ledger: Ledger) -> None:
+    """An article's id is the hash of its title and text, and needs no raw bytes to be checked."""
+    with trail.reading("article ids", key):
+        wrong: list[str] = []
+        erased, blank = ledger.erased, set[str]()
+        rows = 0
+        for part in sorted(clean.path.glob("articles-*.parquet")):
+            articles = pl.read_parquet(part, columns=["article_id", "title", "text"])
+            rows += articles.height
+            for found, title, text in articles.iter_rows():
+                if found in erased and not title and not text:
+                    blank.add(found)
+                elif found != article_id(title, text):
+                    wrong.append(found)
+        trail.agree(
+            "article ids",
+            key,
+            f"{rows:,} articles",
+            f"not the hash of its text: {shown(wrong)}" if wrong else "",
+        )
+        tell_erasures(trail, ledger, blank)
+
+
+def _audit_cleaning(
+    trail: Trail, key: str, raw: Artefact, clean: Artefact, manifest: Manifest, ledger: Ledger
+) -> None:
+    with trail.reading("cleaning", key), tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        limits = {
+            name: value
+            for name, value in manifest.config.get(key, {}).items()
+            if name in CleaningLimits.model_fields
+        }
+        stored = clean.scan("articles").select("article_id", "title", "text").collect()
+        blank = set(stored.filter(title="", text="")["article_id"]) & ledger.erased
+        summary = clean_batch(
+            raw.path / raw.meta["file"],
+            key.removeprefix(CLEAN),
+            folder,
+            preparation=TextPreparation.model_validate_json((clean.path / PREPARE_FILE).read_bytes()),
+            limits=CleaningLimits.model_validate(limits),
+            # Of the others nothing was stored, for they had been erased before.
+            erased=ledger.erased - blank,
+        )
+        names = {file.name for place in (clean.path, folder) for file in place.glob("*.parquet")}
+        out_of_raw = ledger.blanked_rows(RAW + key.removeprefix(CLEAN))
+        faults = [
+            f"{name}: {fault}"
+            for name in sorted(names)
+            if (
+                fault := difference(
+                    *_without_erased(
+                        pl.read_parquet(clean.path / name),
+                        pl.read_parquet(folder / name),
+                        blank,
+                        out_of_raw,
+                        muted=ledger.rewrote(key, clean.version, name),
+                    )
+                )
+            )
+        ]
+        if out_of_raw:
+            trail.not_checked.append(f"The counts of {key}: records are blanked in its raw bytes.")
+        elif fault := other_counts(CleanBatch(key.removeprefix(CLEAN), clean).summary, summary):
+            faults.append(fault)
+        trail.agree("cleaning", key, f"{len(names)} tables and the counts", shown(faults))
+
+
+def _without_erased(
+    stored: pl.DataFrame, computed: pl.DataFrame, blank: Set[str], out_of_raw: Set[int], *, muted: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A stored table of a batch and the same cleaned again, alike but for what no tombstone explains.
+
+    Args:
+        stored: articles, or quarantined rows.
+        computed: the same.
+        blank: ids of the erased articles that stand in the stored articles without their text.
+        out_of_raw: numbers of the records that were blanked in the raw bytes.
+        muted: whether something was erased from the stored table.
+    """
+    if "article_id" not in stored.columns:
+        # A row that quoted an article, of whichever batch, quotes nothing now; one that was blanked in the raw bytes has no title.
+        left = ~pl.col("row").is_in(list(out_of_raw))
+        mute = stored.filter(pl.lit(muted), record="")["row"]
+        record = pl.when(pl.col("row").is_in(mute.implode())).then(pl.lit("")).otherwise("record")
+        return stored.filter(left), computed.filter(left).with_columns(record=record)
+    mine = pl.col("article_id").is_in(list(blank))
+    if out_of_raw:
+        lost = list(blank - set(computed["article_id"]))
+        stored = stored.filter(~pl.col("article_id").is_in(lost))
+    return stored, computed.with_columns(
+        pl.when(mine).then(pl.lit("")).otherwise(name).alias(name) for name in ("title", "text")
+    )
+
+
+def _audit_corpus(trail: Trail, versions: Versions) -> None:
+    """Cluster and split the admitted batches again."""
+    batches: list[CleanBatch] = []
+    clusters = pl.DataFrame()
+    with trail.reading("clusters", CLUSTERS):
+        clean = {
+            key.removeprefix(CLEAN): one for key, one in versions.readable.items() if key.startswith(CLEAN)
+        }
+        batches = admitted(clean)
+        stored, ledger = versions.readable[CLUSTERS], versions.ledger
+        clusters = stored.scan("clusters").collect()
+        computed = clusters_anew(clean, stored, ledger.heirs)
+        if len(computed) == len(clusters) and (lost := ledger.unsettled(stored.version)):
+            of_them = clusters["article_id"].is_in(list(lost))
+            computed = computed.with_columns(
+                computed[name].zip_with(~of_them, clusters[name]) for name in ("cluster_id", "excluded")
+            )
+            trail.not_checked.append(f"The clusters of {len(lost)} articles that an erased article linked.")
+        trail.agree("clusters", CLUSTERS, f"{clusters.height:,} articles", difference(clusters, computed))
+    if clusters.is_empty():
+        return
+    with trail.reading("splits", "splits"):
+        stored = versions.readable["splits"]
+        sides = SplitConfig.model_validate(stored.read_json(CLUSTERING_FILE)["sides"])
+        computed = split(pl.concat([batch.articles for batch in batches]), clusters, sides)
+        for side in SIDES:
+            table = stored.scan(side).collect()
+            fault = difference(table, computed.sides[side].collect())
+            trail.agree("splits", f"splits {side}", f"{table.height:,} articles", fault)
+        excluded = stored.scan("excluded").collect()
+        fault = difference(excluded, computed.excluded)
+        trail.agree("splits", "splits excluded", f"{excluded.height:,} articles", fault)
+
+
+def clusters_anew(clean: Mapping[str, Artefact], stored: Artefact, heirs: Mapping[str, str]) -> pl.DataFrame:
+    """Cluster the admitted ones of some batches again.
+
+    Args:
+        clean: versions of `clean_news` by batch.
+        stored: the version of `article_clusters` whose settings are taken.
+        heirs: see `assign_clusters`.
+    """
+    batches = admitted(clean)
+    articles = pl.concat([batch.articles for batch in batches])
+    settings = stored.read_json(CLUSTERING_FILE)
+    config = NearDuplicateConfig.model_validate(
+        {name: settings[name] for name in NearDuplicateConfig.model_fields}
+    )
+    return assign_clusters(
+        articles,
+        find_links(articles, config),
+        [batch.name for batch in batches],
+        SplitConfig.model_validate(settings["sides"]),
+        heirs,
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,133 @@
+"""An audit for people: as Markdown, and for the terminal."""
+
+import json
+import re
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fakenews_assets.common import markdown
+from fakenews_assets.governance.audit.trail import Audit, Link
+
+AUDIT_FILE = "audit.json"
+REPORT_FILE = "audit.md"
+
+_HASH = re.compile(r"[0-9a-f]{32,}")
+_HASH_DIGITS = 12
+_NOT_SHOWN = ("text", "title_chars", "text_chars")
+
+
+def verdict(audit: Audit) -> str:
+    """One sentence."""
+    links, faults = len(audit.links), len(audit.faults)
+    if audit.intact:
+        return f"The chain is intact: all {links} links hold."
+    return f"The chain is broken: {faults} of {links} links {'does' if faults == 1 else 'do'} not hold."
+
+
+def findings(audit: Audit) -> list[str]:
+    """Every fault, with the name of its link."""
+    return [f"{link.what} {link.name}: {link.fault}" for link in audit.faults]
+
+
+def to_markdown(audit: Audit) -> str:
+    """The whole audit: verdict, links, facts, and how to repeat it."""
+    parts = [
+        f"# Audit of {markdown.cell(audit.subject)}",
+        f"**{verdict(audit)}**",
+        *_list(findings(audit)),
+    ]
+    if audit.not_checked:
+        parts += ["Not computed anew:", *_list(audit.not_checked)]
+    if audit.taken_out:
+        parts += ["Taken out on purpose:", *_list(audit.taken_out)]
+    parts += [
+        "## Links",
+        markdown.table(
+            ("", "what", "name", "recorded", "computed anew"),
+            [
+                ("yes" if link.ok else "**no**", link.what, *(markdown.cell(one) for one in _values(link)))
+                for link in audit.links
+            ],
+        ),
+        "## Facts",
+        markdown.table(("what", "value"), [(name, markdown.cell(value)) for name, value in _facts(audit)]),
+    ]
+    if audit.facts is not None:
+        settings = json.dumps(audit.facts.config, indent=2, sort_keys=True)
+        parts += ["## Configuration", f"```json\n{settings}\n```"]
+    return "\n\n".join([*parts, "## Repeat it", *_how_to_repeat(audit)]) + "\n"
+
+
+def to_terminal(audit: Audit) -> RenderableType:
+    """Links, facts and, last, the verdict with every fault."""
+    links = Table(title=f"Audit of {audit.subject}", title_justify="left")
+    for head in ("", "what", "name", "recorded", "computed anew"):
+        links.add_column(head, overflow="fold")
+    for link in audit.links:
+        mark = Text("✓", style="green") if link.ok else Text("✗", style="bold red")
+        links.add_row(mark, link.what, *(Text(one) for one in _values(link)))
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(audit):
+        facts.add_row(Text(name, style="dim"), Text(value))
+    notes = [Text(f"Not computed anew: {note}", style="yellow") for note in audit.not_checked]
+    notes += [Text(f"Taken out on purpose: {note}", style="yellow") for note in audit.taken_out]
+    faults = [Text(f"✗ {finding}", style="red") for finding in findings(audit)]
+    style = "bold green" if audit.intact else "bold red"
+    return Group(links, facts, *notes, *faults, Text(verdict(audit), style=style))
+
+
+def _values(link: Link) -> tuple[str, ...]:
+    """Name, recorded and found value; of two equal hashes, the beginning is enough."""
+    values = link.name, link.recorded, link.found
+    return values if link.fault else tuple(_HASH.sub(_shortened, value) for value in values)
+
+
+def _shortened(found: re.Match[str]) -> str:
+    return f"{found[0][:_HASH_DIGITS]}…"
+
+
+def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
+    for name, value in audit.answer.items():
+        if value is not None and name not in _NOT_SHOWN:
+            yield name, str(value)
+    yield "bundle", audit.bundle or "unknown"
+    if (facts := audit.facts) is not None:
+        yield "candidate", facts.candidate
+        yield "encoder", facts.encoder or "none"
+        yield "runtime", facts.runtime
+        yield "code", facts.git_commit or "unknown"
+        yield "made at", str(facts.made_at or "unknown")
+        yield "went on from", ", ".join(facts.warm_start) or "no earlier bundle"
+        yield from ((f"run of {key}", run or "unknown") for key, run in sorted(facts.runs.items()))
+    if (promotion := audit.promotion) is not None:
+        yield (
+            promotion.action,
+            f"by {promotion.promoted_by} at {promotion.promoted_at}, run {promotion.run_id}",
+        )
+        yield "because", promotion.reason
+        yield "rule", ", ".join(f"{name}={value}" for name, value in promotion.policy.items()) or "unknown"
+    yield "audited", f"{audit.audited_at} with code {audit.code or 'unknown'}"
+
+
+def _how_to_repeat(audit: Audit) -> list[str]:
+    answer = audit.answer
+    asked = f"{answer['request_id']} --row {answer['row']}" if answer else audit.bundle
+    commit = audit.facts.git_commit if audit.facts else None
+    parts = [f"`{f'fakenews audit {asked}'.strip()}`"]
+    if audit.bundle:
+        parts.append(
+            f"The training, which an audit only takes note of, is done again by `fakenews reproduce {audit.bundle}`."
+        )
+    if commit is not None:
+        parts.append(
+            "The data is cleaned, clustered and split by the code that audits. If that finds a difference, and the code"
+            f" has changed since, audit with the code of the time: `git checkout {commit.removesuffix('-dirty')}`."
+        )
+    return parts
+
+
+def _list(items: tuple[str, ...] | list[str]) -> list[str]:
+    return ["\n".join(f"- {markdown.cell(item)}" for item in items)] if items else []

@@ -1,0 +1,142 @@
+"""What an audit finds, link by link."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+from fakenews_assets.registry.bundle import BundleError, BundleMissing
+from fakenews_assets.registry.champion import RegistryError
+from fakenews_resources.storage.store import StoreError, ValueMissing
+
+_UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    StoreError,
+    BundleError,
+    RegistryError,
+    pl.exceptions.PolarsError,
+)
+"""What reading raises where a file is missing or cut short, or holds something else than it should."""
+
+
+class Link(BaseModel):
+    """One statement of the chain, as it is recorded and as it was computed anew."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str = Field(description="Kind of the statement, such as `version` or `metrics`.")
+    name: str = Field(description="What it is about: a key of the store, a file, a request.")
+    recorded: str
+    found: str = Field(description="The same, computed anew; `missing` or `unreadable` where it cannot be.")
+    fault: str = Field(default="", description="What is wrong, in a sentence; empty: nothing.")
+
+    @computed_field
+    @property
+    def ok(self) -> bool:
+        """Whether the record holds."""
+        return not self.fault
+
+
+class Facts(BaseModel):
+    """Where a bundle comes from, as its papers say. The links tell which of it was confirmed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    candidate: str
+    encoder: str | None
+    runtime: str
+    git_commit: str | None
+    made_at: datetime | None
+    runs: dict[str, str | None] = Field(description="Dagster run of every value, by key.")
+    config: dict[str, Any] = Field(description="Configuration of every value, by key.")
+    package_versions: dict[str, str]
+    warm_start: tuple[str, ...] = Field(
+        description="Bundles whose encoders the training went on from, the nearest first."
+    )
+
+
+class Promotion(BaseModel):
+    """How a bundle last became the champion."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: str
+    promoted_by: str
+    promoted_at: datetime
+    run_id: str | None
+    reason: str
+    policy: dict[str, Any] = Field(description="The rule that chose it; empty where no decision was found.")
+
+
+class Audit(BaseModel):
+    """Everything that was re-computed about one bundle, and about one answer if it was asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str = Field(description="The request, or the bundle.")
+    bundle: str = Field(description="Sha of the bundle; empty where the record that names it cannot be read.")
+    audited_at: datetime
+    code: str | None = Field(description="Commit of the code that computed anew.")
+    links: tuple[Link, ...]
+    not_checked: tuple[str, ...] = Field(description="What could not be computed anew, and why.")
+    taken_out: tuple[str, ...] = Field(
+        default=(), description="What was erased or removed on purpose, by whom and why."
+    )
+    answer: dict[str, Any] = Field(default_factory=dict, description="The answer as it was logged.")
+    facts: Facts | None = None
+    promotion: Promotion | None = None
+
+    @property
+    def faults(self) -> tuple[Link, ...]:
+        """The links that do not hold."""
+        return tuple(link for link in self.links if not link.ok)
+
+    @computed_field
+    @property
+    def intact(self) -> bool:
+        """Whether every link holds."""
+        return not self.faults
+
+
+class Trail:
+    """Collects links while the chain is walked. What cannot be read is a finding, never an error."""
+
+    def __init__(self) -> None:
+        self.links: list[Link] = []
+        self.not_checked: list[str] = []
+        self.taken_out: list[str] = []
+
+    def add(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
+        """Add a link; it holds if `fault` is empty."""
+        self.links.append(Link(what=what, name=name, recorded=str(recorded), found=str(found), fault=fault))
+
+    def compare(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
+        """Add a link that holds if the two values are equal; `fault` says what is wrong if they are not."""
+        self.add(what, name, recorded, found, "" if recorded == found else fault)
+
+    def agree(self, what: str, name: str, recorded: str, fault: str) -> None:
+        """Add a link about things too large to show; it holds if `fault` is empty."""
+        self.add(what, name, recorded, "different" if fault else "equal", fault)
+
+    @contextmanager
+    def reading(self, what: str, name: str, recorded: str = "") -> Iterator[None]:
+        """Turn what cannot be read inside the block into a link that does not hold."""
+        try:
+            yield
+        except _UNREADABLE as error:
+            gone = isinstance(error, FileNotFoundError | ValueMissing | BundleMissing)
+            fault = f"{'missing' if gone else 'cannot be read'}: {error}"
+            self.add(what, name, recorded, "missing" if gone else "unreadable", fault)
+
+
+def shown(items: Sequence[str], most: int = 5) -> str:
+    """The first few of many, for a sentence."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return "; ".join(items[:most]) + more

@@ -1,0 +1,27 @@
+"""The blocking check of the audit."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from fakenews_assets.governance.audit.trail import Audit
+
+CHAIN_IS_INTACT = dg.AssetCheckSpec(
+    "chain_is_intact",
+    asset="audit_report",
+    description="Everything that the champion was made of is as it was recorded, from its bundle to the raw bytes.",
+    blocking=True,
+)
+
+
+def chain_is_intact(audit: "Audit") -> dg.AssetCheckResult:
+    """Fails on any mismatch and names it."""
+    from fakenews_assets.governance.audit.report import findings, verdict
+
+    return dg.AssetCheckResult(
+        check_name=CHAIN_IS_INTACT.name,
+        passed=audit.intact,
+        description="\n".join([verdict(audit), *findings(audit)]),
+        metadata={"links": len(audit.links), "faults": len(audit.faults)},
+    )

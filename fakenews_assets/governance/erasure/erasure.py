@@ -1,0 +1,263 @@
+"""Erasing an article, as a person's right or a court may demand.
+
+First every table is written anew aside, then a tombstone plans the change with the hashes before and after, then file
+by file is replaced, and last a tombstone says that it is done. Whatever a kill or a full disk leaves, the same call
+finishes.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
+from fakenews_assets.governance.erasure.consequences import bundles_taught, cluster_heirs, unsettled_clusters
+from fakenews_assets.governance.erasure.finding import Content, content_of, rows_in_raw
+from fakenews_assets.governance.erasure.full_disk import telling_of_a_full_disk
+from fakenews_assets.governance.erasure.log_lines import blank_lines, blank_unreadable_lines, log_segments
+from fakenews_assets.governance.erasure.quoting import Wording
+from fakenews_assets.governance.erasure.raw_rows import blank_rows
+from fakenews_assets.monitoring.log.prediction_log import log_at_rest
+from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.durable import replace_file
+from fakenews_resources.storage.store import LOG_FOLDER, FileEntry, Store, hash_file
+from fakenews_resources.storage.tombstones import Erasure, Ledger, Rewritten, Tombstones
+
+SERVICE_LOG: Final = LOG_FOLDER
+"""Key under which tombstones name files of the service's log; the version is the day."""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did."""
+
+    tombstone: Erasure
+    titles: tuple[str, ...]
+    """Of the article, as received and as cleaned, to look for elsewhere; empty where nothing holds it any more."""
+    anew: bool
+    """Whether there was anything left to erase."""
+    unreadable: dict[str, int]
+    """Lines that could not be read and may have held it, by address of their file: they were blanked."""
+
+
+@dataclass
+class _BlankedLines:
+    """What was blanked in the lines of the service's log, by file."""
+
+    before: dict[Path, FileEntry] = field(default_factory=dict[Path, FileEntry])
+    """What the files were."""
+    unreadable: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """A file written anew aside."""
+
+    entry: Rewritten
+    aside: Path
+
+
+@telling_of_a_full_disk()
+def erase(
+    store: Store,
+    log: Place | Path,
+    article_id: str,
+    *,
+    by: str,
+    reason: str,
+    raw: bool = False,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Erased:
+    """Erase an article from all tables and from the service's log. Done again, it changes nothing.
+
+    Args:
+        store: the graph's values. No run of the graph may be under way.
+        log: where the service's log is; the service may be running.
+        article_id: which.
+        by: who asks for it.
+        reason: why; it is kept, so it must not quote the article.
+        raw: whether the bytes as received lose it too.
+        on_step: told what is being done.
+
+    Raises:
+        UnknownArticle: nothing holds it, and it was not erased before.
+        UnreadableFile: a raw file that holds it is damaged.
+        DiskFull: the same call finishes it once there is room.
+        TombstonesDamaged, StoreError: see there.
+    """
+    tombstones, log = Tombstones(store), as_place(log)
+    service_log = log.fetch()
+    with tombstones.locked(), log_at_rest(service_log), _scratch(store.root, service_log):
+        ledger = tombstones.taken_up()
+        earlier = [entry for entry in ledger.erasures if entry.article_id == article_id]
+        unfinished = [entry for entry in ledger.unfinished if entry.article_id == article_id]
+        raw = raw or any(entry.raw for entry in unfinished)
+        on_step("Looking for the article")
+        content = content_of(store, service_log, article_id, earlier)
+        received = rows_in_raw(store, content, earlier)
+        titles = frozenset(title for rows in received.values() for title in rows.values()) - {""}
+        content = Content(content.ids, content.wording | Wording(titles))
+        ids, shown = content.ids, tuple(sorted(content.wording.titles))
+        on_step("Writing the tables without it")
+        staged = _write_anew(store, service_log, content, received if raw else {})
+        anew = bool(staged or unfinished or not earlier)
+        bundles = {sha for entry in earlier for sha in entry.bundles} | set(bundles_taught(store, ids))
+        plan = Erasure(
+            state="planned",
+            by=by,
+            reason=reason,
+            article_id=article_id,
+            article_ids=tuple(sorted(ids)),
+            files=tuple(one.entry for one in staged),
+            raw=raw,
+            raw_rows=_rows(earlier, received),
+            heirs=cluster_heirs(store, ids),
+            bundles=tuple(sorted(bundles)),
+        )
+        if anew:
+            plan = tombstones.append(plan)
+        lines = _BlankedLines(unreadable=_torn_records(store, received) if raw else {})
+        # Those that nobody can read are known by the article's words, which the other files still hold.
+        _blank_lines(store, log, content, lines, of_unreadable=True)
+        for one in staged:
+            replace_file(one.aside, _path(store, service_log, one.entry))
+            _tell(store, log, one.entry)
+        _blank_lines(store, log, content, lines, of_unreadable=False)
+        _drop_token_caches(store)
+        if not anew:
+            return Erased(earlier[-1], shown, bool(lines.before), lines.unreadable)
+        on_step("Clustering what is left")
+        ledger = tombstones.sound()
+        done = tombstones.append(
+            plan.model_copy(
+                update={
+                    "state": "done",
+                    "files": (
+                        *_replaced(store, service_log, [*unfinished, plan], ledger),
+                        *(_rewritten(path, before) for path, before in lines.before.items()),
+                    ),
+                    "unsettled": unsettled_clusters(store, ids, ledger.heirs),
+                }
+            )
+        )
+        return Erased(done, shown, True, lines.unreadable)
+
+
+def _write_anew(
+    store: Store,
+    service_log: Path,
+    content: Content,
+    received: Mapping[str, Mapping[int, str]],
+) -> list[_Staged]:
+    """Write every file that holds the article anew, without it, on the file system where it has to be."""
+    staged: list[_Staged] = []
+
+    def keep(key: str, version: str, path: Path, write: Callable[[Path], object]) -> None:
+        aside = _stage(service_log if key == SERVICE_LOG else store.root) / f"{len(staged):06d}"
+        write(aside)
+        before, after = hash_file(path), hash_file(aside)
+        entry = Rewritten(key=key, version=version, file=path.name, before=before, after=after)
+        staged.append(_Staged(entry, aside))
+
+    tables = [*tables_of(store), *((SERVICE_LOG, day, path) for day, path in log_tables(service_log))]
+    # First those that quote it: after a kill they are found by its title, which the others must still hold.
+    tables.sort(key=lambda table: "record" not in pl.read_parquet_schema(table[2]))
+    for key, version, path in tables:
+        table = blanked(path, content.ids, content.wording.titles)
+        if table is not None:
+            keep(key, version, path, table.write_parquet)
+    for key, rows in received.items():
+        artefact = store.current(key)
+        path = artefact.path / artefact.meta["file"]
+        keep(key, artefact.version, path, lambda aside, path=path, rows=rows: blank_rows(path, rows, aside))
+    return staged
+
+
+def _path(store: Store, service_log: Path, entry: Rewritten) -> Path:
+    if entry.key == SERVICE_LOG:
+        return service_log / entry.version / entry.file
+    return store.folder(entry.key, entry.version) / entry.file
+
+
+def _tell(store: Store, log: Place, entry: Rewritten) -> None:
+    """Make the change of a file known where it is in a bucket."""
+    if entry.key == SERVICE_LOG:
+        log.send_again("", f"{entry.version}/{entry.file}")
+    else:
+        store.changed(entry.key, entry.version, entry.file)
+
+
+def _replaced(
+    store: Store, service_log: Path, plans: Sequence[Erasure], ledger: Ledger
+) -> tuple[Rewritten, ...]:
+    """What was planned, and came to be as it was planned, whatever other erasures made of it since."""
+    planned = {(one.key, one.version, one.file): one for plan in plans for one in plan.files}
+    found = ((one, _path(store, service_log, one)) for one in planned.values())
+    return tuple(one for one, path in found if path.is_file() and ledger.went_through(one, hash_file(path)))
+
+
+def _rows(
+    earlier: Sequence[Erasure], received: Mapping[str, Mapping[int, str]]
+) -> dict[str, tuple[int, ...]]:
+    known = {key: set(rows) for key, rows in received.items()}
+    for entry in earlier:
+        for key, rows in entry.raw_rows.items():
+            known.setdefault(key, set()).update(rows)
+    return {key: tuple(sorted(rows)) for key, rows in sorted(known.items()) if rows}
+
+
+def _torn_records(store: Store, received: Mapping[str, Mapping[int, str]]) -> dict[str, int]:
+    """How many lines of raw files are cut short, by address of the file. What can be read has a title."""
+    counts = {key: list(rows.values()).count("") for key, rows in received.items()}
+    return {store.where(store.current(key)): count for key, count in counts.items() if count}
+
+
+def _blank_lines(
+    store: Store, log: Place, content: Content, lines: _BlankedLines, *, of_unreadable: bool
+) -> None:
+    """Blank the article in the lines of days that the service may still be writing."""
+    for path in log_segments(log.root):
+        before = hash_file(path)
+        if of_unreadable:
+            changed = blank_unreadable_lines(path, content.ids, content.wording)
+        else:
+            changed = blank_lines(path, content.ids)
+        if changed:
+            lines.before.setdefault(path, before)
+            if of_unreadable:
+                lines.unreadable[f"{log.address}/{path.parent.name}/{path.name}"] = changed
+            _tell(store, log, _rewritten(path, before))
+
+
+def _rewritten(segment: Path, before: FileEntry) -> Rewritten:
+    """A file of lines that was changed."""
+    day, after = segment.parent.name, hash_file(segment)
+    return Rewritten(key=SERVICE_LOG, version=day, file=segment.name, before=before, after=after)
+
+
+def _drop_token_caches(store: Store) -> None:
+    """Tokens can be turned into words again; a training that misses them tokenises anew."""
+    for folder in (store.root / ".work").glob("**/tokens"):
+        shutil.rmtree(folder)
+
+
+def _stage(root: Path) -> Path:
+    return root / ".erasing"
+
+
+@contextmanager
+def _scratch(store: Path, service_log: Path) -> Iterator[None]:
+    """Empty folders for the files written anew, on the file systems of both; they go whatever happens."""
+    stages = [_stage(root) for root in (store, *([service_log] if service_log.is_dir() else []))]
+    try:
+        for stage in stages:
+            shutil.rmtree(stage, ignore_errors=True)
+            stage.mkdir(parents=True)
+        yield
+    finally:
+        for stage in stages:
+            shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,144 @@
+"""Title and text of an article, blanked in the lines of the service's log.
+
+In place, and no byte longer: a service may be writing behind them. A line may be cut anywhere: by a kill, a full disk, or
+an erasure that was killed while it wrote. Where the end of a line is lost, each of the two records is a piece of its own.
+Readers skip blanks.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fakenews_assets.governance.erasure.quoting import TEXTS, Wording
+from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA
+
+_START: Final = re.compile(f'(?={{"{LOG_SCHEMA.names()[0]}":)'.encode())
+"""Where a record begins. Within a title or a text the quotes are escaped."""
+
+_ID: Final = re.compile("[0-9a-f]{32}")
+_NAMED: Final = re.compile(f'"article_id":\\s*"{_ID.pattern}"'.encode())
+_FROM_THE_TEXTS_ON: Final = re.compile(
+    "|".join(f'"{name}":' for name in LOG_SCHEMA.names()[LOG_SCHEMA.names().index("title") :]).encode()
+)
+"""A piece of a record that holds one of these names may hold a title or a text too."""
+
+_WRITING_S: Final = 0.1
+"""A service writes with one call: what has had no end for longer was cut short."""
+
+
+def log_segments(service_log: Path) -> list[Path]:
+    """The files of the service's log that hold lines."""
+    return sorted(service_log.glob("*/predictions-*.jsonl"))
+
+
+def lines_about(segment: Path, article_id: str) -> Iterator[dict[str, Any] | None]:
+    """The lines that name an article, None for each that cannot be read."""
+    for _, piece in _pieces(segment):
+        if article_id.encode() in piece:
+            record, is_whole = _read(piece)
+            yield record if is_whole else None
+
+
+def blank_lines(segment: Path, article_ids: Collection[str]) -> int:
+    """Blank an article in the lines that can be read.
+
+    Returns:
+        How many lines were changed.
+    """
+    changes = {
+        start: new
+        for start, piece in _pieces(segment)
+        if any(one.encode() in piece for one in article_ids)
+        and (new := _blanked(piece, article_ids)) is not None
+    }
+    return _overwrite(segment, changes)
+
+
+def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording: Wording) -> int:
+    """Blank the lines that cannot be read, and may hold an article: nobody can take only its words out of them.
+
+    One that names another article stays unless a part of the title or the text is in it, and so does one without words.
+
+    Returns:
+        How many were blanked.
+    """
+    forms = [form.encode() for form in wording.forms]
+    changes: dict[int, bytes] = {}
+    for start, piece in _pieces(segment):
+        record, is_whole = _read(piece)
+        named = record.get("article_id") if record is not None else None
+        if named in article_ids or (is_whole and isinstance(named, str) and _ID.fullmatch(named)):
+            continue
+        is_mine = any(one.encode() in piece for one in article_ids)
+        if (
+            is_mine
+            or any(form in piece for form in forms)
+            or wording.stands_in_part_in(piece.decode("utf-8", "replace"))
+            or (_FROM_THE_TEXTS_ON.search(piece) and not _NAMED.search(piece))
+        ):
+            changes[start] = b" " * len(piece)
+    return _overwrite(segment, changes)
+
+
+def _pieces(segment: Path) -> Iterator[tuple[int, bytes]]:
+    """What stands in the lines, without their ends, and where each piece begins; the last line may have no end."""
+    data = segment.read_bytes()
+    while data and not data.endswith(b"\n") and time.time() - segment.stat().st_mtime < _WRITING_S:
+        time.sleep(_WRITING_S / 10)
+        data = segment.read_bytes()
+    start = 0
+    for line in data.split(b"\n"):
+        for piece in _START.split(line):
+            if piece.strip():
+                yield start, piece
+            start += len(piece)
+        start += 1
+
+
+def _read(piece: bytes) -> tuple[dict[str, Any] | None, bool]:
+    """The record that a piece begins with, if there is one, and whether it is all of it.
+
+    With a name twice, or one that no record has, it is none: something in its middle was lost, or written over.
+    """
+    text = piece.decode("utf-8", "replace")
+    try:
+        pairs, end = json.JSONDecoder(object_pairs_hook=tuple).raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, False
+    if not isinstance(pairs, tuple):
+        return None, False
+    record = dict(pairs)
+    if len(record) < len(pairs) or not record.keys() <= LOG_SCHEMA.keys():
+        return None, False
+    return record, not text[end:].strip()
+
+
+def _blanked(piece: bytes, article_ids: Collection[str]) -> bytes | None:
+    """The record without texts, filled up with blanks; None if it has none, or is of another article."""
+    record, is_whole = _read(piece)
+    if (
+        record is None
+        or record.get("article_id") not in article_ids
+        or (is_whole and all(record.get(name) is None for name in TEXTS))
+    ):
+        return None
+    # Only names that it has: with others a record that somebody else wrote would grow into the next one.
+    nothing = dict.fromkeys(name for name in TEXTS if name in record)
+    compact = json.dumps(record | nothing, separators=(",", ":")).encode()
+    return compact.ljust(len(piece)) if len(compact) <= len(piece) else b" " * len(piece)
+
+
+def _overwrite(segment: Path, changes: dict[int, bytes]) -> int:
+    if not changes:
+        return 0
+    with segment.open("r+b") as file:
+        for start, new in changes.items():
+            done = 0
+            while done < len(new):
+                done += os.pwrite(file.fileno(), new[done:], start + done)
+        os.fsync(file.fileno())
+    return len(changes)

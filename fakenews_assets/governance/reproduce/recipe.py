@@ -1,0 +1,129 @@
+"""What a bundle was made of and how, read back from its papers, and laid out in an empty store to be made again."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
+from fakenews_assets.registry.warm_start import CHAMPION
+from fakenews_resources.storage.store import Artefact, Store, StoreError, hash_files, version_of
+from fakenews_resources.storage.tombstones import Ledger, Tombstones
+
+ENCODER: Final = "finetuned_bert"
+RAW: Final = "raw_news"
+SEARCH: Final = "hyperparameter_search"
+
+GIVEN: Final = (RAW, SEARCH)
+"""Assets whose values are copied: received bytes cannot be made, and a search ends with its time."""
+
+
+class CannotReproduce(RuntimeError):
+    """Something that the recipe starts from is gone or damaged; the message says what."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One value to make again."""
+
+    key: str
+    config: Mapping[str, Any]
+    """As it was when the value was made."""
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self.key.partition("/")[0]
+
+    @property
+    def partition(self) -> str | None:
+        """The asset's partition, if it has any."""
+        return self.key.partition("/")[2] or None
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """The bundle and its encoder that a training went on from."""
+
+    bundle: Bundle
+    encoder: str
+    """Version of `finetuned_bert`."""
+
+
+def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[str]) -> list[Step]:
+    """Copy what the recipe starts from, each byte verified, and say what is to be made of it.
+
+    Args:
+        store: holds the values behind the bundle. Nothing of it is changed.
+        scratch: an empty store.
+        manifest: of the bundle.
+        order: names of all assets, each after those that it is made of.
+
+    Returns:
+        The steps in their order; batches are cleaned as they were received.
+
+    Raises:
+        CannotReproduce: raw bytes, a search or a warm start are missing or damaged.
+    """
+    try:
+        ledger = Tombstones(store).sound()
+    except StoreError as error:
+        raise CannotReproduce(str(error)) from error
+    if ledger.entries:
+        shutil.copytree(Tombstones(store).place.fetch(), Tombstones(scratch).place.root)
+    received: dict[str, str] = {}
+    for key, version in manifest.data_versions.items():
+        asset, _, batch = key.partition("/")
+        if asset in GIVEN:
+            given = _adopt(store, scratch, key, version, ledger)
+            received[batch] = given.meta.get("received_at", "")
+    warm = _warm_start(store, manifest)
+    if warm is not None:
+        shutil.copytree(warm.bundle.path, scratch.bundles.root / warm.bundle.sha)
+        _adopt(store, scratch, ENCODER, warm.encoder, ledger)
+    steps = []
+    for key in manifest.data_versions:
+        config = dict(manifest.config.get(key, {}))
+        if key == ENCODER and warm is not None:
+            config["warm_start"] = warm.bundle.sha  # "champion" was another one then
+        steps.append(Step(key, config))
+    return sorted(
+        (step for step in steps if step.asset not in GIVEN),
+        key=lambda step: (order.index(step.asset), received.get(step.partition or "", ""), step.key),
+    )
+
+
+def _adopt(store: Store, scratch: Store, key: str, version: str, ledger: Ledger) -> Artefact:
+    """Copy a version whose files are those that it has its name from, but for what a tombstone tells."""
+    try:
+        artefact = store.get(key, version)
+        files, _ = ledger.undo(key, version, hash_files(artefact.path))
+        if version_of(files) != version:
+            raise CannotReproduce(
+                f"{key}: the files in {artefact.path} are not those that gave version {version} its name. Restore them"
+                " from a backup; `fakenews audit` says which."
+            )
+        return scratch.adopt(artefact)
+    except StoreError as error:
+        removal = ledger.removal_of(key, version)
+        told = (
+            f" It was removed on {removal.at:%Y-%m-%d} by {removal.by}: {removal.reason}." if removal else ""
+        )
+        raise CannotReproduce(f"This bundle cannot be made again: {error}{told}") from error
+
+
+def _warm_start(store: Store, manifest: Manifest) -> WarmStart | None:
+    """Find what the training went on from; None if it began with the pretrained encoder."""
+    asked = str(manifest.config.get(ENCODER, {}).get("warm_start", ""))
+    if not asked:
+        return None
+    try:
+        if asked == CHAMPION:  # which one that was, the encoder's record tells
+            asked = store.get(ENCODER, manifest.data_versions[ENCODER]).meta["warm_start"]["bundle"]
+        bundle = open_bundle(store.bundle(asked))
+        return WarmStart(bundle, bundle.manifest.data_versions[ENCODER])
+    except (BundleError, StoreError, KeyError) as error:
+        raise CannotReproduce(
+            f"This bundle's training went on from the encoder behind an earlier bundle ({asked}), which is not here"
+            f" any more, so it cannot be made again: {error}"
+        ) from error

@@ -1,0 +1,327 @@
+"""From a model's raw probability to an answer: calibrated, decided at a threshold, or withheld."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.special import expit, logit
+
+from fakenews_assets.models.abstaining import narrowest_band
+from fakenews_assets.models.classifier import (
+    Article,
+    Classifier,
+    Embedder,
+    NoEmbedding,
+    OnePassEmbedder,
+    Predictions,
+)
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.out_of_distribution import Familiarity
+
+CALIBRATION_FILE: Final = "calibration.json"
+
+_CLIP = 1e-7
+_TEMPERATURES = (0.05, 20.0)
+_ONE_STANDARD_ERROR = 0.6827
+"""Level of the interval that reaches one standard error to either side."""
+
+
+class CalibrationSettings(BaseModel):
+    """What the answers shall promise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target_precision: float | None = Field(
+        default=0.98,
+        gt=0,
+        le=1,
+        description="Share of right answers among those called real, and among those called fake. None: always answer.",
+    )
+    max_abstain: float = Field(
+        default=0.5, ge=0, lt=1, description="Most validation rows without an answer, as a share."
+    )
+    resamples: int = Field(
+        default=500, ge=100, description="Bootstrap samples behind the threshold's standard error."
+    )
+    seed: int = Field(default=0, description="Draws the bootstrap.")
+
+
+class Calibration(BaseModel):
+    """How raw probabilities become answers, and what that reached on the validation rows.
+
+    The precisions are of the rows that the band was chosen on, so expect a little less on others.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: float = Field(
+        gt=0, description="Divides the log odds; above 1 the model was over-confident."
+    )
+    threshold: float = Field(ge=0, le=1, description="Called fake from this calibrated probability on.")
+    abstain_low: float = Field(ge=0, le=1, description="No answer strictly between here ...")
+    abstain_high: float = Field(ge=0, le=1, description="... and here; equal ends never abstain.")
+    target_precision: float | None = Field(description="What was asked for; None: always answer.")
+    answered_share: float = Field(ge=0, le=1, description="Share of the validation rows with an answer.")
+    precision_real: float | None = Field(description="Of the rows answered real; None where there is none.")
+    precision_fake: float | None = Field(description="Of the rows answered fake; None where there is none.")
+    rows: int = Field(ge=0, description="Validation rows; 0 where nothing was fitted.")
+
+    @model_validator(mode="after")
+    def _band_holds_the_threshold(self) -> Self:
+        if not self.abstain_low <= self.threshold <= self.abstain_high:
+            raise ValueError(
+                f"The threshold {self.threshold:g} lies outside the band from {self.abstain_low:g} to"
+                f" {self.abstain_high:g}; fit the calibration again."
+            )
+        return self
+
+    @classmethod
+    def identity(cls) -> Self:
+        """Leave probabilities as they are, decide at 0.5 and always answer."""
+        return cls(
+            temperature=1,
+            threshold=0.5,
+            abstain_low=0.5,
+            abstain_high=0.5,
+            target_precision=None,
+            answered_share=1,
+            precision_real=None,
+            precision_fake=None,
+            rows=0,
+        )
+
+    @property
+    def short_of_target(self) -> tuple[str, ...]:
+        """Classes whose answers missed the target on validation, or were never given."""
+        target = self.target_precision
+        if target is None:
+            return ()
+        reached = {"real": self.precision_real, "fake": self.precision_fake}
+        return tuple(name for name, value in reached.items() if value is None or value < target)
+
+
+def fit_calibration(
+    labels: ArrayLike, probabilities: ArrayLike, settings: CalibrationSettings
+) -> Calibration:
+    """Fit on validation rows, never on test rows.
+
+    The temperature minimises the log loss (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)
+    against Platt's smoothed labels (N+1)/(N+2) and 1/(N+2), N rows of the class ("Probabilistic Outputs for
+    Support Vector Machines", 1999): a validation split without an error would otherwise ask for certainty.
+
+    The threshold stays at 0.5 unless another gains more macro-F1 than one bootstrap standard error, the rule
+    of Breiman et al. ("Classification and Regression Trees", 1984): the best of many thresholds always looks
+    a little better than 0.5 on the rows that it was chosen on.
+
+    Args:
+        labels: shape (n,), 1 for fake and 0 for real.
+        probabilities: shape (n,), the model's own probability of fake.
+        settings: what to promise.
+
+    Raises:
+        ValueError: one class only, or see `Metrics.of`.
+    """
+    # Brings scikit-learn, which applying a calibration does not need.
+    from fakenews_assets.models.metrics import validated
+
+    actual, forecast = validated(labels, probabilities)
+    if np.unique(actual).size < 2:
+        raise ValueError("Calibration needs validation rows of both classes; ingest more labelled articles.")
+    temperature = _fit_temperature(actual, forecast)
+    calibrated = _scale(forecast, temperature)
+    threshold = _fit_threshold(actual, calibrated, settings)
+    low, high = threshold, threshold
+    if settings.target_precision is not None:
+        low, high = narrowest_band(
+            actual,
+            calibrated,
+            threshold=threshold,
+            target_precision=settings.target_precision,
+            max_abstain=settings.max_abstain,
+        )
+    answered = (calibrated <= low) | (calibrated >= high)
+    called_fake = calibrated >= threshold
+    return Calibration(
+        temperature=temperature,
+        threshold=threshold,
+        abstain_low=low,
+        abstain_high=high,
+        target_precision=settings.target_precision,
+        answered_share=float(answered.mean()),
+        precision_real=_share(actual[answered & ~called_fake] == 0),
+        precision_fake=_share(actual[answered & called_fake] == 1),
+        rows=actual.size,
+    )
+
+
+def apply_calibration(
+    calibration: Calibration, probabilities: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]]:
+    """Turn a model's probabilities of fake, shape (n,), into calibrated ones, labels and abstentions.
+
+    The order of the rows' probabilities never changes. Every calibrated probability is a single-precision
+    number, so that storing it as one cannot move it across the threshold.
+    """
+    calibrated = _scale(np.asarray(probabilities, dtype=np.float64), calibration.temperature)
+    label = (calibrated >= calibration.threshold).astype(np.int8)
+    return calibrated, label, inside_band(calibration, calibrated)
+
+
+def undo_temperature(calibration: Calibration, calibrated: ArrayLike) -> NDArray[np.float64]:
+    """Recover a model's own probabilities, but for rounding and for certain forecasts, which were clipped."""
+    return _scale(np.asarray(calibrated, dtype=np.float64), 1 / calibration.temperature)
+
+
+def inside_band(calibration: Calibration, calibrated: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which calibrated probabilities get no answer."""
+    forecast = np.asarray(calibrated, dtype=np.float64)
+    return (forecast > calibration.abstain_low) & (forecast < calibration.abstain_high)
+
+
+class CalibratedClassifier:
+    """A classifier as it is served: calibrated, and silent about what it does not know.
+
+    It goes by the name of the one inside.
+    """
+
+    def __init__(
+        self, inner: Classifier, calibration: Calibration, familiarity: Familiarity | None = None
+    ) -> None:
+        self.inner = inner
+        self.calibration = calibration
+        self.familiarity = familiarity
+
+    @classmethod
+    def load(cls, model: Path, papers: Path, name: str | None = None) -> Self:
+        """Load a model with what its evaluation found.
+
+        Args:
+            model: its folder.
+            papers: folder with its `calibration.json` and, unless it came before that check, its familiarity.
+            name: the candidate's.
+        """
+        return cls(load_classifier(model, name), read_calibration(papers), Familiarity.load(papers))
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def predict(self, articles: Sequence[Article]) -> Predictions:
+        """Judge articles; a row that the inner classifier declines stays declined."""
+        raw, strangeness = self._judged(articles)
+        probability, label, uncertain = apply_calibration(self.calibration, raw.probability)
+        unfamiliar = raw.unfamiliar | (strangeness > 1)
+        return Predictions(
+            probability=probability.astype(np.float32),
+            label=label,
+            abstained=uncertain | unfamiliar | raw.abstained,
+            unfamiliar=unfamiliar,
+        )
+
+    def strangeness(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """How unlike the familiar ones articles are, as `Familiarity` says; 0 where nothing was learnt about that."""
+        return self._judged(articles)[1]
+
+    def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
+        """Embeddings of the classifier inside, as `Embedder` says; calibration does not touch them."""
+        if not isinstance(self.inner, Embedder):
+            raise NoEmbedding(f"{self.name} is of a kind that has no embedding.")
+        return self.inner.embed(articles)
+
+    def _judged(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float64]]:
+        if self.familiarity is None:
+            return self.inner.predict(articles), np.zeros(len(articles))
+        if not self.familiarity.needs_embedding:
+            return self.inner.predict(articles), self.familiarity.strangeness(articles)
+        if not isinstance(self.inner, OnePassEmbedder):
+            raise NoEmbedding(f"{self.name} has no embedding, by which it is to be told what is familiar.")
+        raw, embeddings = self.inner.predict_and_embed(articles)
+        return raw, self.familiarity.strangeness(articles, embeddings)
+
+
+def write_calibration(calibration: Calibration, folder: Path) -> None:
+    """Write `calibration.json`."""
+    (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """Read what `write_calibration` wrote.
+
+    Raises:
+        FileNotFoundError: the folder holds no calibration.
+        pydantic.ValidationError: the file is not a calibration.
+    """
+    file = folder / CALIBRATION_FILE
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"No {CALIBRATION_FILE} in {folder}; fit a calibration on the validation split."
+        )
+    return Calibration.model_validate_json(file.read_bytes())
+
+
+def _scale(forecast: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    # A temperature of 1 must change nothing, not even forecasts beyond the clip.
+    if temperature != 1:
+        forecast = expit(logit(np.clip(forecast, _CLIP, 1 - _CLIP)) / temperature)
+    return forecast.astype(np.float32).astype(np.float64)
+
+
+def _fit_temperature(actual: NDArray[np.int8], forecast: NDArray[np.float64]) -> float:
+    from scipy.optimize import minimize_scalar
+
+    odds = logit(np.clip(forecast, _CLIP, 1 - _CLIP))
+    fakes = int(actual.sum())
+    target = np.where(actual == 1, (fakes + 1) / (fakes + 2), 1 / (actual.size - fakes + 2))
+
+    def loss(log_temperature: float) -> float:
+        scaled = odds / np.exp(log_temperature)
+        # log(1 + exp(z)) - t z is the log loss of sigmoid(z) against the target t.
+        return float(np.mean(np.logaddexp(0, scaled) - target * scaled))
+
+    found: Any = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _fit_threshold(
+    actual: NDArray[np.int8], calibrated: NDArray[np.float64], settings: CalibrationSettings
+) -> float:
+    from fakenews_assets.models.bootstrap import bootstrap_intervals
+
+    candidates = np.union1d(calibrated, [0.5])
+    scores = _macro_f1(actual, calibrated, candidates)
+    default = float(scores[np.searchsorted(candidates, 0.5)])
+    best = candidates[scores == scores.max()]
+    nearest = float(best[np.argmin(np.abs(best - 0.5))])
+    spread = bootstrap_intervals(
+        actual,
+        calibrated,
+        metrics=("macro_f1",),
+        resamples=settings.resamples,
+        level=_ONE_STANDARD_ERROR,
+        seed=settings.seed,
+    )["macro_f1"]
+    if spread is None or scores.max() - default <= (spread.high - spread.low) / 2:
+        return 0.5
+    return nearest
+
+
+def _macro_f1(
+    actual: NDArray[np.int8], forecast: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Macro-F1 at each threshold; both classes must be present."""
+    order = np.argsort(forecast)
+    fakes_before = np.append(0, np.cumsum(actual[order], dtype=np.int64))
+    called_real = np.searchsorted(forecast[order], thresholds)
+    missed = fakes_before[called_real]
+    fakes, called_fake = fakes_before[-1], actual.size - called_real
+    # F1 is twice the hits over (articles of the class + articles called the class).
+    f1_fake = 2 * (fakes - missed) / (fakes + called_fake)
+    f1_real = 2 * (called_real - missed) / (actual.size - fakes + called_real)
+    return (f1_fake + f1_real) / 2
+
+
+def _share(right: NDArray[np.bool_]) -> float | None:
+    return float(right.mean()) if right.size else None

@@ -1,0 +1,250 @@
+"""From articles to token ids, the same way in training, in batch and behind a service.
+
+Title and text are tokenised apart and joined with the special tokens when a batch is made. So one tokenised
+table serves title-only and title-with-text input, and a text can be dropped without tokenising again.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.settings import EncodingSettings
+from fakenews_assets.models.tokenizer_files import load_tokenizer
+
+_SETTINGS_FILE = "encoding.json"
+_CHUNK = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Rows of token ids of different lengths in two flat arrays, as Arrow lays out a list column."""
+
+    values: NDArray[np.int32]
+    """All rows one after the other, shape [sum of lengths]."""
+    lengths: NDArray[np.int64]
+    """Ids per row, shape [rows]."""
+    starts: NDArray[np.int64]
+    """Where each row begins in `values`, shape [rows]."""
+
+    @classmethod
+    def from_flat(cls, values: NDArray[np.int32], lengths: NDArray[np.integer]) -> "Ragged":
+        """Wrap ids that already lie one row after the other."""
+        lengths = lengths.astype(np.int64)
+        return cls(values=values, lengths=lengths, starts=np.cumsum(lengths) - lengths)
+
+    def followed_by(self, other: "Ragged") -> "Ragged":
+        """These rows, and the other's after them."""
+        return self.from_flat(
+            np.concatenate([self.values, other.values]), np.concatenate([self.lengths, other.lengths])
+        )
+
+    def head(self, row: int, length: int) -> NDArray[np.int32]:
+        """The first `length` ids of a row."""
+        start = self.starts[row]
+        return self.values[start : start + length]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """Tokenised articles, without special tokens."""
+
+    titles: Ragged
+    texts: Ragged
+
+    def __len__(self) -> int:
+        return len(self.titles.lengths)
+
+    def followed_by(self, other: "TokenTable") -> "TokenTable":
+        """These articles, and the other's after them."""
+        return TokenTable(self.titles.followed_by(other.titles), self.texts.followed_by(other.texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which special tokens an encoder wants around a title and around a pair, read off its tokenizer."""
+
+    prefix: NDArray[np.int64]
+    middle: NDArray[np.int64]
+    suffix: NDArray[np.int64]
+    single_suffix: NDArray[np.int64]
+    segment_of_middle: int
+    segment_of_text: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "Layout":
+        """Probe a tokenizer with a pair and with a single input.
+
+        Args:
+            tokenizer: without padding, which would pass for special tokens (some tokenizer files ask for it).
+
+        Raises:
+            ValueError: the tokenizer puts special tokens elsewhere than before, between and after.
+        """
+        pair = tokenizer.encode("a", "b")
+        single = tokenizer.encode("a")
+        runs = _special_runs(pair.special_tokens_mask)
+        single_runs = _special_runs(single.special_tokens_mask)
+        if len(runs) != 3 or len(single_runs) != 2 or not runs[1]:
+            raise ValueError(
+                "The tokenizer does not join a pair as <prefix> title <middle> text <suffix>;"
+                " choose a BERT-like encoder."
+            )
+        ids, segments = np.array(pair.ids, dtype=np.int64), pair.type_ids
+        prefix, middle, suffix = (ids[run] for run in runs)
+        return cls(
+            prefix=prefix,
+            middle=middle,
+            suffix=suffix,
+            single_suffix=np.array(single.ids, dtype=np.int64)[single_runs[1]],
+            segment_of_middle=segments[runs[1][0]],
+            segment_of_text=segments[runs[1][-1] + 1],
+        )
+
+    @property
+    def pair_overhead(self) -> int:
+        """Special tokens of a pair."""
+        return len(self.prefix) + len(self.middle) + len(self.suffix)
+
+    @property
+    def single_overhead(self) -> int:
+        """Special tokens of a title alone."""
+        return len(self.prefix) + len(self.single_suffix)
+
+
+class ArticleEncoder:
+    """Turns articles into padded batches for one tokenizer and one set of settings."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, settings: EncodingSettings) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+        pad = tokenizer.pad_token_id
+        self.pad_id = pad if isinstance(pad, int) else 0
+        self.wants_segments = "token_type_ids" in tokenizer.model_input_names
+        # A copy: switching truncation on the tokenizer itself would disturb its other users, and fails while
+        # another thread encodes.
+        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._backend.no_padding()
+        self._backend.enable_truncation(settings.max_tokens)
+        self.layout = Layout.of(self._backend)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ArticleEncoder":
+        """Load tokenizer and settings as `save` left them."""
+        settings = EncodingSettings.model_validate_json((folder / _SETTINGS_FILE).read_text())
+        return cls(load_tokenizer(folder), settings)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files and encoding.json."""
+        self.tokenizer.save_pretrained(folder)
+        (folder / _SETTINGS_FILE).write_text(self.settings.model_dump_json(indent=2) + "\n")
+
+    def fingerprint(self) -> str:
+        """Everything that decides the ids of `encode`, as one string."""
+        return json.dumps([json.loads(self._backend.to_str()), self.settings.model_dump()], sort_keys=True)
+
+    def encode(self, articles: Iterable[Article]) -> TokenTable:
+        """Tokenise articles, keeping no more ids than an input can hold."""
+        pairs = list(articles)
+        with_text = self.settings.inputs == "title_and_text"
+        titles = self._encode_column([article.title for article in pairs])
+        texts = self._encode_column([article.text if with_text else "" for article in pairs])
+        return TokenTable(titles=titles, texts=texts)
+
+    def lengths(self, table: TokenTable, with_text: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Length of every row as laid out, special tokens included, shape [rows].
+
+        Args:
+            table: tokenised articles.
+            with_text: rows that show their text, shape [rows]; every row if omitted.
+        """
+        title, text = self._kept(table.titles.lengths, table.texts.lengths, with_text)
+        overhead = np.where(text > 0, self.layout.pair_overhead, self.layout.single_overhead)
+        return title + text + overhead
+
+    def batch(
+        self, table: TokenTable, rows: NDArray[np.integer], with_text: NDArray[np.bool_] | None = None
+    ) -> dict[str, NDArray[np.int64]]:
+        """Lay out some rows and pad them to the longest of them.
+
+        Args:
+            table: tokenised articles.
+            rows: indices into the table, shape [batch].
+            with_text: rows of the whole table that show their text, shape [rows]; every row if omitted.
+
+        Returns:
+            `input_ids`, `attention_mask` and, for encoders that know them, `token_type_ids`; each int64 of
+            shape [batch, longest].
+        """
+        shown = None if with_text is None else with_text[rows]
+        title_lengths, text_lengths = self._kept(table.titles.lengths[rows], table.texts.lengths[rows], shown)
+        laid_out = [
+            self._lay_out(table.titles.head(row, title_length), table.texts.head(row, text_length))
+            for row, title_length, text_length in zip(rows, title_lengths, text_lengths, strict=True)
+        ]
+        shape = (len(rows), max(len(ids) for ids, _ in laid_out))
+        batch = {
+            "input_ids": np.full(shape, self.pad_id, dtype=np.int64),
+            "attention_mask": np.zeros(shape, dtype=np.int64),
+        }
+        if self.wants_segments:
+            batch["token_type_ids"] = np.zeros(shape, dtype=np.int64)
+        for index, (ids, text_begins) in enumerate(laid_out):
+            batch["input_ids"][index, : len(ids)] = ids
+            batch["attention_mask"][index, : len(ids)] = 1
+            if self.wants_segments and text_begins is not None:
+                middle = text_begins - len(self.layout.middle)
+                batch["token_type_ids"][index, middle:text_begins] = self.layout.segment_of_middle
+                batch["token_type_ids"][index, text_begins : len(ids)] = self.layout.segment_of_text
+        return batch
+
+    def _encode_column(self, values: list[str]) -> Ragged:
+        parts: list[NDArray[np.int32]] = []
+        lengths = np.zeros(len(values), dtype=np.int64)
+        for begin in range(0, len(values), _CHUNK):
+            chunk = self._backend.encode_batch_fast(values[begin : begin + _CHUNK], add_special_tokens=False)
+            lengths[begin : begin + len(chunk)] = [len(encoding.ids) for encoding in chunk]
+            parts.extend(np.array(encoding.ids, dtype=np.int32) for encoding in chunk)
+        return Ragged.from_flat(np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32), lengths)
+
+    def _kept(
+        self, title: NDArray[np.int64], text: NDArray[np.int64], with_text: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many ids of title and text fit. A text with no room left is dropped with its separator."""
+        if self.settings.inputs == "title":
+            text = np.zeros_like(text)
+        elif with_text is not None:
+            text = np.where(with_text, text, 0)
+        room = self.settings.max_tokens - self.layout.pair_overhead - title
+        text = np.clip(text, 0, np.maximum(room, 0))
+        title = np.minimum(title, self.settings.max_tokens - self.layout.single_overhead)
+        return title, text
+
+    def _lay_out(
+        self, title: NDArray[np.int32], text: NDArray[np.int32]
+    ) -> tuple[NDArray[np.integer], int | None]:
+        """Join one row; also say where the text begins, if it has one."""
+        layout = self.layout
+        if not len(text):
+            return np.concatenate([layout.prefix, title, layout.single_suffix]), None
+        text_begins = len(layout.prefix) + len(title) + len(layout.middle)
+        return np.concatenate([layout.prefix, title, layout.middle, text, layout.suffix]), text_begins
+
+
+def _special_runs(mask: Sequence[int]) -> list[list[int]]:
+    """Group the positions of special tokens by the content tokens between them."""
+    runs: list[list[int]] = [[]]
+    inside_content = False
+    for position, special in enumerate(mask):
+        if special:
+            if inside_content:
+                runs.append([])
+            runs[-1].append(position)
+        inside_content = not special
+    return runs

@@ -1,0 +1,174 @@
+"""Whether the articles that a model is asked about are still like those that it was judged on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.monitoring.drift.features import LOGGED_FEATURES, article_features
+from fakenews_assets.monitoring.drift.reference import Reference, draw_rows
+from fakenews_assets.monitoring.drift.two_sample import column_distances, domain_separation
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict, FeatureDrift
+from fakenews_assets.monitoring.settings import DriftSettings, WindowSettings
+from fakenews_assets.monitoring.windows import Window
+
+EMBEDDING: Final = "embedding"
+"""The feature that the model's own encoder gives: how well a classifier tells the window from the reference."""
+
+_NO_TITLES: Final = (
+    "The log holds no titles, so only probabilities were compared. Run the service with FAKENEWS_LOG_CONTENT=text to"
+    " have titles and embeddings judged as well."
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Both sides of a comparison in numbers: Float64 columns of `article_features`, and `embedding` where there are
+    any, which is null for articles that were not embedded."""
+
+    reference: pl.DataFrame
+    window: pl.DataFrame
+    titles: tuple[pl.Series, pl.Series] | None
+    """Prepared titles of both sides; None where the log holds none."""
+
+
+def judge_drift(
+    reference: Reference | None,
+    window: Window,
+    window_settings: WindowSettings,
+    settings: DriftSettings,
+    cache: Path,
+) -> tuple[DriftVerdict, Compared | None]:
+    """Compare a window with the reference of the model that answered it.
+
+    Args:
+        reference: of `window.model_id`; None if there were no answers.
+        window: what was answered.
+        window_settings: how it was chosen.
+        settings: what counts as drift.
+        cache: folder that keeps the reference's embeddings.
+
+    Returns:
+        The verdict, and the tables behind it; None where there are too few rows.
+    """
+    answers, notes = window.answers, []
+    titled = answers.filter(pl.col("title").is_not_null())
+    with_titles = titled.height >= window_settings.min_rows
+    if with_titles:
+        answers = titled
+        if titled.height < window.answers.height:
+            notes.append(f"{window.answers.height - titled.height} answers without a title were left out.")
+    verdict = DriftVerdict(
+        model_id=window.model_id,
+        candidate=reference.bundle.manifest.candidate if reference else None,
+        rows=answers.height,
+        reference_rows=reference.articles.height if reference else 0,
+        first=answers["time"].min() if answers.height else None,  # pyright: ignore[reportArgumentType]
+        last=answers["time"].max() if answers.height else None,  # pyright: ignore[reportArgumentType]
+        by_other_models=window.by_other_models,
+        repeated=window.repeated,
+        min_rows=window_settings.min_rows,
+        features=(),
+        data_note=reference.evaluation.note if reference else None,
+    )
+    if reference is None or answers.height < window_settings.min_rows:
+        return verdict, None
+    if with_titles:
+        compared, features = _compare_articles(reference, answers, settings, cache)
+    else:
+        notes.append(_NO_TITLES)
+        columns = pl.col(*LOGGED_FEATURES).cast(pl.Float64)
+        compared = Compared(reference.articles.select(columns), answers.select(columns), None)
+        features = _number_drifts(compared.reference, compared.window, settings, settings.level)
+    return verdict.model_copy(update={"features": tuple(features), "notes": tuple(notes)}), compared
+
+
+def _compare_articles(
+    reference: Reference, answers: pl.DataFrame, settings: DriftSettings, cache: Path
+) -> tuple[Compared, list[FeatureDrift]]:
+    prepared = reference.prepare(answers)
+    with_text = reference.bundle.reads_text
+    numbers = (
+        article_features(reference.articles, with_text=with_text),
+        article_features(prepared, with_text=with_text),
+    )
+    embedder = reference.embedder()
+    known = reference.embeddings(embedder, settings.embedded_reference_rows, settings.seed, cache)
+    known_rows = draw_rows(reference.articles.height, settings.embedded_reference_rows, settings.seed)
+    asked_rows = draw_rows(prepared.height, settings.embedded_rows, settings.seed)
+    asked = embedder.embed(articles_of(prepared[asked_rows]))
+    features, scores = feature_drifts(*numbers, known, asked, settings)
+    compared = Compared(
+        _with_scores(numbers[0], known_rows, scores[: len(known)]),
+        _with_scores(numbers[1], asked_rows, scores[len(known) :]),
+        (reference.articles["title"], prepared["title"]),
+    )
+    return compared, features
+
+
+def feature_drifts(
+    reference: pl.DataFrame,
+    window: pl.DataFrame,
+    reference_embeddings: NDArray[np.float32],
+    window_embeddings: NDArray[np.float32],
+    settings: DriftSettings,
+) -> tuple[list[FeatureDrift], NDArray[np.float64]]:
+    """Compare two sets of articles by numbers and by embeddings.
+
+    Args:
+        reference: what `article_features` says of the one.
+        window: the same of the other.
+        reference_embeddings: shape [m, d], of all of the one's articles or of some.
+        window_embeddings: shape [n, d].
+        settings: what counts as drift.
+
+    Returns:
+        Every feature, the embedding first; and the score of each embedding by the classifier between the two,
+        shape [m + n].
+    """
+    # Two tests share the level: the numbers, which are guarded jointly, and the embedding.
+    separation = domain_separation(
+        reference_embeddings,
+        window_embeddings,
+        permutations=settings.permutations,
+        level=settings.level / 2,
+        seed=settings.seed,
+    )
+    embedding = FeatureDrift(
+        name=EMBEDDING,
+        measure="auc",
+        value=separation.auc,
+        chance=separation.chance,
+        relevant=settings.min_auc,
+    )
+    return [embedding, *_number_drifts(reference, window, settings, settings.level / 2)], separation.scores
+
+
+def _number_drifts(
+    reference: pl.DataFrame, window: pl.DataFrame, settings: DriftSettings, level: float
+) -> list[FeatureDrift]:
+    found = column_distances(
+        reference.to_numpy(),
+        window.to_numpy(),
+        permutations=settings.permutations,
+        level=level,
+        seed=settings.seed,
+    )
+    return [
+        FeatureDrift(
+            name=name, measure="wasserstein", value=value, chance=chance, relevant=settings.min_distance
+        )
+        for name, value, chance in zip(
+            window.columns, found.values.tolist(), found.chance.tolist(), strict=True
+        )
+    ]
+
+
+def _with_scores(table: pl.DataFrame, rows: pl.Series, scores: NDArray[np.float64]) -> pl.DataFrame:
+    """The table with a column `embedding` that holds scores in the rows named, and nulls elsewhere."""
+    found = pl.DataFrame({"index": rows, EMBEDDING: scores}, schema_overrides={"index": pl.UInt32})
+    return table.with_row_index().join(found, on="index", how="left", maintain_order="left").drop("index")

@@ -1,0 +1,104 @@
+"""Evidently's three pages about a window: data drift, drift tests, text metrics.
+
+They show what the verdict rests on: the same numbers, by the same distances, against the same thresholds.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+# Read by Evidently when it is imported: it reports its use to its maker otherwise.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+import pandas as pd
+from evidently import DataDefinition, Dataset, Report
+from evidently.descriptors import NonLetterCharacterPercentage, SentenceCount, TextLength, WordCount
+from evidently.legacy.calculations.stattests import StatTest, register_stattest
+from evidently.legacy.core import ColumnType
+from evidently.presets import DataDriftPreset, TextEvals
+from sklearn.metrics import roc_auc_score
+
+from fakenews_assets.monitoring.drift.drift import Compared
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, FeatureDrift
+
+_AUC: Final = "fakenews_domain_auc"
+
+
+def _domain_auc(
+    reference: pd.Series, window: pd.Series, _: ColumnType, threshold: float
+) -> tuple[float, bool]:
+    labels = [0] * len(reference) + [1] * len(window)
+    area = float(roc_auc_score(labels, pd.concat([reference, window])))
+    return area, area > threshold
+
+
+register_stattest(
+    StatTest(
+        name=_AUC,
+        display_name="Area under the ROC curve of a classifier between reference and window",
+        allowed_feature_types=[ColumnType.Numerical],
+    ),
+    _domain_auc,
+)
+
+
+def write_drift_pages(compared: Compared, features: Sequence[FeatureDrift], folder: Path) -> list[Path]:
+    """Write `DRIFT_PAGES`, the last one only where titles are known.
+
+    Each stands for itself: scripts and styles are inside, nothing is loaded from elsewhere.
+
+    Args:
+        compared: both sides.
+        features: the verdict's, whose measures and thresholds are used.
+        folder: where to.
+
+    Returns:
+        The pages, in that order.
+    """
+    measures = {"wasserstein": "wasserstein", "auc": _AUC}
+    preset = DataDriftPreset(
+        columns=[feature.name for feature in features],
+        # One feature that has moved is drift, as in the verdict.
+        drift_share=1 / len(features),
+        per_column_method={feature.name: measures[feature.measure] for feature in features},
+        per_column_threshold={feature.name: feature.threshold for feature in features},
+    )
+    numbers = DataDefinition(numerical_columns=[feature.name for feature in features])
+    window, reference = (
+        Dataset.from_pandas(table.to_pandas(), data_definition=numbers)
+        for table in (compared.window, compared.reference)
+    )
+    drift, tests, texts = (folder / f"{name}.html" for name in DRIFT_PAGES)
+    with _quiet():
+        Report([preset]).run(window, reference).save_html(str(drift))
+        Report([preset], include_tests=True).run(window, reference).save_html(str(tests))
+        if compared.titles is None:
+            return [drift, tests]
+        known, asked = (_texts(titles.to_list()) for titles in compared.titles)
+        Report([TextEvals()]).run(asked, known).save_html(str(texts))
+    return [drift, tests, texts]
+
+
+def _texts(titles: list[str]) -> Dataset:
+    return Dataset.from_pandas(
+        pd.DataFrame({"title": titles}),
+        data_definition=DataDefinition(text_columns=["title"]),
+        descriptors=[
+            TextLength("title", alias="characters"),
+            WordCount("title", alias="words"),
+            SentenceCount("title", alias="sentences"),
+            NonLetterCharacterPercentage("title", alias="characters other than letters, %"),
+        ],
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep warnings out of the log that concern intermediate results which the pages do not show."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield

@@ -1,0 +1,41 @@
+"""Lines of the service's log in a bucket, turned into tables once their day is over.
+
+A service sends a small file twice a minute and may remove none; those of a day are thousands. Readers meanwhile see the
+lines, both, or the table, and in each case the same answers.
+"""
+
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_resources.storage.backend import Place
+
+
+def fold_sent_lines(place: Place) -> int:
+    """Fold the days that are over. Harmless when nothing is due; what a kill leaves, the next call finishes.
+
+    Args:
+        place: of the log, in a bucket.
+
+    Returns:
+        How many files of lines became part of a table.
+
+    Raises:
+        Conflict: somebody else has folded the same day meanwhile. Nothing is lost.
+    """
+    # From what is there: an earlier copy may hold what was erased since.
+    with TemporaryDirectory(prefix="fakenews-") as work:
+        fresh = place.afresh(Path(work))
+        log = PredictionLog(fresh.root)
+        days = {date.fromisoformat(name.partition("/")[0]) for name in fresh.glob("*/*.jsonl")}
+        return sum(_fold(fresh, log, day.isoformat()) for day in sorted(days) if log.is_over(day))
+
+
+def _fold(place: Place, log: PredictionLog, day: str) -> int:
+    lines = [path.name for path in place.fetch(day).glob("*.jsonl")]
+    for table in log.rotate():
+        place.send_again(day, table.name)
+    for name in lines:
+        place.delete(f"{day}/{name}")
+    return len(lines)

@@ -1,0 +1,329 @@
+"""What the service answered, written down before the answer leaves.
+
+    <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day, in a bucket one
+                                           for each time that it was sent
+    <root>/<day>/feedback-<id>.jsonl       labels that came later, on the day that they came
+    <root>/<day>/predictions.index         which rows those lines answer; made from them, and gone with them
+    <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
+    <root>/<day>/feedback.parquet
+
+A line that the system has taken survives the death of the process. What a kill, or a full disk, cut short is the
+end of a file, was never answered, and is skipped by readers. Days are those of UTC.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Literal
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from fakenews_assets.monitoring.log.index import LogIndex, lines_that_name
+from fakenews_resources.request_ids import new_request_id, time_of
+from fakenews_resources.storage.backend import Place
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["predictions", "feedback"]
+
+LOG_SCHEMA: Final = pl.Schema(
+    {
+        "time": pl.Datetime("ms", "UTC"),
+        "request_id": pl.String,
+        "row": pl.Int64,
+        "endpoint": pl.String,
+        "article_id": pl.String,
+        "title_chars": pl.Int64,
+        "text_chars": pl.Int64,
+        "title": pl.String,
+        "text": pl.String,
+        "probability": pl.Float64,
+        "label": pl.Int8,
+        "abstained": pl.Boolean,
+        "unfamiliar": pl.Boolean,
+        "model_id": pl.String,
+        "latency_ms": pl.Float64,
+    }
+)
+"""Columns of an answered article. `article_id` is the hash of the prepared article, the same as in `clean_news`;
+`title` and `text` are as asked, and null unless the log is configured to hold them. `unfamiliar` says why there
+is no answer; it is null where it was answered before that was looked at."""
+
+FEEDBACK_SCHEMA: Final = pl.Schema(
+    {
+        "time": pl.Datetime("ms", "UTC"),
+        "request_id": pl.String,
+        "row": pl.Int64,
+        "label": pl.Int8,
+        "source": pl.String,
+    }
+)
+"""Columns of a label that came later. The last one for a row counts."""
+
+_SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {"predictions": LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}
+
+_IN_JSON: Final = {"time": pl.String(), "label": pl.Int64()}
+
+_STILL_WRITTEN: Final = timedelta(minutes=1)
+"""How long after midnight a process may still be writing what it answered before."""
+
+_ROTATE_LOCK: Final = ".rotate.lock"
+_HALF: Final = ".part"
+"""Suffix of a table that is being written."""
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the log holds it, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds")
+
+
+def days_of(request_id: str) -> list[date]:
+    """Days whose log may hold a request: the last rows of a large upload are answered an hour or more after it came.
+
+    Raises:
+        ValueError: not an id of this service.
+    """
+    came = time_of(request_id)
+    try:
+        return [came.date(), (came + timedelta(days=1)).date()]
+    except OverflowError as error:
+        raise ValueError(f"{request_id} names the end of time") from error
+
+
+@contextmanager
+def log_at_rest(root: Path) -> Iterator[None]:
+    """Let no process turn lines into tables meanwhile. Half a table that a killed one left is removed.
+
+    Args:
+        root: of the log; where there is none, nothing is done.
+    """
+    if not root.is_dir():
+        yield
+        return
+    with FileLock(root / _ROTATE_LOCK):
+        for half in root.glob(f"*/*{_HALF}"):
+            half.unlink()
+        yield
+
+
+def log_at(place: Place, days: Iterable[date]) -> "PredictionLog":
+    """The log at a place, to read these days of; those of a bucket are fetched.
+
+    Raises:
+        StoreError: the bucket cannot be reached.
+    """
+    for day in days:
+        place.fetch(day.isoformat())
+    return PredictionLog(place.root)
+
+
+class PredictionLog:
+    """The log of one process among those that share a folder. Safe for threads."""
+
+    def __init__(self, root: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Args: root: made when first needed. now: the clock, in UTC."""
+        self.root = root
+        self._now = now
+        self._lock = Lock()
+        self._open: dict[Kind, tuple[date, int]] = {}
+
+    def append(self, kind: Kind, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write records with a single call to the system, in the file of today.
+
+        Raises:
+            OSError: they are not all written, the disk being full, say. The next call tries a fresh file.
+        """
+        data = memoryview("".join(json.dumps(record) + "\n" for record in records).encode())
+        with self._lock:
+            handle = self._handle(kind)
+            try:
+                while data:
+                    data = data[os.write(handle, data) :]
+            except OSError:
+                self._close(kind)  # its last line may be cut short: nothing may follow it
+                raise
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            for kind in list(self._open):
+                self._close(kind)
+
+    def closed(self) -> list[Path]:
+        """The files of lines that this process does not write to, in order of time."""
+        with self._lock:
+            written = {os.fstat(handle).st_ino for _, handle in self._open.values()}
+            found = [file for day in self.days() for kind in _SCHEMAS for file in self._segments(day, kind)]
+            return [file for file in found if file.stat().st_ino not in written]
+
+    def answered(self, request_id: str, row: int) -> bool:
+        """Whether the log holds this row of a request. Looks only at the day that the id names.
+
+        Reads the lines that `index` has not seen yet, so it is quick where that is called now and then.
+
+        Raises:
+            ValueError: not an id of this service.
+            polars.exceptions.ComputeError: a line that names the request cannot be read.
+        """
+        for day in days_of(request_id):
+            known, covered = self._index(day).look_up(request_id, row)
+            if known or not self._find(day, request_id, row, covered).is_empty():
+                return True
+        return False
+
+    def index(self, days: Iterable[date] | None = None) -> None:
+        """Bring the index of the lines up to date. Costs next to nothing when there is nothing new.
+
+        Where that is impossible for the moment, `answered` is slower until it is done.
+
+        Args:
+            days: which; by default those that somebody may be writing.
+        """
+        today = self._now().date()
+        wanted = [today - timedelta(days=1), today] if days is None else list(days)
+        if not any(self._segments(day, "predictions") for day in wanted):
+            return
+        try:
+            # Not while the lines turn into a table: the index would outlive them.
+            with FileLock(self.root / _ROTATE_LOCK, blocking=False):
+                for day in wanted:
+                    if files := self._segments(day, "predictions"):
+                        self._index(day).update(files)
+        except Timeout:
+            return
+        except (OSError, sqlite3.Error) as error:
+            logger.warning("The prediction log cannot be indexed, so labels read its lines: %s", error)
+
+    def find(self, request_id: str, row: int) -> pl.DataFrame:
+        """What the log holds of one row of a request, in `LOG_SCHEMA`: one line, if all is well.
+
+        Raises:
+            ValueError: not an id of this service.
+            polars.exceptions.ComputeError: a line that names the request cannot be read.
+        """
+        return pl.concat([self._find(day, request_id, row) for day in days_of(request_id)])
+
+    def read(self, day: date, kind: Kind) -> pl.LazyFrame:
+        """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
+        table = self._table(day, kind)
+        lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
+        frames = [_scan(table, kind)] if table.is_file() else []
+        # A kill between rotating and removing leaves lines that the table holds as well.
+        return (
+            pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()])
+            .unique()
+            .sort("time", "request_id", "row")
+        )
+
+    def days(self) -> list[date]:
+        """Days with anything in them, the oldest first."""
+        found = []
+        for folder in self.root.glob("????-??-??") if self.root.is_dir() else ():
+            try:
+                found.append(date.fromisoformat(folder.name))
+            except ValueError:
+                continue
+        return sorted(found)
+
+    def is_over(self, day: date) -> bool:
+        """Whether nothing is written any more of what was answered on a day."""
+        return day < (self._now() - _STILL_WRITTEN).date()
+
+    def rotate(self) -> list[Path]:
+        """Turn the lines of days that are over into tables, and remove them. Harmless when nothing is due.
+
+        Returns:
+            The tables written.
+        """
+        over: list[tuple[date, Kind]] = [
+            (day, kind) for day in self.days() if self.is_over(day) for kind in _SCHEMAS
+        ]
+        if not any(self._segments(day, kind) for day, kind in over):
+            return []
+        with log_at_rest(self.root):
+            return [
+                self._fold(day, kind, segments)
+                for day, kind in over
+                if (segments := self._segments(day, kind))
+            ]
+
+    def _find(
+        self, day: date, request_id: str, row: int, covered: Mapping[str, int] | None = None
+    ) -> pl.DataFrame:
+        """Rows of the lines, after the bytes of each file that are `covered`, and of the table."""
+        wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
+        # Only the lines that name the id are parsed: a day may have millions. Those that turn into a table meanwhile
+        # are found there, since it is looked at last.
+        frames = [
+            _parse(line + b"\n", "predictions")
+            for segment in self._segments(day, "predictions")
+            for line in lines_that_name(segment, request_id, (covered or {}).get(segment.name, 0))
+        ]
+        table = self._table(day, "predictions")
+        if table.is_file():
+            frames.append(_scan(table, "predictions"))
+        return pl.concat([LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
+
+    def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
+        table = self._table(day, kind)
+        aside = table.with_suffix(_HALF)
+        self.read(day, kind).sink_parquet(aside, compression="zstd")
+        aside.replace(table)
+        if kind == "predictions":
+            self._index(day).remove()
+        for segment in segments:
+            segment.unlink()
+        return table
+
+    def _handle(self, kind: Kind) -> int:
+        today = self._now().date()
+        if kind in self._open and self._open[kind][0] != today:
+            self._close(kind)
+        if kind not in self._open:
+            folder = self.root / today.isoformat()
+            folder.mkdir(parents=True, exist_ok=True)
+            name = folder / f"{kind}-{new_request_id()}.jsonl"  # of its own, and in order of time
+            self._open[kind] = (today, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        return self._open[kind][1]
+
+    def _close(self, kind: Kind) -> None:
+        os.close(self._open.pop(kind)[1])
+
+    def _segments(self, day: date, kind: Kind) -> list[Path]:
+        return sorted((self.root / day.isoformat()).glob(f"{kind}-*.jsonl"))
+
+    def _index(self, day: date) -> LogIndex:
+        return LogIndex(self.root / day.isoformat() / "predictions.index")
+
+    def _table(self, day: date, kind: Kind) -> Path:
+        return self.root / day.isoformat() / f"{kind}.parquet"
+
+
+def _scan(table: Path, kind: Kind) -> pl.LazyFrame:
+    """A day's table; columns that it was written before are null."""
+    return pl.scan_parquet(table, schema=_SCHEMAS[kind], missing_columns="insert")
+
+
+def _whole_lines(file: Path) -> bytes:
+    data = file.read_bytes()
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _read_lines(file: Path, kind: Kind) -> pl.LazyFrame:
+    whole = _whole_lines(file)
+    return _parse(whole, kind) if whole else _SCHEMAS[kind].to_frame().lazy()
+
+
+def _parse(lines: bytes, kind: Kind) -> pl.LazyFrame:
+    schema = _SCHEMAS[kind]
+    # The reader knows no small integers, and no times.
+    as_written = {name: _IN_JSON.get(name, dtype) for name, dtype in schema.items()}
+    time = pl.col("time").str.to_datetime("%+", time_unit="ms", time_zone="UTC")
+    return pl.read_ndjson(lines, schema=as_written).lazy().with_columns(time).cast(schema)

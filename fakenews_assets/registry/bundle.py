@@ -1,0 +1,252 @@
+"""The bundle: one model with everything that serving and auditing it needs, immutable and named by its content.
+
+<models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
+<models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
+<models>/<sha>/model_card.md, evaluation.json, prepare.json, calibration.json
+<models>/<sha>/model_card.html, sbom.cdx.json     from format 2 on
+<models>/<sha>/familiarity.safetensors            unless the model was judged without
+<models>/<sha>.json                 when it was made, and by which run: not part of the content
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fakenews_assets.models.calibration import (
+    CALIBRATION_FILE,
+    CalibratedClassifier,
+    Calibration,
+    read_calibration,
+)
+from fakenews_assets.models.loading import reads_text
+from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.durable import rename_folder
+from fakenews_resources.storage.store import FileEntry, hash_file
+
+MANIFEST_FILE: Final = "manifest.json"
+MODEL_CARD_FILE: Final = "model_card.md"
+MODEL_CARD_PAGE: Final = "model_card.html"
+SBOM_FILE: Final = "sbom.cdx.json"
+PREPARE_FILE: Final = "prepare.json"
+MODEL_FOLDER: Final = "model"
+Format = Literal[1, 2]
+
+_FIRST_FILES: Final = (MANIFEST_FILE, MODEL_CARD_FILE, "evaluation.json", PREPARE_FILE, CALIBRATION_FILE)
+REQUIRED_FILES: Final[Mapping[Format, tuple[str, ...]]] = {
+    1: _FIRST_FILES,
+    2: (*_FIRST_FILES, MODEL_CARD_PAGE, SBOM_FILE),
+}
+"""What a bundle holds beside the folder `model`, by the format in its manifest. Bundles of an older format stay what
+they are: they open, serve and are audited."""
+
+
+class BundleError(RuntimeError):
+    """A bundle cannot be used; the message says what to do next."""
+
+
+class BundleMissing(BundleError):
+    """There is no bundle of this name."""
+
+
+class BundleDamaged(BundleError):
+    """A bundle's files are not those that it was made of."""
+
+
+class Manifest(BaseModel):
+    """What a bundle is and what it was made from. Equal manifests are the same bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Format = Field(default=2, description="Version of this layout.")
+    candidate: str = Field(description="Name under which the model was evaluated.")
+    encoder: str | None = Field(
+        description="Pretrained encoder whose weights it started from; None: from none. A student may have another one than"
+        " its teacher."
+    )
+    runtime: str = Field(
+        description="Kind of runtime that the model's format is for, such as torch or openvino."
+    )
+    calibration: Calibration = Field(description="The same as in calibration.json.")
+    data_versions: dict[str, str] = Field(description="Version of every upstream value, by its key.")
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of the assets that made the model, by key."
+    )
+    git_commit: str | None = Field(description="Commit of the code; None outside a repository.")
+    package_versions: dict[str, str] = Field(description="Versions of what trained and converted the model.")
+    files: dict[str, FileEntry] = Field(
+        default_factory=dict, description="Every other file of the bundle; filled in by `write_bundle`."
+    )
+
+    @property
+    def finetuned_from(self) -> str | None:
+        """Pretrained encoder of the `finetuned_bert` behind it, of a student its teacher's; None: none is behind it."""
+        return self.config.get("finetuned_bert", {}).get("encoder", {}).get("name")
+
+
+class BundleRecord(BaseModel):
+    """How a bundle came to be. Kept beside it and not part of its sha."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha: str
+    created_at: datetime
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose content was verified when it was opened."""
+
+    path: Path
+    sha: str
+    manifest: Manifest
+
+    @property
+    def model(self) -> Path:
+        """The folder that `load_classifier` takes."""
+        return self.path / MODEL_FOLDER
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the model reads the text beside the title."""
+        return reads_text(self.model)
+
+
+def write_bundle(draft: Path, models: Place | Path, manifest: Manifest, *, run_id: str | None = None) -> str:
+    """Make a folder of files a bundle. The draft is gone afterwards; the same content again changes nothing.
+
+    Args:
+        draft: every required file but the manifest, and the folder `model`; on the file system of `models`.
+        models: holds the bundles; made if missing.
+        manifest: what the bundle is, without `files`.
+        run_id: for the record beside the bundle.
+
+    Returns:
+        The sha that names the bundle, 64 hex digits.
+
+    Raises:
+        ValueError: something is missing, is a link, or contradicts the manifest; or the draft lies elsewhere.
+        BundleDamaged: the bundle is there already and is damaged.
+    """
+    missing = [name for name in missing_parts(draft, manifest.format) if name != MANIFEST_FILE]
+    if missing:
+        raise ValueError(f"{draft} is no complete bundle: {', '.join(missing)} missing. Write them first.")
+    links = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_symlink()]
+    if links:
+        raise ValueError(f"{', '.join(links)}: a bundle cannot hold links. Copy the files they point to.")
+    if read_calibration(draft) != manifest.calibration:
+        raise ValueError(f"{CALIBRATION_FILE} and the manifest differ; write the manifest's calibration.")
+    models = as_place(models)
+    models.root.mkdir(parents=True, exist_ok=True)
+    if draft.stat().st_dev != models.root.stat().st_dev:
+        raise ValueError(
+            f"{draft} and {models.root} lie on different file systems; make the draft in the latter."
+        )
+
+    files = _hash_files(draft)
+    text = _to_json(manifest.model_copy(update={"files": files}))
+    sha = hashlib.sha256(text.encode()).hexdigest()
+    target = models.root / sha
+    is_whole = (target / MANIFEST_FILE).is_file() and _hash_files(target) == files
+    if models.is_bucket and target.exists() and not is_whole:
+        shutil.rmtree(target)  # a copy of what a killed process had sent so far
+    if not target.exists():
+        (draft / MANIFEST_FILE).write_text(text, encoding="utf-8")
+        # The record comes first: a bundle under its final name then always has one.
+        if not models.exists(f"{sha}.json"):
+            record = BundleRecord(sha=sha, created_at=datetime.now(UTC), run_id=run_id)
+            models.write(f"{sha}.json", record.model_dump_json(indent=2).encode())
+        try:
+            rename_folder(draft, target)
+        except OSError:
+            if not target.exists():  # else another process stored the same content a moment ago
+                raise
+    models.send(sha, last=MANIFEST_FILE)
+    open_bundle(target)
+    shutil.rmtree(draft, ignore_errors=True)
+    return sha
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Verify every file of a bundle.
+
+    Raises:
+        BundleMissing: there is no such folder.
+        BundleDamaged: its manifest is not the one that gave it its name, or files are missing, changed or
+            extra; the message names them.
+    """
+    if not folder.is_dir():
+        raise BundleMissing(f"There is no bundle {folder.name} in {folder.parent}. Select a model again.")
+    sha, file = folder.name, folder / MANIFEST_FILE
+    if not file.is_file() or hash_file(file).sha256 != sha:
+        raise _damaged(folder, {MANIFEST_FILE: "changed" if file.is_file() else "missing"})
+    try:
+        manifest = Manifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise BundleError(
+            f"{file} is of another version of this program: {error}. Open it with that version, or select again."
+        ) from error
+    faults = _compare(manifest.files, _hash_files(folder))
+    if faults:
+        raise _damaged(folder, faults)
+    return Bundle(folder, sha, manifest)
+
+
+def load_bundled(bundle: Bundle) -> CalibratedClassifier:
+    """The classifier of a bundle, calibrated as it was evaluated."""
+    return CalibratedClassifier.load(bundle.model, bundle.path, bundle.manifest.candidate)
+
+
+def missing_parts(folder: Path, layout: Format) -> tuple[str, ...]:
+    """Names of files that a format requires and that are not there, and `model/` if that folder holds no file."""
+    missing = [name for name in REQUIRED_FILES[layout] if not (folder / name).is_file()]
+    if not any(path.is_file() for path in (folder / MODEL_FOLDER).rglob("*")):
+        missing.append(f"{MODEL_FOLDER}/")
+    return tuple(missing)
+
+
+def read_record(models: Place | Path, sha: str) -> BundleRecord:
+    """When a bundle was made, and by which run. Raises FileNotFoundError if there is none of that name."""
+    document = as_place(models).read(f"{sha}.json")
+    if document is None:
+        raise FileNotFoundError(f"There is no record {sha}.json beside the bundles.")
+    return BundleRecord.model_validate_json(document.data)
+
+
+def _hash_files(folder: Path) -> dict[str, FileEntry]:
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    files.pop(MANIFEST_FILE, None)
+    return {name: hash_file(path) for name, path in files.items()}
+
+
+def _to_json(manifest: Manifest) -> str:
+    # Sorted, so that the order in which a caller filled a dictionary does not change the sha.
+    return json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _compare(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) -> dict[str, str]:
+    """What is wrong with which file, in order of name."""
+    faults = {}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            faults[name] = "missing"
+        elif name not in expected:
+            faults[name] = "extra"
+        elif found[name] != expected[name]:
+            faults[name] = "changed"
+    return faults
+
+
+def _damaged(folder: Path, faults: Mapping[str, str]) -> BundleDamaged:
+    named = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
+    return BundleDamaged(
+        f"Bundle {folder.name} is damaged: {named}. Restore it from a backup; or remove {folder}, and where that is"
+        f" the copy of a bucket {folder.name} there, and select again."
+    )

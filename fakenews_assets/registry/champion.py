@@ -1,0 +1,237 @@
+"""Which bundle is the champion, and the history of that.
+
+    <models>/champion.json            the pointer in force, replaced as a whole
+    <models>/champion_history.jsonl   every pointer ever prepared, only ever appended to
+
+A pointer is appended to the history first and put in force second. Each names the one before it, so the history
+that counts is the chain that starts at the pointer in force. What a kill between the two steps leaves behind is
+not on that chain and never counts. Both are written only over what was read before (compare-and-swap), so of two that
+decide at the same time one wins, and the other is told.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from fakenews_assets.registry.bundle import open_bundle
+from fakenews_resources.storage.backend import Conflict, Document, Place, as_place
+
+POINTER_FILE: Final = "champion.json"
+HISTORY_FILE: Final = "champion_history.jsonl"
+
+_ATTEMPTS: Final = 20
+"""At the history, which others may be writing too."""
+
+
+class RegistryError(RuntimeError):
+    """The champion cannot be read or moved; the message says what to do next."""
+
+
+class ChampionMoved(RegistryError):
+    """Another bundle is champion than the one the caller compared with."""
+
+
+class Pointer(BaseModel):
+    """One move of the champion."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sequence: int = Field(
+        ge=1, description="Rises with every move; the number of one that failed is left out."
+    )
+    bundle: str = Field(pattern=r"^[0-9a-f]{64}$", description="Sha of the champion's bundle.")
+    previous: int | None = Field(description="Sequence of the pointer that was in force before.")
+    action: Literal["promote", "rollback"]
+    reason: str
+    run_id: str | None
+    promoted_by: str = Field(description="Who or what moved it.")
+    promoted_at: datetime
+
+
+class ChampionRegistry:
+    """The champion among the bundles of one place. Safe for several processes."""
+
+    def __init__(self, place: Place | Path) -> None:
+        """Args: place: what holds the bundles."""
+        self.place = as_place(place)
+
+    def champion(self) -> Pointer | None:
+        """The pointer in force; None if there is no champion yet."""
+        return self._pointer(self.place.read(POINTER_FILE))
+
+    def history(self) -> list[Pointer]:
+        """Every pointer that was in force, the oldest first and the champion last.
+
+        Raises:
+            RegistryError: the history does not hold what the champion builds on.
+        """
+        # In this order: a pointer is in the history before it is in force.
+        pointer = self.champion()
+        entries = {entry.sequence: entry for entry in _entries(self.place.read(HISTORY_FILE))}
+        if pointer is not None and entries.get(pointer.sequence) != pointer:
+            raise self._broken(pointer.sequence)
+        chain: list[Pointer] = []
+        while pointer is not None:
+            chain.append(pointer)
+            if pointer.previous is None:
+                break
+            if pointer.previous >= pointer.sequence or pointer.previous not in entries:
+                raise self._broken(pointer.previous)
+            pointer = entries[pointer.previous]
+        return chain[::-1]
+
+    def standing(self) -> list[str]:
+        """The bundles that rolling back walks down, the champion last: those promoted and not rolled back since.
+
+        Raises:
+            RegistryError: as `history`.
+        """
+        standing: list[str] = []
+        for pointer in self.history():
+            if pointer.action == "promote":
+                standing.append(pointer.bundle)
+            else:
+                standing.pop()
+        return standing
+
+    def promote(
+        self, bundle_sha: str, *, expected: str | None, reason: str, run_id: str | None, promoted_by: str
+    ) -> Pointer:
+        """Make a bundle the champion, if the champion is still the one it was compared with.
+
+        Args:
+            bundle_sha: the new champion.
+            expected: bundle of the champion that the decision was taken against; None: there was none.
+            reason: why, for the history.
+            run_id: the run that decided, if any.
+            promoted_by: who or what decided.
+
+        Raises:
+            ChampionMoved: the champion is not `expected`.
+            BundleMissing, BundleDamaged: see `open_bundle`.
+            ValueError: the bundle is the champion already.
+        """
+        open_bundle(self.place.fetch(bundle_sha))
+        in_force = self.place.read(POINTER_FILE)
+        champion = self._require(expected, in_force)
+        if champion is not None and champion.bundle == bundle_sha:
+            raise ValueError(f"{bundle_sha} is the champion already; there is nothing to promote.")
+        return self._move(in_force, champion, bundle_sha, "promote", reason, run_id, promoted_by)
+
+    def rollback(
+        self, *, reason: str, run_id: str | None, promoted_by: str, expected: str | None = None
+    ) -> Pointer:
+        """Put the bundle in force that the champion replaced. Again: the one before that, never back again.
+
+        Args:
+            reason: why, for the history.
+            run_id: the run that decided, if any.
+            promoted_by: who or what decided.
+            expected: bundle of the champion to be rid of; None: whichever is in force.
+
+        Raises:
+            ChampionMoved: `expected` is given and not the champion.
+            RegistryError: nothing to go back to.
+            BundleMissing, BundleDamaged: the bundle to go back to; see `open_bundle`.
+        """
+        in_force = self.place.read(POINTER_FILE)
+        champion = self._pointer(in_force) if expected is None else self._require(expected, in_force)
+        standing = self.standing()
+        if champion is None or len(standing) < 2:
+            raise RegistryError("No earlier champion to go back to; promote another bundle instead.")
+        open_bundle(self.place.fetch(standing[-2]))
+        return self._move(in_force, champion, standing[-2], "rollback", reason, run_id, promoted_by)
+
+    def _pointer(self, document: Document | None) -> Pointer | None:
+        return pointer_in(document, self.place) if document else None
+
+    def _require(self, expected: str | None, in_force: Document | None) -> Pointer | None:
+        champion = self._pointer(in_force)
+        found = champion.bundle if champion else None
+        if found != expected:
+            raise ChampionMoved(
+                f"The champion is {found or 'not set'}, not {expected or 'unset'} as the decision assumed."
+                " Compare with it and decide again."
+            )
+        return champion
+
+    def _move(
+        self,
+        in_force: Document | None,
+        champion: Pointer | None,
+        bundle: str,
+        action: Literal["promote", "rollback"],
+        reason: str,
+        run_id: str | None,
+        promoted_by: str,
+    ) -> Pointer:
+        pointer = Pointer(
+            sequence=1,
+            bundle=bundle,
+            previous=champion.sequence if champion else None,
+            action=action,
+            reason=reason,
+            run_id=run_id,
+            promoted_by=promoted_by,
+            promoted_at=datetime.now(UTC),
+        )
+        try:
+            pointer = self._append(pointer)
+            self.place.write(
+                POINTER_FILE, f"{pointer.model_dump_json(indent=2)}\n".encode(), replaces=in_force
+            )
+        except Conflict as error:
+            raise ChampionMoved(
+                "Somebody else moved the champion meanwhile. Compare with it and decide again."
+            ) from error
+        return pointer
+
+    @retry(
+        retry=retry_if_exception_type(Conflict),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random(0, 0.1),
+        reraise=True,
+    )
+    def _append(self, pointer: Pointer) -> Pointer:
+        """Write a pointer behind the others, with the number after theirs."""
+        before = self.place.read(HISTORY_FILE)
+        last = max((entry.sequence for entry in _entries(before)), default=0)
+        numbered = pointer.model_copy(update={"sequence": last + 1})
+        text = before.data if before else b""
+        if text and not text.endswith(b"\n"):
+            text += b"\n"
+        self.place.write(HISTORY_FILE, text + f"{numbered.model_dump_json()}\n".encode(), replaces=before)
+        return numbered
+
+    def _broken(self, sequence: int) -> RegistryError:
+        return RegistryError(
+            f"{self.place.address}/{HISTORY_FILE} lacks entry {sequence}, or holds another one than the champion builds on."
+            " Restore the file from a backup."
+        )
+
+
+def pointer_in(document: Document, place: Place) -> Pointer:
+    """What a POINTER_FILE says.
+
+    Raises:
+        RegistryError: it is damaged.
+    """
+    try:
+        return Pointer.model_validate_json(document.data)
+    except ValidationError as error:
+        raise RegistryError(
+            f"{place.address}/{POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
+        ) from error
+
+
+def _entries(history: Document | None) -> Iterator[Pointer]:
+    """Every readable line of the history. A kill may have cut one short; `history` notices if it counts."""
+    for line in history.data.splitlines() if history else ():
+        try:
+            yield Pointer.model_validate_json(line)
+        except ValidationError:
+            continue

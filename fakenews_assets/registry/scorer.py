@@ -1,0 +1,74 @@
+"""From articles as written to answers, by one bundle: the path that the service and batch scoring share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.schema import article_id
+from fakenews_assets.models.calibration import CalibratedClassifier
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Answers in the order asked."""
+
+    predictions: Predictions
+    article_ids: list[str]
+    """Of the prepared articles, as `clean_news` names them; shape [n]."""
+
+
+class Scorer:
+    """A loaded bundle: prepares the texts as the training rows were, predicts, calibrates. Safe for threads."""
+
+    def __init__(
+        self, bundle: Bundle, preparation: TextPreparation, classifier: CalibratedClassifier
+    ) -> None:
+        self.bundle = bundle
+        self.preparation = preparation
+        self.classifier = classifier
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Verify a bundle and load its model.
+
+        Raises:
+            BundleError: see `open_bundle`.
+        """
+        bundle = open_bundle(folder)
+        preparation = TextPreparation.model_validate_json((folder / PREPARE_FILE).read_bytes())
+        return cls(bundle, preparation, load_bundled(bundle))
+
+    @property
+    def model_id(self) -> str:
+        """The bundle's sha."""
+        return self.bundle.sha
+
+    def score(self, articles: Sequence[Article]) -> Scores:
+        """Judge articles as somebody wrote them.
+
+        Args:
+            articles: not prepared yet; an empty text means that there is none.
+        """
+        rows = prepared(self.preparation, articles)
+        return Scores(self.classifier.predict(rows), [article_id(row.title, row.text) for row in rows])
+
+    def strangeness(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """How unlike the familiar ones articles are, as somebody wrote them: above 1 they are unfamiliar."""
+        return self.classifier.strangeness(prepared(self.preparation, articles))
+
+
+def prepared(preparation: TextPreparation, articles: Sequence[Article]) -> list[Article]:
+    """Articles as somebody wrote them, prepared as the training rows were."""
+    table = pl.DataFrame(
+        {"title": [one.title for one in articles], "text": [one.text for one in articles]},
+        schema={"title": pl.String, "text": pl.String},
+    )
+    return [Article(title, text) for title, text in preparation.apply(table).iter_rows()]

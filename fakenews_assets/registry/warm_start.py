@@ -1,0 +1,50 @@
+"""The fine-tuned encoder behind a bundle, to go on from."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fakenews_assets.registry.bundle import BundleError, open_bundle
+from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
+from fakenews_resources.storage.store import Artefact, Store
+
+CHAMPION: Final = "champion"
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Where a training goes on from."""
+
+    bundle: str
+    """Sha of the bundle."""
+    encoder: Artefact
+    """The version of `finetuned_bert` that it descends from, in torch's format whatever the bundle's is."""
+
+
+def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
+    """Find what a bundle descends from.
+
+    Args:
+        store: the graph's values.
+        bundle: sha of a bundle, or `champion`.
+        encoder: name of the pretrained encoder that the training is of; the model's papers will say that it
+            descends from it.
+
+    Raises:
+        RegistryError: there is no champion.
+        BundleError: there is no such bundle, it is damaged, or no fine-tuned encoder, or another one, is behind it.
+        ValueMissing: that encoder is no longer stored.
+    """
+    if bundle == CHAMPION:
+        pointer = ChampionRegistry(store.bundles).champion()
+        if pointer is None:
+            raise RegistryError("There is no champion to go on from; leave warm_start empty.")
+        bundle = pointer.bundle
+    manifest = open_bundle(store.bundle(bundle)).manifest
+    if "finetuned_bert" not in manifest.data_versions:
+        raise BundleError(f"No fine-tuned encoder is behind bundle {bundle}; leave warm_start empty.")
+    if manifest.finetuned_from != encoder:
+        raise BundleError(
+            f"Bundle {bundle} descends from the encoder {manifest.finetuned_from}, not from {encoder}. Set the training's"
+            " encoder to the former, or leave warm_start empty."
+        )
+    return WarmStart(bundle, store.get("finetuned_bert", manifest.data_versions["finetuned_bert"]))

@@ -1,0 +1,26 @@
+"""What an address of a storage names."""
+
+import os
+from pathlib import Path
+
+from fakenews_resources.storage.backend import FolderPlace, Place, StoreError
+
+
+def place_of(address: str | Path) -> Place:
+    """The place that an address names: a path, or gs://bucket/prefix.
+
+    Files of a bucket are copied below FAKENEWS_CACHE, by default `.fakenews/.cache`.
+
+    Raises:
+        StoreError: another kind of address.
+    """
+    text = str(address)
+    if text.startswith("gs://"):
+        # Google's client takes a second to import.
+        from fakenews_resources.storage.bucket import bucket_place
+
+        cache = Path(os.environ.get("FAKENEWS_CACHE", ".fakenews/.cache"))
+        return bucket_place(text, cache)
+    if "://" in text:
+        raise StoreError(f"Cannot store in {text}: set FAKENEWS_STORAGE to a path, or to gs://bucket/prefix.")
+    return FolderPlace(Path(text).expanduser().resolve())

@@ -1,0 +1,224 @@
+"""The store as a Dagster resource, and the IO manager through which every edge of the graph passes."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_origin
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from fakenews_resources.storage.backend import FolderPlace, Place
+from fakenews_resources.storage.store import (
+    LOG_FOLDER,
+    Artefact,
+    Store,
+    StoreError,
+    ValueMissing,
+    is_usable_name,
+)
+
+_reads: dict[tuple[str, str], dict[str, str]] = {}
+"""What the steps under way have read: version by key, by run and op. Of the module, because Dagster makes the
+resource that an asset gets and the one inside the IO manager from copies."""
+
+
+class Storage(dg.ConfigurableResource):
+    """Decides where values live, and remembers what each step has read of them.
+
+    Drafts that a failed step left behind are removed at the end of the run.
+    """
+
+    root: str = Field(
+        default=".fakenews",
+        description="What holds every value of the graph: a folder, or gs://bucket/prefix. Relative paths start at the"
+        " working directory.",
+    )
+    log: str | None = Field(
+        default=None,
+        description="Folder of the service's log, where the service is told another one than its default.",
+    )
+    _drafts: list[Artefact] = PrivateAttr(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        """The plain store behind this resource."""
+        return Store(self.root)
+
+    def log_place(self, store: Store) -> Place:
+        """Where the service writes down what it answers; in a bucket, what it has sent so far.
+
+        Args:
+            store: this one, or as `afresh` gives it.
+        """
+        return FolderPlace(Path(self.log)) if self.log else store.place.below(LOG_FOLDER)
+
+    @contextmanager
+    def afresh(self) -> Iterator[Store]:
+        """The store, none of whose files is taken from an earlier copy of a bucket: an audit reads what is there."""
+        with TemporaryDirectory(prefix="fakenews-") as work:
+            yield self.store.afresh(Path(work))
+
+    def draft(self) -> Artefact:
+        """An empty folder for the value that an asset is about to return."""
+        draft = self.store.draft()
+        self._drafts.append(draft)
+        return draft
+
+    def read(self, context: dg.AssetExecutionContext, key: str) -> Artefact:
+        """The current value of a key, noted as an input of the step.
+
+        For inputs that depend on the partition: the asset names them all in `deps` and reads the one it needs.
+
+        Raises:
+            dg.Failure: nothing is stored there.
+        """
+        try:
+            artefact = self.store.current(key)
+        except ValueMissing as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        _note_read((context.run.run_id, context.op_execution_context.op.name), artefact)
+        return artefact
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        for step in [step for step in _reads if context.run and step[0] == context.run.run_id]:
+            del _reads[step]
+        while self._drafts:
+            shutil.rmtree(self._drafts.pop().path, ignore_errors=True)
+
+
+def storage_from_environment() -> Storage:
+    """The storage that FAKENEWS_STORAGE and FAKENEWS_LOG name, as the service reads them too."""
+    return Storage(
+        root=os.environ.get("FAKENEWS_STORAGE", ".fakenews"), log=os.environ.get("FAKENEWS_LOG") or None
+    )
+
+
+def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:
+    """The store key of an asset's value: its path, then its partition if it has one.
+
+    Raises:
+        StoreError: nothing can be stored under the partition's name.
+    """
+    if partition is not None and not is_usable_name(partition):
+        raise StoreError(
+            f"Nothing can be stored under the partition name {partition!r}: it must not start with a dot, contain a"
+            " slash, or be longer than some 200 characters. Delete that partition and add one with another name."
+        )
+    return "/".join([*asset_key.path, *([partition] if partition is not None else [])])
+
+
+def checked(
+    value: Artefact, checks: Sequence[dg.AssetCheckResult], metadata: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult[Artefact]:
+    """A draft with the verdicts of its checks, ready to be returned by its asset.
+
+    If a blocking check failed, the draft is stored as refused, and readers keep the version before.
+    """
+    for check in checks:
+        objects = not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+        value.objections[check.check_name or ""] = (check.description or "failed") if objects else ""
+    return dg.MaterializeResult(value=value, metadata=metadata, check_results=checks)
+
+
+class ArtefactIOManager(dg.ConfigurableIOManager):
+    """Commits the `Artefact` that an asset returns and hands the current one to its readers.
+
+    A value that failed a blocking check is stored as refused: readers keep the one that was accepted last. Assets
+    with blocking checks therefore make these in their own step, and return what `checked` gives them.
+
+    The store's version becomes Dagster's data version, so that the marks in the UI follow what readers get.
+
+    A reader declares what it wants by its annotation: `Artefact`, or `dict[str, Artefact]` for every stored
+    partition of a partitioned asset. What a step has read is written, version by version, into the record of
+    what it makes.
+    """
+
+    storage: dg.ResourceDependency[Storage]
+
+    def handle_output(self, context: dg.OutputContext, obj: Artefact) -> None:
+        if not isinstance(obj, Artefact):
+            raise dg.DagsterInvariantViolationError(
+                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}; assets return an Artefact."
+            )
+        step = context.step_context
+        config = step.op_config
+        key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
+        store = self.storage.store
+        stored = store.commit(
+            key,
+            obj,
+            run_id=context.run_id,
+            code_version=step.job_def.asset_layer.get(context.asset_key).code_version,
+            config=config if isinstance(config, Mapping) else None,
+            upstream=_reads.pop((context.run_id, step.op.name), {}),
+            refused=_failed_blocking_checks(context, obj),
+        )
+        assert stored.record is not None
+        in_force = store.current(key) if stored.record.refused and store.exists(key) else stored
+        step.set_data_version(context.asset_key, dg.DataVersion(in_force.version))
+        context.add_output_metadata(
+            {
+                "version": stored.version,
+                "path": dg.MetadataValue.path(store.where(stored)),
+                "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
+                **({"refused": dict(stored.record.refused)} if stored.record.refused else {}),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> Artefact | dict[str, Artefact]:
+        if context.has_asset_partitions and get_origin(context.dagster_type.typing_type) is dict:
+            return self._load_all(context)
+        key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
+        try:
+            return self._load(context, key)
+        except ValueMissing as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    def _load_all(self, context: dg.InputContext) -> dict[str, Artefact]:
+        found: dict[str, Artefact] = {}
+        missing: list[str] = []
+        for partition in context.asset_partition_keys:
+            if not is_usable_name(partition):  # nothing can be stored there
+                missing.append(partition)
+                continue
+            try:
+                found[partition] = self._load(context, key_of(context.asset_key, partition))
+            except ValueMissing:
+                missing.append(partition)
+        if missing:
+            context.log.info(
+                f"{context.asset_key.to_user_string()} has no value yet for {missing}: left out."
+            )
+        return found
+
+    def _load(self, context: dg.InputContext, key: str) -> Artefact:
+        artefact = self.storage.store.current(key)
+        _note_read((context.step_context.run_id, context.step_context.op.name), artefact)
+        return artefact
+
+
+def _failed_blocking_checks(context: dg.OutputContext, value: Artefact) -> dict[str, str]:
+    """Blocking checks that a draft failed, with the reason.
+
+    Raises:
+        DagsterInvariantViolationError: one of them was not made before the value was returned.
+    """
+    asset = context.step_context.job_def.asset_layer.get(context.asset_key).assets_def
+    blocking = [
+        spec.name for spec in asset.check_specs if spec.asset_key == context.asset_key and spec.blocking
+    ]
+    if unasked := [name for name in blocking if name not in value.objections]:
+        raise dg.DagsterInvariantViolationError(
+            f"{context.asset_key.to_user_string()} did not make its blocking checks {unasked} before it returned. Return"
+            " what `checked(draft, results)` gives."
+        )
+    return {name: value.objections[name] for name in blocking if value.objections[name]}
+
+
+def _note_read(step: tuple[str, str], artefact: Artefact) -> None:
+    assert artefact.record is not None
+    _reads.setdefault(step, {})[artefact.record.key] = artefact.version

@@ -1,0 +1,413 @@
+"""Where every value of the graph lives, as immutable versions behind one pointer per value.
+
+    <root>/<key>/<version>/...        the files of one version, named by their content
+    <root>/<key>/<version>.json       its record: who made it, from what, when
+    <root>/<key>/CURRENT              the version that readers get: the last one that was accepted
+    <root>/<key>/REFUSED              a later version that failed a blocking check, if there is one
+
+A version is written aside, renamed into place, sent to the bucket if the store is one, and only then named by
+`CURRENT`, or by `REFUSED`. A process killed at any moment therefore leaves the old value or the new one, and equal
+content is stored once. A version is removed in the other order, its record first: without a record nobody reads it.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_resources.storage.address import place_of
+from fakenews_resources.storage.backend import Place, Stat, StoreError
+from fakenews_resources.storage.hashing import digest
+
+_STALE_DRAFT_SECONDS = 24 * 3600
+LOG_FOLDER: Final = "service_log"
+"""Where in the store the service writes down what it answers."""
+
+_CURRENT, _REFUSED = "CURRENT", "REFUSED"
+_VERSION = re.compile(r"[0-9a-f]{32}")
+_RECORD = re.compile(r"[0-9a-f]{32}\.json")
+_LONGEST_PART = 200
+"""Characters of a quoted part of a key: file systems take 255 bytes, and hashes and suffixes are added."""
+
+
+class ValueMissing(StoreError):
+    """Nothing has been stored under this key yet."""
+
+
+class FileEntry(BaseModel):
+    """One file of a version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    bytes: int
+
+
+class Record(BaseModel):
+    """What is known of how a version came to be. Kept beside the version and never part of its hash."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    version: str
+    files: dict[str, FileEntry]
+    created_at: datetime
+    run_id: str | None = None
+    code_version: str | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    upstream: dict[str, str] = Field(default_factory=dict, description="Version read of each input key.")
+    meta: dict[str, Any] = Field(default_factory=dict, description="What the asset itself wants remembered.")
+    refused: dict[str, str] = Field(
+        default_factory=dict,
+        description="Blocking checks that it failed, with the reason; empty: it was accepted.",
+    )
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A folder of files: a draft while `record` is None, one immutable version afterwards.
+
+    `meta` is what the asset wants remembered beside its files (it does not change the version); fill it
+    on a draft, read it on a version. `objections` holds the verdict of each check that was made of a draft.
+    """
+
+    folder: Path
+    record: Record | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    objections: dict[str, str] = field(default_factory=dict, compare=False)
+    """Why a check failed, by its name; an empty reason: it passed."""
+    fetch: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+    """Brings the files into the folder, if they are not known to be there."""
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder with its files. Only now are those of a bucket fetched: who asks for a record pays for no files."""
+        if self.fetch is not None:
+            self.fetch()
+        return self.folder
+
+    @property
+    def version(self) -> str:
+        """The content hash that names this version. Raises StoreError for a draft."""
+        if self.record is None:
+            raise StoreError(f"{self.path} is a draft: it has no version until it is committed.")
+        return self.record.version
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A table stored as `<table>.parquet` or as parts `<table>-0000.parquet`, read lazily."""
+        parts = sorted(self.path.glob(f"{table}-[0-9]*.parquet"))
+        return pl.scan_parquet(parts or self.path / f"{table}.parquet")
+
+    def read_json(self, name: str) -> Any:
+        """The content of a JSON file in this folder."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+class Store:
+    """The graph's values, in a folder or in a bucket. Safe for several processes: the last commit of a key wins."""
+
+    def __init__(self, address: str | Path | Place) -> None:
+        """Args: address: a path, or gs://bucket/prefix.
+
+        Raises:
+            StoreError: another kind of address, or a bucket without credentials.
+        """
+        self.place = address if isinstance(address, Place) else place_of(address)
+        self.root = self.place.root
+        """Where files are read, and unfinished work lies: the folder itself, or the local copy of the bucket."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        return self.place.address
+
+    @property
+    def bundles(self) -> Place:
+        """Where the model bundles and the champion's pointer are."""
+        return self.place.below("models")
+
+    def bundle(self, sha: str) -> Path:
+        """Where the files of a bundle can be read, if it is there."""
+        return self.bundles.fetch(sha)
+
+    def afresh(self, work: Path) -> "Store":
+        """The same values, none of them taken from an earlier copy of a bucket; `work` is empty."""
+        return Store(self.place.afresh(work))
+
+    def draft(self) -> Artefact:
+        """An empty folder on the file system of `root`, to fill and then commit or discard."""
+        drafts = self.root / ".drafts"
+        drafts.mkdir(parents=True, exist_ok=True)
+        _remove_stale(drafts)
+        folder = drafts / uuid.uuid4().hex
+        folder.mkdir()
+        return Artefact(folder)
+
+    def workspace(self, *parts: str) -> Path:
+        """A local folder for unfinished work that a later run may take up again, such as checkpoints."""
+        folder = self.root.joinpath(".work", *(quote(part, safe="") for part in parts))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def commit(
+        self,
+        key: str,
+        draft: Artefact,
+        *,
+        run_id: str | None = None,
+        code_version: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        upstream: Mapping[str, str] | None = None,
+        refused: Mapping[str, str] | None = None,
+    ) -> Artefact:
+        """Make a draft the current version of a key, or store it as refused.
+
+        The draft's files move; nothing of it remains in its folder. Content equal to an existing
+        version adds no files, only a new record.
+
+        Args:
+            refused: blocking checks that the draft failed, with the reason. If there are any, readers keep the version
+                that was accepted last.
+        """
+        files = hash_files(draft.path)
+        if not files:
+            raise StoreError(f"Nothing to commit under {key!r}: the draft holds no files.")
+        record = Record(
+            key=key,
+            version=version_of(files),
+            files=files,
+            created_at=datetime.now(UTC),
+            run_id=run_id,
+            code_version=code_version,
+            config=dict(config or {}),
+            upstream=dict(upstream or {}),
+            meta=draft.meta,
+            refused=dict(refused or {}),
+        )
+        if self.place.is_bucket and self.place.exists(f"{_home(key)}/{record.version}.json"):
+            # Stored before, and perhaps an article was erased from it since: it stays as it is, as in a folder.
+            return self._point_at(record)
+        target = self.root / _home(key) / record.version
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.place.is_bucket and target.exists() and hash_files(target) != files:
+            shutil.rmtree(target)  # a copy of what a killed process had sent so far
+        if not target.exists():
+            try:
+                draft.path.rename(target)
+            except OSError:
+                if not target.exists():  # else another process stored the same content a moment ago
+                    raise
+        return self._make_current(record)
+
+    def adopt(self, artefact: Artefact) -> Artefact:
+        """Copy a version of another store with its record, and make it the current one of its key."""
+        assert artefact.record is not None
+        shutil.copytree(artefact.path, self.root / _home(artefact.record.key) / artefact.version)
+        return self._make_current(artefact.record)
+
+    def _make_current(self, record: Record) -> Artefact:
+        self.place.send(f"{_home(record.key)}/{record.version}")
+        return self._point_at(record)
+
+    def _point_at(self, record: Record) -> Artefact:
+        home = _home(record.key)
+        if record.refused and record.version == self._named(record.key, _CURRENT):
+            return self._artefact(record)  # these bytes were accepted, and stay what readers get
+        self.place.write(f"{home}/{record.version}.json", record.model_dump_json(indent=2).encode())
+        self.place.write(f"{home}/{_REFUSED if record.refused else _CURRENT}", record.version.encode())
+        if not record.refused:
+            self.place.delete(f"{home}/{_REFUSED}")
+        return self._artefact(record)
+
+    def current(self, key: str) -> Artefact:
+        """The version of a key that was accepted last. Raises ValueMissing when there is none."""
+        version = self._named(key, _CURRENT)
+        if version is None:
+            raise ValueMissing(self._why_missing(key))
+        return self.get(key, version)
+
+    def refused(self, key: str) -> Artefact | None:
+        """The newest version of a key, if it failed a blocking check."""
+        version = self._named(key, _REFUSED)
+        try:
+            return self.get(key, version) if version else None
+        except ValueMissing:  # it was pruned
+            return None
+
+    def _why_missing(self, key: str) -> str:
+        refused = self.refused(key)
+        if refused is None or refused.record is None:
+            return f"Nothing is stored under {key!r} in {self.address}. Materialize it first."
+        reasons = "; ".join(f"{check}: {why}" for check, why in refused.record.refused.items())
+        return f"Every version of {key!r} in {self.address} was refused. The last one failed {reasons}"
+
+    def get(self, key: str, version: str) -> Artefact:
+        """One version of a key, current or not. Raises ValueMissing when it is not there."""
+        document = self.place.read(f"{_home(key)}/{version}.json")
+        if document is None:
+            raise ValueMissing(f"{key!r} has no version {version} in {self.address}.")
+        record = Record.model_validate_json(document.data)
+        return self._artefact(record)
+
+    def _artefact(self, record: Record) -> Artefact:
+        folder = f"{_home(record.key)}/{record.version}"
+        return Artefact(self.root / folder, record, record.meta, fetch=partial(self.place.fetch, folder))
+
+    def where(self, artefact: Artefact) -> str:
+        """The address of a version, for people."""
+        assert artefact.record is not None
+        return f"{self.address}/{_home(artefact.record.key)}/{artefact.version}"
+
+    def exists(self, key: str) -> bool:
+        """Whether `key` has a current version."""
+        return self.place.exists(f"{_home(key)}/{_CURRENT}")
+
+    def partitions(self, name: str) -> set[str]:
+        """The partitions of a partitioned value that have a current version."""
+        return self._pointing(name, _CURRENT)
+
+    def refused_partitions(self, name: str) -> set[str]:
+        """The partitions of a partitioned value whose newest version was refused."""
+        return self._pointing(name, _REFUSED)
+
+    def _pointing(self, name: str, pointer: str) -> set[str]:
+        return {unquote(found.split("/")[-2]) for found in self.place.glob(f"{_home(name)}/*/{pointer}")}
+
+    def versions(self, key: str) -> list[str]:
+        """Every version of a key that has a record, in order of name."""
+        names = self.place.children(_home(key))
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+    def all_keys(self) -> list[str]:
+        """Every key with a stored version, accepted or refused, in order."""
+        records = (record.split("/") for record in self.place.glob("**/*.json"))
+        homes = {tuple(home) for *home, name in records if home and _RECORD.fullmatch(name)}
+        return sorted("/".join(map(unquote, parts)) for parts in homes if not parts[0].startswith("."))
+
+    def without_record(self, key: str) -> list[str]:
+        """Folders of versions that are being committed, or that a killed removal left behind."""
+        names = self.place.children(_home(key))
+        return [name for name in names if _VERSION.fullmatch(name) and f"{name}.json" not in names]
+
+    def folder(self, key: str, version: str) -> Path:
+        """Where the files of a version can be read, if they are there."""
+        return self.place.fetch(f"{_home(key)}/{version}")
+
+    def stat(self, key: str, version: str) -> Stat | None:
+        """Size of a version's files, and when its record was last written, or they, if it has none."""
+        return _stat(self.place, f"{_home(key)}/{version}")
+
+    def stat_bundle(self, sha: str) -> Stat | None:
+        """The same of a bundle."""
+        return _stat(self.bundles, sha)
+
+    def changed(self, key: str, version: str, file: str) -> None:
+        """Tell that a file of a version was changed in place."""
+        self.place.send_again(f"{_home(key)}/{version}", file)
+
+    def remove(self, key: str, version: str) -> None:
+        """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""
+        if self._named(key, _CURRENT) == version:
+            raise StoreError(f"{version} is the current version of {key!r}; only others can be removed.")
+        if self._named(key, _REFUSED) == version:
+            self.place.delete(f"{_home(key)}/{_REFUSED}")
+        _take_away(self.place, f"{_home(key)}/{version}")
+
+    def remove_bundle(self, sha: str) -> None:
+        """Remove a bundle; one that is not there changes nothing."""
+        _take_away(self.bundles, sha)
+
+    def remove_key(self, key: str) -> None:
+        """Remove a value with all its versions; one that is not there changes nothing."""
+        self.place.delete(f"{_home(key)}/{_CURRENT}")
+        for version in {*self.versions(key), *self.without_record(key)}:
+            self.remove(key, version)
+        self.place.remove(_home(key))
+
+    def verify(self, artefact: Artefact) -> list[str]:
+        """Re-hash every file of a version; the names that are missing, changed or extra, in order."""
+        assert artefact.record is not None
+        return changed_files(artefact.record.files, hash_files(artefact.path))
+
+    def _named(self, key: str, pointer: str) -> str | None:
+        """The version that a pointer of a key names."""
+        document = self.place.read(f"{_home(key)}/{pointer}")
+        return document.text.strip() if document else None
+
+
+def hash_file(path: Path) -> FileEntry:
+    """SHA-256 and size of a file."""
+    return FileEntry(sha256=digest(path), bytes=path.stat().st_size)
+
+
+def hash_files(folder: Path) -> dict[str, FileEntry]:
+    """SHA-256 and size of every file of a folder, by its path within, in order of path."""
+    return {
+        path.relative_to(folder).as_posix(): hash_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def changed_files(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) -> list[str]:
+    """The names that are missing, changed or extra, in order."""
+    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+
+
+def version_of(files: Mapping[str, FileEntry]) -> str:
+    """The name of a version: 32 hex digits over the names and hashes of its files, in order of name."""
+    lines = "".join(f"{name}\0{entry.sha256}\n" for name, entry in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]
+
+
+def is_usable_name(name: str) -> bool:
+    """Whether a name, such as that of a partition, can be one part of a key."""
+    return bool(name) and not name.startswith(".") and "/" not in name and len(_quoted(name)) <= _LONGEST_PART
+
+
+def _home(key: str) -> str:
+    parts = key.split("/")
+    if not all(map(is_usable_name, parts)):
+        raise StoreError(
+            f"{key!r} is not a usable key: a part is empty, starts with a dot, or is longer than {_LONGEST_PART} characters."
+        )
+    return "/".join(map(_quoted, parts))
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="@+=")
+
+
+def _stat(place: Place, folder: str) -> Stat | None:
+    files, record = place.stat(folder), place.stat(f"{folder}.json")
+    newest = record or files
+    return Stat(files.bytes if files else 0, newest.changed) if newest else None
+
+
+def _take_away(place: Place, folder: str) -> None:
+    """Remove a record, then the folder that it tells of."""
+    place.delete(f"{folder}.json")
+    place.remove(folder)
+
+
+def _remove_stale(drafts: Path) -> None:
+    """Sweep what killed processes left behind; a living draft is younger than a day."""
+    for folder in drafts.iterdir():
+        try:
+            age = time.time() - folder.stat().st_mtime
+        except FileNotFoundError:  # its owner finished meanwhile
+            continue
+        if age > _STALE_DRAFT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

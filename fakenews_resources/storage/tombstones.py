@@ -1,0 +1,320 @@
+"""What was taken out of the store on purpose: what, when, by whom and why.
+
+    <store>/tombstones/000001.json    one removal or erasure; it holds the SHA-256 of the one before
+    <store>/tombstones/HEAD           number and SHA-256 of the last
+
+A tombstone counts if the hashes lead to it from HEAD. One that is edited or missing breaks the chain: it and all
+before it count no longer, and whatever they explained is a finding again. A tombstone is written first and named by
+HEAD second. What a kill leaves between the two does not count until the next command takes it up, which it does only if
+that tombstone continues the chain. Anything else behind the last one is damage.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from fakenews_resources.storage.backend import Busy, Document, StoreError
+from fakenews_resources.storage.store import FileEntry, Store
+
+HEAD_FILE: Final = "HEAD"
+_FOLDER: Final = "tombstones"
+_NOT_SEALED: Final = "not sealed: its command was killed, or it was put there by hand"
+
+
+class TombstonesDamaged(StoreError):
+    """A tombstone is missing or was edited; the message says what to do next."""
+
+
+class Rewritten(BaseModel):
+    """A file of a version from which something was erased."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    version: str = Field(description="Names the content before the erasure.")
+    file: str
+    before: FileEntry
+    after: FileEntry
+
+
+class Removed(BaseModel):
+    """A version, or a bundle under the key `models`, that is gone as a whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    version: str
+    bytes: int
+
+
+class _Tombstone(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sequence: int = Field(default=0, description="Counts from 1; given when it is appended.")
+    previous: str = Field(default="", description="SHA-256 of the one before; empty for the first.")
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    by: str
+    reason: str
+
+
+class Erasure(_Tombstone):
+    """One article was erased. It holds nothing of the article but hashes and numbers."""
+
+    action: Literal["erase"] = "erase"
+    state: Literal["planned", "done"]
+    article_id: str
+    article_ids: tuple[str, ...] = Field(
+        description="Its id, and that of its title without the text, by which the service may have been asked."
+    )
+    files: tuple[Rewritten, ...]
+    raw: bool = Field(description="Whether the bytes as received lost it too.")
+    raw_rows: dict[str, tuple[int, ...]] = Field(description="Records of the raw files that are it, by key.")
+    heirs: dict[str, str] = Field(
+        description="Name of the cluster that each of its near-duplicates keeps, and with it its side."
+    )
+    unsettled: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="By version of article_clusters: articles whose cluster does not follow any more from what"
+        " is left, because the erased article linked them.",
+    )
+    bundles: tuple[str, ...] = Field(
+        description="Bundles whose models were trained on it, or chosen by it. Their weights still hold what"
+        " was learnt."
+    )
+
+
+class Removal(_Tombstone):
+    """Versions and bundles were removed."""
+
+    action: Literal["prune", "retire-batch"]
+    batch: str | None = None
+    removed: tuple[Removed, ...]
+
+
+Tombstone = Annotated[Erasure | Removal, Field(discriminator="action")]
+Entry = TypeVar("Entry", Erasure, Removal)
+_TOMBSTONE: Final = TypeAdapter[Erasure | Removal](Tombstone)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The tombstones that count, the oldest first, and what is wrong with the others, by name of file."""
+
+    entries: tuple[Erasure | Removal, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def erasures(self) -> tuple[Erasure, ...]:
+        """Every erasure, planned or done."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Erasure))
+
+    @property
+    def done(self) -> tuple[Erasure, ...]:
+        """The erasures that were completed."""
+        return tuple(entry for entry in self.erasures if entry.state == "done")
+
+    @property
+    def unfinished(self) -> tuple[Erasure, ...]:
+        """Plans that no completion followed."""
+        ends = {entry.article_id: entry.sequence for entry in self.done}
+        return tuple(
+            entry
+            for entry in self.erasures
+            if entry.state == "planned" and ends.get(entry.article_id, 0) < entry.sequence
+        )
+
+    @property
+    def erased(self) -> frozenset[str]:
+        """Ids of all articles that were erased, or are to be."""
+        return frozenset(one for entry in self.erasures for one in entry.article_ids)
+
+    @property
+    def heirs(self) -> dict[str, str]:
+        """Cluster that an article keeps although the article that linked it was erased."""
+        return {article: cluster for entry in self.erasures for article, cluster in entry.heirs.items()}
+
+    def unsettled(self, clusters: str) -> frozenset[str]:
+        """Articles of a version of `article_clusters` whose cluster cannot be computed anew."""
+        return frozenset(one for entry in self.done for one in entry.unsettled.get(clusters, ()))
+
+    def blanked_rows(self, key: str) -> frozenset[int]:
+        """Records of a raw file that were blanked in it."""
+        return frozenset(row for entry in self.done if entry.raw for row in entry.raw_rows.get(key, ()))
+
+    def rewrote(self, key: str, version: str, file: str) -> bool:
+        """Whether something was erased from a file of a version."""
+        wanted = (key, version, file)
+        return any((one.key, one.version, one.file) == wanted for entry in self.done for one in entry.files)
+
+    def is_out_of_raw(self, erasure: Erasure) -> bool:
+        """Whether no record of an article is left in the raw bytes."""
+        return all(set(rows) <= self.blanked_rows(key) for key, rows in erasure.raw_rows.items())
+
+    def removal_of(self, key: str, version: str) -> Removal | None:
+        """The tombstone of a version that was removed; None if there is none."""
+        for entry in reversed(self.entries):
+            if isinstance(entry, Removal) and any(
+                (one.key, one.version) == (key, version) for one in entry.removed
+            ):
+                return entry
+        return None
+
+    def undo(
+        self, key: str, version: str, found: Mapping[str, FileEntry]
+    ) -> tuple[dict[str, FileEntry], list[str]]:
+        """The hashes that the files of a version had before anything was erased from them.
+
+        Args:
+            key: of the version.
+            version: names the content before the erasures.
+            found: hashes of the files as they are.
+
+        Returns:
+            The hashes, and the files that hold again what was erased from them.
+        """
+        states = {file: _states(self.done, key, version, file, now) for file, now in found.items()}
+        back = [
+            file
+            for file, now in found.items()
+            if any(one.before == now != one.after for one in _changes(self.done, key, version, file))
+        ]
+        return {file: known[-1] for file, known in states.items()}, back
+
+    def went_through(self, change: Rewritten, now: FileEntry) -> bool:
+        """Whether a planned change was made to a file, and by erasures alone became what the file is now."""
+        return change.after in _states(self.erasures, change.key, change.version, change.file, now)
+
+
+class Tombstones:
+    """The tombstones of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.place = store.place.below(_FOLDER)
+
+    def read(self) -> Ledger:
+        """Follow the chain from HEAD. What is wrong is in the ledger, never an error."""
+        present = [name for name in self.place.children() if name.endswith(".json")]
+        head = self.place.read(HEAD_FILE)
+        try:
+            last, sha = _parse_head(head)
+        except ValueError:
+            return Ledger(faults=((HEAD_FILE, "cannot be read"),))
+        unsealed = [name for name in present if name > _name(last)]
+        if unsealed == [_name(last + 1)] and self._continuation(last, sha):
+            faults = [(unsealed[0], _NOT_SEALED)]
+        elif unsealed and head is None:
+            return Ledger(faults=((HEAD_FILE, "missing, while there are tombstones"),))
+        else:
+            faults = [(name, "does not continue the chain that HEAD names") for name in unsealed]
+        entries: list[Erasure | Removal] = []
+        for sequence in range(last, 0, -1):
+            name = _name(sequence)
+            document = self.place.read(name)
+            if document is None or hashlib.sha256(document.data).hexdigest() != sha:
+                faults.append((name, "missing" if document is None else "not as it was sealed"))
+                break
+            try:
+                entry = _TOMBSTONE.validate_json(document.data)
+            except ValidationError:
+                faults.append((name, "of another version of this program"))
+                break
+            entries.append(entry)
+            sha = entry.previous
+        return Ledger(tuple(reversed(entries)), tuple(faults))
+
+    def sound(self) -> Ledger:
+        """As `read`. Raises TombstonesDamaged if something is wrong beyond what a kill leaves behind."""
+        ledger = self.read()
+        faults = [(name, fault) for name, fault in ledger.faults if fault != _NOT_SEALED]
+        if faults:
+            named = "; ".join(f"{name}: {fault}" for name, fault in faults)
+            raise TombstonesDamaged(
+                f"The tombstones in {self.place.address} are damaged: {named}. Restore the folder from a backup: they say"
+                " which articles must stay out."
+            )
+        return ledger
+
+    def taken_up(self) -> Ledger:
+        """As `sound`, after sealing the tombstone that a kill left behind the last one. Hold `locked`."""
+        ledger = self.sound()
+        head = self.place.read(HEAD_FILE)
+        last, previous = _parse_head(head)
+        if (left := self._continuation(last, previous)) is None:
+            return ledger
+        self._seal(last + 1, left.data, head)
+        return self.sound()
+
+    def append(self, entry: Entry) -> Entry:
+        """Seal a tombstone behind the last one. Hold `locked` from the reading on that it rests on."""
+        head = self.place.read(HEAD_FILE)
+        last, previous = _parse_head(head)
+        sealed = entry.model_copy(update={"sequence": last + 1, "previous": previous})
+        data = f"{sealed.model_dump_json(indent=2)}\n".encode()
+        self.place.write(_name(last + 1), data)
+        self._seal(last + 1, data, head)
+        return sealed
+
+    def _seal(self, sequence: int, data: bytes, head: Document | None) -> None:
+        seal = f"{sequence} {hashlib.sha256(data).hexdigest()}\n"
+        self.place.write(HEAD_FILE, seal.encode(), replaces=head)
+
+    def _continuation(self, last: int, sha: str) -> Document | None:
+        """The tombstone that was written behind the last one, if it names that one."""
+        document = self.place.read(_name(last + 1))
+        if document is None:
+            return None
+        try:
+            entry = _TOMBSTONE.validate_json(document.data)
+        except ValidationError:
+            return None
+        return document if (entry.sequence, entry.previous) == (last + 1, sha) else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nobody else take anything out meanwhile. Raises StoreError when somebody does."""
+        try:
+            with self.place.locked("lock"):
+                yield
+        except Busy as error:
+            raise StoreError(f"Another process is pruning or erasing. {error}") from error
+
+
+def _changes(erasures: Sequence[Erasure], key: str, version: str, file: str) -> Iterator[Rewritten]:
+    """What erasures did to a file of a version."""
+    wanted = (key, version, file)
+    return (one for entry in erasures for one in entry.files if (one.key, one.version, one.file) == wanted)
+
+
+def _states(
+    erasures: Sequence[Erasure], key: str, version: str, file: str, now: FileEntry
+) -> list[FileEntry]:
+    """What a file is, and what it was before each of the erasures, the latest first.
+
+    The hashes give the order. The tombstones do not: an erasure that was killed may end after a later one.
+    """
+    before = {one.after: one.before for one in _changes(erasures, key, version, file)}
+    states = [now]
+    while states[-1] in before:
+        states.append(before.pop(states[-1]))
+    return states
+
+
+def _parse_head(head: Document | None) -> tuple[int, str]:
+    """Number and SHA-256 of the last tombstone: 0 and nothing where there is none yet.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if head is None:
+        return 0, ""
+    number, sha = head.text.split()
+    return int(number), sha
+
+
+def _name(sequence: int) -> str:
+    return f"{sequence:06d}.json"

@@ -1,0 +1,454 @@
+import csv
+import gzip
+import json
+import random
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow
+import pytest
+from pyarrow.parquet import write_table
+
+from fakenews_assets.data.readers import chunks as reading_chunks
+from fakenews_assets.data.readers import lines as reading_lines
+from fakenews_assets.data.readers.reading import RawChunk, UnreadableFile, read_raw
+from fakenews_assets.data.reasons import Reason
+from fakenews_assets.data.schema import QUARANTINE_SCHEMA, RAW_SCHEMA
+
+
+def read(path: Path, content: bytes | str, chunk_rows: int = 100_000) -> RawChunk:
+    """Write the content, read it back, and join the chunks."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_whole(path, chunk_rows)
+
+
+def read_whole(path: Path, chunk_rows: int = 100_000) -> RawChunk:
+    chunks = list(read_raw(path, chunk_rows))
+    assert all(chunk.rows.height + chunk.rejects.height <= chunk_rows for chunk in chunks)
+    whole = RawChunk(pl.concat(c.rows for c in chunks), pl.concat(c.rejects for c in chunks))
+    assert whole.rows.schema == RAW_SCHEMA
+    assert whole.rejects.schema == QUARANTINE_SCHEMA
+    numbers = sorted(whole.rows["row"].to_list() + whole.rejects["row"].to_list())
+    assert numbers == list(range(len(numbers))), "each record is in one of the tables, once"
+    return whole
+
+
+def titles(chunk: RawChunk) -> list[str | None]:
+    return chunk.rows["title"].to_list()
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Path:
+    return tmp_path / "news.csv"
+
+
+# Columns
+
+
+def test_welfake_header_with_duplicate_serials(news: Path) -> None:
+    whole = read(news, ",title,text,label\n0,First,Body,1\n0,Second,,0\n")
+    assert whole.rows.rows() == [
+        (0, "First", "Body", "1", None, None),
+        (1, "Second", None, "0", None, None),
+    ]
+    assert whole.rejects.is_empty()
+
+
+def test_names_are_found_whatever_their_case_blanks_and_mark(news: Path) -> None:
+    whole = read(news, '\ufeff" Title ",DATE,Publisher,LABEL,extra\nA,2020-01-02,Herald,1,x\n')
+    assert whole.rows.rows() == [(0, "A", None, "1", "Herald", "2020-01-02")]
+
+
+def test_the_plain_name_goes_before_its_aliases(news: Path) -> None:
+    whole = read(news, "date,title,published_at\nyesterday,A,2020-01-02\n")
+    assert whole.rows["published_at"].to_list() == ["2020-01-02"]
+
+
+def test_labels_are_delivered_as_found_but_plain(news: Path) -> None:
+    labels = [" 1 ", "1.0", "0.00", "0.5", "FAKE", "true", "nan", "NaN", "None", "", "-1.0", "7"]
+    whole = read(news, "title,label\n" + "".join(f"t,{label}\n" for label in labels))
+    assert whole.rows["label"].to_list() == [
+        "1", "1", "0", "0.5", "FAKE", "true", None, None, None, None, "-1", "7",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "NaN", "None", "null", " NULL\t", "N/A", "na", "<NA>", "#N/A", "NaT", "-nan"]
+)
+def test_words_for_a_missing_value_are_null_in_every_format(tmp_path: Path, word: str) -> None:
+    columns = ["title", "text", "label", "source", "published_at"]
+    frame = pl.DataFrame([[word, "kept"] for _ in columns], schema=columns)
+    frame.write_csv(tmp_path / "csv")
+    frame.write_parquet(tmp_path / "parquet")
+    frame.write_ndjson(tmp_path / "jsonl")
+    for name in ("csv", "parquet", "jsonl"):
+        rows = read_whole(tmp_path / name).rows.drop("row").rows()
+        assert rows == [(None,) * 5, ("kept",) * 5], name
+
+
+@pytest.mark.parametrize(
+    "title", ["None of the above", "Nan Goldin", "A null result", "nan nan", "N/A/B", "-", "0", "undefined"]
+)
+def test_only_a_whole_value_is_a_word_for_a_missing_one(news: Path, title: str) -> None:
+    assert titles(read(news, f"title\n{title}\n")) == [title]
+
+
+def test_missing_title_lists_the_columns_found(news: Path) -> None:
+    with pytest.raises(UnreadableFile, match=r"^news\.csv: no `title` column; .*'headline', 'body'\."):
+        read(news, "headline,body\nA,B\n")
+
+
+def test_two_title_columns(news: Path) -> None:
+    with pytest.raises(UnreadableFile, match="names `title` 2 times"):
+        read(news, "title,text,Title\nA,B,C\n")
+
+
+# Shapes of CSV
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_line_ends_and_delimiters(news: Path, end: str, delimiter: str) -> None:
+    lines = ["title,text", "A,B", "", '"C,\n""D""",E']
+    whole = read(news, end.join(line.replace(",", delimiter) for line in lines))
+    assert whole.rows.select("title", "text").rows() == [("A", "B"), (f'C{delimiter}\n"D"', "E")]
+
+
+def test_a_comma_is_not_a_delimiter_where_the_header_has_another(news: Path) -> None:
+    assert titles(read(news, "title;text\nA, B, C;D\n")) == ["A, B, C"]
+
+
+def test_embedded_newlines_and_quotes_round_trip(news: Path) -> None:
+    rng = random.Random(5)
+    expected = ["".join(rng.choices('ab ",;\n\r\t“é', k=rng.randrange(1, 30))) for _ in range(300)]
+    with news.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["title"], *([title] for title in expected)])
+    assert titles(read_whole(news, chunk_rows=7)) == expected
+
+
+def test_rows_with_too_few_or_too_many_columns(news: Path) -> None:
+    whole = read(news, "title,text\nA\nB,b\nC,c,c\n")
+    assert titles(whole) == ["B"]
+    assert whole.rejects.rows() == [
+        (0, Reason.UNREADABLE_ROW, "line 2: 1 columns, the header has 2", "A\n"),
+        (2, Reason.UNREADABLE_ROW, "line 4: 3 columns, the header has 2", "C,c,c\n"),
+    ]
+
+
+def test_records_joined_by_a_stray_quote_are_set_aside_with_their_lines(news: Path) -> None:
+    whole = read(news, 'title,text\nA,a\nB,"b\nC,c\nD,"d"\nE,e\n')
+    assert titles(whole) == ["A", "E"]
+    assert whole.rejects["row"].to_list() == [1]
+    assert whole.rejects["detail"][0].startswith("lines 3 to 5:")
+    assert whole.rejects["record"][0] == 'B,"b\nC,c\nD,"d"\n'
+
+
+def test_a_quote_that_swallows_the_rest_names_where_it_began(news: Path) -> None:
+    with pytest.raises(UnreadableFile, match="begins at line 3 runs to the end of the file: a quote"):
+        read(news, 'title,text\nA,a\nB,"b\n' + "C,c\n" * 1000)
+
+
+def test_a_quote_that_swallows_too_many_lines_stops_early(
+    news: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_lines, "MAX_RECORD_LINES", 50)
+    with pytest.raises(UnreadableFile, match="begins at line 3 is longer than 50 lines: a quote"):
+        read(news, 'title,text\nA,a\nB,"b\n' + "C,c\n" * 100)
+
+
+def test_nul_bytes_do_not_break_parsing(news: Path) -> None:
+    assert titles(read(news, b"title,label\nA\0B,1\n\0,0\n")) == ["A\0B", "\0"]
+
+
+def test_a_title_of_20_mb_is_delivered(news: Path) -> None:
+    whole = read(news, "title,label\nA,1\n" + "x" * 20_000_000 + ",0\nB,1\n")
+    assert whole.rows["title"].str.len_bytes().to_list() == [1, 20_000_000, 1]
+
+
+def test_a_field_beyond_the_limit(news: Path) -> None:
+    line = "x" * 2**20
+    with pytest.raises(UnreadableFile, match=r"begins at line 3 holds more than 67,108,864 characters"):
+        read(news, 'title,label\nA,1\n"' + f"{line}\n" * 65 + '",0\n')
+
+
+def test_a_line_beyond_the_limit(news: Path) -> None:
+    with pytest.raises(UnreadableFile, match=r"line 2 is longer than 67,108,864 characters"):
+        read(news, "title,label\n" + "x" * (2**26 + 1))
+
+
+def test_a_chunk_of_long_articles_ends_early(news: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_chunks, "MAX_CHUNK_CHARS", 1000)
+    news.write_text("title\n" + f"{'x' * 399}\n" * 7)
+    assert [chunk.rows.height for chunk in read_raw(news)] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 10, 100])
+def test_chunks_do_not_change_what_is_read(news: Path, chunk_rows: int) -> None:
+    lines = [f"title {i},{i}" if i % 4 else "short" for i in range(10)]
+    whole = read(news, "title,label\n" + "\n".join(lines), chunk_rows)
+    assert whole.rows["row"].to_list() == [1, 2, 3, 5, 6, 7, 9]
+    assert whole.rejects["row"].to_list() == [0, 4, 8]
+
+
+# Nothing to read
+
+
+@pytest.mark.parametrize("content", [b"", b" \r\n\n", b"\xef\xbb\xbf"])
+def test_empty_file(news: Path, content: bytes) -> None:
+    with pytest.raises(UnreadableFile, match="the file is empty"):
+        read(news, content)
+
+
+@pytest.mark.parametrize("content", ["title,text,label", "title,text,label\n", "title\n\n\n"])
+def test_header_only(news: Path, content: str) -> None:
+    with pytest.raises(UnreadableFile, match="a header and no rows"):
+        read(news, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"PK\x03\x04rest", "ZIP"),
+        (b"\x28\xb5\x2f\xfdrest", "zstd"),
+        (b"BZh9rest", "bunzip2"),
+        (b"\xfd7zXZ\x00rest", "unxz"),
+        (b"<!doctype html><title>Log in</title>", "HTML"),
+        (b'[{"title": "A"}]', "JSON array"),
+    ],
+)
+def test_other_formats_are_named(news: Path, content: bytes, named: str) -> None:
+    with pytest.raises(UnreadableFile, match=named):
+        read(news, content)
+
+
+# Encodings
+
+
+def test_only_the_rows_that_are_not_utf8_are_set_aside(news: Path) -> None:
+    whole = read(news, b"title,text\nA,a\nCaf\xe9,b\nCaf\xc3\xa9,c\nD,\x93d\x94\nE,e\n")
+    assert titles(whole) == ["A", "Café", "E"]
+    assert whole.rejects.rows() == [
+        (1, Reason.WRONG_ENCODING, "byte 0xE9 at character 3 of title", "Caf\ufffd,b"),
+        (3, Reason.WRONG_ENCODING, "byte 0x93 at character 0 of text", "D,\ufffdd\ufffd"),
+    ]
+
+
+def test_wrong_bytes_in_an_ignored_column_do_no_harm(news: Path) -> None:
+    assert titles(read(news, b"title,author\nA,Ren\xe9\n")) == ["A"]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 100])
+def test_mostly_latin1_names_the_encoding(news: Path, chunk_rows: int) -> None:
+    with pytest.raises(UnreadableFile, match=r"3 of 5 rows are not UTF-8; .*iconv -f WINDOWS-1252"):
+        read(news, b"title\nA\nCaf\xe9\nCaf\xe9\nCaf\xe9\nB\n", chunk_rows)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_wide_encodings_are_named(news: Path, encoding: str) -> None:
+    name = encoding.upper().replace("6-", "6")
+    with pytest.raises(UnreadableFile, match=f"the file is {name}, not UTF-8: .*iconv -f {name}"):
+        read(news, "title,label\nA,1\n".encode(encoding))
+
+
+def test_a_reject_quotes_at_most_500_characters(news: Path) -> None:
+    whole = read(news, b"title,text\nA,a\nB,b\n\xff" + b"y" * 2000 + b",c\n" + b"x" * 2000)
+    assert whole.rejects["row"].to_list() == [2, 3]
+    assert whole.rejects["reason"].to_list() == [Reason.WRONG_ENCODING, Reason.UNREADABLE_ROW]
+    assert whole.rejects["record"].str.len_chars().to_list() == [500, 500]
+
+
+# Gzip
+
+
+def test_gzip_is_known_by_content_not_by_name(tmp_path: Path) -> None:
+    table = b"title,label\nA,1\n"
+    assert titles(read(tmp_path / "zipped.csv", gzip.compress(table))) == ["A"]
+    assert titles(read(tmp_path / "plain.csv.gz", table)) == ["A"]
+    assert titles(read(tmp_path / "two_members.csv.gz", gzip.compress(table) + gzip.compress(b"B,0\n"))) == [
+        "A",
+        "B",
+    ]
+
+
+def test_truncated_gzip_says_how_many_rows_were_readable(news: Path) -> None:
+    rng = random.Random(1)
+    rows = [f"title {rng.random()},{i}\n" for i in range(20_000)]
+    packed = gzip.compress(b"title,label\n" + "".join(rows).encode())
+    news.write_bytes(packed[: len(packed) // 2])
+    chunks: list[RawChunk] = []
+    with pytest.raises(UnreadableFile, match=r"cut or damaged .*; [0-9]+ rows were readable") as caught:
+        chunks.extend(read_raw(news, chunk_rows=1000))
+    readable = int(str(caught.value).split(";")[1].split()[0])
+    assert len(chunks) == readable // 1000
+    assert 8_000 < readable < 12_000
+
+
+def test_gzip_that_is_cut_near_its_beginning(news: Path) -> None:
+    rng = random.Random(1)
+    packed = gzip.compress("".join(["title\n", *(f"{rng.random()}\n" for _ in range(100))]).encode())
+    with pytest.raises(UnreadableFile, match=r"; [1-9][0-9] rows were readable"):
+        read(news, packed[:-100])
+
+
+def test_gzip_with_damage_in_the_middle(news: Path) -> None:
+    rng = random.Random(1)
+    packed = bytearray(
+        gzip.compress("".join(["title\n", *(f"{rng.random()}\n" for _ in range(9000))]).encode())
+    )
+    packed[len(packed) // 2] ^= 0xFF
+    with pytest.raises(UnreadableFile, match="cut or damaged"):
+        read(news, bytes(packed))
+
+
+# JSON Lines
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    content = "\n".join(
+        [
+            '\ufeff{"Title": "A", "text": "a\\nb", "label": 1, "publisher": "Herald", "n": [1]}',
+            "",
+            '{"title": "Caf\\u00e9", "label": 1.0, "date": 1518739200}',
+            '{"title": null, "label": NaN, "text": ""}',
+            '{"title": "D", "label": true}',
+            '{"text": "no title"}',
+        ]
+    )
+    expected = [
+        (0, "A", "a\nb", "1", "Herald", None),
+        (1, "Café", None, "1", None, "1518739200"),
+        (2, None, None, None, None, None),
+        (3, "D", None, "true", None, None),
+        (4, None, "no title", None, None, None),
+    ]
+    assert read(tmp_path / "news.jsonl", content).rows.rows() == expected
+    assert read(tmp_path / "news.ndjson.gz", gzip.compress(content.encode())).rows.rows() == expected
+
+
+def test_bad_json_lines_are_set_aside(tmp_path: Path) -> None:
+    lines = ['{"title": "A"}', '{"title": "B"', "[1, 2]", "null", '{"title": {"en": "C"}}', "[" * 100_000]
+    whole = read(tmp_path / "news.jsonl", "\n".join([*lines, '{"title": "D"}']), chunk_rows=2)
+    assert titles(whole) == ["A", "D"]
+    assert whole.rejects["reason"].unique().to_list() == [Reason.UNREADABLE_ROW]
+    assert whole.rejects["record"].to_list()[:4] == [f"{line}\n" for line in lines[1:5]]
+    assert [detail.split(": ", 1)[1] for detail in whole.rejects["detail"].to_list()[1:4]] == [
+        "a JSON array, not an object",
+        "a JSON null, not an object",
+        "title is a JSON object, not text",
+    ]
+
+
+def test_json_text_that_is_no_unicode_is_set_aside(tmp_path: Path) -> None:
+    lines = [
+        b'{"title": "A"}',
+        b'{"title": "\\ud83d"}',
+        b'{"title": "Caf\xe9"}',
+        b'{"title": "\\ud83d\\ude00"}',
+    ]
+    whole = read(tmp_path / "news.jsonl", b"\n".join(lines))
+    assert titles(whole) == ["A", "😀"]
+    assert whole.rejects["reason"].unique().to_list() == [Reason.WRONG_ENCODING]
+    assert whole.rejects["detail"].to_list() == [
+        "lone surrogate U+D83D at character 0 of title",
+        "byte 0xE9 at character 3 of title",
+    ]
+
+
+def test_json_lines_without_titles(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match=r"no `title` column; columns found: 'headline', 'body'"):
+        read(tmp_path / "news.jsonl", '{"headline": "A"}\n{"headline": "A", "body": "a"}\n')
+
+
+# Parquet
+
+
+def test_parquet_of_any_type(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "": [0, 0, 0],
+            "Title": pl.Series(["A", "B", "A"], dtype=pl.Categorical),
+            "text": pl.Series(["a", "", None], dtype=pl.String),
+            "label": [1.0, float("nan"), 0.0],
+            "source": pl.Series(["x", "y", None], dtype=pl.Enum(["x", "y"])),
+            "published": [datetime(2020, 1, 2, 3, tzinfo=UTC), None, None],
+        }
+    )
+    frame.write_parquet(tmp_path / "news.bin")
+    assert read_whole(tmp_path / "news.bin", chunk_rows=2).rows.rows() == [
+        (0, "A", "a", "1", "x", "2020-01-02T03:00:00.000000+00:00"),
+        (1, "B", None, None, "y", None),
+        (2, "A", None, "0", None, None),
+    ]
+
+
+def test_parquet_times_of_other_zones_are_given_in_utc(tmp_path: Path) -> None:
+    # In 1880 Berlin's clock was 53 minutes and 28 seconds ahead: an ISO offset has no seconds.
+    times = pl.Series(
+        [datetime(2020, 1, 2, 3), datetime(1880, 1, 1)], dtype=pl.Datetime("ms", "Europe/Berlin")
+    )
+    pl.DataFrame({"title": ["A", "B"], "date": times}).write_parquet(tmp_path / "news.parquet")
+    assert read_whole(tmp_path / "news.parquet").rows["published_at"].to_list() == [
+        "2020-01-02T03:00:00.000+00:00",
+        "1880-01-01T00:00:00.000+00:00",
+    ]
+
+
+@pytest.mark.parametrize("zone", ["+05:30", "-05", "+02:00", "UTC", "America/New_York"])
+def test_parquet_times_of_every_zone_that_arrow_allows(tmp_path: Path, zone: str) -> None:
+    moment = datetime(2020, 1, 2, 3, tzinfo=UTC)
+    times = pyarrow.array([moment], pyarrow.timestamp("us", "UTC")).cast(pyarrow.timestamp("us", zone))
+    write_table(pyarrow.table({"title": ["A"], "date": times}), tmp_path / "news.parquet")
+    found = read_whole(tmp_path / "news.parquet").rows["published_at"].to_list()
+    assert found == ["2020-01-02T03:00:00.000000+00:00"]
+
+
+def test_parquet_with_integer_labels_and_dates(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["A", "B"], "label": [1, None], "date": [date(2020, 1, 2), None]})
+    frame.write_parquet(tmp_path / "news.parquet")
+    assert read_whole(tmp_path / "news.parquet").rows.select("label", "published_at").rows() == [
+        ("1", "2020-01-02"),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frame", "named"),
+    [
+        (pl.DataFrame({"headline": ["A"]}), "no `title` column; columns found: 'headline'"),
+        (pl.DataFrame({"title": ["A"], "Title": ["B"]}), "names `title` 2 times"),
+        (pl.DataFrame({"title": [["A"]]}), "column `title` holds List"),
+        (pl.DataFrame({"title": [b"A"]}), "column `title` holds Binary"),
+        (pl.DataFrame(schema={"title": pl.String}), "columns and no rows"),
+    ],
+)
+def test_parquet_that_is_no_news_table(tmp_path: Path, frame: pl.DataFrame, named: str) -> None:
+    frame.write_parquet(tmp_path / "news.parquet")
+    with pytest.raises(UnreadableFile, match=named):
+        read_whole(tmp_path / "news.parquet")
+
+
+def test_damaged_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "news.parquet"
+    pl.DataFrame({"title": [f"title {i}" for i in range(500)]}).write_parquet(path)
+    whole = path.read_bytes()
+    for content in (whole[:-20], b"PAR1", whole[:40] + b"\xff" * 40 + whole[80:]):
+        with pytest.raises(UnreadableFile, match="not a sound Parquet file"):
+            read(path, content)
+
+
+def test_zipped_parquet_names_the_fix(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="gunzip"):
+        read(tmp_path / "news.parquet.gz", gzip.compress(b"PAR1 and so on"))
+
+
+def test_every_format_reads_the_same(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"title": ["A, “b”", 'C\n"d"', "é"], "text": ["x", None, "z"], "label": ["1", "0", None]}
+    )
+    frame.write_csv(tmp_path / "csv")
+    frame.write_parquet(tmp_path / "parquet")
+    (tmp_path / "jsonl").write_text("".join(json.dumps(row) + "\n" for row in frame.to_dicts()))
+    first, *others = [read_whole(tmp_path / name).rows.rows() for name in ("csv", "parquet", "jsonl")]
+    assert [row[1:4] for row in first] == frame.rows()
+    assert others == [first, first]

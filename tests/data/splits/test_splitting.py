@@ -1,0 +1,252 @@
+"""Sides of the split and the checks on them, each check with passing and failing input."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fakenews_assets.data.dedup.clusters import BRIDGE, CLUSTER_SCHEMA, DUPLICATE, assign_clusters
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_assets.data.splits.splitting import (
+    SIDES,
+    UNLABELLED,
+    SplitConfig,
+    side_of,
+    sides_of_rows,
+    split,
+)
+from fakenews_assets.data.splits.verification import (
+    moved_articles,
+    side_table,
+    verify_clusters,
+    verify_contents,
+    verify_shares,
+)
+
+CONFIG = SplitConfig()
+
+
+def articles(count: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "article_id": [f"{row:04d}" for row in range(count)],
+            "title": [f"Title number {row} here" for row in range(count)],
+            "text": "",
+            "label": [row % 2 for row in range(count)],
+            "source": "wire",
+            "published_at": datetime(2024, 1, 1, tzinfo=UTC),
+            "batch": "b1",
+        },
+        schema=ARTICLE_SCHEMA,
+    )
+
+
+def own_clusters(table: pl.DataFrame) -> pl.DataFrame:
+    return table.select("article_id", "batch", cluster_id="article_id", excluded=pl.lit(None, pl.String))
+
+
+def sides(**titles: list[str]) -> dict[str, pl.LazyFrame]:
+    return {
+        side: pl.LazyFrame(
+            {"title": titles.get(side, []), "text": [""] * len(titles.get(side, []))},
+            schema={"title": pl.String, "text": pl.String},
+        )
+        for side in SIDES
+    }
+
+
+def test_sides_are_the_same_for_ever() -> None:
+    names = pl.Series(["a", "b", "c", "d", "e", "f", "g", "h", None])
+    assert side_of(names, CONFIG).to_list() == [
+        "train",
+        "train",
+        "test",
+        "train",
+        "train",
+        "test",
+        "train",
+        "train",
+        None,
+    ]
+
+
+@given(st.lists(st.text(max_size=5), max_size=20), st.integers(0, 20))
+def test_the_side_depends_on_the_name_alone(names: list[str], start: int) -> None:
+    everything = side_of(pl.Series(names, dtype=pl.String), CONFIG)
+    assert side_of(pl.Series(names[start:], dtype=pl.String), CONFIG).equals(everything[start:])
+
+
+def test_another_salt_is_another_split() -> None:
+    names = pl.Series([str(number) for number in range(1000)])
+    agree = (side_of(names, CONFIG) == side_of(names, SplitConfig(salt="other"))).mean()
+    assert agree == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.05)  # as for two independent splits
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.2, 0.2), (0.5, 0.2, 0.2)])
+def test_shares_must_add_up(shares: tuple[float, float, float]) -> None:
+    train, val, test = shares
+    with pytest.raises(ValidationError, match="must add up to 1"):
+        SplitConfig(train=train, val=val, test=test)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
+    table = articles(300).with_columns(
+        label=pl.when(pl.col("article_id") == "0003").then(None).otherwise("label")
+    )
+    table = table.cast({"label": pl.Int8})
+    clusters = own_clusters(table).with_columns(
+        excluded=pl.when(pl.col("article_id") == "0001")
+        .then(pl.lit(DUPLICATE))
+        .when(pl.col("article_id") == "0002")
+        .then(pl.lit(BRIDGE)),
+        cluster_id=pl.when(pl.col("article_id") != "0002").then("cluster_id"),
+    )
+    table.write_parquet(tmp_path / "articles.parquet", row_group_size=37)
+    source = pl.scan_parquet(tmp_path / "articles.parquet") if lazy else table
+    result = split(source, clusters, CONFIG)
+    collected = {side: rows.collect() for side, rows in result.sides.items()}
+    assert tuple(collected) == SIDES
+    for side, rows in collected.items():
+        assert rows.schema == pl.Schema({**ARTICLE_SCHEMA, "cluster_id": pl.String})
+        assert set(side_of(rows["cluster_id"], CONFIG)) == {side}
+        assert rows["article_id"].is_sorted()
+        expected = table.filter(pl.col("article_id").is_in(rows["article_id"].implode()))
+        assert rows.drop("cluster_id").equals(expected)
+    assert sum(map(len, collected.values())) == 297
+    assert dict(result.excluded.select("article_id", "reason").iter_rows()) == {
+        "0001": DUPLICATE,
+        "0002": BRIDGE,
+        "0003": UNLABELLED,
+    }
+
+
+def test_rows_have_a_side_or_a_reason() -> None:
+    table = articles(4)
+    rows = sides_of_rows(pl.Series([0, None, 1, 1], dtype=pl.Int8), own_clusters(table), CONFIG)
+    assert (rows["side"].is_null() != rows["reason"].is_null()).all()
+    assert rows["reason"].to_list() == [None, UNLABELLED, None, None]
+
+
+def test_clusters_of_other_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="5 articles but 4 rows of clusters"):
+        split(articles(5), own_clusters(articles(4)), CONFIG)
+
+
+def test_split_without_rows() -> None:
+    result = split(articles(0), pl.DataFrame(schema=CLUSTER_SCHEMA), CONFIG)
+    table = side_table(result.sides)
+    assert len(table) == len(result.excluded) == 0
+    assert verify_shares(table, CONFIG).within_tolerance
+    assert verify_clusters(table).passed
+    assert verify_contents(result.sides, NearDuplicateConfig()).passed
+
+
+def test_ten_more_batches_move_nothing() -> None:
+    """The whole chain: links, clusters, sides, on titles that repeat and resemble each other."""
+    rng = np.random.default_rng(0)
+    words = np.array([f"word{number}" for number in range(400)])
+    stems = [" ".join(rng.choice(words, 8)) for _ in range(300)]
+    table = articles(1100).with_columns(
+        title=pl.Series([f"{stems[rng.integers(300)]} {words[rng.integers(400)]}" for _ in range(1100)]),
+        batch=pl.Series([f"b{row // 100:02d}" for row in range(1100)]),
+    )
+    versions = []
+    for rows in (table.head(100), table):
+        links = find_links(rows, NearDuplicateConfig())
+        clusters = assign_clusters(rows, links, [f"b{number:02d}" for number in range(11)], CONFIG)
+        result = split(rows, clusters, CONFIG)
+        assert verify_contents(result.sides, NearDuplicateConfig()).passed
+        versions.append(side_table(result.sides))
+    assert verify_clusters(versions[1]).passed
+    assert len(versions[1]) > 500
+    assert versions[1]["cluster_id"].n_unique() < 400
+    assert moved_articles(*versions).passed
+    assert moved_articles(*versions).gone == 0
+
+
+def test_verify_clusters() -> None:
+    table = pl.DataFrame({"cluster_id": ["a", "a", "b", "b"], "side": ["train", "train", "test", "test"]})
+    assert verify_clusters(table).passed
+    broken = verify_clusters(table.with_columns(side=pl.Series(["train", "test", "test", "test"])))
+    assert (broken.passed, broken.count, broken.examples) == (False, 1, ("a",))
+
+
+def test_verify_contents_accepts_a_clean_split() -> None:
+    clean = sides(
+        train=["One story of today", "Breaking news", ""], test=["Another story of today", "Breaking", ""]
+    )
+    assert verify_contents(clean, NearDuplicateConfig()).passed
+
+
+def test_verify_contents_finds_equal_titles() -> None:
+    leaking = sides(train=["One STORY of today!"], val=["Nothing to see here"], test=["one story of today"])
+    found = verify_contents(leaking, NearDuplicateConfig())
+    assert (found.passed, found.count, found.examples) == (False, 1, ("One STORY of today!",))
+
+
+def test_verify_contents_compares_short_titles_with_their_text() -> None:
+    def two(text: str) -> dict[str, pl.LazyFrame]:
+        return {
+            "train": pl.LazyFrame({"title": ["Trump wins"], "text": ["Read more"]}),
+            "test": pl.LazyFrame({"title": ["Trump Wins"], "text": [text]}),
+        }
+
+    only_titles = NearDuplicateConfig(min_text_words=3)
+    assert verify_contents(two("read on"), only_titles).passed
+    assert verify_contents(two("read more"), only_titles).count == 1
+
+
+def test_verify_contents_finds_equal_texts() -> None:
+    leaking = {
+        "train": pl.LazyFrame({"title": ["One story of today"], "text": ["The same, text."]}),
+        "test": pl.LazyFrame({"title": ["Quite another tale"], "text": ["the SAME text"]}),
+    }
+    assert verify_contents(leaking, NearDuplicateConfig()).count == 1
+    assert verify_contents(leaking, NearDuplicateConfig(min_text_words=4)).passed
+
+
+def test_verify_shares_of_a_hashed_split() -> None:
+    table = side_table(split(articles(20_000), own_clusters(articles(20_000)), CONFIG).sides)
+    shares = verify_shares(table, CONFIG)
+    assert sum(shares.rows.values()) == 20_000
+    assert shares.z_score < 4
+    assert shares.deviation_points < 1
+    assert shares.within_tolerance
+    assert shares.largest_cluster == 1
+
+
+def test_verify_shares_of_a_skewed_split() -> None:
+    table = pl.DataFrame(
+        {
+            "cluster_id": [str(row) for row in range(10_000)],
+            "side": ["train"] * 7_200 + ["val"] * 1_400 + ["test"] * 1_400,
+        }
+    )
+    shares = verify_shares(table, CONFIG)
+    assert shares.deviation_points == pytest.approx(2.0)
+    assert shares.z_score == pytest.approx(0.02 * 10_000 / (0.7 * 0.3 * 10_000) ** 0.5)
+    assert not shares.within_tolerance
+    assert verify_shares(table.gather_every(2), CONFIG).within_tolerance  # 5,000 rows: chance may do this
+
+
+def test_large_clusters_widen_the_spread_to_expect() -> None:
+    single = pl.DataFrame({"cluster_id": [str(row) for row in range(1000)], "side": ["train"] * 1000})
+    paired = single.with_columns(cluster_id=pl.Series([str(row // 4) for row in range(1000)]))
+    assert verify_shares(single, CONFIG).z_score == pytest.approx(2 * verify_shares(paired, CONFIG).z_score)
+
+
+def test_moved_articles() -> None:
+    old = pl.DataFrame({"article_id": ["a", "b", "c"], "side": ["train", "val", "test"]})
+    grown = pl.DataFrame({"article_id": ["d", "c", "b", "a"], "side": ["val", "test", "val", "train"]})
+    assert moved_articles(old, grown) == moved_articles(old, old)
+    assert moved_articles(old, grown).passed
+    broken = moved_articles(old, pl.DataFrame({"article_id": ["a", "b"], "side": ["test", "val"]}))
+    assert (broken.passed, broken.moved, broken.gone) == (False, 1, 1)
+    assert broken.examples == ("a: train -> test", "c: test -> None")

@@ -1,0 +1,68 @@
+"""Batches whose checks say something else than their counts do."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fakenews_assets.data.corpus import CleanBatch
+from fakenews_assets.governance.audit.admission import audit_admission
+from fakenews_assets.governance.audit.trail import Trail
+from tests.support.watched import Watched
+
+KEY = "clean_news/b1"
+
+
+def audited(watched: Watched, others: list[CleanBatch], **config: Any) -> tuple[str, list[str]]:
+    """What is wrong, and what was not checked."""
+    trail, batch = Trail(), CleanBatch("b1", watched.store.current(KEY))
+    audit_admission(trail, KEY, batch, others, config)
+    (link,) = trail.links
+    assert (link.what, link.name) == ("checks", KEY)
+    return link.fault, trail.not_checked
+
+
+def edit_check(watched: Watched, name: str, **changes: Any) -> None:
+    file = watched.store.current(KEY).path / "checks.json"
+    checks = [one | changes if one["name"] == name else one for one in json.loads(file.read_text())]
+    file.write_text(json.dumps(checks))
+
+
+def test_what_a_batch_was_checked_for_follows_from_its_counts(watched: Watched) -> None:
+    assert audited(watched, []) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("check", "limits"),
+    [("duplicates", {"max_repeated_share": 0}), ("label_balance", {"first_batch_max_skew": 0})],
+)
+def test_a_batch_that_its_limits_refuse_cannot_count_as_admitted(
+    watched: Watched, check: str, limits: dict[str, float]
+) -> None:
+    """It is stored as if it had passed; the limits are those of the manifest."""
+    if check == "label_balance":  # what one half cannot explain any more
+        edit_summary(watched, fake=900, real=1100)
+        edit_check(watched, check, numbers={"fake_share": 0.45, "corpus_fake_share": None, "labelled": 2000})
+        assert audited(watched, [])[0] == ""
+    fault, _ = audited(watched, [], **limits)
+    assert fault.startswith(f"{check}: passed by ")
+    assert ", computed failed by " in fault
+
+
+def edit_summary(watched: Watched, **changes: Any) -> None:
+    file = watched.store.current(KEY).path / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_verdict_that_was_turned_is_found(watched: Watched) -> None:
+    edit_check(watched, "schema", passed=False)
+    assert audited(watched, [])[0].startswith("schema: failed by ")
+
+
+def test_a_corpus_that_nobody_can_tell_any_more_is_said_so(watched: Watched) -> None:
+    found = watched.store.current(KEY)
+    before = replace(found, meta={**found.meta, "received_at": "2000-01-01T00:00:00+00:00"})
+    fault, not_checked = audited(watched, [CleanBatch("b0", before)])
+    assert fault == ""
+    assert [note.split(":")[0] for note in not_checked] == [f"The share of fakes that {KEY} was held against"]

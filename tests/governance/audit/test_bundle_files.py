@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from fakenews_assets.governance.audit.bundle_files import audit_files, audit_sbom
+from fakenews_assets.governance.audit.trail import Trail
+from fakenews_assets.registry.bundle import Bundle, Format, open_bundle
+from tests.support.champions import make_champion
+
+
+def bundle_of(models: Path, layout: Format) -> Bundle:
+    models.mkdir()
+    return open_bundle(models / make_champion(models, layout=layout))
+
+
+def test_the_bill_of_materials_agrees_with_manifest_and_model(tmp_path: Path) -> None:
+    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    audit_sbom(trail, bundle.path, bundle.manifest)
+    assert [(link.what, link.name, link.fault) for link in trail.links] == [
+        ("packages", "sbom.cdx.json", ""),
+        ("model", "sbom.cdx.json", ""),
+    ]
+    assert trail.not_checked == []
+
+
+def test_packages_that_the_bill_does_not_know_are_a_finding(tmp_path: Path) -> None:
+    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    other = bundle.manifest.model_copy(update={"package_versions": {"torch": "1.0"}})
+    audit_sbom(trail, bundle.path, other)
+    assert trail.links[0].fault == "torch is missing, in the manifest 1.0"
+
+
+def test_a_bill_of_another_model_is_a_finding(tmp_path: Path) -> None:
+    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    (bundle.model / "config.json").write_text("{}")
+    audit_sbom(trail, bundle.path, bundle.manifest)
+    assert trail.links[1].fault == "not the model that lies in the bundle"
+
+
+@pytest.mark.parametrize("layout", [1, 2])
+def test_each_format_is_complete_with_its_own_files(tmp_path: Path, layout: Format) -> None:
+    trail, bundle = Trail(), bundle_of(tmp_path / "models", layout)
+    assert audit_files(trail, bundle.path, bundle.manifest)
+    audit_sbom(trail, bundle.path, bundle.manifest)
+    assert all(link.ok for link in trail.links)
+    assert ["older than sbom.cdx.json" in note for note in trail.not_checked] == [True] * (layout == 1)
+
+
+def test_a_new_bundle_without_its_bill_is_incomplete(tmp_path: Path) -> None:
+    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    (bundle.path / "sbom.cdx.json").unlink()
+    assert not audit_files(trail, bundle.path, bundle.manifest)
+    assert "it lacks sbom.cdx.json" in [link.fault for link in trail.links]

@@ -1,0 +1,76 @@
+"""The audit of an answer that was withheld because the article is unlike all that the model knows."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fakenews_assets.governance.audit.chain import audit_request
+from fakenews_assets.governance.audit.trail import Audit
+from tests.governance.audit.conftest import Project
+from tests.support.unfamiliar import foreign_titles
+from tests.support.watched import Watched, sample_articles
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def asked(project: Project, *, strange: bool) -> str:
+    """Ask one thing, in a log without a materialized day."""
+    shutil.rmtree(project.store.root / "prediction_log")
+    one = sample_articles(1, seed=9)
+    if strange:
+        one = one.with_columns(title=one["title"].set(one["title"].is_not_null(), foreign_titles()[0]))
+    (request_id,) = Watched(project.root).answer(one, datetime.now(UTC).date())
+    return request_id
+
+
+def audited(project: Project, request_id: str, edit: Edit = lambda line: line) -> Audit:
+    for file in project.service_log.glob("*/predictions-*.jsonl"):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        changed = [edit(line) if line["request_id"] == request_id else line for line in lines]
+        file.write_text("".join(json.dumps(line) + "\n" for line in changed))
+    return audit_request(project.store, project.service_log, request_id)
+
+
+def named(audit: Audit) -> set[str]:
+    return {link.what for link in audit.faults}
+
+
+def test_an_unfamiliar_answer_passes_and_a_tampered_one_is_named(project: Project) -> None:
+    request_id = asked(project, strange=True)
+    audit = audited(project, request_id)
+    assert audit.faults == ()
+    assert audit.answer["unfamiliar"]
+    assert audit.answer["abstained"]
+    (link,) = (link for link in audit.links if link.what == "familiarity")
+    assert link.found.startswith("unfamiliar: True")
+
+    # As if it had been answered.
+    faults = named(audited(project, request_id, lambda line: line | {"abstained": False}))
+    assert "answer" in faults
+    answered = {"abstained": False, "unfamiliar": False}
+    assert "familiarity" in named(audited(project, request_id, lambda line: line | answered))
+
+
+def test_an_answer_that_was_not_withheld_for_that_is_named(project: Project) -> None:
+    request_id = asked(project, strange=False)
+    assert audited(project, request_id).faults == ()
+    withheld = {"abstained": True, "unfamiliar": True}
+    assert "familiarity" in named(audited(project, request_id, lambda line: line | withheld))
+
+
+@pytest.mark.parametrize("strange", [True, False])
+def test_a_line_from_before_there_was_a_reason(project: Project, strange: bool) -> None:
+    request_id = asked(project, strange=strange)
+
+    def old(line: dict[str, Any]) -> dict[str, Any]:
+        band = project.stored("evaluation/baseline").read_json("calibration.json")
+        inside = band["abstain_low"] < line["probability"] < band["abstain_high"]
+        return {name: value for name, value in line.items() if name != "unfamiliar"} | {"abstained": inside}
+
+    audit = audited(project, request_id, old)
+    assert audit.faults == ()
+    assert any("did not say so" in note for note in audit.not_checked)

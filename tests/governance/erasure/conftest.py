@@ -1,0 +1,161 @@
+"""An article of the champion's corpus, and whatever holds its words."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from fakenews_assets.data.batch_checks import BatchLimits, check_batch
+from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.dedup.clusters import assign_clusters
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split
+from fakenews_assets.governance.audit.data import audit_data
+from fakenews_assets.governance.audit.trail import Trail
+from fakenews_assets.governance.audit.versions import Versions
+from fakenews_assets.governance.erasure.finding import holders
+from fakenews_assets.models.calibration import Calibration
+from fakenews_assets.registry.bundle import Manifest
+from fakenews_resources.storage.hashing import digest
+from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.tombstones import Tombstones
+from tests.support.watched import DAY, Watched
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An article to erase. Nothing else has its title."""
+
+    article_id: str
+    title: str
+    text: str
+    side: str
+
+    def frame(self) -> pl.DataFrame:
+        """As the service is asked: with its text, and by its title alone."""
+        return pl.DataFrame({"title": [self.title, self.title], "text": [self.text, ""]})
+
+
+def subject_of(store: Store, side: str, *, clustered: bool = False) -> Subject:
+    """The first article of a side that is alone with its title; if asked for, one that gave its cluster the name."""
+    articles = store.current("splits").scan(side).collect()
+    everything = store.current("clean_news/b1").scan("articles").collect()
+    alone = everything.filter(pl.len().over("title") == 1)["article_id"]
+    size = pl.len().over("cluster_id")
+    named = pl.col("cluster_id") == pl.col("article_id")
+    found = articles.filter(
+        (size > 1) & named if clustered else (size == 1) & (pl.col("text") != ""),
+        pl.col("article_id").is_in(alone.implode()),
+        pl.col("title").str.len_chars() > 30,
+    ).row(0, named=True)
+    return Subject(found["article_id"], found["title"], found["text"], side)
+
+
+def log_record(article_id: str, title: str, text: str, request: str, time: str) -> dict[str, Any]:
+    """A line of the service's log."""
+    return {
+        "time": time,
+        "request_id": request,
+        "row": 0,
+        "endpoint": "/predict",
+        "article_id": article_id,
+        "title_chars": len(title),
+        "text_chars": len(text),
+        "title": title,
+        "text": text,
+        "probability": 0.25,
+        "label": 0,
+        "abstained": False,
+        "unfamiliar": False,
+        "model_id": "m",
+        "latency_ms": 5.0,
+    }
+
+
+def held_by(store: Store, title: str) -> list[str]:
+    """Where a title stands, as paths within the store without versions."""
+    return sorted({path.relative_to(store.root).parts[0] for path in holders(store.root, [title])})
+
+
+def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
+    """Store a batch `b1` as received and as cleaned, its clusters and its sides.
+
+    Args:
+        store: receives them.
+        name: of the received file.
+        rows: its content.
+
+    Returns:
+        The clusters.
+    """
+    raw, clean = store.draft(), store.draft()
+    (raw.path / name).write_text(rows)
+    raw.meta.update(file=name, sha256=digest(raw.path / name), source_uri=name)
+    received = store.commit("raw_news/b1", raw)
+    summary = clean_batch(
+        received.path / name, "b1", clean.path, preparation=TextPreparation(), limits=CleaningLimits()
+    )
+    (clean.path / "summary.json").write_text(summary.model_dump_json())
+    outcomes = check_batch(summary, clean.scan("articles"), None, BatchLimits())
+    (clean.path / "checks.json").write_text(json.dumps([one.model_dump(mode="json") for one in outcomes]))
+    clean.meta.update(received_at="2026-11-20", source_uri=name)
+    batch = store.commit("clean_news/b1", clean)
+    articles = batch.scan("articles")
+    table = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["b1"], SplitConfig())
+    settings = f'{NearDuplicateConfig().model_dump_json()[:-1]}, "sides": {SplitConfig().model_dump_json()}}}'
+    for key in ("article_clusters", "splits"):
+        draft = store.draft()
+        (draft.path / CLUSTERING_FILE).write_text(settings)
+        draft.meta["previous"] = None
+        if key == "article_clusters":
+            table.write_parquet(draft.path / "clusters.parquet")
+        else:
+            sides = split(articles, table, SplitConfig())
+            for side, lines in sides.sides.items():
+                lines.collect().write_parquet(draft.path / f"{side}.parquet")
+            sides.excluded.write_parquet(draft.path / "excluded.parquet")
+        store.commit(key, draft, upstream={"clean_news/b1": batch.version})
+    return table
+
+
+def audit_corpus(store: Store) -> Trail:
+    """Audit what `build_corpus` stored."""
+    readable: dict[str, Artefact] = {
+        key: store.current(key) for key in ("raw_news/b1", "clean_news/b1", "article_clusters", "splits")
+    }
+    manifest = Manifest(
+        candidate="x",
+        encoder=None,
+        runtime="x",
+        calibration=Calibration.identity(),
+        data_versions={key: one.version for key, one in readable.items()},
+        git_commit=None,
+        package_versions={},
+    )
+    trail = Trail()
+    audit_data(trail, manifest, Versions(readable, ledger=Tombstones(store).read()))
+    return trail
+
+
+@pytest.fixture
+def store(watched: Watched) -> Store:
+    return watched.store
+
+
+@pytest.fixture
+def service_log(store: Store) -> Path:
+    return store.root / "service_log"
+
+
+@pytest.fixture
+def asked(watched: Watched) -> Subject:
+    """A train article that the service was asked about: on a day that is over, and today."""
+    subject = subject_of(watched.store, "train")
+    for day in (DAY, date(2026, 11, 21)):
+        watched.answer(subject.frame(), day)
+    return subject

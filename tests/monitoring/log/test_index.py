@@ -1,0 +1,146 @@
+"""The index of a day's lines: never wrong, whatever became of it or of the lines."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakenews_assets.monitoring.log.index import LogIndex
+from fakenews_resources.request_ids import new_request_id
+
+
+def write(file: Path, *ids: str, rows: int = 1, separators: tuple[str, str] = (", ", ": ")) -> None:
+    lines = (
+        json.dumps({"row": row, "title": "x" * 300, "request_id": one}, separators=separators)
+        for one in ids
+        for row in range(rows)
+    )
+    with file.open("a") as log:
+        log.writelines(f"{line}\n" for line in lines)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    return tmp_path / "predictions-1.jsonl"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> LogIndex:
+    return LogIndex(tmp_path / "predictions.index")
+
+
+def test_it_knows_the_rows_of_what_it_covers(lines: Path, index: LogIndex) -> None:
+    one, two, later = (new_request_id() for _ in range(3))
+    other = lines.with_name("predictions-2.jsonl")
+    write(lines, one, rows=3)
+    write(other, two)
+    assert index.look_up(one, 0) == (False, {})
+    index.update([lines, other])
+    covered = {file.name: file.stat().st_size for file in (lines, other)}
+    assert index.look_up(one, 2) == index.look_up(two, 0) == (True, covered)
+    assert index.look_up(one, 3) == index.look_up(new_request_id(), 0) == (False, covered)
+
+    write(other, later, separators=(",", ":"))  # as an erasure leaves a line
+    assert index.look_up(later, 0) == (False, covered)
+    index.update([lines, other])
+    assert index.look_up(later, 0) == (True, covered | {other.name: other.stat().st_size})
+
+
+def test_a_line_is_covered_once_it_is_whole(lines: Path, index: LogIndex) -> None:
+    one, two = new_request_id(), new_request_id()
+    write(lines, one)
+    size = lines.stat().st_size
+    write(lines, two)
+    whole = lines.read_bytes()
+    for end in (size + 10, len(whole) - 1):
+        lines.write_bytes(whole[:end])
+        index.update([lines])
+        assert index.look_up(two, 0) == (False, {lines.name: size})
+    lines.write_bytes(whole)
+    index.update([lines])
+    assert index.look_up(two, 0) == (True, {lines.name: len(whole)})
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{}", b"null", b'{"request_id": "x', b"\x00\x00", b"\xff\xfe", b"[[["]
+)
+def test_a_damaged_line_hides_no_other(lines: Path, index: LogIndex, damaged: bytes) -> None:
+    before, after = new_request_id(), new_request_id()
+    write(lines, before)
+    lines.write_bytes(lines.read_bytes() + damaged + b"\n")
+    write(lines, after)
+    index.update([lines])
+    assert index.look_up(before, 0)[0]
+    assert index.look_up(after, 0)[0]
+    assert index.look_up(before, 0)[1] == {lines.name: lines.stat().st_size}
+
+
+def test_a_line_longer_than_a_block_is_taken_in(
+    lines: Path, index: LogIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakenews_assets.monitoring.log.index._AT_ONCE", 100)
+    ids = [new_request_id() for _ in range(20)]
+    write(lines, *ids)
+    index.update([lines])
+    assert all(index.look_up(one, 0) == (True, {lines.name: lines.stat().st_size}) for one in ids)
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, 4096, 8192, 20_000])
+def test_a_torn_index_is_made_anew(lines: Path, index: LogIndex, left: int) -> None:
+    ids = [new_request_id() for _ in range(2000)]
+    write(lines, *ids)
+    index.update([lines])
+    file = lines.with_name("predictions.index")
+    file.write_bytes(file.read_bytes()[:left])
+    assert index.look_up(ids[1500], 0) == (False, {})
+    index.update([lines])
+    covered = {lines.name: lines.stat().st_size}
+    assert index.look_up(ids[1500], 0) == (True, covered)
+    file.write_bytes(b"no index at all" * 1000)
+    assert index.look_up(ids[1500], 0) == (False, {})
+    index.update([lines])
+    assert index.look_up(ids[1500], 0) == (True, covered)
+
+
+def test_it_forgets_lines_that_are_gone(lines: Path, index: LogIndex) -> None:
+    gone, kept = new_request_id(), new_request_id()
+    other = lines.with_name("predictions-2.jsonl")
+    write(lines, gone)
+    write(other, kept)
+    index.update([lines, other])
+    lines.unlink()
+    index.update([other])
+    assert index.look_up(gone, 0) == (False, {other.name: other.stat().st_size})
+    assert index.look_up(kept, 0)[0]
+
+
+def test_a_kill_while_it_is_made_loses_nothing(lines: Path, index: LogIndex) -> None:
+    ids = [new_request_id() for _ in range(3000)]
+    write(lines, *ids)
+    code = """
+import sys
+from pathlib import Path
+from fakenews_assets.monitoring.log import index as log_index
+log_index._AT_ONCE = 2000
+lines = Path(sys.argv[1])
+while True:
+    index = log_index.LogIndex(lines.with_name("predictions.index"))
+    index.remove()
+    print(flush=True)
+    index.update([lines])
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(lines)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    while not index.look_up(ids[0], 0)[0]:  # it is in the middle of them
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    index.update([lines])
+    assert all(index.look_up(one, 0)[0] for one in ids)
+    assert index.look_up(ids[0], 0)[1] == {lines.name: lines.stat().st_size}

@@ -1,0 +1,90 @@
+"""Champions of tiny real models, for tests of what serves them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.models.calibration import Calibration, write_calibration
+from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
+from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Format, Manifest, write_bundle
+from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.selection.card_page import to_html
+from fakenews_assets.selection.sbom import write_sbom
+from fakenews_resources.storage.store import hash_files, version_of
+from tests.support.models import build_tiny_classifier
+
+CARD = "# Model card: tiny\n\n## What it is\n\nA <b>tiny</b> model.\n\n## Limits\n\n- It knows nothing.\n"
+
+CALIBRATION = Calibration(
+    temperature=1.3,
+    threshold=0.5,
+    abstain_low=0.45,
+    abstain_high=0.55,
+    target_precision=0.98,
+    answered_share=0.8,
+    precision_real=0.98,
+    precision_fake=0.98,
+    rows=100,
+)
+
+
+def make_champion(
+    models: Path,
+    *,
+    seed: int = 0,
+    encoder: str | None = None,
+    behind: Mapping[str, str] | None = None,
+    layout: Format = 2,
+    familiar: Sequence[pl.DataFrame] = (),
+) -> str:
+    """Bundle an untrained classifier and make it the champion.
+
+    Args:
+        models: the folder of bundles.
+        seed: decides the weights.
+        encoder: pretrained encoder that it is said to descend from.
+        behind: versions of what it is said to be made of, besides splits.
+        layout: format of the bundle.
+        familiar: articles that it is said to be trained on, and others like them; none: it answers to everything.
+
+    Returns:
+        The bundle's sha.
+    """
+    draft = models / f".draft-{seed}"
+    build_tiny_classifier(draft / "model", seed=seed)
+    (draft / "model_card.md").write_text(CARD)
+    if layout > 1:
+        (draft / MODEL_CARD_PAGE).write_text(to_html(CARD, {}))
+        write_sbom({}, f"tiny-{seed}", version_of(hash_files(draft / "model")), draft)
+    metrics = {"accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
+    evaluation = {"rows": 100, "note": "An untrained model: its scores mean nothing.", "metrics": metrics}
+    (draft / "evaluation.json").write_text(json.dumps(evaluation))
+    (draft / "prepare.json").write_text(TextPreparation().model_dump_json())
+    write_calibration(CALIBRATION, draft)
+    if familiar:
+        classifier = load_classifier(draft / "model")
+        fit_familiarity(classifier, familiar[0], familiar[1], FamiliaritySettings(), reads_text=True).save(
+            draft
+        )
+    manifest = Manifest(
+        format=layout,
+        candidate=f"tiny-{seed}",
+        encoder=encoder,
+        runtime="torch",
+        calibration=CALIBRATION,
+        data_versions={"splits": "b" * 32, **(behind or {})},
+        config={"finetuned_bert": {"encoder": {"name": encoder}}} if encoder else {},
+        git_commit=None,
+        package_versions={},
+    )
+    sha = write_bundle(draft, models, manifest)
+    registry = ChampionRegistry(models)
+    before = registry.champion()
+    registry.promote(
+        sha, expected=before.bundle if before else None, reason="test", run_id=None, promoted_by="test"
+    )
+    return sha

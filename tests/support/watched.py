@@ -1,0 +1,160 @@
+"""A graph with a champion, and a service's log beside it: fixtures for tests of what watches the two."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.models.articles import articles_of
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
+from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.registry.scorer import Scorer
+from fakenews_resources.news.sample import SampleSpec, generate
+from fakenews_resources.request_ids import new_request_id
+from fakenews_resources.storage.store import Store
+from tests.support.models import build_tiny_bert
+
+REPOSITORY = Path(__file__).parents[2]
+DAY = date(2026, 11, 20)
+
+
+def sample_articles(rows: int, *, era: int = 0, seed: int = 50) -> pl.DataFrame:
+    """Generated articles with a title: columns `title`, `text` and `label` (Int8, maybe null)."""
+    frames = pl.concat(generate(SampleSpec(rows=rows + rows // 5 + 20, seed=seed, era=era)))
+    usable = frames.drop_nulls("title").filter(pl.col("title").str.strip_chars() != "")
+    label = pl.when(pl.col("label").is_in(["0", "1"])).then("label").cast(pl.Int8)
+    return (
+        usable.select("title", pl.col("text").fill_null(""), label)
+        .unique("title", maintain_order=True)
+        .head(rows)
+    )
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A project folder with a champion."""
+
+    root: Path
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root / ".fakenews")
+
+    @property
+    def champion(self) -> str:
+        pointer = ChampionRegistry(self.store.bundles.root).champion()
+        assert pointer is not None
+        return pointer.bundle
+
+    def answer(
+        self,
+        articles: pl.DataFrame,
+        day: date = DAY,
+        *,
+        content: Literal["hash", "text"] = "text",
+        endpoint: str = "/predict",
+        model_id: str | None = None,
+    ) -> list[str]:
+        """Log what the champion says of articles, from noon on, as the service does.
+
+        Returns:
+            Request ids, in the order of the articles.
+        """
+        scores = Scorer.open(self.store.bundles.root / self.champion).score(articles_of(articles))
+        ids = [new_request_id() for _ in range(articles.height)]
+        noon = datetime.combine(day, time(12), UTC)
+        log = PredictionLog(self.store.root / "service_log", now=lambda: noon)
+        log.append(
+            "predictions",
+            [
+                {
+                    "time": stamp(noon + timedelta(milliseconds=at)),
+                    "request_id": ids[at],
+                    "row": 0,
+                    "endpoint": endpoint,
+                    "article_id": scores.article_ids[at],
+                    "title_chars": len(row["title"]),
+                    "text_chars": len(row["text"]),
+                    "title": row["title"] if content == "text" else None,
+                    "text": row["text"] if content == "text" else None,
+                    "probability": float(scores.predictions.probability[at]),
+                    "label": int(scores.predictions.label[at]),
+                    "abstained": bool(scores.predictions.abstained[at]),
+                    "unfamiliar": bool(scores.predictions.unfamiliar[at]),
+                    "model_id": model_id or self.champion,
+                    "latency_ms": 5.0,
+                }
+                for at, row in enumerate(articles.iter_rows(named=True))
+            ],
+        )
+        log.close()
+        return ids
+
+    def say(self, ids: Sequence[str], labels: Sequence[int | None], day: date = DAY) -> None:
+        """Log late labels, in the afternoon of a day."""
+        moment = datetime.combine(day, time(16), UTC)
+        log = PredictionLog(self.store.root / "service_log", now=lambda: moment)
+        log.append(
+            "feedback",
+            [
+                {"time": stamp(moment), "request_id": one, "row": 0, "label": label, "source": "test"}
+                for one, label in zip(ids, labels, strict=True)
+                if label is not None
+            ],
+        )
+        log.close()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder whose graph has made a champion. Shared: copy it before you change it.
+
+    The bag of words wins: an encoder of 24,000 parameters learns nothing from so few articles.
+    """
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copy(REPOSITORY / "dagster.yaml", root)
+    tiny = build_tiny_bert(root / "encoder")
+    settings = {
+        "encoder": {"name": str(tiny), "max_tokens": 64},
+        "max_tokens": 32,
+        "epochs": 1,
+    }
+    before = Path.cwd()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(root))
+        patch.chdir(root)
+        with GraphRunner(Console(quiet=True)) as runner:
+            runner.add_batch("b1")
+            runner.run(
+                "full_lifecycle",
+                "b1",
+                {"raw_news": {"uri": "sample:rows=2500"}, "finetuned_bert": settings},
+            )
+            for job, partition in (
+                ("evaluate_candidate", "baseline"),
+                ("evaluate_candidate", "finetuned"),
+                ("compare_candidates", None),
+                ("select_champion", None),
+            ):
+                runner.run(job, partition, {})
+    assert Path.cwd() == before
+    return root
+
+
+@pytest.fixture
+def watched(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """A copy of the trained project, as working directory and DAGSTER_HOME of this test."""
+    root = tmp_path / "project"
+    shutil.copytree(trained, root)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("DAGSTER_HOME", str(root))
+    assert os.environ["DAGSTER_HOME"] == str(root)
+    return Watched(root)
