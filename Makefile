@@ -40,10 +40,11 @@ test: install lint  ## Lint, type-check and run all tests, offline
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: lint
-lint: install  ## Check style, types and formatting
-	@echo "Checking style and types"
+lint: install  ## Check style, formatting, layers and types
+	@echo "Checking style, layers and types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
 	@$(BIN)/pyright
 
 .PHONY: format
