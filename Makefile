@@ -45,6 +45,7 @@ lint: install  ## Check style, formatting, layers and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/zizmor --offline --quiet .
 	@$(BIN)/pyright
 
 .PHONY: format
