@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,14 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
     code = f"import sys, fakenews_assets.definitions; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_graph_command_line_and_service_run_without_the_test_runner() -> None:
+    """It is one of the project's requirements; images leave it out."""
+    assert any(line.startswith("pytest") and ";" not in line for line in requires("fakenews") or [])
+    code = "import sys; sys.modules |= {'pytest': None, '_pytest': None}\n"
+    code += "import fakenews_assets.definitions, fakenews_assets.cli.app, bentos.fakenews.service"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_definitions_are_valid_for_dagster() -> None:

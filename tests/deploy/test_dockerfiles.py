@@ -40,6 +40,12 @@ def test_what_the_graphs_image_copies_is_sent_to_the_build():
     assert {"requirements.lock", "deploy/Dockerfile"} <= sent
 
 
+def test_the_graphs_image_keeps_no_test_runner():
+    text = (DEPLOY / "Dockerfile.dagster").read_text()
+    (dependencies,) = re.findall(r"^RUN pip install .*--constraint[^#]*?[^\\]$", text, re.MULTILINE)
+    assert dependencies.split("&&")[-1].split() == ["pip", "uninstall", "--yes", "pytest"]
+
+
 def test_the_dependencies_install_without_the_sources(tmp_path: Path):
     """The layer of dependencies is built before the sources are copied."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
