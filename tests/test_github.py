@@ -1,0 +1,47 @@
+"""What GitHub reads: the workflow, Dependabot's file and the issue forms."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+FILES = {
+    "workflows/ci.yml": "github-workflows",
+    "dependabot.yml": "dependabot",
+    "ISSUE_TEMPLATE/bug.yml": "github-issue-forms",
+    "ISSUE_TEMPLATE/feature.yml": "github-issue-forms",
+    "ISSUE_TEMPLATE/config.yml": "github-issue-config",
+}
+"""Path below .github, and the published schema that check-jsonschema carries for it."""
+
+
+def test_every_file_has_a_schema() -> None:
+    found = (REPOSITORY / ".github").rglob("*.yml")
+    assert {path.relative_to(REPOSITORY / ".github").as_posix() for path in found} == FILES.keys()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_follows_its_schema(name: str) -> None:
+    command = [
+        Path(sys.executable).with_name("check-jsonschema"),
+        "--builtin-schema",
+        f"vendor.{FILES[name]}",
+    ]
+    checked = subprocess.run(
+        [*command, REPOSITORY / ".github" / name], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## \[(.*?)\](.*)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == ("Unreleased", "")
+    assert headings[1][0] == version
+    dates = [rest.removeprefix(" - ") for _, rest in headings[1:]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for date in dates)
+    assert dates == sorted(dates, reverse=True)
