@@ -11,6 +11,12 @@ from fakenews_assets.registry.scorer import Scorer
 from tests.support.champions import CALIBRATION, make_champion
 
 
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    models = tmp_path_factory.mktemp("models")
+    return Scorer.open(models / make_champion(models))
+
+
 def test_articles_are_prepared_as_the_training_rows_were(scorer: Scorer):
     written = [Article("BREAKING: Senate passes budget - CNN", "WASHINGTON (Reuters) - the bank says")]
     prepared = [Article("Senate passes budget", "the bank says")]

@@ -52,7 +52,9 @@ class Material:
 
 def templates() -> dict[str, Any]:
     """What is put into the articles (`behaviour.toml`)."""
-    return tomllib.loads((files("fakenews_assets.evaluation") / "behaviour.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(
+        (files("fakenews_assets.evaluation.robustness") / "behaviour.toml").read_text(encoding="utf-8")
+    )
 
 
 def cases_of(name: BehaviourName, material: Material) -> list[Case]:

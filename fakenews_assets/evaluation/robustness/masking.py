@@ -110,7 +110,7 @@ def measure_masked(
 
 def known_publishers() -> tuple[str, ...]:
     """The publishers that ship with the project (`masked.toml`)."""
-    text = (files("fakenews_assets.evaluation") / "masked.toml").read_text(encoding="utf-8")
+    text = (files("fakenews_assets.evaluation.robustness") / "masked.toml").read_text(encoding="utf-8")
     return tuple(tomllib.loads(text)["publishers"])
 
 
