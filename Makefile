@@ -9,6 +9,8 @@ NEWS ?= ../shared/data/news_sample.csv.gz
 PORT ?= 3000
 SERVE_PORT ?= 3001
 MONITOR_PORT ?= 3002
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
@@ -19,12 +21,32 @@ export BENTOML_DO_NOT_TRACK ?= True
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
+# The interpreter that makes .venv, in words that every Python understands.
+define REFUSE_OTHER_PYTHONS
+import shutil, sys
+fitting = ("python3.12", "python3.11")
+found = [name for name in fitting if shutil.which(name)] or ["python3.12   (after installing Python 3.12)"]
+if "python%d.%d" % sys.version_info[:2] not in fitting:
+    sys.exit("fakenews needs Python 3.11 or 3.12, this is %d.%d. Run: make install PYTHON=%s" % (sys.version_info[:2] + (found[0],)))
+endef
+export REFUSE_OTHER_PYTHONS
+
+# uv reads no settings of pip's. These say where packages come from; pip takes the best version of all indexes.
+PIP_TO_UV := s/\\n/ /g; s/=(.) +/=\1/; \
+	s/^.*\.index-url=/UV_DEFAULT_INDEX=/p; \
+	s/^.*\.extra-index-url=/UV_INDEX_STRATEGY=unsafe-best-match UV_INDEX=/p; \
+	/\.find-links=/ y/ /,/; s/^.*\.find-links=/UV_FIND_LINKS=/p; \
+	s/^.*\.constraint=/UV_CONSTRAINT=/p; \
+	s/^.*\.cert=/SSL_CERT_FILE=/p
+UV = set -a; eval "$$($(BIN)/python -m pip config list | sort -r | sed -nE '$(PIP_TO_UV)')"; $(BIN)/uv
+
 # Installs are redone only when what they install has changed.
 .venv/.installed: requirements.lock pyproject.toml
-	@echo "Installing into .venv (a few minutes the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --requirement requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --editable .
+	@test -x $(BIN)/python || { $(PYTHON) -c "$$REFUSE_OTHER_PYTHONS" && $(PYTHON) -m venv .venv; }
+	@echo "Installing into .venv (half a minute, and what the downloads take)"
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "$$(grep ^uv== requirements.lock)"
+	@$(UV) pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 .PHONY: install
@@ -34,14 +56,22 @@ install: .venv/.installed  ## Make .venv and install the locked versions
 demo: install  ## Run the whole graph on the generated sample (a second run skips what is done)
 	@$(BIN)/fakenews demo
 
+.PHONY: check
+check: install  ## Check style, layers and types, and run the fast tests: what to do before each commit
+	@$(MAKE) --no-print-directory --jobs 2 lint fast
+
+.PHONY: fast
+fast: install
+	@$(PYTEST) -m "not (browser or server or daemon or bucket or training)"
+
 .PHONY: test
-test: install lint  ## Lint, type-check and run all tests, offline
+test: install lint  ## Check style, layers and types, and run all tests, offline
 	@echo "Running the tests"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	@$(PYTEST)
 
 .PHONY: lint
-lint: install  ## Check style, formatting, layers and types
-	@echo "Checking style, layers and types"
+lint: install  ## Check style, formatting, layers, workflows and types
+	@echo "Checking style, layers, workflows and types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
@@ -85,11 +115,17 @@ welfake: install  ## Download the published WELFake data set and run the whole g
 # torch's CUDA libraries stay out of the lock: a CPU build needs none, and a CUDA build names its own exactly.
 .PHONY: lock
 lock: install  ## Write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 	@sed -i -E '/^(cuda-|triton|nvidia-[^m])/d; s/^(torch==[0-9.]+)\+cpu/\1/; 1i # Every version that the tests ran with, for Python 3.11 and 3.12. Written by "make lock".' requirements.lock
 
 .PHONY: clean
-clean:  ## Remove everything that this folder's commands made: data, models, Dagster's state, .venv
-	@rm -rf .venv .fakenews .dagster/* *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean:  ## Remove .venv and caches, and after asking also data, models and Dagster's state (YES=1 does not ask)
+	@rm -rf .venv site *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@made="$(wildcard .fakenews .dagster/*)"; answer="$(YES)"; test -n "$$made" || exit 0; \
+	test -n "$$answer" || read -rp "Remove all batches, models, logs and runs ($$made)? [y/N] " answer || echo; \
+	case "$$answer" in \
+		[yY1]*) rm -rf $$made ;; \
+		*) echo "Kept $$made. To remove without a question: make clean YES=1" ;; \
+	esac
