@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.dedup.clusters import assign_clusters
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.splits.splitting import SplitConfig, split
+from fakenews_assets.data.splits.clusters import assign_clusters
+from fakenews_assets.data.splits.splitting import SplitConfig, split_articles
 from fakenews_assets.evaluation.metrics.speed import processor_name
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.training.history import ProgressListener
@@ -42,7 +42,7 @@ SEED_WAY_TOKENS: Final = 25
 
 @dataclass(frozen=True)
 class NewsSplits:
-    """The real rows, cleaned; near-duplicates never cross a side. Columns of ARTICLE_SCHEMA."""
+    """The real rows, cleaned; near-duplicates never cross a split. Columns of ARTICLE_SCHEMA."""
 
     train: pl.DataFrame
     val: pl.DataFrame
@@ -73,8 +73,8 @@ def load_news(path: Path) -> NewsSplits:
         articles = pl.read_parquet(f"{folder}/articles-*.parquet")
     config = SplitConfig()
     clusters = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["news"], config)
-    sides = split(articles, clusters, config).sides
-    return NewsSplits(*(sides[side].collect() for side in ("train", "val", "test")))
+    splits = split_articles(articles, clusters, config).splits
+    return NewsSplits(*(splits[split].collect() for split in ("train", "val", "test")))
 
 
 def finetuned(

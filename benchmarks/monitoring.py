@@ -323,7 +323,7 @@ def write_log(store: Store, model_id: str, rows: int) -> None:
                     "probability": float(scores.predictions.probability[at]),
                     "label": int(scores.predictions.label[at]),
                     "abstained": bool(scores.predictions.abstained[at]),
-                    "unfamiliar": bool(scores.predictions.unfamiliar[at]),
+                    "out_of_distribution": bool(scores.predictions.out_of_distribution[at]),
                     "model_id": model_id,
                     "latency_ms": 10.0,
                 }

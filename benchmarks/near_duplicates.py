@@ -25,13 +25,13 @@ import polars as pl
 import typer
 from numpy.typing import NDArray
 
-from fakenews_assets.data.dedup.clusters import assign_clusters, cluster_sizes
 from fakenews_assets.data.dedup.minhash import Signatures, SimilarSets
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links, normalised_words
 from fakenews_assets.data.dedup.shingles import hash_shingles
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
-from fakenews_assets.data.splits.splitting import SIDES, SplitConfig, split
-from fakenews_assets.data.splits.verification import side_table, verify_shares
+from fakenews_assets.data.splits.clusters import assign_clusters, cluster_sizes
+from fakenews_assets.data.splits.splitting import SPLITS, SplitConfig, split_articles
+from fakenews_assets.data.splits.verification import split_table, verify_shares
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -104,25 +104,25 @@ def scale(
 def _measure(folder: str, origin: NDArray[np.int64]) -> dict[str, Any]:
     articles = pl.scan_parquet(Path(folder) / "*.parquet")
     config = SplitConfig()
-    out = Path(folder) / "sides"
+    out = Path(folder) / "splits"
     out.mkdir()
     marks = [time.perf_counter()]
     links = find_links(articles, NearDuplicateConfig())
     marks.append(time.perf_counter())
     clusters = assign_clusters(articles, links, [f"batch-{number}" for number in range(BATCHES)], config)
     marks.append(time.perf_counter())
-    sides = split(articles, clusters, config).sides
-    for side in SIDES:
-        sides[side].sink_parquet(out / f"{side}.parquet")
+    splits = split_articles(articles, clusters, config).splits
+    for split in SPLITS:
+        splits[split].sink_parquet(out / f"{split}.parquet")
     marks.append(time.perf_counter())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     labels = articles.select("label").collect()["label"]
     copies = np.flatnonzero(origin >= 0)
-    # A copy that bridges two sides has no cluster: it was found, and left out for it.
+    # A copy that bridges two splits has no cluster: it was found, and left out for it.
     names = clusters["cluster_id"].to_numpy()
     found = (names[copies] == names[origin[copies]]) | (clusters["excluded"].is_not_null().to_numpy()[copies])
-    written = {side: pl.scan_parquet(out / f"{side}.parquet") for side in SIDES}
-    shares = verify_shares(side_table(written), config)
+    written = {split: pl.scan_parquet(out / f"{split}.parquet") for split in SPLITS}
+    shares = verify_shares(split_table(written), config)
     return {
         "rows": len(labels),
         "seconds": marks[-1] - marks[0],

@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality [--quick] [--news FILE] [--seeds 3]
 
-Titles are cleaned (publisher artefacts out), near-duplicates grouped; both candidates train on the same rows
+Titles are cleaned (publisher boilerplate out), near-duplicates grouped; both candidates train on the same rows
 and are measured once on the same test rows. The quick run uses a tenth of the rows and one seed, one epoch.
 """
 

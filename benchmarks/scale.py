@@ -66,7 +66,7 @@ def model() -> Path:
     from fakenews_assets.compression.quantization import make_variant
     from fakenews_assets.compression.settings import QuantizationSettings
     from fakenews_assets.models.loading import load_classifier
-    from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
+    from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
     from fakenews_assets.training.finetuning import finetune
     from fakenews_assets.training.settings import FinetuneSettings
 
@@ -80,7 +80,7 @@ def model() -> Path:
             folder / "finetuned", "openvino-int8", train, val, QuantizationSettings(), folder / "model"
         )
         classifier = load_classifier(folder / "model")
-        fit_familiarity(classifier, train, val, FamiliaritySettings(), reads_text=False).save(folder)
+        fit_ood_detector(classifier, train, val, OodSettings(), reads_text=False).save(folder)
         write_calibration(Calibration.identity(), folder)
         for done_with in ("finetuned", "work"):
             shutil.rmtree(folder / done_with)
@@ -369,7 +369,7 @@ def _lines(numbers: Mapping[str, float], raw: Mapping[str, Any]) -> list[str]:
         ]
     return [
         f"Batch predictions of {total:,} generated titles by a small encoder in int8 (OpenVINO), with texts prepared,"
-        f" calibration and familiarity as in `batch_predictions`. Both use the same {machine['cores']} processors: one"
+        f" calibration and out-of-distribution limits as in `batch_predictions`. Both use the same {machine['cores']} processors: one"
         f" process with {machine['cores']} threads, or {NODES} Ray nodes with one worker of one thread each; turns"
         f" alternate ({len(raw['ray'])}). Answers: {equal}.",
         "",

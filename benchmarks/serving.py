@@ -300,8 +300,8 @@ def main(
     if quick:
         steady_seconds, overload_seconds = min(steady_seconds, 12), min(overload_seconds, 5)
     bundle, source = champion(storage)
-    side = load_news(news or default_news_path()).test["title"].unique(maintain_order=True)
-    titles = side.filter(side.str.contains(r"\S")).to_list()
+    split = load_news(news or default_news_path()).test["title"].unique(maintain_order=True)
+    titles = split.filter(split.str.contains(r"\S")).to_list()
     raw: dict[str, Any] = {
         "machine": describe_machine(["bentoml", "fastapi", "uvicorn", "torch", "transformers", "openvino"]),
         "candidate": bundle.manifest.candidate,

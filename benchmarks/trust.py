@@ -57,7 +57,7 @@ ROWS_OF_A_SOURCE: Final = 2_000
 MODELS: Final = ("baseline", "finetuned", "finetuned-openvino-int8")
 
 
-def load_sides(path: Path) -> dict[str, pl.DataFrame]:
+def load_splits(path: Path) -> dict[str, pl.DataFrame]:
     """Clean, cluster and split the news file with the source and the date of each row."""
     origins = path.with_name(path.name.replace(".csv", "_sources.csv"))
     if not origins.is_file():
@@ -76,7 +76,7 @@ def load_sides(path: Path) -> dict[str, pl.DataFrame]:
 
 
 def run(
-    sides: dict[str, pl.DataFrame], settings: GeneralizationSettings, recipe: FinetuneSettings
+    splits: dict[str, pl.DataFrame], settings: GeneralizationSettings, recipe: FinetuneSettings
 ) -> pl.DataFrame:
     """Measure one recipe, telling how it goes."""
 
@@ -85,7 +85,7 @@ def run(
 
     work = CACHE / "trust"
     work.mkdir(parents=True, exist_ok=True)
-    return measure(sides, settings, BaselineSettings(), recipe, work, tell)
+    return measure(splits, settings, BaselineSettings(), recipe, work, tell)
 
 
 def scores_by_seed(predictions: pl.DataFrame, model: str) -> list[float]:
@@ -131,9 +131,9 @@ def option_table(found: dict[str, list[float]]) -> list[str]:
     return lines
 
 
-def of_one_source(sides: dict[str, pl.DataFrame]) -> list[str]:
+def of_one_source(splits: dict[str, pl.DataFrame]) -> list[str]:
     """Divisions whose training rows are all of one source, so that balancing changes nothing."""
-    folds = {protocol: list(make_folds(sides, protocol)) for protocol in PROTOCOLS}
+    folds = {protocol: list(make_folds(splits, protocol)) for protocol in PROTOCOLS}
     return [
         protocol.replace("_", "-")
         for protocol, found in folds.items()
@@ -163,7 +163,7 @@ def main(
     quick: Annotated[bool, typer.Option(help="Smoke run: few rows, two seeds, nothing written.")] = False,
 ) -> None:
     """Measure and write results/trust.json."""
-    sides = load_sides(news or default_news_path())
+    splits = load_splits(news or default_news_path())
     rows = 200 if quick else ROWS_OF_A_SOURCE
     seeds = 2 if quick else seeds
 
@@ -184,14 +184,14 @@ def main(
         ("against shortcuts", AGAINST_SHORTCUTS, MODELS[1:]),
     ):
         console.print(f"{name}: every division")
-        tables[name] = run(sides, settings(PROTOCOLS, models, seeds), recipe)
+        tables[name] = run(splits, settings(PROTOCOLS, models, seeds), recipe)
     before, after = (scores_by_seed(table, "finetuned") for table in tables.values())
     gains = 100 * (np.array(after) - np.array(before))
     options = {"plain": before, "balanced": after}
     for name, changes in OPTIONS.items():
         console.print(f"{name}: sources not trained on")
         recipe = FinetuneSettings.model_validate(PLAIN.model_dump() | changes)
-        table = run(sides, settings(["source_disjoint"], ["finetuned"], option_seeds), recipe)
+        table = run(splits, settings(["source_disjoint"], ["finetuned"], option_seeds), recipe)
         options[name] = scores_by_seed(table, "finetuned")
     planted, found = planted_faults()
     numbers = {
@@ -201,7 +201,7 @@ def main(
         "source_disjoint_gain_sd_pt": float(gains.std(ddof=1)),
     }
     console.print(numbers)
-    lines = report(numbers, tables, options, rows, seeds, of_one_source(sides))
+    lines = report(numbers, tables, options, rows, seeds, of_one_source(splits))
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if quick:

@@ -4,8 +4,8 @@ import os
 
 import dagster as dg
 
-from fakenews_assets.automation.arrivals import new_batch_sensor
 from fakenews_assets.automation.failures import failure_notifier
+from fakenews_assets.automation.ingestion import new_batch_sensor
 from fakenews_assets.automation.jobs import all_jobs
 from fakenews_assets.automation.retraining import drift_sensor, new_rows_sensor
 from fakenews_assets.automation.schedules import nightly_monitoring
@@ -22,7 +22,7 @@ from fakenews_resources.engine.resource import engine_from_environment
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.resource import NewsSource
 from fakenews_resources.notifier import notifier_from_environment
-from fakenews_resources.storage.io_manager import ArtefactIOManager, storage_from_environment
+from fakenews_resources.storage.io_manager import ArtifactIOManager, storage_from_environment
 from fakenews_resources.tracking.resource import tracker_from_environment
 
 storage = storage_from_environment()
@@ -44,7 +44,7 @@ defs = dg.Definitions(
     resources={
         "storage": storage,
         "engine": engine_from_environment(),
-        "io_manager": ArtefactIOManager(storage=storage),
+        "io_manager": ArtifactIOManager(storage=storage),
         "news_source": NewsSource(default_uri=os.environ.get("FAKENEWS_NEWS", "sample:")),
         "landing": Landing(
             root=os.environ.get("FAKENEWS_LANDING", "landing"),

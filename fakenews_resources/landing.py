@@ -1,4 +1,4 @@
-"""Where new batches arrive: a folder or a place in a bucket, and which of its files are complete."""
+"""Where new batches arrive: a folder or a prefix of a bucket, and which of its files are complete."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ class LandedFile:
     """A complete file.
 
     Attributes:
-        name: its name in the landing place.
+        name: its name in the landing folder.
         uri: where `raw_news` gets it; in a bucket, the generation that was seen.
         size_bytes: its length.
         identity: hex digest of its content: SHA-256, in a bucket MD5 or, for a composite object, CRC32C.
@@ -57,7 +57,7 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class Landed:
-    """What lies in a landing place.
+    """What lies in a landing folder.
 
     Attributes:
         files: the complete files in order of arrival.
@@ -78,7 +78,7 @@ def batch_name_of(file_name: str, identity: str) -> str:
 
 
 class Landing(dg.ConfigurableResource):
-    """A place that is watched for new files. It is only read.
+    """A folder or prefix that is watched for new files. It is only read.
 
     Hidden files, names that end in `.part`, `.partial`, `.tmp`, `.crdownload` or `~`, and subfolders are left out.
     """
@@ -106,7 +106,7 @@ class Landing(dg.ConfigurableResource):
             cache: folder in which the hashes of local files are kept from one look to the next.
 
         Raises:
-            SourceError: if the place cannot be listed; the message says what to do next.
+            SourceError: if the folder cannot be listed; the message says what to do next.
         """
         if self.root.startswith("gs://"):
             return _landed(_look_into_bucket(self.root))
@@ -198,7 +198,7 @@ def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
             )
         )
     except api.NotFound as error:
-        raise NotFound(f"no bucket {bucket}: create it, or watch another place") from error
+        raise NotFound(f"no bucket {bucket}: create it, or watch another folder") from error
     except (api.ClientError, auth.DefaultCredentialsError, auth.RefreshError) as error:
         raise Refused(
             f"{root} was refused ({error}): run `gcloud auth application-default login`, or grant the "

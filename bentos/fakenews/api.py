@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from bentos.fakenews.batching import Overloaded
 from bentos.fakenews.card import card_page
 from bentos.fakenews.explaining import occlusions
-from bentos.fakenews.guards import CSV_PATH, Guards, busy, problem
+from bentos.fakenews.middleware import CSV_PATH, Middleware, busy, problem
 from bentos.fakenews.runtime import Answered, NoModel, Runtime
 from bentos.fakenews.schemas import (
     ArticleIn,
@@ -79,7 +79,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
     )
-    app.add_middleware(Guards, settings=settings)
+    app.add_middleware(Middleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -21,7 +21,7 @@ from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_assets.registry.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, Bundle
 from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
 from fakenews_assets.registry.scorer import Scorer
-from fakenews_resources.storage.backend import Document, Place, StoreError
+from fakenews_resources.storage.backend import Backend, Document, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -66,15 +66,15 @@ class Runtime:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        place = settings.log_place()
-        self._sender = LogSender(place) if place.is_bucket else None
-        self.log = self._sender.log if self._sender else PredictionLog(place.root)
+        backend = settings.log_backend()
+        self._sender = LogSender(backend) if backend.is_bucket else None
+        self.log = self._sender.log if self._sender else PredictionLog(backend.root)
         self.served: Served | None = None
         self.batcher: Batcher[Answered] = Batcher(
             self._answer, max_rows=settings.max_batch_rows, max_wait=settings.max_wait_ms / 1000
         )
         self.uploads = asyncio.Semaphore(settings.max_csv_uploads)
-        self._models = settings.models_place()
+        self._models = settings.models_backend()
         self._seen: Document | None = None
         self._retry_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -187,7 +187,7 @@ class Runtime:
                 "probability": float(found.probability[index]),
                 "label": int(found.label[index]),
                 "abstained": bool(found.abstained[index]),
-                "unfamiliar": bool(found.unfamiliar[index]),
+                "out_of_distribution": bool(found.out_of_distribution[index]),
                 "model_id": answered.model_id,
                 "latency_ms": round(1000 * seconds, 3),
             }
@@ -246,7 +246,7 @@ class Runtime:
             logger.error("The prediction log is not sent yet, and waits: %s", error)
 
 
-def _load(models: Place, pointer: Pointer) -> Served:
+def _load(models: Backend, pointer: Pointer) -> Served:
     scorer = Scorer.open(models.fetch(pointer.bundle))
     described, card = _describe(scorer.bundle, pointer)
     # A runtime is slow at whatever size it meets for the first time: nobody shall wait for that.
@@ -288,14 +288,14 @@ def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str | None]:
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:
     metrics.BATCH_ROWS.observe(rows)
-    unsure = unfamiliar = fake = 0
+    unsure = out_of_distribution = fake = 0
     for record in records:
         metrics.SCORES.observe(record["probability"])
         unsure += record["abstained"]
-        unfamiliar += record["unfamiliar"]
+        out_of_distribution += record["out_of_distribution"]
         fake += record["label"] and not record["abstained"]
-    metrics.ABSTENTIONS.labels("unfamiliar").inc(unfamiliar)
-    metrics.ABSTENTIONS.labels("uncertain").inc(unsure - unfamiliar)
+    metrics.ABSTENTIONS.labels("out_of_distribution").inc(out_of_distribution)
+    metrics.ABSTENTIONS.labels("uncertain").inc(unsure - out_of_distribution)
     metrics.VERDICTS.labels("unsure").inc(unsure)
     metrics.VERDICTS.labels("fake").inc(fake)
     metrics.VERDICTS.labels("real").inc(len(records) - unsure - fake)

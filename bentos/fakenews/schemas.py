@@ -62,7 +62,7 @@ class Verdict(BaseModel):
     probability: float = Field(ge=0, le=1, description="Calibrated probability of fake.")
     abstained: bool = Field(description="The model declines to answer.")
     abstain_reason: AbstainReason | None = Field(
-        description="`uncertain`: it would be wrong too often here. `unfamiliar`: the article is unlike all that it"
+        description="`uncertain`: it would be wrong too often here. `out_of_distribution`: the article is unlike all that it"
         " has learnt from, in language or in kind, and `label` and `probability` mean nothing. null: it answers."
     )
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fakenews_resources.storage.backend import FolderPlace, Place
+from fakenews_resources.storage.backend import Backend, FolderBackend
 from fakenews_resources.storage.store import LOG_FOLDER, Store
 
 _PACKED_MODELS: Final = Path(__file__).parents[2] / "models"
@@ -68,16 +68,16 @@ class ServiceSettings(BaseSettings):
     )
     watch_seconds: float = Field(default=1, gt=0, description="How often to look for a new champion.")
 
-    def models_place(self) -> Place:
+    def models_backend(self) -> Backend:
         """Where the champion is.
 
         Raises:
             StoreError: the storage has no usable address.
         """
         if self.models is not None:
-            return FolderPlace(self.models)
-        return FolderPlace(_PACKED_MODELS) if _PACKED_MODELS.is_dir() else Store(self.storage).bundles
+            return FolderBackend(self.models)
+        return FolderBackend(_PACKED_MODELS) if _PACKED_MODELS.is_dir() else Store(self.storage).bundles
 
-    def log_place(self) -> Place:
+    def log_backend(self) -> Backend:
         """Where the prediction log goes. Raises as `models_place`."""
-        return FolderPlace(self.log) if self.log else Store(self.storage).place.below(LOG_FOLDER)
+        return FolderBackend(self.log) if self.log else Store(self.storage).backend.below(LOG_FOLDER)

@@ -7,12 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from fakenews_assets.automation.alarms import last_findings
 from fakenews_assets.automation.following import outdated_values
-from fakenews_assets.automation.guards import RetrainSettings, new_rows, objections
 from fakenews_assets.automation.jobs import retrain
+from fakenews_assets.automation.limits import RetrainSettings, new_rows, objections
 from fakenews_assets.automation.runs import SENSOR_SECONDS, assets_of, run_in_progress, was_requested
 from fakenews_assets.automation.sensors import follow_up_request
+from fakenews_assets.automation.triggers import last_findings
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
@@ -34,13 +34,13 @@ def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.Ru
     if champion is None:
         return dg.SkipReason("There is no champion yet.")
     findings = last_findings(storage.store, champion.bundle)
-    alarms = [finding for finding in findings if finding.alarm]
-    if not alarms:
+    triggers = [finding for finding in findings if finding.triggered]
+    if not triggers:
         said = " ".join(finding.text for finding in findings)
-        return dg.SkipReason(f"No alarm. {said or 'There is no report yet; `fakenews report` makes one.'}")
-    reason = " ".join(alarm.text for alarm in alarms)
-    return _retrain_unless_guarded(
-        context, storage.store, "drift", reason, settings, settings.min_new_rows_on_alarm
+        return dg.SkipReason(f"No trigger. {said or 'There is no report yet; `fakenews report` makes one.'}")
+    reason = " ".join(trigger.text for trigger in triggers)
+    return _retrain_within_limits(
+        context, storage.store, "drift", reason, settings, settings.min_new_rows_on_trigger
     )
 
 
@@ -53,12 +53,12 @@ def new_rows_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg
     Guarded as `drift_sensor` is.
     """
     settings = RetrainSettings()
-    return _retrain_unless_guarded(
+    return _retrain_within_limits(
         context, storage.store, "new rows", "New articles.", settings, settings.min_new_rows
     )
 
 
-def _retrain_unless_guarded(
+def _retrain_within_limits(
     context: dg.SensorEvaluationContext,
     store: Store,
     trigger: str,

@@ -149,7 +149,7 @@ def reproduce(
         Path | None, typer.Option("--json", help="File for the comparison.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Make a bundle again from its raw bytes, in a place of its own; exit status 1 if it comes out otherwise."""
+    """Make a bundle again from its raw bytes, in a scratch store; exit status 1 if it comes out otherwise."""
     from fakenews_assets.cli import reproducing
     from fakenews_assets.cli.running import abort_on_failure
 

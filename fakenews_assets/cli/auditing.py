@@ -6,6 +6,7 @@ from rich.console import Console
 
 from fakenews_assets.cli.running import GraphFailed
 from fakenews_assets.governance.audit.answer import UnknownRequest
+from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import (
     NothingToAudit,
     audit_bundle,
@@ -14,7 +15,6 @@ from fakenews_assets.governance.audit.chain import (
     bundles_named,
 )
 from fakenews_assets.governance.audit.report import to_terminal
-from fakenews_assets.governance.audit.trail import Audit
 from fakenews_resources.storage.io_manager import Storage, storage_from_environment
 from fakenews_resources.storage.store import Store
 
@@ -27,7 +27,7 @@ def audit(subject: str, row: int) -> bool:
         row: which article of the request.
 
     Returns:
-        Whether every link holds.
+        Whether every check passed.
 
     Raises:
         GraphFailed: there is nothing of that name.
@@ -52,7 +52,7 @@ def _audit_in(store: Store, storage: Storage, subject: str, row: int) -> Audit:
     if not subject:
         return audit_champion(store)
     if not re.fullmatch(r"[0-9a-f]{8,64}", subject):
-        return audit_request(store, storage.log_place(store), subject, row)
+        return audit_request(store, storage.log_backend(store), subject, row)
     bundles = bundles_named(store, subject)
     if len(bundles) != 1:
         raise NothingToAudit(

@@ -11,11 +11,11 @@ from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES
 from fakenews_assets.cli.running import DEFAULT_VARIANTS, GraphRunner
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.registry.champion import ChampionRegistry
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 
 BATCH = "sample"
 
-_QUICK_STRESS: Final = {"masked_rows": 200, "behaviour_cases": 50}
+_QUICK_ROBUSTNESS: Final = {"masked_rows": 200, "behaviour_cases": 50}
 """Enough to see what is measured. With the defaults a slow candidate takes longer for this than for the test split."""
 
 
@@ -23,7 +23,7 @@ def run_demo(rows: int) -> None:
     """Run or complete the graph on `rows` generated articles, then show the closing table."""
     with GraphRunner() as runner:
         runner.add_batch(BATCH)
-        runner.lifecycle(BATCH, f"sample:rows={rows}", {"evaluation": _QUICK_STRESS})
+        runner.lifecycle(BATCH, f"sample:rows={rows}", {"evaluation": _QUICK_ROBUSTNESS})
         _show_results(runner)
 
 
@@ -36,7 +36,7 @@ def _show_results(runner: GraphRunner) -> None:
     table.add_row("rows rejected", f"{summary['rows_in'] - summary['rows_out']:,}")
     table.add_row(
         "train / val / test",
-        " / ".join(f"{splits.meta['rows'][side]:,}" for side in ("train", "val", "test")),
+        " / ".join(f"{splits.meta['rows'][split]:,}" for split in ("train", "val", "test")),
     )
     found = [
         probe["name"]
@@ -106,7 +106,7 @@ def _seconds_per_step(runner: GraphRunner) -> dict[str, float]:
     }
 
 
-def _step_seconds(instance: dg.DagsterInstance, value: Artefact) -> float | None:
+def _step_seconds(instance: dg.DagsterInstance, value: Artifact) -> float | None:
     assert value.record is not None
     step = value.record.key.split("/")[0]
     for stats in instance.get_run_step_stats(value.record.run_id or "", [step]):

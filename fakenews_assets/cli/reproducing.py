@@ -20,7 +20,7 @@ from fakenews_assets.governance.reproduce.report import to_terminal
 from fakenews_assets.governance.reproduce.reproduction import Reproduction, SeedSpread, compare, remarks
 from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage, storage_from_environment
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, storage_from_environment
 from fakenews_resources.storage.store import Store
 from fakenews_resources.tracking.resource import Tracker
 
@@ -112,7 +112,7 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
     resources = {
         **(defs.resources or {}),
         "storage": storage,
-        "io_manager": ArtefactIOManager(storage=storage),
+        "io_manager": ArtifactIOManager(storage=storage),
         "tracker": Tracker(storage=storage, mode="off"),  # nobody looks for these trainings among their own
     }
     assets = [one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition)]

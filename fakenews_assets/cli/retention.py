@@ -21,7 +21,7 @@ from fakenews_assets.governance.pruning.pruning import MODELS, plan_pruning, pru
 from fakenews_assets.governance.pruning.retiring import BatchInUse, retire_batch, trained_on
 from fakenews_assets.registry.bundle import BundleError
 from fakenews_assets.registry.champion import RegistryError
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import Store, StoreError
 from fakenews_resources.storage.tombstones import Erasure, Ledger, Removed, Tombstones
@@ -60,7 +60,9 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
             return
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
         prune(store, gone, by=by or getpass.getuser(), reason=reason)
-        console.print(f"Removed {_size(gone)}; {Tombstones(store).place.address} says what.", soft_wrap=True)
+        console.print(
+            f"Removed {_size(gone)}; {Tombstones(store).backend.address} says what.", soft_wrap=True
+        )
 
 
 def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str) -> None:
@@ -77,7 +79,7 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
             return
         # Of a bucket, from what is there: a copy may have been changed by an erasure that was killed.
         with console.status("Erasing") as status, storage.afresh() as fresh:
-            log = storage.log_place(fresh)
+            log = storage.log_backend(fresh)
             erased = erase(
                 fresh,
                 log,
@@ -90,7 +92,7 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
             ledger = Tombstones(fresh).read()
             elsewhere = _elsewhere(fresh, log, erased)
             # Bundles hold no article, and a service may be reading one from the same copy.
-            store.place.forget(but=[MODELS])
+            store.backend.forget(but=[MODELS])
         _show_erased(console, erased)
         for file, count in erased.unreadable.items():
             console.print(
@@ -195,14 +197,14 @@ def _show_erased(console: Console, erased: Erased) -> None:
     console.print(table)
 
 
-def _elsewhere(store: Store, log: Place, erased: Erased) -> list[str]:
+def _elsewhere(store: Store, log: Backend, erased: Erased) -> list[str]:
     """Addresses of the files, raw ones left out, that hold its title still."""
-    places = [store.place] if log.root.is_relative_to(store.root) else [store.place, log]
+    backends = [store.backend] if log.root.is_relative_to(store.root) else [store.backend, log]
     raw = store.root / "raw_news"
     return [
-        f"{place.address}/{path.relative_to(place.root)}"
-        for place in places
-        for path in holders(place.root, erased.titles, but=raw)
+        f"{backend.address}/{path.relative_to(backend.root)}"
+        for backend in backends
+        for path in holders(backend.root, erased.titles, but=raw)
     ]
 
 
@@ -221,7 +223,7 @@ def _still_held(
         yield f"another article with this title, or a file that quotes it: {', '.join(elsewhere)}"
     if any(len(title) < TELLING_CHARS for title in titles):
         yield f"its title has fewer than {TELLING_CHARS} characters: it was not looked for by its letters."
-    if store.place.is_bucket:
+    if store.backend.is_bucket:
         yield "lines that a running service has not sent yet: erase it again after FAKENEWS_LOG_SEND_SECONDS."
     if erasure.bundles:
         yield f"the weights of the models that learnt from it: bundles {', '.join(erasure.bundles)}."

@@ -22,7 +22,7 @@ from fakenews_assets.compression.settings import (
 from fakenews_assets.training.metadata import TrainingLog, training_metadata
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
 _asset = partial(
@@ -56,9 +56,9 @@ def distilled_bert(
     storage: Storage,
     tracker: Tracker,
     engine: Engine,
-    splits: Artefact,
-    finetuned_bert: Artefact,
-) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
+    splits: Artifact,
+    finetuned_bert: Artifact,
+) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
     """A smaller student of the fine-tuned encoder. One whose own weights cannot be had here is skipped, and says so."""
     from fakenews_assets.models.encoders import EncoderUnavailable
 
@@ -77,9 +77,9 @@ def pruned_bert(
     storage: Storage,
     tracker: Tracker,
     engine: Engine,
-    splits: Artefact,
-    finetuned_bert: Artefact,
-) -> dg.MaterializeResult[Artefact]:
+    splits: Artifact,
+    finetuned_bert: Artifact,
+) -> dg.MaterializeResult[Artifact]:
     """The fine-tuned encoder with fewer heads and a narrower feed-forward part, recovered from its former self."""
     settings = PruningSettings.model_validate(config.model_dump())
     return _train_smaller(context, storage, tracker, engine, PRUNED, splits, finetuned_bert, settings)
@@ -97,8 +97,8 @@ def pruned_bert(
     output_required=False,
 )
 def quantized_bert(
-    context: dg.AssetExecutionContext, config: QuantizationConfig, storage: Storage, splits: Artefact
-) -> Iterator[dg.MaterializeResult[Artefact] | dg.AssetObservation]:
+    context: dg.AssetExecutionContext, config: QuantizationConfig, storage: Storage, splits: Artifact
+) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
     """A trained model in another runtime's format, checked against its source; int8, or a reference for int8."""
     from fakenews_assets.compression.quantization import ExportMismatch, FormatUnavailable, make_variant
 
@@ -141,10 +141,10 @@ def _train_smaller(
     tracker: Tracker,
     engine: Engine,
     student: str,
-    splits: Artefact,
-    teacher: Artefact,
+    splits: Artifact,
+    teacher: Artifact,
     settings: PruningSettings,
-) -> dg.MaterializeResult[Artefact]:
+) -> dg.MaterializeResult[Artifact]:
     from fakenews_assets.compression.distillation import distill
     from fakenews_assets.models.structure import CannotCut
     from fakenews_assets.training.finetuning import TrainingFailed

@@ -21,12 +21,12 @@ from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
 from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
 from fakenews_resources.news.resource import NewsSource
 from fakenews_resources.storage.io_manager import Storage, checked, key_of
-from fakenews_resources.storage.store import Artefact, StoreError, ValueMissing
+from fakenews_resources.storage.store import Artifact, StoreError, ValueMissing
 from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
 
 _asset = partial(dg.asset, group_name="data", owners=["team:data"])
@@ -55,7 +55,7 @@ class RawNewsConfig(dg.Config):
 )
 def raw_news(
     context: dg.AssetExecutionContext, config: RawNewsConfig, storage: Storage, news_source: NewsSource
-) -> dg.MaterializeResult[Artefact]:
+) -> dg.MaterializeResult[Artifact]:
     """The bytes of one batch as they were received, with a manifest; never changed afterwards."""
     batch = context.partition_key
     try:
@@ -112,9 +112,9 @@ def _rows_in(path: Path) -> int | None:
 class CleanNewsConfig(dg.Config, CleaningLimits, BatchLimits):
     """How a batch is cleaned, and when it is refused."""
 
-    extra_artefacts: str = Field(
+    extra_boilerplate: str = Field(
         default="",
-        description="Path of a TOML table of publisher artefacts to remove besides the project's own.",
+        description="Path of a TOML table of publisher boilerplate to remove besides the project's own.",
     )
 
 
@@ -129,11 +129,11 @@ def clean_news(
     config: CleanNewsConfig,
     storage: Storage,
     engine: Engine,
-    raw_news: Artefact,
-) -> Iterator[dg.MaterializeResult[Artefact]]:
-    """Validated, normalised articles of one batch, without publisher artefacts; rejects kept with their reason."""
+    raw_news: Artifact,
+) -> Iterator[dg.MaterializeResult[Artifact]]:
+    """Validated, normalised articles of one batch, without publisher boilerplate; rejects kept with their reason."""
     batch = context.partition_key
-    extra = read_rules(Path(config.extra_artefacts)) if config.extra_artefacts else ()
+    extra = read_rules(Path(config.extra_boilerplate)) if config.extra_boilerplate else ()
     draft = storage.draft()
     try:
         summary = clean_batch(
@@ -169,7 +169,7 @@ def clean_news(
             "rows_out": summary.rows_out,
             "rows_rejected": summary.rows_in - summary.rows_out,
             "rejected": counts(summary.rejected),
-            "artefacts_removed": counts(summary.artefacts),
+            "boilerplate_removed": counts(summary.boilerplate),
             "labels": counts({"real": summary.real, "fake": summary.fake, "unlabelled": summary.unlabelled}),
             "missing_text": summary.missing_text,
             "repeated": summary.repeated,
@@ -194,11 +194,11 @@ def _earlier_summaries(
         CleanBatch(name, storage.store.current(f"clean_news/{name}"))
         for name in sorted(names & storage.store.partitions("clean_news"))
     ]
-    return [batch.summary for batch in stored if batch.artefact.meta["received_at"] < before]
+    return [batch.summary for batch in stored if batch.artifact.meta["received_at"] < before]
 
 
 @_asset(kinds={"polars", "matplotlib"}, code_version="1")
-def corpus_profile(storage: Storage, clean_news: dict[str, Artefact]) -> dg.MaterializeResult[Artefact]:
+def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.MaterializeResult[Artifact]:
     """Balance, lengths, missing values, sources and telling words of the corpus, as numbers and plots."""
     from fakenews_assets.common.plotting import to_markdown_image, to_png
     from fakenews_assets.data.profile.plots import profile_plots
@@ -227,30 +227,30 @@ def corpus_profile(storage: Storage, clean_news: dict[str, Artefact]) -> dg.Mate
     )
 
 
-class SidesConfig(dg.Config, SplitConfig):
-    """Sizes of the sides of the split."""
+class SplitShares(dg.Config, SplitConfig):
+    """Sizes of the splits."""
 
 
 class ClusteringConfig(dg.Config, NearDuplicateConfig):
-    """When two articles count as near-duplicates, and which sides their cluster must not cross."""
+    """When two articles count as near-duplicates, and which splits their cluster must not cross."""
 
-    sides: SidesConfig = Field(default=SidesConfig(), description="Sizes of train, val and test.")
+    splits: SplitShares = Field(default=SplitShares(), description="Sizes of train, val and test.")
 
 
 @_asset(kinds={"polars", "rust"}, code_version="2")
 def article_clusters(
-    config: ClusteringConfig, storage: Storage, engine: Engine, clean_news: dict[str, Artefact]
-) -> dg.MaterializeResult[Artefact]:
+    config: ClusteringConfig, storage: Storage, engine: Engine, clean_news: dict[str, Artifact]
+) -> dg.MaterializeResult[Artifact]:
     """Near-duplicate clusters over all admitted batches, in order of arrival."""
-    from fakenews_assets.data.dedup.clusters import assign_clusters, cluster_sizes
+    from fakenews_assets.data.splits.clusters import assign_clusters, cluster_sizes
 
     batches = admitted(clean_news)
     articles = pl.concat([batch.articles for batch in batches])
     report("article_clusters", 0, None, "looking for near-duplicates")
-    links = find_links(articles, NearDuplicateConfig(**config.model_dump(exclude={"sides"})), engine.map)
-    sides = SplitConfig(**config.sides.model_dump())
+    links = find_links(articles, NearDuplicateConfig(**config.model_dump(exclude={"splits"})), engine.map)
+    splits = SplitConfig(**config.splits.model_dump())
     order = [batch.name for batch in batches]
-    clusters = assign_clusters(articles, links, order, sides, _tombstones(storage).heirs)
+    clusters = assign_clusters(articles, links, order, splits, _tombstones(storage).heirs)
     sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")
@@ -274,22 +274,22 @@ def article_clusters(
 
 @_asset(kinds={"polars", "parquet"}, code_version="2", check_specs=split_check_specs())
 def splits(
-    storage: Storage, clean_news: dict[str, Artefact], article_clusters: Artefact
-) -> Iterator[dg.MaterializeResult[Artefact]]:
-    """Train, validation and test articles. No cluster crosses a border, and no article ever changes its side."""
+    storage: Storage, clean_news: dict[str, Artifact], article_clusters: Artifact
+) -> Iterator[dg.MaterializeResult[Artifact]]:
+    """Train, validation and test articles. No cluster crosses a border, and no article ever changes its split."""
     _require_same_batches(article_clusters, clean_news)
-    result = split(
+    result = split_articles(
         pl.concat([batch.articles for batch in admitted(clean_news)]),
         article_clusters.scan("clusters").collect(),
-        SplitConfig.model_validate(article_clusters.read_json(CLUSTERING_FILE)["sides"]),
+        SplitConfig.model_validate(article_clusters.read_json(CLUSTERING_FILE)["splits"]),
     )
     draft = storage.draft()
     # What the split was asked to be: the checks hold it to this, and to no default.
     shutil.copyfile(article_clusters.path / CLUSTERING_FILE, draft.path / CLUSTERING_FILE)
     rows: dict[str, int] = {}
-    for side, articles in result.sides.items():
-        articles.sink_parquet(draft.path / f"{side}.parquet")
-        rows[side] = draft.scan(side).select(pl.len()).collect().item()
+    for split, articles in result.splits.items():
+        articles.sink_parquet(draft.path / f"{split}.parquet")
+        rows[split] = draft.scan(split).select(pl.len()).collect().item()
     result.excluded.write_parquet(draft.path / "excluded.parquet")
     reasons = dict(result.excluded["reason"].value_counts().iter_rows())
     draft.meta.update(rows=rows, data_note=article_clusters.meta["data_note"])
@@ -297,10 +297,10 @@ def splits(
     yield checked(draft, split_checks(draft, accepted), {**rows, "excluded": counts(reasons)})
 
 
-def _require_same_batches(article_clusters: Artefact, clean_news: dict[str, Artefact]) -> None:
+def _require_same_batches(article_clusters: Artifact, clean_news: dict[str, Artifact]) -> None:
     assert article_clusters.record is not None
     clustered = {k: v for k, v in article_clusters.record.upstream.items() if k.startswith("clean_news/")}
-    if clustered != {f"clean_news/{name}": artefact.version for name, artefact in clean_news.items()}:
+    if clustered != {f"clean_news/{name}": artifact.version for name, artifact in clean_news.items()}:
         raise dg.Failure(
             "Batches have come or changed since the articles were clustered. Materialize article_clusters, then splits.",
             allow_retries=False,

@@ -147,7 +147,7 @@ def check_label_balance(
 
 def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
     """The content does not contradict 1 = fake."""
-    testimony = summary.testimony
+    evidence = summary.evidence
     description = {
         Meaning.FAKE_IS_ONE: "Rows labelled 1 read like fakes, rows labelled 0 like reports.",
         Meaning.FLIPPED: (
@@ -155,12 +155,12 @@ def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
             "Here 1 = fake. Swap the labels in the file and ingest it as a new batch."
         ),
         Meaning.UNDECIDED: "The content does not tell (too few rows of each label, or no difference in style).",
-    }[testimony.meaning]
+    }[evidence.meaning]
     return CheckOutcome(
         name="label_semantics",
-        passed=testimony.meaning is not Meaning.FLIPPED,
+        passed=evidence.meaning is not Meaning.FLIPPED,
         description=description,
-        numbers=testimony.model_dump(mode="json"),
+        numbers=evidence.model_dump(mode="json"),
     )
 
 

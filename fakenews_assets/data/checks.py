@@ -7,17 +7,17 @@ from fakenews_assets.common.metadata import partitioned_check_spec
 from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig
 from fakenews_assets.data.partitions import news_batches
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SIDES, SplitConfig
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitConfig
 from fakenews_assets.data.splits.verification import (
     Crossings,
     Shares,
     moved_articles,
-    side_table,
+    split_table,
     verify_clusters,
     verify_contents,
     verify_shares,
 )
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 
 _CHANCE_Z = 4.0
 
@@ -50,12 +50,12 @@ def to_result(outcome: CheckOutcome, asset: str = "clean_news") -> dg.AssetCheck
 
 
 SPLIT_CHECKS = {
-    "no_cluster_crosses": "No near-duplicate cluster lies on two sides.",
-    "no_content_crosses": "No title and no text stands on two sides, case and punctuation aside; looked up"
+    "no_cluster_crosses": "No near-duplicate cluster lies in two splits.",
+    "no_content_crosses": "No title and no text stands in two splits, case and punctuation aside; looked up"
     " anew, without the clusters.",
-    "every_article_keeps_its_side": "No article has changed its side since the last accepted split: a test article"
+    "every_article_keeps_its_split": "No article has changed its split since the last accepted split: a test article"
     " never trains.",
-    "shares_as_agreed": "The sides are within one point of their shares, above 5,000 rows.",
+    "shares_as_agreed": "The splits are within one point of their shares, above 5,000 rows.",
 }
 
 
@@ -67,7 +67,7 @@ def split_check_specs() -> list[dg.AssetCheckSpec]:
     ]
 
 
-def split_checks(splits: Artefact, accepted: Artefact | None) -> list[dg.AssetCheckResult]:
+def split_checks(splits: Artifact, accepted: Artifact | None) -> list[dg.AssetCheckResult]:
     """What must hold of a split, looked up in its rows.
 
     Args:
@@ -75,40 +75,40 @@ def split_checks(splits: Artefact, accepted: Artefact | None) -> list[dg.AssetCh
         accepted: the last split that passed; None: there is none yet.
     """
     clustering = splits.read_json(CLUSTERING_FILE)
-    sides = _sides(splits)
-    table = side_table(sides)
-    contents = verify_contents(sides, NearDuplicateConfig.model_validate(clustering))
+    rows = _splits(splits)
+    table = split_table(rows)
+    contents = verify_contents(rows, NearDuplicateConfig.model_validate(clustering))
     return [
         _crossing_result("no_cluster_crosses", verify_clusters(table), "clusters"),
         _crossing_result("no_content_crosses", contents, "titles or texts"),
         _moves_result(table, accepted),
-        _shares_result(verify_shares(table, SplitConfig(**clustering["sides"]))),
+        _shares_result(verify_shares(table, SplitConfig(**clustering["splits"]))),
     ]
 
 
-def _sides(splits: Artefact) -> dict[str, pl.LazyFrame]:
-    return {side: splits.scan(side) for side in SIDES}
+def _splits(splits: Artifact) -> dict[str, pl.LazyFrame]:
+    return {split: splits.scan(split) for split in SPLITS}
 
 
 def _crossing_result(check: str, crossings: Crossings, what: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=check,
         passed=crossings.passed,
-        description=f"{crossings.count} {what} stand on more than one side.",
+        description=f"{crossings.count} {what} stand in more than one split.",
         metadata={"count": crossings.count, "examples": list(crossings.examples)},
     )
 
 
-def _moves_result(table: pl.DataFrame, accepted: Artefact | None) -> dg.AssetCheckResult:
+def _moves_result(table: pl.DataFrame, accepted: Artifact | None) -> dg.AssetCheckResult:
     if accepted is None:
         return dg.AssetCheckResult(
-            check_name="every_article_keeps_its_side", passed=True, description="This is the first split."
+            check_name="every_article_keeps_its_split", passed=True, description="This is the first split."
         )
-    moves = moved_articles(side_table(_sides(accepted)), table)
+    moves = moved_articles(split_table(_splits(accepted)), table)
     return dg.AssetCheckResult(
-        check_name="every_article_keeps_its_side",
+        check_name="every_article_keeps_its_split",
         passed=moves.passed,
-        description=f"{moves.moved} articles changed their side, {moves.gone} are no longer on any.",
+        description=f"{moves.moved} articles changed their split, {moves.gone} are no longer in any.",
         metadata={"moved": moves.moved, "gone": moves.gone, "examples": list(moves.examples)},
     )
 
@@ -117,10 +117,10 @@ def _shares_result(shares: Shares) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="shares_as_agreed",
         passed=shares.within_tolerance,
-        # A side is drawn by hash, so a small corpus may miss its shares by chance; the hash is not at fault then.
+        # A split is drawn by hash, so a small corpus may miss its shares by chance; the hash is not at fault then.
         severity=dg.AssetCheckSeverity.WARN if shares.z_score < _CHANCE_Z else dg.AssetCheckSeverity.ERROR,
         description=(
-            f"The furthest side is {shares.deviation_points:.2f} points off its share "
+            f"The furthest split is {shares.deviation_points:.2f} points off its share "
             f"({shares.z_score:.1f} standard deviations of a draw by cluster)."
         ),
         metadata={

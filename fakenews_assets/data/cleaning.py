@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.label_flips import LabelTestimony, LabelWitness
+from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.readers.reading import RawChunk, read_raw
 from fakenews_assets.data.reasons import Reason
@@ -59,7 +59,7 @@ class CleaningSummary(BaseModel):
     rows_in: int
     rows_out: int
     rejected: dict[str, int]
-    artefacts: dict[str, int]
+    boilerplate: dict[str, int]
     fake: int
     real: int
     unlabelled: int
@@ -67,7 +67,7 @@ class CleaningSummary(BaseModel):
     undated: int
     repeated: int
     """Rows whose article_id an earlier row of the batch has already."""
-    testimony: LabelTestimony
+    evidence: LabelFlipEvidence
 
     @property
     def labelled(self) -> int:
@@ -136,19 +136,19 @@ class _Tally:
     rows_in: int = 0
     rows_out: int = 0
     labels: Counter[int | None] = field(default_factory=Counter)
-    artefacts: Counter[str] = field(default_factory=Counter)
+    boilerplate: Counter[str] = field(default_factory=Counter)
     missing_text: int = 0
     undated: int = 0
-    witness: LabelWitness = field(default_factory=LabelWitness)
+    detector: LabelFlipDetector = field(default_factory=LabelFlipDetector)
 
     def add(self, later: "_Tally") -> None:
         self.rows_in += later.rows_in
         self.rows_out += later.rows_out
         self.labels.update(later.labels)
-        self.artefacts.update(later.artefacts)
+        self.boilerplate.update(later.boilerplate)
         self.missing_text += later.missing_text
         self.undated += later.undated
-        self.witness.add(later.witness)
+        self.detector.add(later.detector)
 
     def summary(self, quarantine: pl.DataFrame, repeated: int) -> CleaningSummary:
         return CleaningSummary(
@@ -157,14 +157,14 @@ class _Tally:
             rejected=dict(
                 quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).rows()
             ),
-            artefacts=dict(self.artefacts),
+            boilerplate=dict(self.boilerplate),
             fake=self.labels[Label.FAKE],
             real=self.labels[Label.REAL],
             unlabelled=self.labels[None],
             missing_text=self.missing_text,
             undated=self.undated,
             repeated=repeated,
-            testimony=self.witness.testify(),
+            evidence=self.detector.evidence(),
         )
 
 
@@ -213,7 +213,7 @@ def _clean_chunk(
             ),
         },
     )
-    tally.witness.observe(rows, rows["label"])
+    tally.detector.observe(rows, rows["label"])
     rows, counts = preparation.apply_counting(rows)
     rows = rows.with_columns(article_id=_article_ids(rows))
     rows, unusable = _sift(
@@ -232,7 +232,7 @@ def _clean_chunk(
     tally.rows_in = len(articles) + len(all_rejects)
     tally.rows_out = len(articles)
     tally.labels.update(dict(articles.group_by("label").len().rows()))
-    tally.artefacts.update(counts)
+    tally.boilerplate.update(counts)
     tally.missing_text = int((articles["text"] == "").sum())
     tally.undated = articles["published_at"].null_count()
     return _CleanChunk(articles, all_rejects, tally)

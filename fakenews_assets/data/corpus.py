@@ -7,7 +7,7 @@ import polars as pl
 
 from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 
 
 @dataclass(frozen=True)
@@ -15,17 +15,17 @@ class CleanBatch:
     """One stored partition of `clean_news`."""
 
     name: str
-    artefact: Artefact
+    artifact: Artifact
 
     @property
     def summary(self) -> CleaningSummary:
         """The counts of its cleaning."""
-        return CleaningSummary.model_validate(self.artefact.read_json("summary.json"))
+        return CleaningSummary.model_validate(self.artifact.read_json("summary.json"))
 
     @property
     def outcomes(self) -> list[CheckOutcome]:
         """The verdicts of its checks."""
-        return [CheckOutcome.model_validate(outcome) for outcome in self.artefact.read_json("checks.json")]
+        return [CheckOutcome.model_validate(outcome) for outcome in self.artifact.read_json("checks.json")]
 
     @property
     def admitted(self) -> bool:
@@ -35,23 +35,23 @@ class CleanBatch:
     @property
     def generated(self) -> bool:
         """Whether its articles come from the sample generator."""
-        return str(self.artefact.meta["source_uri"]).startswith("sample:")
+        return str(self.artifact.meta["source_uri"]).startswith("sample:")
 
     @property
     def articles(self) -> pl.LazyFrame:
         """Its rows, in ARTICLE_SCHEMA."""
-        return self.artefact.scan("articles")
+        return self.artifact.scan("articles")
 
 
-def in_order_of_arrival(clean_news: Mapping[str, Artefact]) -> list[CleanBatch]:
+def in_order_of_arrival(clean_news: Mapping[str, Artifact]) -> list[CleanBatch]:
     """All stored batches; the earliest received first, by name where two arrived at once."""
     return sorted(
-        (CleanBatch(name, artefact) for name, artefact in clean_news.items()),
-        key=lambda batch: (batch.artefact.meta["received_at"], batch.name),
+        (CleanBatch(name, artifact) for name, artifact in clean_news.items()),
+        key=lambda batch: (batch.artifact.meta["received_at"], batch.name),
     )
 
 
-def admitted(clean_news: Mapping[str, Artefact]) -> list[CleanBatch]:
+def admitted(clean_news: Mapping[str, Artifact]) -> list[CleanBatch]:
     """The batches that make up the corpus, in order of arrival. Raises ValueError when there is none."""
     batches = [batch for batch in in_order_of_arrival(clean_news) if batch.admitted]
     if not batches:

@@ -54,7 +54,7 @@ class Meaning(StrEnum):
     UNDECIDED = "undecided"
 
 
-class LabelTestimony(BaseModel):
+class LabelFlipEvidence(BaseModel):
     """How far the style of a batch's articles agrees with its labels."""
 
     model_config = ConfigDict(frozen=True)
@@ -81,7 +81,7 @@ def sensationalism() -> pl.Expr:
 
 
 @dataclass
-class LabelWitness:
+class LabelFlipDetector:
     """Collects evidence chunk by chunk; `testify` gives the verdict for what was seen."""
 
     _scores: list[np.ndarray] = field(default_factory=list)
@@ -93,23 +93,25 @@ class LabelWitness:
         self._scores.append(seen["score"].to_numpy())
         self._labels.append(seen["label"].to_numpy())
 
-    def add(self, later: "LabelWitness") -> None:
+    def add(self, later: "LabelFlipDetector") -> None:
         """Take in what another one observed."""
         self._scores += later._scores
         self._labels += later._labels
 
-    def testify(self) -> LabelTestimony:
+    def evidence(self) -> LabelFlipEvidence:
         """Weigh all that was observed."""
         scores = np.concatenate([np.empty(0, np.int8), *self._scores])
         labels = np.concatenate([np.empty(0, np.int8), *self._labels])
         fake, real = int((labels == 1).sum()), int((labels == 0).sum())
         if not fake or not real:
-            return LabelTestimony(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None)
+            return LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None)
         # ROC-AUC through the rank sum (Mann and Whitney 1947); ties count one half.
         rank_sum = float(pl.Series(scores).rank("average").to_numpy()[labels == 1].sum())
         auc = (rank_sum - fake * (fake + 1) / 2) / (fake * real)
         z = (auc - 0.5) / math.sqrt((fake + real + 1) / (12 * fake * real))
-        return LabelTestimony(meaning=_meaning(auc, z, min(fake, real)), fake=fake, real=real, auc=auc, z=z)
+        return LabelFlipEvidence(
+            meaning=_meaning(auc, z, min(fake, real)), fake=fake, real=real, auc=auc, z=z
+        )
 
 
 def _meaning(auc: float, z: float, smaller: int) -> Meaning:

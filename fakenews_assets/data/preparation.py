@@ -27,8 +27,8 @@ _BLANK: Final = r"[\s\p{Cc}\p{Z}]+"  # a control character separates words, as a
 _ENTITY: Final = r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);"
 
 
-class ArtefactRule(BaseModel):
-    """One publisher artefact and where it is removed."""
+class BoilerplateRule(BaseModel):
+    """One piece of publisher boilerplate and where it is removed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,24 +49,24 @@ class ArtefactRule(BaseModel):
         return self.field in (field, "both")
 
 
-def read_rules(path: Path) -> tuple[ArtefactRule, ...]:
-    """The rules of a TOML table of artefacts. Raises ValueError that names the file and the fault."""
+def read_rules(path: Path) -> tuple[BoilerplateRule, ...]:
+    """The rules of a TOML table of boilerplate. Raises ValueError that names the file and the fault."""
     try:
         rules = tomllib.loads(path.read_text(encoding="utf-8"))["rule"]
-        return tuple(ArtefactRule.model_validate(rule) for rule in rules)
+        return tuple(BoilerplateRule.model_validate(rule) for rule in rules)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: not a table of artefacts ([[rule]] name, field, pattern): {error}"
+            f"{path}: not a table of boilerplate ([[rule]] name, field, pattern): {error}"
         ) from error
 
 
-def default_rules() -> tuple[ArtefactRule, ...]:
-    """The artefacts that ship with the project (`artefacts.toml`)."""
-    return read_rules(Path(str(files("fakenews_assets.data") / "artefacts.toml")))
+def default_rules() -> tuple[BoilerplateRule, ...]:
+    """The boilerplate that ship with the project (`boilerplate.toml`)."""
+    return read_rules(Path(str(files("fakenews_assets.data") / "boilerplate.toml")))
 
 
 class TextPreparation(BaseModel):
-    """Normalisation and artefact removal with fixed settings; a pure function of its input.
+    """Normalisation and boilerplate removal with fixed settings; a pure function of its input.
 
     Applying it twice changes nothing more: `apply(apply(x)) == apply(x)`.
     """
@@ -74,7 +74,7 @@ class TextPreparation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    rules: tuple[ArtefactRule, ...] = Field(default_factory=default_rules)
+    rules: tuple[BoilerplateRule, ...] = Field(default_factory=default_rules)
 
     def apply(self, articles: pl.DataFrame) -> pl.DataFrame:
         """Prepare the columns `title` and `text`; null becomes the empty string.
@@ -94,7 +94,7 @@ class TextPreparation(BaseModel):
         for field in FIELDS:
             column = articles[field].fill_null("")
             todo = (column != "").arg_true()
-            # To a fixed point, because one artefact can hide another: "BREAKING: Tax bill passes [VIDEO] - CNN",
+            # To a fixed point, because one boilerplate can hide another: "BREAKING: Tax bill passes [VIDEO] - CNN",
             # "&amp;amp;". Only what a round changed goes round again.
             while len(todo):
                 before = column.gather(todo)
@@ -119,7 +119,7 @@ class TextPreparation(BaseModel):
         return _put(column, held, _strip_in_turn(column.gather(held), rules, counts))
 
 
-def _strip_in_turn(column: pl.Series, rules: list[ArtefactRule], counts: dict[str, int]) -> pl.Series:
+def _strip_in_turn(column: pl.Series, rules: list[BoilerplateRule], counts: dict[str, int]) -> pl.Series:
     for rule in rules:
         hits = column.str.contains(rule.pattern).arg_true()
         counts[rule.name] += len(hits)

@@ -21,7 +21,7 @@ from fakenews_assets.evaluation.generalization.repetition import Repetition
 from fakenews_assets.evaluation.partitions import CANDIDATES, candidates, model_assets
 from fakenews_assets.evaluation.probes.settings import ProbeConfig
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artefact, ValueMissing
+from fakenews_resources.storage.store import Artifact, ValueMissing
 from fakenews_resources.tracking.resource import Tracker
 
 if TYPE_CHECKING:  # scipy takes long to import, and loading the definitions must not
@@ -43,7 +43,7 @@ class EvaluationRunConfig(dg.Config):
     max_abstain: float = Field(
         default=0.5, ge=0, lt=1, description="Most validation rows without an answer, as a share."
     )
-    unfamiliar_share: float | None = Field(
+    ood_share: float | None = Field(
         default=0.005,
         gt=0,
         le=0.5,
@@ -54,7 +54,7 @@ class EvaluationRunConfig(dg.Config):
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(
         default=0,
-        description="Draws the bootstrap, the articles of the speed measurement, and those that tell what is familiar.",
+        description="Draws the bootstrap, the articles of the speed measurement, and those that the out-of-distribution detector is fitted on.",
     )
     masked_rows: int = Field(
         default=2000, ge=1, description="Test rows that are judged again with shortcuts hidden, at most."
@@ -78,16 +78,16 @@ def evaluation(
     config: EvaluationRunConfig,
     storage: Storage,
     tracker: Tracker,
-    splits: Artefact,
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+    splits: Artifact,
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """One candidate: calibrated on validation, then quality, slices, speed and size on the frozen test split, its fall
     with shortcuts hidden, and behavioural tests."""
     from fakenews_assets.common.plotting import to_markdown_image
     from fakenews_assets.data.preparation import TextPreparation
-    from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate, predict_table
+    from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate
     from fakenews_assets.evaluation.metrics.slices import slice_table
     from fakenews_assets.evaluation.reports.reporting import evaluation_plots, to_markdown, write_evaluation
-    from fakenews_assets.evaluation.robustness.perturbations import learn_names, with_stress
+    from fakenews_assets.evaluation.robust import learn_names, with_robustness
     from fakenews_assets.models.calibration import (
         CalibratedClassifier,
         CalibrationSettings,
@@ -95,7 +95,8 @@ def evaluation(
         write_calibration,
     )
     from fakenews_assets.models.loading import load_classifier, reads_text
-    from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
+    from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
+    from fakenews_assets.models.predictions import predict_table
     from fakenews_assets.registry.lineage import ancestors, preparation_of
 
     candidate = context.partition_key
@@ -111,19 +112,19 @@ def evaluation(
             target_precision=config.target_precision, max_abstain=config.max_abstain, seed=config.seed
         ),
     )
-    train, test = (splits.scan(side).collect() for side in ("train", "test"))
-    familiarity = None
-    if config.unfamiliar_share is not None:
-        report("evaluation", 0, None, "learning what is familiar")
-        familiarity = fit_familiarity(
+    train, test = (splits.scan(split).collect() for split in ("train", "test"))
+    ood_detector = None
+    if config.ood_share is not None:
+        report("evaluation", 0, None, "fitting the out-of-distribution detector")
+        ood_detector = fit_ood_detector(
             classifier,
             train,
             val,
-            FamiliaritySettings(refused_share=config.unfamiliar_share, seed=config.seed),
+            OodSettings(refused_share=config.ood_share, seed=config.seed),
             reads_text=reads_text(model.path),
         )
     report("evaluation", 0, None, "predicting the test split")
-    served = CalibratedClassifier(classifier, calibration, familiarity)
+    served = CalibratedClassifier(classifier, calibration, ood_detector)
     result, predictions = evaluate(
         served,
         test,
@@ -138,18 +139,18 @@ def evaluation(
         model.path,
         data_note=splits.meta["data_note"],
         calibration=calibration,
-        familiarity=familiarity.limits if familiarity else None,
+        ood_limits=ood_detector.limits if ood_detector else None,
     )
     report("evaluation", 0, None, "hiding shortcuts and testing behaviour")
     prepare = preparation_of(storage.store, ancestors(storage.store, splits))
     preparation = TextPreparation.model_validate_json(prepare.read_bytes())
     names = learn_names(train)
-    result = with_stress(result, predictions, served, test, model.path, names, preparation)
+    result = with_robustness(result, predictions, served, test, model.path, names, preparation)
     draft = storage.draft()
     write_evaluation(result, predictions, draft.path)
     write_calibration(calibration, draft.path)
-    if familiarity is not None:
-        familiarity.save(draft.path)
+    if ood_detector is not None:
+        ood_detector.save(draft.path)
     draft.meta.update(candidate=candidate, model=model.version, splits=splits.version)
     metrics = result.metrics
     plots = {
@@ -164,7 +165,7 @@ def evaluation(
         "ece": metrics.ece,
         "temperature": calibration.temperature,
         "answered_share": 1 - result.abstained / result.rows,
-        "unfamiliar": result.unfamiliar,
+        "out_of_distribution": result.out_of_distribution,
         "latency_ms_p50": result.speed.latency_p50_ms,
         "rows_per_second": result.speed.rows_per_second,
         "test_rows": result.rows,
@@ -187,9 +188,9 @@ def leaderboard(
     context: dg.AssetExecutionContext,
     storage: Storage,
     tracker: Tracker,
-    splits: Artefact,
-    evaluation: dict[str, Artefact],
-) -> dg.MaterializeResult[Artefact]:
+    splits: Artifact,
+    evaluation: dict[str, Artifact],
+) -> dg.MaterializeResult[Artifact]:
     """Every candidate that was judged on the current splits, side by side: quality against speed and size."""
     from fakenews_assets.common.plotting import to_markdown_image, to_png
     from fakenews_assets.evaluation.reports.leaderboard import (
@@ -225,7 +226,7 @@ def leaderboard(
     )
 
 
-def judged_on(splits: Artefact, evaluations: dict[str, Artefact]) -> dict[str, Artefact]:
+def judged_on(splits: Artifact, evaluations: dict[str, Artifact]) -> dict[str, Artifact]:
     """The evaluations made on these splits; others compare with nothing.
 
     Raises:
@@ -243,7 +244,7 @@ def judged_on(splits: Artefact, evaluations: dict[str, Artefact]) -> dict[str, A
 
 
 def _spreads_of(
-    judged: dict[str, Artefact], context: dg.AssetExecutionContext, storage: Storage
+    judged: dict[str, Artifact], context: dg.AssetExecutionContext, storage: Storage
 ) -> "list[Spread]":
     """What seeds, sources and time do to the recipes of these candidates, if it was measured of just these."""
     from fakenews_assets.evaluation.generalization.generalization import measures, read_spreads
@@ -290,8 +291,8 @@ class GeneralizationConfig(dg.Config, Repetition):
     pool="training",
 )
 def generalization(
-    context: dg.AssetExecutionContext, config: GeneralizationConfig, storage: Storage, splits: Artefact
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+    context: dg.AssetExecutionContext, config: GeneralizationConfig, storage: Storage, splits: Artifact
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The recipes trained and judged anew under kinder and harder divisions of the corpus, with several seeds: by row,
     by near-duplicate cluster, by source, by time. Optional. A killed run goes on where it was."""
     from pydantic import ValidationError
@@ -318,7 +319,7 @@ def generalization(
     try:
         settings = GeneralizationSettings.model_validate(config.model_dump(exclude={"largest_drop"}))
         predictions = measure(
-            {side: splits.scan(side).collect() for side in ("train", "val", "test")},
+            {split: splits.scan(split).collect() for split in ("train", "val", "test")},
             settings,
             baseline,
             finetuning,
@@ -350,8 +351,8 @@ class ShortcutProbesConfig(dg.Config, ProbeConfig):
 
 @_asset(kinds={"sklearn", "matplotlib"}, code_version="1", check_specs=probe_check_specs())
 def shortcut_probes(
-    config: ShortcutProbesConfig, storage: Storage, splits: Artefact
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+    config: ShortcutProbesConfig, storage: Storage, splits: Artifact
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """How well the labels of the test articles can be told without reading them: by style, source, names, single words,
     or the lack of a text. What such a view reaches, a model can reach without understanding anything."""
     from fakenews_assets.common.plotting import to_markdown_image, to_png

@@ -1,7 +1,6 @@
 """The whole evaluation of one candidate on the frozen test split."""
 
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,23 +17,10 @@ from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_int
 from fakenews_assets.models.calibration import Calibration, inside_band, undo_temperature
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.models.out_of_distribution import FamiliarityLimits
-
-PREDICTION_SCHEMA: Final = pl.Schema(
-    {
-        "article_id": pl.String,
-        "label": pl.Int8,
-        "probability": pl.Float64,
-        "predicted": pl.Int8,
-        "abstained": pl.Boolean,
-        "unfamiliar": pl.Boolean,
-    }
-)
-"""Columns of a prediction table: what the article is, the probability of fake, the label at the threshold,
-whether the classifier declined to answer, and whether it did so because the article is unlike what it learnt from."""
+from fakenews_assets.models.out_of_distribution import OodLimits
+from fakenews_assets.models.predictions import predict_table
 
 _SPEED_ARTICLES = 512
-_ROWS_AT_ONCE = 4096
 
 
 class EvaluationConfig(BaseModel):
@@ -88,11 +74,13 @@ class Evaluation(BaseModel):
     )
     log_loss_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
     ece_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
-    familiarity: FamiliarityLimits | None = Field(
+    ood_limits: OodLimits | None = Field(
         default=None,
-        description="From where on an article is unfamiliar; None: the classifier does not look.",
+        description="Limits above which an article is out of distribution; None: not checked.",
     )
-    unfamiliar: int = Field(default=0, description="Rows without an answer because they are unfamiliar.")
+    out_of_distribution: int = Field(
+        default=0, description="Rows without an answer because they are out of distribution."
+    )
     risk_coverage: RiskCoverage | None = Field(
         default=None, description="How wrong the surest answers are; None: judged before this was measured."
     )
@@ -112,7 +100,7 @@ def evaluate(
     *,
     data_note: str | None = None,
     calibration: Calibration | None = None,
-    familiarity: FamiliarityLimits | None = None,
+    ood_limits: OodLimits | None = None,
 ) -> tuple[Evaluation, pl.DataFrame]:
     """Predict the test split once, score it, then measure speed.
 
@@ -124,7 +112,7 @@ def evaluate(
         model_folder: the candidate's files, for their size and parameters.
         data_note: carried to every report; `corpus.data_note` says what for the sample corpus.
         calibration: what the classifier applies; its threshold must be the configured one.
-        familiarity: what the classifier applies, for the record.
+        ood_limits: what the classifier applies, for the record.
 
     Returns:
         The evaluation, and the predictions behind it (`PREDICTION_SCHEMA`, in the order of `test`).
@@ -173,27 +161,11 @@ def evaluate(
         calibration=calibration,
         log_loss_uncalibrated=before.log_loss if before else None,
         ece_uncalibrated=before.ece if before else None,
-        familiarity=familiarity,
-        unfamiliar=int(predictions["unfamiliar"].sum()),
+        ood_limits=ood_limits,
+        out_of_distribution=int(predictions["out_of_distribution"].sum()),
         risk_coverage=RiskCoverage.of(labels, probabilities, config.threshold),
     )
     return evaluation, predictions
-
-
-def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFrame:
-    """Predict every row, a few thousand at a time, into a table of `PREDICTION_SCHEMA`."""
-    parts = []
-    for part in articles.iter_slices(_ROWS_AT_ONCE):
-        answers = classifier.predict(articles_of(part))
-        parts.append(
-            part.select("article_id", "label").with_columns(
-                probability=pl.Series(answers.probability, dtype=pl.Float64),
-                predicted=pl.Series(answers.label, dtype=pl.Int8),
-                abstained=pl.Series(answers.abstained, dtype=pl.Boolean),
-                unfamiliar=pl.Series(answers.unfamiliar, dtype=pl.Boolean),
-            )
-        )
-    return pl.concat(parts).select(PREDICTION_SCHEMA.names()).cast(dict(PREDICTION_SCHEMA))
 
 
 def _require_usable(test: pl.DataFrame) -> None:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from fakenews_assets.governance.checks import CHAIN_IS_INTACT, chain_is_intact
 from fakenews_resources.storage.io_manager import Storage, checked
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 
 
 @dg.asset(
@@ -23,7 +23,7 @@ from fakenews_resources.storage.store import Artefact
 )
 def audit_report(
     context: dg.AssetExecutionContext, storage: Storage
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The champion's chain, from its bundle to the raw bytes and the code, computed anew; any mismatch fails it."""
     from fakenews_assets.governance.audit.chain import NothingToAudit, audit_champion
     from fakenews_assets.governance.audit.report import AUDIT_FILE, REPORT_FILE, to_markdown, verdict
@@ -46,7 +46,7 @@ def audit_report(
         {
             "verdict": verdict(audit),
             "bundle": audit.bundle,
-            "links": len(audit.links),
+            "checks": len(audit.checks),
             "faults": len(audit.faults),
             "report": dg.MetadataValue.md(text),
         },

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 if TYPE_CHECKING:
-    from fakenews_assets.governance.audit.trail import Audit
+    from fakenews_assets.governance.audit.audit_log import Audit
 
 CHAIN_IS_INTACT = dg.AssetCheckSpec(
     "chain_is_intact",
@@ -23,5 +23,5 @@ def chain_is_intact(audit: "Audit") -> dg.AssetCheckResult:
         check_name=CHAIN_IS_INTACT.name,
         passed=audit.intact,
         description="\n".join([verdict(audit), *findings(audit)]),
-        metadata={"links": len(audit.links), "faults": len(audit.faults)},
+        metadata={"checks": len(audit.checks), "faults": len(audit.faults)},
     )

@@ -19,7 +19,7 @@ from fakenews_assets.models.classifier import (
     Predictions,
 )
 from fakenews_assets.models.loading import load_classifier
-from fakenews_assets.models.out_of_distribution import Familiarity
+from fakenews_assets.models.out_of_distribution import OodDetector
 
 CALIBRATION_FILE: Final = "calibration.json"
 
@@ -188,11 +188,11 @@ class CalibratedClassifier:
     """
 
     def __init__(
-        self, inner: Classifier, calibration: Calibration, familiarity: Familiarity | None = None
+        self, inner: Classifier, calibration: Calibration, ood_detector: OodDetector | None = None
     ) -> None:
         self.inner = inner
         self.calibration = calibration
-        self.familiarity = familiarity
+        self.ood_detector = ood_detector
 
     @classmethod
     def load(cls, model: Path, papers: Path, name: str | None = None) -> Self:
@@ -200,10 +200,10 @@ class CalibratedClassifier:
 
         Args:
             model: its folder.
-            papers: folder with its `calibration.json` and, unless it came before that check, its familiarity.
+            papers: folder with its `calibration.json` and, unless it has none, its out-of-distribution detector.
             name: the candidate's.
         """
-        return cls(load_classifier(model, name), read_calibration(papers), Familiarity.load(papers))
+        return cls(load_classifier(model, name), read_calibration(papers), OodDetector.load(papers))
 
     @property
     def name(self) -> str:
@@ -211,18 +211,18 @@ class CalibratedClassifier:
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
         """Judge articles; a row that the inner classifier declines stays declined."""
-        raw, strangeness = self._judged(articles)
+        raw, ood_score = self._judged(articles)
         probability, label, uncertain = apply_calibration(self.calibration, raw.probability)
-        unfamiliar = raw.unfamiliar | (strangeness > 1)
+        out_of_distribution = raw.out_of_distribution | (ood_score > 1)
         return Predictions(
             probability=probability.astype(np.float32),
             label=label,
-            abstained=uncertain | unfamiliar | raw.abstained,
-            unfamiliar=unfamiliar,
+            abstained=uncertain | out_of_distribution | raw.abstained,
+            out_of_distribution=out_of_distribution,
         )
 
-    def strangeness(self, articles: Sequence[Article]) -> NDArray[np.float64]:
-        """How unlike the familiar ones articles are, as `Familiarity` says; 0 where nothing was learnt about that."""
+    def ood_score(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """Out-of-distribution scores, as `OodDetector` gives them; 0 without a detector."""
         return self._judged(articles)[1]
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
@@ -232,14 +232,14 @@ class CalibratedClassifier:
         return self.inner.embed(articles)
 
     def _judged(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float64]]:
-        if self.familiarity is None:
+        if self.ood_detector is None:
             return self.inner.predict(articles), np.zeros(len(articles))
-        if not self.familiarity.needs_embedding:
-            return self.inner.predict(articles), self.familiarity.strangeness(articles)
+        if not self.ood_detector.needs_embedding:
+            return self.inner.predict(articles), self.ood_detector.ood_score(articles)
         if not isinstance(self.inner, OnePassEmbedder):
             raise NoEmbedding(f"{self.name} has no embedding, by which it is to be told what is familiar.")
         raw, embeddings = self.inner.predict_and_embed(articles)
-        return raw, self.familiarity.strangeness(articles, embeddings)
+        return raw, self.ood_detector.ood_score(articles, embeddings)
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> None:

@@ -16,7 +16,7 @@ class Article:
     text: str = ""
 
 
-AbstainReason = Literal["uncertain", "unfamiliar"]
+AbstainReason = Literal["uncertain", "out_of_distribution"]
 """Why there is no answer: the model would be wrong too often, or has never learnt from anything like the article."""
 
 
@@ -30,7 +30,7 @@ class Predictions:
     """0 real, 1 fake, shape [n]. Filled in for abstained rows too: what the model would have said."""
     abstained: NDArray[np.bool_]
     """Whether the model declines to answer, for whatever reason, shape [n]."""
-    unfamiliar: NDArray[np.bool_]
+    out_of_distribution: NDArray[np.bool_]
     """Whether it declines because the article is unlike those that it has learnt from, shape [n]."""
 
     @classmethod
@@ -41,14 +41,14 @@ class Predictions:
             probability=probability,
             label=(probability >= threshold).astype(np.int8),
             abstained=np.zeros(len(probability), dtype=np.bool_),
-            unfamiliar=np.zeros(len(probability), dtype=np.bool_),
+            out_of_distribution=np.zeros(len(probability), dtype=np.bool_),
         )
 
     def abstain_reason(self, row: int) -> AbstainReason | None:
-        """Why a row has no answer; None: it has one. What is unfamiliar may be uncertain as well."""
+        """Why a row has no answer; None: it has one. An out-of-distribution row may be uncertain as well."""
         if not self.abstained[row]:
             return None
-        return "unfamiliar" if self.unfamiliar[row] else "uncertain"
+        return "out_of_distribution" if self.out_of_distribution[row] else "uncertain"
 
     def part(self, rows: slice | NDArray[np.integer]) -> "Predictions":
         """Some rows of the answers."""
@@ -56,7 +56,7 @@ class Predictions:
             probability=self.probability[rows],
             label=self.label[rows],
             abstained=self.abstained[rows],
-            unfamiliar=self.unfamiliar[rows],
+            out_of_distribution=self.out_of_distribution[rows],
         )
 
     def __len__(self) -> int:

@@ -75,7 +75,7 @@ class OpenVinoClassifier(EncoderClassifier):
         request = self._model_for(outputs).create_infer_request()  # of its own: one request serves one thread
         for batch in batches:
             found = request.infer(batch, share_inputs=True)
-            yield tuple(np.array(found[place]) for place in range(len(outputs)))
+            yield tuple(np.array(found[index]) for index in range(len(outputs)))
 
     def _model_for(self, outputs: tuple[Output, ...]) -> ov.CompiledModel:
         # Each set of outputs when it is first asked for: compiled models take memory, and an output that nobody

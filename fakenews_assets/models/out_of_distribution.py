@@ -1,9 +1,9 @@
-"""Whether an article is like those that a model has learnt from; about others its answer means nothing.
+"""Out-of-distribution detection: whether an article is like those that a model was trained on.
 
-Two measures, and either may refuse. Each sees what the other cannot (measured on real English titles, with 1 in 200
-familiar ones refused): the wording finds other languages and gibberish, of which distances between embeddings find next
-to nothing, since a fine-tuned English encoder maps what it cannot read amidst what it knows; the embedding finds English
-of other kinds, such as recipes and chat, whose wording is ordinary.
+Two scores, and either may refuse. Each sees what the other misses (measured on real English titles, with 1 in 200
+in-distribution articles refused). Character surprise finds other languages and gibberish; distances between
+embeddings miss most of these, since a fine-tuned English encoder maps what it cannot read amidst what it knows.
+Embedding distance finds English of other kinds, such as recipes and chat, whose characters are ordinary.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from fakenews_assets.models.classifier import Article, Classifier, NoEmbedding, OnePassEmbedder
 
-FAMILIARITY_FILE: Final = "familiarity.safetensors"
+OOD_FILE: Final = "ood.safetensors"
 
 _RUN: Final = 5
 """Characters. Runs of three find a fifth fewer of the headlines in other languages."""
@@ -34,7 +34,7 @@ _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _METADATA: Final = "limits"
 
 
-class FamiliaritySettings(BaseModel):
+class OodSettings(BaseModel):
     """How much may be refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ class FamiliaritySettings(BaseModel):
         default=0.005,
         gt=0,
         le=0.5,
-        description="Share of familiar articles that may be refused as unfamiliar.",
+        description="Share of in-distribution articles that may be refused as out of distribution.",
     )
     rows: int = Field(
         default=4_000, ge=2, description="Most articles of a split that are looked at, drawn at random."
@@ -51,29 +51,31 @@ class FamiliaritySettings(BaseModel):
     seed: int = Field(default=0, description="Draws them.")
 
 
-class FamiliarityLimits(BaseModel):
-    """From where on an article is unfamiliar, and what that was set by."""
+class OodLimits(BaseModel):
+    """Limits above which an article is out of distribution, and what they were set by."""
 
     model_config = ConfigDict(frozen=True)
 
     reads_text: bool = Field(
         description="Whether the text beside the title counts, as it does for the model."
     )
-    wording: float = Field(gt=0, description="Highest familiar surprise, in nats per run of characters.")
-    place: float | None = Field(
-        description="Largest familiar distance of an embedding from the nearer class; None: not looked at."
+    char_surprise: float = Field(
+        gt=0, description="Highest in-distribution surprise, in nats per run of characters."
     )
-    refused_share: float = Field(description="Of familiar articles; what was asked for.")
+    embedding_distance: float | None = Field(
+        description="Largest in-distribution distance of an embedding from the nearer class; None: not looked at."
+    )
+    refused_share: float = Field(description="Of in-distribution articles; what was asked for.")
     refused_on_validation: float = Field(ge=0, le=1, description="Share of the validation rows.")
     train_rows: int
     validation_rows: int
 
 
 @dataclass(frozen=True)
-class Familiarity:
-    """What familiar articles look like. Applying it needs no library but numpy."""
+class OodDetector:
+    """What in-distribution articles look like. Applying it needs no library but numpy."""
 
-    limits: FamiliarityLimits
+    limits: OodLimits
     surprise: NDArray[np.float32]
     """Minus the log of how often runs of characters occurred, by bucket, shape [buckets]."""
     means: NDArray[np.float32]
@@ -85,13 +87,13 @@ class Familiarity:
 
     @property
     def needs_embedding(self) -> bool:
-        """Whether `strangeness` wants embeddings."""
-        return self.limits.place is not None
+        """Whether `ood_score` wants embeddings."""
+        return self.limits.embedding_distance is not None
 
-    def strangeness(
+    def ood_score(
         self, articles: Sequence[Article], embeddings: NDArray[np.float32] | None = None
     ) -> NDArray[np.float64]:
-        """How unlike the familiar ones articles are, shape [n]: above 1 they are unfamiliar.
+        """Out-of-distribution score per article, shape [n]: above 1 it is out of distribution.
 
         Args:
             articles: prepared as the training rows were.
@@ -99,49 +101,53 @@ class Familiarity:
         """
         if not len(articles):
             return np.zeros(0)
-        found = _wording(self.surprise, _read(articles, self.limits.reads_text)) / self.limits.wording
-        if self.limits.place is None:
+        found = (
+            _char_surprise(self.surprise, _read(articles, self.limits.reads_text)) / self.limits.char_surprise
+        )
+        if self.limits.embedding_distance is None:
             return found
         assert embeddings is not None
-        return np.maximum(found, _distance(self.means, self.whitening, embeddings) / self.limits.place)
+        return np.maximum(
+            found, _distance(self.means, self.whitening, embeddings) / self.limits.embedding_distance
+        )
 
     def save(self, folder: Path) -> None:
-        """Write `familiarity.safetensors`."""
+        """Write `ood.safetensors`."""
         arrays = {"surprise": self.surprise, "means": self.means, "whitening": self.whitening}
-        save_file(arrays, folder / FAMILIARITY_FILE, metadata={_METADATA: self.limits.model_dump_json()})
+        save_file(arrays, folder / OOD_FILE, metadata={_METADATA: self.limits.model_dump_json()})
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
         """Read what `save` wrote; None where nothing was: the model came before this check, or goes without it."""
-        file = folder / FAMILIARITY_FILE
+        file = folder / OOD_FILE
         if not file.is_file():
             return None
         with safe_open(file, framework="numpy") as stored:
-            limits = FamiliarityLimits.model_validate_json(stored.metadata()[_METADATA])
+            limits = OodLimits.model_validate_json(stored.metadata()[_METADATA])
             arrays = {name: stored.get_tensor(name) for name in ("surprise", "means", "whitening")}
         return cls(limits, **arrays)
 
 
-def fit_familiarity(
+def fit_ood_detector(
     classifier: Classifier,
     train: pl.DataFrame,
     validation: pl.DataFrame,
-    settings: FamiliaritySettings,
+    settings: OodSettings,
     *,
     reads_text: bool,
-) -> Familiarity:
-    """Learn from training rows what is familiar, and from validation rows how much they differ from these.
+) -> OodDetector:
+    """Learn from training rows what is in distribution, and from validation rows how much they differ from these.
 
-    Wording: the mean surprise of an article's runs of five characters, by how often each occurred in training.
+    Character surprise: the mean surprise of an article's runs of five characters, by how often each occurred in training.
 
-    Place: the Mahalanobis distance of an article's embedding to the mean of the nearer class, with one covariance for
+    Embedding distance: the Mahalanobis distance of an article's embedding to the mean of the nearer class, with one covariance for
     both (Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples", NeurIPS 2018), shrunk
     (Ledoit and Wolf, 2004). The distance relative to one without classes (Ren et al., 2021) was measured too, and is no
-    use here: what is strange lies far out in the directions that do not tell the classes apart. A bag of words has no
-    place to go by: its embedding found 2 % of what is not news.
+    use here: what is out of distribution lies far out in the directions that do not tell the classes apart. A bag of words is
+    judged by character surprise alone: its embedding found 2 % of what is not news.
 
     Args:
-        classifier: embeds; one that is no encoder, or was exported without embedding, is judged by wording alone.
+        classifier: embeds; one that is no encoder, or was exported without embedding, is judged by character surprise alone.
         train: columns `title`, `text` and `label` of articles that the model was trained on.
         validation: the same of others.
         settings: how much may be refused.
@@ -150,7 +156,7 @@ def fit_familiarity(
     train, validation = _drawn(train, settings), _drawn(validation, settings)
     learnt, others = _articles(train), _articles(validation)
     surprise = _surprise(_read(learnt, reads_text))
-    wording = _wording(surprise, _read(others, reads_text))
+    char_surprise = _char_surprise(surprise, _read(others, reads_text))
     means, whitening = np.zeros((2, 0), np.float32), np.zeros((0, 0), np.float32)
     distance = None
     embedded = _embedded(classifier, learnt, others)
@@ -159,23 +165,23 @@ def fit_familiarity(
         distance = _distance(means, whitening, embedded[1])
     # Two measures share what may be refused.
     kept = 1 - settings.refused_share / (1 if distance is None else 2)
-    limits = FamiliarityLimits(
+    limits = OodLimits(
         reads_text=reads_text,
-        wording=_limit(wording, kept),
-        place=None if distance is None else _limit(distance, kept),
+        char_surprise=_limit(char_surprise, kept),
+        embedding_distance=None if distance is None else _limit(distance, kept),
         refused_share=settings.refused_share,
         refused_on_validation=0,
         train_rows=train.height,
         validation_rows=validation.height,
     )
-    found = Familiarity(limits, surprise, means, whitening)
-    refused = found.strangeness(others, embedded[1] if embedded is not None else None) > 1
-    return Familiarity(
+    found = OodDetector(limits, surprise, means, whitening)
+    refused = found.ood_score(others, embedded[1] if embedded is not None else None) > 1
+    return OodDetector(
         limits.model_copy(update={"refused_on_validation": float(refused.mean())}), surprise, means, whitening
     )
 
 
-def _drawn(table: pl.DataFrame, settings: FamiliaritySettings) -> pl.DataFrame:
+def _drawn(table: pl.DataFrame, settings: OodSettings) -> pl.DataFrame:
     return table.sample(min(settings.rows, table.height), seed=settings.seed)
 
 
@@ -213,8 +219,8 @@ def _runs(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], N
     code = np.frombuffer("".join(spaced).encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.uint64)
     lengths = np.array([len(text) for text in spaced])
     hashed = np.zeros(code.size - _RUN + 1, dtype=np.uint64)
-    for place in range(_RUN):
-        hashed = (hashed ^ code[place : place + hashed.size]) * _MULTIPLIER
+    for offset in range(_RUN):
+        hashed = (hashed ^ code[offset : offset + hashed.size]) * _MULTIPLIER
         hashed ^= hashed >> np.uint64(29)
     ends = np.cumsum(lengths)
     return (hashed % np.uint64(_BUCKETS)).astype(np.int64), ends - lengths, ends - _RUN + 1
@@ -227,7 +233,7 @@ def _surprise(texts: Sequence[str]) -> NDArray[np.float32]:
     return -np.log(counts / counts.sum()).astype(np.float32)
 
 
-def _wording(surprise: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float64]:
+def _char_surprise(surprise: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float64]:
     buckets, begins, ends = _runs(texts)
     found = surprise[buckets].astype(np.float64)
     return np.array([found[begin:end].mean() for begin, end in zip(begins, ends, strict=True)])

@@ -20,7 +20,7 @@ from fakenews_assets.monitoring.settings import (
     WindowSettings,
 )
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artefact, ValueMissing
+from fakenews_resources.storage.store import Artifact, ValueMissing
 
 _asset = partial(dg.asset, group_name="monitoring", owners=["team:ml"])
 
@@ -33,18 +33,18 @@ _recent_log = dg.AssetDep(
 
 
 @_asset(partitions_def=days, kinds={"parquet", "polars"}, code_version="1")
-def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artefact]:
+def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
     """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
     from fakenews_assets.monitoring.history import count_traffic
     from fakenews_assets.monitoring.log.folding import fold_sent_lines
     from fakenews_assets.monitoring.log.prediction_log import log_at
 
-    day, place = _day(context), storage.log_place(storage.store)
+    day, backend = _day(context), storage.log_backend(storage.store)
     # In a folder the service does it; from a bucket it may not remove anything.
-    folded = fold_sent_lines(place) if place.is_bucket else 0
+    folded = fold_sent_lines(backend) if backend.is_bucket else 0
     if folded:
         context.log.info(f"{folded} files of days that are over became tables.")
-    log = log_at(place, [day])
+    log = log_at(backend, [day])
     draft = storage.draft()
     log.read(day, "predictions").sink_parquet(draft.path / "predictions.parquet", compression="zstd")
     log.read(day, "feedback").sink_parquet(draft.path / "feedback.parquet", compression="zstd")
@@ -61,7 +61,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
             "latency_ms_p50": traffic.latency_p50_ms if traffic.latency_p50_ms is not None else "no answers",
             "latency_ms_p95": traffic.latency_p95_ms if traffic.latency_p95_ms is not None else "no answers",
             "models": sorted(models),
-            "read_from": dg.MetadataValue.path(f"{place.address}/{day.isoformat()}"),
+            "read_from": dg.MetadataValue.path(f"{backend.address}/{day.isoformat()}"),
         },
     )
 
@@ -81,7 +81,7 @@ class DriftReportConfig(dg.Config, WindowSettings, DriftSettings):
 )
 def drift_report(
     context: dg.AssetExecutionContext, config: DriftReportConfig, storage: Storage
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """One day's articles against those that their model was judged on: Evidently's pages, and a verdict in numbers."""
     from fakenews_assets.common.plotting import to_markdown_image
     from fakenews_assets.models.classifier import NoEmbedding
@@ -149,7 +149,7 @@ class PerformanceReportConfig(dg.Config, PerformanceSettings):
 )
 def performance_report(
     context: dg.AssetExecutionContext, config: PerformanceReportConfig, storage: Storage
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Answers held against labels that came on the day or shortly before it, from feedback and labelled batches."""
     from fakenews_assets.monitoring.drift.reference import Reference
     from fakenews_assets.monitoring.performance import join_labels, judge_performance
@@ -212,7 +212,7 @@ class MonitoringPageConfig(dg.Config):
 )
 def monitoring_page(
     context: dg.AssetExecutionContext, config: MonitoringPageConfig, storage: Storage
-) -> dg.MaterializeResult[Artefact]:
+) -> dg.MaterializeResult[Artifact]:
     """Traffic, verdicts, drift, quality and champions of the last days, in pictures. Look at it with `make monitor`."""
     from fakenews_assets.monitoring.history import Day, count_traffic
     from fakenews_assets.monitoring.page import PAGE_FILE, last_days, monitoring_html

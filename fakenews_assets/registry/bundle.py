@@ -4,7 +4,7 @@
 <models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
 <models>/<sha>/model_card.md, evaluation.json, prepare.json, calibration.json
 <models>/<sha>/model_card.html, sbom.cdx.json     from format 2 on
-<models>/<sha>/familiarity.safetensors            unless the model was judged without
+<models>/<sha>/ood.safetensors            unless the model was judged without
 <models>/<sha>.json                 when it was made, and by which run: not part of the content
 """
 
@@ -26,7 +26,7 @@ from fakenews_assets.models.calibration import (
     read_calibration,
 )
 from fakenews_assets.models.loading import reads_text
-from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.durable import rename_folder
 from fakenews_resources.storage.store import FileEntry, hash_file
 
@@ -119,7 +119,9 @@ class Bundle:
         return reads_text(self.model)
 
 
-def write_bundle(draft: Path, models: Place | Path, manifest: Manifest, *, run_id: str | None = None) -> str:
+def write_bundle(
+    draft: Path, models: Backend | Path, manifest: Manifest, *, run_id: str | None = None
+) -> str:
     """Make a folder of files a bundle. The draft is gone afterwards; the same content again changes nothing.
 
     Args:
@@ -143,7 +145,7 @@ def write_bundle(draft: Path, models: Place | Path, manifest: Manifest, *, run_i
         raise ValueError(f"{', '.join(links)}: a bundle cannot hold links. Copy the files they point to.")
     if read_calibration(draft) != manifest.calibration:
         raise ValueError(f"{CALIBRATION_FILE} and the manifest differ; write the manifest's calibration.")
-    models = as_place(models)
+    models = as_backend(models)
     models.root.mkdir(parents=True, exist_ok=True)
     if draft.stat().st_dev != models.root.stat().st_dev:
         raise ValueError(
@@ -212,9 +214,9 @@ def missing_parts(folder: Path, layout: Format) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def read_record(models: Place | Path, sha: str) -> BundleRecord:
+def read_record(models: Backend | Path, sha: str) -> BundleRecord:
     """When a bundle was made, and by which run. Raises FileNotFoundError if there is none of that name."""
-    document = as_place(models).read(f"{sha}.json")
+    document = as_backend(models).read(f"{sha}.json")
     if document is None:
         raise FileNotFoundError(f"There is no record {sha}.json beside the bundles.")
     return BundleRecord.model_validate_json(document.data)

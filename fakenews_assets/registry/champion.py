@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from fakenews_assets.registry.bundle import open_bundle
-from fakenews_resources.storage.backend import Conflict, Document, Place, as_place
+from fakenews_resources.storage.backend import Backend, Conflict, Document, as_backend
 
 POINTER_FILE: Final = "champion.json"
 HISTORY_FILE: Final = "champion_history.jsonl"
@@ -53,15 +53,15 @@ class Pointer(BaseModel):
 
 
 class ChampionRegistry:
-    """The champion among the bundles of one place. Safe for several processes."""
+    """The champion among the bundles of one storage backend. Safe for several processes."""
 
-    def __init__(self, place: Place | Path) -> None:
-        """Args: place: what holds the bundles."""
-        self.place = as_place(place)
+    def __init__(self, backend: Backend | Path) -> None:
+        """Args: backend: what holds the bundles."""
+        self.backend = as_backend(backend)
 
     def champion(self) -> Pointer | None:
         """The pointer in force; None if there is no champion yet."""
-        return self._pointer(self.place.read(POINTER_FILE))
+        return self._pointer(self.backend.read(POINTER_FILE))
 
     def history(self) -> list[Pointer]:
         """Every pointer that was in force, the oldest first and the champion last.
@@ -71,7 +71,7 @@ class ChampionRegistry:
         """
         # In this order: a pointer is in the history before it is in force.
         pointer = self.champion()
-        entries = {entry.sequence: entry for entry in _entries(self.place.read(HISTORY_FILE))}
+        entries = {entry.sequence: entry for entry in _entries(self.backend.read(HISTORY_FILE))}
         if pointer is not None and entries.get(pointer.sequence) != pointer:
             raise self._broken(pointer.sequence)
         chain: list[Pointer] = []
@@ -84,19 +84,19 @@ class ChampionRegistry:
             pointer = entries[pointer.previous]
         return chain[::-1]
 
-    def standing(self) -> list[str]:
+    def promoted(self) -> list[str]:
         """The bundles that rolling back walks down, the champion last: those promoted and not rolled back since.
 
         Raises:
             RegistryError: as `history`.
         """
-        standing: list[str] = []
+        promoted: list[str] = []
         for pointer in self.history():
             if pointer.action == "promote":
-                standing.append(pointer.bundle)
+                promoted.append(pointer.bundle)
             else:
-                standing.pop()
-        return standing
+                promoted.pop()
+        return promoted
 
     def promote(
         self, bundle_sha: str, *, expected: str | None, reason: str, run_id: str | None, promoted_by: str
@@ -115,8 +115,8 @@ class ChampionRegistry:
             BundleMissing, BundleDamaged: see `open_bundle`.
             ValueError: the bundle is the champion already.
         """
-        open_bundle(self.place.fetch(bundle_sha))
-        in_force = self.place.read(POINTER_FILE)
+        open_bundle(self.backend.fetch(bundle_sha))
+        in_force = self.backend.read(POINTER_FILE)
         champion = self._require(expected, in_force)
         if champion is not None and champion.bundle == bundle_sha:
             raise ValueError(f"{bundle_sha} is the champion already; there is nothing to promote.")
@@ -138,16 +138,16 @@ class ChampionRegistry:
             RegistryError: nothing to go back to.
             BundleMissing, BundleDamaged: the bundle to go back to; see `open_bundle`.
         """
-        in_force = self.place.read(POINTER_FILE)
+        in_force = self.backend.read(POINTER_FILE)
         champion = self._pointer(in_force) if expected is None else self._require(expected, in_force)
-        standing = self.standing()
-        if champion is None or len(standing) < 2:
+        promoted = self.promoted()
+        if champion is None or len(promoted) < 2:
             raise RegistryError("No earlier champion to go back to; promote another bundle instead.")
-        open_bundle(self.place.fetch(standing[-2]))
-        return self._move(in_force, champion, standing[-2], "rollback", reason, run_id, promoted_by)
+        open_bundle(self.backend.fetch(promoted[-2]))
+        return self._move(in_force, champion, promoted[-2], "rollback", reason, run_id, promoted_by)
 
     def _pointer(self, document: Document | None) -> Pointer | None:
-        return pointer_in(document, self.place) if document else None
+        return pointer_in(document, self.backend) if document else None
 
     def _require(self, expected: str | None, in_force: Document | None) -> Pointer | None:
         champion = self._pointer(in_force)
@@ -181,7 +181,7 @@ class ChampionRegistry:
         )
         try:
             pointer = self._append(pointer)
-            self.place.write(
+            self.backend.write(
                 POINTER_FILE, f"{pointer.model_dump_json(indent=2)}\n".encode(), replaces=in_force
             )
         except Conflict as error:
@@ -198,23 +198,23 @@ class ChampionRegistry:
     )
     def _append(self, pointer: Pointer) -> Pointer:
         """Write a pointer behind the others, with the number after theirs."""
-        before = self.place.read(HISTORY_FILE)
+        before = self.backend.read(HISTORY_FILE)
         last = max((entry.sequence for entry in _entries(before)), default=0)
         numbered = pointer.model_copy(update={"sequence": last + 1})
         text = before.data if before else b""
         if text and not text.endswith(b"\n"):
             text += b"\n"
-        self.place.write(HISTORY_FILE, text + f"{numbered.model_dump_json()}\n".encode(), replaces=before)
+        self.backend.write(HISTORY_FILE, text + f"{numbered.model_dump_json()}\n".encode(), replaces=before)
         return numbered
 
     def _broken(self, sequence: int) -> RegistryError:
         return RegistryError(
-            f"{self.place.address}/{HISTORY_FILE} lacks entry {sequence}, or holds another one than the champion builds on."
+            f"{self.backend.address}/{HISTORY_FILE} lacks entry {sequence}, or holds another one than the champion builds on."
             " Restore the file from a backup."
         )
 
 
-def pointer_in(document: Document, place: Place) -> Pointer:
+def pointer_in(document: Document, backend: Backend) -> Pointer:
     """What a POINTER_FILE says.
 
     Raises:
@@ -224,7 +224,7 @@ def pointer_in(document: Document, place: Place) -> Pointer:
         return Pointer.model_validate_json(document.data)
     except ValidationError as error:
         raise RegistryError(
-            f"{place.address}/{POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
+            f"{backend.address}/{POINTER_FILE} is damaged. Restore it from the last good line of {HISTORY_FILE}."
         ) from error
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fakenews_assets.registry.bundle import PREPARE_FILE
-from fakenews_resources.storage.store import Artefact, Record, Store
+from fakenews_resources.storage.store import Artifact, Record, Store
 
 
 class MixedVersions(ValueError):
     """Two parts of a value were made of different versions of the same thing."""
 
 
-def ancestors(store: Store, value: Artefact) -> dict[str, Record]:
+def ancestors(store: Store, value: Artifact) -> dict[str, Record]:
     """The record of every value upstream, by key, and of the value itself.
 
     Raises:
@@ -35,7 +35,7 @@ def preparation_of(store: Store, lineage: Mapping[str, Record]) -> Path:
     return store.get(latest.key, latest.version).path / PREPARE_FILE
 
 
-def _walk(store: Store, value: Artefact) -> Iterator[Record]:
+def _walk(store: Store, value: Artifact) -> Iterator[Record]:
     pending = [value]
     seen: set[tuple[str, str]] = set()
     while pending:

@@ -60,9 +60,9 @@ class Scorer:
         rows = prepared(self.preparation, articles)
         return Scores(self.classifier.predict(rows), [article_id(row.title, row.text) for row in rows])
 
-    def strangeness(self, articles: Sequence[Article]) -> NDArray[np.float64]:
-        """How unlike the familiar ones articles are, as somebody wrote them: above 1 they are unfamiliar."""
-        return self.classifier.strangeness(prepared(self.preparation, articles))
+    def ood_score(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """Out-of-distribution scores of articles as somebody wrote them: above 1 they are out of distribution."""
+        return self.classifier.ood_score(prepared(self.preparation, articles))
 
 
 def prepared(preparation: TextPreparation, articles: Sequence[Article]) -> list[Article]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from fakenews_assets.registry.bundle import BundleError, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 
 CHAMPION: Final = "champion"
 
@@ -16,7 +16,7 @@ class WarmStart:
 
     bundle: str
     """Sha of the bundle."""
-    encoder: Artefact
+    encoder: Artifact
     """The version of `finetuned_bert` that it descends from, in torch's format whatever the bundle's is."""
 
 

@@ -20,7 +20,7 @@ from fakenews_assets.selection.checks import (
 )
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_resources.storage.io_manager import Storage, checked
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 from fakenews_resources.storage.tombstones import Tombstones
 from fakenews_resources.tracking.resource import Tracker
 
@@ -49,30 +49,30 @@ def selected_model(
     config: SelectionConfig,
     storage: Storage,
     tracker: Tracker,
-    splits: Artefact,
-    evaluation: dict[str, Artefact],
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+    splits: Artifact,
+    evaluation: dict[str, Artifact],
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
-    from fakenews_assets.evaluation.evaluating import predict_table
     from fakenews_assets.evaluation.metrics.agreement import ask_again
     from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE
     from fakenews_assets.models.articles import articles_of
     from fakenews_assets.models.calibration import CalibratedClassifier
+    from fakenews_assets.models.predictions import predict_table
     from fakenews_assets.registry.bundle import load_bundled, open_bundle, write_bundle
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.selection.gate import Contender, gate
     from fakenews_assets.selection.policy import choose
-    from fakenews_assets.selection.selecting import candidates_that_may_stand, fill_bundle
+    from fakenews_assets.selection.selecting import eligible_candidates, fill_bundle
     from fakenews_assets.selection.timing import compare_speeds
     from fakenews_assets.selection.tracking import track_champion
 
     policy = SelectionPolicy.model_validate(config.model_dump())
     store = storage.store
     test = splits.scan("test").collect()
-    standing, left_out = candidates_that_may_stand(store, judged_on(splits, evaluation), CANDIDATES, splits)
-    by_name = {one.candidate.name: one for one in standing}
+    eligible, left_out = eligible_candidates(store, judged_on(splits, evaluation), CANDIDATES, splits)
+    by_name = {one.candidate.name: one for one in eligible}
     try:
-        choice = choose([one.candidate for one in standing], policy, test["cluster_id"])
+        choice = choose([one.candidate for one in eligible], policy, test["cluster_id"])
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     winner = by_name[choice.winner]
@@ -80,7 +80,7 @@ def selected_model(
 
     bundles = store.bundles
     draft = storage.draft().path
-    manifest = fill_bundle(draft, store, standing, choice, splits.meta["data_note"])
+    manifest = fill_bundle(draft, store, eligible, choice, splits.meta["data_note"])
     sha = write_bundle(draft, bundles, manifest, run_id=context.run.run_id)
 
     registry = ChampionRegistry(bundles)
@@ -206,7 +206,7 @@ def move_champion_back(
     except (RegistryError, BundleError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     tracked = tracker.start(context, config)
-    track_champion(tracked, open_bundle(registry.place.fetch(pointer.bundle)))
+    track_champion(tracked, open_bundle(registry.backend.fetch(pointer.bundle)))
     context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason, **tracked.finish()})
 
 

@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from fakenews_assets.data.corpus import in_order_of_arrival
-from fakenews_assets.data.splits.splitting import SIDES
-from fakenews_resources.storage.store import Artefact, Record, Store
+from fakenews_assets.data.splits.splitting import SPLITS
+from fakenews_resources.storage.store import Artifact, Record, Store
 
 _CLEAN: Final = "clean_news/"
 _MOST_SOURCES: Final = 10
@@ -33,7 +33,7 @@ class BatchFacts:
 
 @dataclass(frozen=True)
 class SideFacts:
-    """One side of the split."""
+    """One split."""
 
     name: str
     real: int
@@ -47,7 +47,7 @@ class SideFacts:
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """Articles of one source, over all sides."""
+    """Articles of one source, over all splits."""
 
     name: str
     real: int
@@ -60,17 +60,17 @@ class Corpus:
 
     batches: tuple[BatchFacts, ...]
     """In order of arrival."""
-    sides: tuple[SideFacts, ...]
+    splits: tuple[SideFacts, ...]
     sources: tuple[SourceFacts, ...]
     """The largest, the largest first."""
     sources_known: int
     """How many sources there are."""
     unsourced: int
-    """Articles on a side without a source."""
+    """Articles in a split without a source."""
 
 
 def describe_corpus(store: Store, lineage: Mapping[str, Record]) -> Corpus:
-    """Count batches, sides and sources.
+    """Count batches, splits and sources.
 
     Args:
         store: holds the values.
@@ -87,8 +87,8 @@ def describe_corpus(store: Store, lineage: Mapping[str, Record]) -> Corpus:
     splits = store.get("splits", lineage["splits"].version)
     articles = pl.concat(
         [
-            splits.scan(side).select("source", "label", "cluster_id", "published_at", side=pl.lit(side))
-            for side in SIDES
+            splits.scan(split).select("source", "label", "cluster_id", "published_at", split=pl.lit(split))
+            for split in SPLITS
         ]
     ).collect()
     sourced = articles.drop_nulls("source")
@@ -99,19 +99,19 @@ def describe_corpus(store: Store, lineage: Mapping[str, Record]) -> Corpus:
     )
     return Corpus(
         batches=_batches(clean),
-        sides=tuple(_side(side, articles.filter(pl.col("side") == side)) for side in SIDES),
+        splits=tuple(_side(split, articles.filter(pl.col("split") == split)) for split in SPLITS),
         sources=tuple(SourceFacts(*row) for row in sources.head(_MOST_SOURCES).iter_rows()),
         sources_known=sources.height,
         unsourced=articles.height - sourced.height,
     )
 
 
-def _batches(clean: Mapping[str, Artefact]) -> tuple[BatchFacts, ...]:
+def _batches(clean: Mapping[str, Artifact]) -> tuple[BatchFacts, ...]:
     return tuple(
         BatchFacts(
             name=batch.name,
-            origin=_origin(str(batch.artefact.meta["source_uri"])),
-            received=datetime.fromisoformat(batch.artefact.meta["received_at"]).date(),
+            origin=_origin(str(batch.artifact.meta["source_uri"])),
+            received=datetime.fromisoformat(batch.artifact.meta["received_at"]).date(),
             rows_in=(summary := batch.summary).rows_in,
             rejected=summary.rows_in - summary.rows_out,
             real=summary.real,

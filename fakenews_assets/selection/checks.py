@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
-from fakenews_assets.evaluation.robustness.masking_settings import HIDINGS
+from fakenews_assets.evaluation.robustness.masking_settings import PERTURBATIONS
 
 if TYPE_CHECKING:
     from fakenews_assets.evaluation.evaluating import Evaluation
@@ -32,7 +32,7 @@ def selection_check_specs() -> list[dg.AssetCheckSpec]:
     ]
     warning = {
         **{f"behaviour_{name}": test.what for name, test in BEHAVIOURS.items() if test.least is not None},
-        **{f"stands_{name}": f"Holds its macro-F1: {what}." for name, what in HIDINGS.items()},
+        **{f"robust_to_{name}": f"Holds its macro-F1: {what}." for name, what in PERTURBATIONS.items()},
     }
     return blocking + [
         dg.AssetCheckSpec(name, asset="selected_model", description=text) for name, text in warning.items()
@@ -158,19 +158,19 @@ def behaves(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
 def stands(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
     """One verdict for each thing that was hidden: whether more macro-F1 is surely lost than may be."""
     if evaluation.masked is None:
-        return [_warning(f"stands_{name}", False, _NOT_MEASURED) for name in HIDINGS]
+        return [_warning(f"robust_to_{name}", False, _NOT_MEASURED) for name in PERTURBATIONS]
     found = {one.name: one for one in evaluation.masked}
     results = []
-    for name in HIDINGS:
+    for name in PERTURBATIONS:
         one = found.get(name)
         if one is None:
             text = "Does not apply: the model reads no texts, or the test split has too few such articles."
-            results.append(_warning(f"stands_{name}", True, text))
+            results.append(_warning(f"robust_to_{name}", True, text))
             continue
         gap = one.difference
         results.append(
             _warning(
-                f"stands_{name}",
+                f"robust_to_{name}",
                 not one.falls,
                 f"Macro-F1 goes from {one.macro_f1_before:.3f} to {one.macro_f1:.3f}, a difference of"
                 f" {gap.difference:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}); {one.limit:g} may be lost.",

@@ -112,12 +112,12 @@ def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
             f"**When it is uncertain:** between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f} it gives"
             f" no answer. On validation that leaves {calibration.answered_share:.1%} of the articles with an answer."
         )
-    unfamiliar = "It does not look whether an article is of the kind that it has learnt from."
-    if evaluation.familiarity is not None:
-        share = evaluation.unfamiliar / evaluation.rows
-        unfamiliar = (
-            "**When the article is unfamiliar:** one that is unlike those it has learnt from, in language or in kind, gets"
-            f" no answer. Of the test articles these were {evaluation.unfamiliar:,} ({share:.2%})."
+    out_of_distribution = "It does not look whether an article is of the kind that it has learnt from."
+    if evaluation.ood_limits is not None:
+        share = evaluation.out_of_distribution / evaluation.rows
+        out_of_distribution = (
+            "**When the article is out of distribution:** one that is unlike those it has learnt from, in language or in kind, gets"
+            f" no answer. Of the test articles these were {evaluation.out_of_distribution:,} ({share:.2%})."
         )
     answered = 1 - evaluation.abstained / evaluation.rows
     right = (
@@ -125,7 +125,7 @@ def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
         if evaluation.answered is None
         else f"; {evaluation.answered.accuracy:.1%} of the answers were right"
     )
-    return [uncertain, unfamiliar, f"Of the test articles {answered:.1%} got an answer{right}."]
+    return [uncertain, out_of_distribution, f"Of the test articles {answered:.1%} got an answer{right}."]
 
 
 def _data(corpus: Corpus) -> list[str]:
@@ -152,7 +152,7 @@ def _data(corpus: Corpus) -> list[str]:
     )
     return [
         batches,
-        f"{more}, by articles on a side of the split; of {corpus.unsourced:,} articles the source is not known.",
+        f"{more}, by articles in a split; of {corpus.unsourced:,} articles the source is not known.",
         markdown.table(
             ("source", "real", "fake"),
             [(markdown.cell(one.name), f"{one.real:,}", f"{one.fake:,}") for one in corpus.sources],
@@ -162,26 +162,26 @@ def _data(corpus: Corpus) -> list[str]:
 
 def _splits(corpus: Corpus) -> list[str]:
     return [
-        "Near-duplicates stand on one side together, and no article ever changes its side. The model learnt from train;"
+        "Near-duplicates stand in one split together, and no article ever changes its split. The model learnt from train;"
         " its checkpoint, temperature, threshold and band were chosen on val; every score below is of test.",
         markdown.table(
-            ("side", "articles", "real", "fake", "near-duplicate clusters", "published"),
+            ("split", "articles", "real", "fake", "near-duplicate clusters", "published"),
             [
                 (
                     one.name,
                     *(f"{count:,}" for count in (one.real + one.fake, one.real, one.fake, one.clusters)),
                     _period(one),
                 )
-                for one in corpus.sides
+                for one in corpus.splits
             ],
         ),
     ]
 
 
-def _period(side: SideFacts) -> str:
-    if side.first is None or side.last is None:
+def _period(split: SideFacts) -> str:
+    if split.first is None or split.last is None:
         return "not known"
-    return f"{_day(side.first)} to {_day(side.last)}"
+    return f"{_day(split.first)} to {_day(split.last)}"
 
 
 def _day(day: date) -> str:
@@ -223,7 +223,7 @@ def _how_to_reproduce(manifest: Manifest) -> list[str]:
     return [
         f"Check out commit {_code(manifest.git_commit or 'unknown')}, install the packages below"
         f" ({_code(SBOM_FILE)} lists all that were installed) and run `fakenews reproduce SHA` where the batches are"
-        " stored, with the name of this bundle's folder for SHA. It makes everything below again, in a place of its own,"
+        " stored, with the name of this bundle's folder for SHA. It makes everything below again, in a scratch store,"
         " and says what came out equal.",
         _pairs(("value", "version"), manifest.data_versions),
         "The settings of each:",

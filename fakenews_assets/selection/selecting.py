@@ -19,7 +19,7 @@ from fakenews_assets.evaluation.reports.reporting import (
     read_evaluation,
 )
 from fakenews_assets.models.calibration import CALIBRATION_FILE, read_calibration
-from fakenews_assets.models.out_of_distribution import FAMILIARITY_FILE
+from fakenews_assets.models.out_of_distribution import OOD_FILE
 from fakenews_assets.registry.bundle import (
     MODEL_CARD_FILE,
     MODEL_CARD_PAGE,
@@ -34,7 +34,7 @@ from fakenews_assets.selection.card_page import to_html
 from fakenews_assets.selection.model_card import model_card
 from fakenews_assets.selection.policy import Choice
 from fakenews_assets.selection.sbom import installed_packages, write_sbom
-from fakenews_resources.storage.store import Artefact, Record, Store, ValueMissing
+from fakenews_resources.storage.store import Artifact, Record, Store, ValueMissing
 
 _PACKAGES: Final = (
     "dagster", "torch", "transformers", "tokenizers", "lightning", "openvino", "nncf", "onnxruntime",
@@ -43,18 +43,18 @@ _PACKAGES: Final = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class EligibleCandidate:
     """A candidate with everything that it was made of."""
 
     candidate: Candidate
-    evaluation: Artefact
-    model: Artefact
+    evaluation: Artifact
+    model: Artifact
     lineage: Mapping[str, Record]
 
 
-def candidates_that_may_stand(
-    store: Store, evaluations: Mapping[str, Artefact], models: Mapping[str, str], splits: Artefact
-) -> tuple[list[Standing], dict[str, str]]:
+def eligible_candidates(
+    store: Store, evaluations: Mapping[str, Artifact], models: Mapping[str, str], splits: Artifact
+) -> tuple[list[EligibleCandidate], dict[str, str]]:
     """Load the candidates whose model and evaluation belong to the current splits.
 
     Args:
@@ -66,7 +66,7 @@ def candidates_that_may_stand(
     Returns:
         The candidates, and for each other evaluation why it was left out.
     """
-    standing: list[Standing] = []
+    eligible: list[EligibleCandidate] = []
     left_out: dict[str, str] = {}
     for name, evaluation in evaluations.items():
         model = store.current(models[name])
@@ -83,12 +83,12 @@ def candidates_that_may_stand(
             continue
         predictions = pl.read_parquet(evaluation.path / PREDICTIONS_FILE)
         candidate = Candidate(name, read_evaluation(evaluation.path), predictions)
-        standing.append(Standing(candidate, evaluation, model, lineage))
-    return standing, left_out
+        eligible.append(EligibleCandidate(candidate, evaluation, model, lineage))
+    return eligible, left_out
 
 
 def fill_bundle(
-    draft: Path, store: Store, standing: Sequence[Standing], choice: Choice, note: str | None
+    draft: Path, store: Store, eligible: Sequence[EligibleCandidate], choice: Choice, note: str | None
 ) -> Manifest:
     """Write every file of a bundle but its manifest, which is returned.
 
@@ -99,13 +99,13 @@ def fill_bundle(
         choice: which of them won, and how.
         note: warning that belongs beside every score.
     """
-    winner = next(one for one in standing if one.candidate.name == choice.winner)
+    winner = next(one for one in eligible if one.candidate.name == choice.winner)
     assert winner.model.record is not None
     shutil.copytree(winner.model.path, draft / MODEL_FOLDER)
     shutil.copyfile(winner.evaluation.path / EVALUATION_FILE, draft / EVALUATION_FILE)
     shutil.copyfile(winner.evaluation.path / CALIBRATION_FILE, draft / CALIBRATION_FILE)
-    if (winner.evaluation.path / FAMILIARITY_FILE).is_file():
-        shutil.copyfile(winner.evaluation.path / FAMILIARITY_FILE, draft / FAMILIARITY_FILE)
+    if (winner.evaluation.path / OOD_FILE).is_file():
+        shutil.copyfile(winner.evaluation.path / OOD_FILE, draft / OOD_FILE)
     shutil.copyfile(preparation_of(store, winner.lineage), draft / PREPARE_FILE)
     packages = installed_packages()
     write_sbom(packages, choice.winner, winner.model.version, draft)
@@ -122,7 +122,7 @@ def fill_bundle(
     corpus = describe_corpus(store, winner.lineage)
     card = model_card(manifest, winner.candidate.evaluation, choice, corpus, note)
     (draft / MODEL_CARD_FILE).write_text(card, encoding="utf-8")
-    (draft / MODEL_CARD_PAGE).write_text(to_html(card, _pictures(standing, winner)), encoding="utf-8")
+    (draft / MODEL_CARD_PAGE).write_text(to_html(card, _pictures(eligible, winner)), encoding="utf-8")
     return manifest
 
 
@@ -141,10 +141,10 @@ def git_commit() -> str | None:
     return answer.stdout.strip()
 
 
-def _pictures(standing: Sequence[Standing], winner: Standing) -> dict[str, bytes]:
+def _pictures(eligible: Sequence[EligibleCandidate], winner: EligibleCandidate) -> dict[str, bytes]:
     """PNG bytes by caption: the winner's own, and where it stands among the others."""
     own = evaluation_plots(winner.candidate.evaluation, winner.candidate.predictions)
-    board = leaderboard_table({one.candidate.name: one.candidate.evaluation for one in standing})
+    board = leaderboard_table({one.candidate.name: one.candidate.evaluation for one in eligible})
     figures = {**own, "leaderboard": leaderboard_plot(board)}
     return {name.replace("_", " ").capitalize(): to_png(figure) for name, figure in figures.items()}
 

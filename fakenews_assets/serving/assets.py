@@ -14,7 +14,7 @@ from fakenews_assets.data.partitions import news_batches
 from fakenews_resources.engine.in_process import ShippedFolder
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.storage.io_manager import Storage, checked
-from fakenews_resources.storage.store import Artefact
+from fakenews_resources.storage.store import Artifact
 
 _asset = partial(dg.asset, group_name="serving", owners=["team:ml"])
 
@@ -42,9 +42,9 @@ class BentoConfig(dg.Config):
 def fakenews_bento(
     config: BentoConfig,
     storage: Storage,
-    splits: Artefact,
-    selected_model: Artefact,
-) -> Iterator[dg.MaterializeResult[Artefact]]:
+    splits: Artifact,
+    selected_model: Artifact,
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The champion as a bento, started and compared with the model in this process before it counts."""
     from fakenews_assets.models.articles import articles_of
     from fakenews_assets.registry.bundle import BundleError
@@ -125,7 +125,7 @@ def fakenews_bento(
         )
     ],
 )
-def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg.MaterializeResult[Artefact]]:
+def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg.MaterializeResult[Artifact]]:
     """What `docker build` needs, as a folder: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
     from fakenews_assets.serving.bento import ARCHIVE_FILE, RECORD_FILE, BentoFailed, run_bentoml
     from fakenews_assets.serving.container import export_context, faults
@@ -170,8 +170,8 @@ def container_context(storage: Storage, fakenews_bento: Artefact) -> Iterator[dg
     pool="training",
 )
 def batch_predictions(
-    context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artefact
-) -> dg.MaterializeResult[Artefact]:
+    context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artifact
+) -> dg.MaterializeResult[Artifact]:
     """The champion's answers for one batch, labelled or not, through the same code as the service's."""
     from fakenews_assets.registry.bundle import BundleError
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
@@ -200,7 +200,7 @@ def batch_predictions(
         "rows": summary.rows,
         "called_fake": summary.fake,
         "abstained": summary.abstained,
-        "unfamiliar": summary.unfamiliar,
+        "out_of_distribution": summary.out_of_distribution,
         "prepared_otherwise": summary.prepared_otherwise,
     }
     if summary.labelled:

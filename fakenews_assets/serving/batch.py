@@ -18,12 +18,12 @@ PREDICTION_SCHEMA: Final = pl.Schema(
         "probability": pl.Float32,
         "label": pl.Int8,
         "abstained": pl.Boolean,
-        "unfamiliar": pl.Boolean,
+        "out_of_distribution": pl.Boolean,
         "model_id": pl.String,
     }
 )
 """Columns of a table of answers, one row per article and in the same order. `label` is the model's. `abstained` without
-`unfamiliar`: the model is uncertain."""
+`out_of_distribution`: the model is uncertain."""
 
 _ROWS_AT_ONCE: Final = 4096
 
@@ -35,7 +35,7 @@ class BatchSummary:
     rows: int = 0
     fake: int = 0
     abstained: int = 0
-    unfamiliar: int = 0
+    out_of_distribution: int = 0
     """Of the abstentions."""
     prepared_otherwise: int = 0
     """Articles that the bundle's text preparation changes: `clean_news` prepared them by other settings."""
@@ -102,7 +102,7 @@ def _score(scorer: Scorer, frame: pl.DataFrame) -> tuple[pl.DataFrame, BatchSumm
             "probability": found.probability,
             "label": found.label,
             "abstained": found.abstained,
-            "unfamiliar": found.unfamiliar,
+            "out_of_distribution": found.out_of_distribution,
             "model_id": [scorer.model_id] * len(frame),
         },
         schema=PREDICTION_SCHEMA,
@@ -111,7 +111,7 @@ def _score(scorer: Scorer, frame: pl.DataFrame) -> tuple[pl.DataFrame, BatchSumm
         rows=len(frame),
         fake=int((found.label[~found.abstained] == 1).sum()),
         abstained=int(found.abstained.sum()),
-        unfamiliar=int(found.unfamiliar.sum()),
+        out_of_distribution=int(found.out_of_distribution.sum()),
         prepared_otherwise=int((frame["article_id"] != pl.Series(scores.article_ids)).sum()),
         labelled=int(frame["label"].is_not_null().sum()),
         right=int((frame["label"] == answers["label"]).fill_null(False).sum()),

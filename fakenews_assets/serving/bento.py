@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from fakenews_assets.registry.bundle import open_bundle, read_record
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, Pointer
-from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.hashing import digest
 
 SERVICE: Final = "bentos.fakenews.service:FakeNews"
@@ -127,7 +127,7 @@ def _require_installed(locked: Requirement, lock: Path) -> None:
         )
 
 
-def stage(models: Place, pointer: Pointer, context: Path) -> None:
+def stage(models: Backend, pointer: Pointer, context: Path) -> None:
     """Lay out what BentoML is to build from.
 
     Args:
@@ -159,7 +159,7 @@ def stage(models: Place, pointer: Pointer, context: Path) -> None:
     (context / "bentofile.yaml").write_text(yaml.safe_dump(bentofile, sort_keys=False), encoding="utf-8")
 
 
-def build(models: Place | Path, work: Path) -> BuiltBento:
+def build(models: Backend | Path, work: Path) -> BuiltBento:
     """Build a bento of the champion.
 
     Args:
@@ -169,7 +169,7 @@ def build(models: Place | Path, work: Path) -> BuiltBento:
     Raises:
         BentoFailed: there is no champion, or BentoML refused.
     """
-    models = as_place(models)
+    models = as_backend(models)
     pointer = ChampionRegistry(models).champion()
     if pointer is None:
         raise BentoFailed("There is no champion to build from; materialize selected_model first.")

@@ -12,7 +12,7 @@ from fakenews_assets.training.metadata import TrainingLog, training_metadata
 from fakenews_assets.training.search.settings import SearchSettings
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artefact, StoreError
+from fakenews_resources.storage.store import Artifact, StoreError
 from fakenews_resources.tracking.resource import Tracker
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
@@ -30,8 +30,8 @@ class BaselineConfig(dg.Config, BaselineSettings):
 
 @_asset(kinds={"sklearn"}, code_version="1")
 def baseline_model(
-    config: BaselineConfig, storage: Storage, splits: Artefact
-) -> dg.MaterializeResult[Artefact]:
+    config: BaselineConfig, storage: Storage, splits: Artifact
+) -> dg.MaterializeResult[Artifact]:
     """TF-IDF and logistic regression: the bar that every transformer must clear."""
     from fakenews_assets.models.linear import fit_baseline
 
@@ -78,8 +78,8 @@ def hyperparameter_search(
     config: SearchConfig,
     storage: Storage,
     tracker: Tracker,
-    splits: Artefact,
-) -> dg.MaterializeResult[Artefact]:
+    splits: Artifact,
+) -> dg.MaterializeResult[Artifact]:
     """Better training settings by many short trainings (Optuna); optional. A killed search goes on where it was."""
     from fakenews_assets.common.metadata import records
     from fakenews_assets.common.plotting import to_markdown_image
@@ -137,8 +137,8 @@ def finetuned_bert(
     config: FinetuneConfig,
     storage: Storage,
     tracker: Tracker,
-    splits: Artefact,
-) -> dg.MaterializeResult[Artefact]:
+    splits: Artifact,
+) -> dg.MaterializeResult[Artifact]:
     """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
     from fakenews_assets.models.encoders import EncoderUnavailable
     from fakenews_assets.registry.bundle import BundleError

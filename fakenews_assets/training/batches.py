@@ -137,7 +137,7 @@ class ValidationBatches:
 
 
 class TrainingData(LightningDataModule):
-    """Both sides of a run, shared out among the processes of its trainer."""
+    """Both splits of a run, shared out among the processes of its trainer."""
 
     def __init__(
         self,

@@ -98,9 +98,9 @@ class Recorder(Callback):
             accuracy=trainer.callback_metrics["val_accuracy"].item(),
             macro_f1=trainer.callback_metrics["val_macro_f1"].item(),
         )
-        merit = point.merit(self.settings.keep)
-        is_best = math.isfinite(merit) and not any(
-            earlier.merit(self.settings.keep) >= merit for earlier in self._validation
+        monitored = point.monitored_metric(self.settings.keep)
+        is_best = math.isfinite(monitored) and not any(
+            earlier.monitored_metric(self.settings.keep) >= monitored for earlier in self._validation
         )
         self._validation.append(point)
         self._report(trainer, point, is_best)
@@ -174,7 +174,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().__init__(
             dirpath=folder,
             filename="best-{step}",
-            monitor="val_merit",
+            monitor="val_monitored",
             mode="max",
             save_top_k=1,
             save_weights_only=True,

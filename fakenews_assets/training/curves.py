@@ -23,5 +23,5 @@ class Curves:
 
 
 def _numbers(point: TrainingPoint | ValidationPoint) -> dict[str, float]:
-    side = "train" if isinstance(point, TrainingPoint) else "validation"
-    return {f"{side}/{name}": value for name, value in point.model_dump(exclude={"step"}).items()}
+    split = "train" if isinstance(point, TrainingPoint) else "validation"
+    return {f"{split}/{name}": value for name, value in point.model_dump(exclude={"step"}).items()}

@@ -202,7 +202,7 @@ def fit(
             callbacks=[
                 recorder,
                 EarlyStopping(
-                    "val_merit", mode="max", patience=settings.patience, check_on_train_epoch_end=False
+                    "val_monitored", mode="max", patience=settings.patience, check_on_train_epoch_end=False
                 ),
                 best,
                 ResumeCheckpoint(checkpoints, settings.checkpoint_every, run),
@@ -233,7 +233,7 @@ def fit(
         steps=record.steps,
         total_steps=module.total_steps,
         resumed_from_step=record.resumed_from_step,
-        best=max(finite, key=lambda point: point.merit(settings.keep)),
+        best=max(finite, key=lambda point: point.monitored_metric(settings.keep)),
         history=record.history,
         seconds=record.seconds,
         rows_per_second=record.rows_per_second,

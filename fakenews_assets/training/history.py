@@ -32,7 +32,7 @@ class ValidationPoint(_Record):
     accuracy: float
     macro_f1: float
 
-    def merit(self, keep: Literal["macro_f1", "loss"]) -> float:
+    def monitored_metric(self, keep: Literal["macro_f1", "loss"]) -> float:
         """How good these weights are by `FinetuneSettings.keep`: larger is better, NaN where the run diverged.
 
         Equal macro-F1, common on few rows, is decided by the loss.

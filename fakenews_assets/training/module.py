@@ -48,7 +48,7 @@ FUSED_ATTENTION_FROM: Final = 192
 class FakeNewsModule(LightningModule):
     """An encoder with a two-class head, AdamW, warm-up and linear decay.
 
-    Logs `val_loss`, `val_accuracy`, `val_macro_f1` and `val_merit`; `training_step` returns the batch's mean loss as
+    Logs `val_loss`, `val_accuracy`, `val_macro_f1` and `val_monitored`; `training_step` returns the batch's mean loss as
     `row_loss` beside the loss that is minimised.
     """
 
@@ -113,14 +113,14 @@ class FakeNewsModule(LightningModule):
 
     @override
     def on_validation_epoch_end(self) -> None:
-        """Log `val_merit`, by which the weights to keep are chosen."""
+        """Log `val_monitored`, by which the weights to keep are chosen."""
         point = ValidationPoint(
             step=self.global_step,
             loss=self.val_loss.compute().item(),
             accuracy=self.val_accuracy.compute().item(),
             macro_f1=self.val_macro_f1.compute().item(),
         )
-        self.log("val_merit", point.merit(self.settings.keep))
+        self.log("val_monitored", point.monitored_metric(self.settings.keep))
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

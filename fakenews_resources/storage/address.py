@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from fakenews_resources.storage.backend import FolderPlace, Place, StoreError
+from fakenews_resources.storage.backend import Backend, FolderBackend, StoreError
 
 
-def place_of(address: str | Path) -> Place:
-    """The place that an address names: a path, or gs://bucket/prefix.
+def backend_of(address: str | Path) -> Backend:
+    """The storage backend that an address names: a path, or gs://bucket/prefix.
 
     Files of a bucket are copied below FAKENEWS_CACHE, by default `.fakenews/.cache`.
 
@@ -17,10 +17,10 @@ def place_of(address: str | Path) -> Place:
     text = str(address)
     if text.startswith("gs://"):
         # Google's client takes a second to import.
-        from fakenews_resources.storage.bucket import bucket_place
+        from fakenews_resources.storage.bucket import bucket_backend
 
         cache = Path(os.environ.get("FAKENEWS_CACHE", ".fakenews/.cache"))
-        return bucket_place(text, cache)
+        return bucket_backend(text, cache)
     if "://" in text:
         raise StoreError(f"Cannot store in {text}: set FAKENEWS_STORAGE to a path, or to gs://bucket/prefix.")
-    return FolderPlace(Path(text).expanduser().resolve())
+    return FolderBackend(Path(text).expanduser().resolve())

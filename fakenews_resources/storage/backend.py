@@ -66,7 +66,7 @@ class Stat:
     changed: datetime
 
 
-class Place(ABC):
+class Backend(ABC):
     """Files below one root. Names are relative to it, with slashes."""
 
     address: str
@@ -79,7 +79,7 @@ class Place(ABC):
 
     @abstractmethod
     def below(self, name: str) -> Self:
-        """A folder of this place as a place."""
+        """A folder of this backend as a backend."""
 
     @abstractmethod
     def read(self, name: str) -> Document | None:
@@ -152,10 +152,10 @@ class Place(ABC):
 
     @abstractmethod
     def afresh(self, work: Path) -> Self:
-        """The same place, none of whose files is taken from an earlier local copy; `work` is empty."""
+        """The same backend, none of whose files is taken from an earlier local copy; `work` is empty."""
 
 
-class FolderPlace(Place):
+class FolderBackend(Backend):
     """A folder."""
 
     is_bucket = False
@@ -254,6 +254,6 @@ class FolderPlace(Place):
         return self
 
 
-def as_place(where: Place | Path) -> Place:
-    """A folder as a place; a place as it is."""
-    return FolderPlace(where) if isinstance(where, Path) else where
+def as_backend(where: Backend | Path) -> Backend:
+    """A folder as a backend; a backend as it is."""
+    return FolderBackend(where) if isinstance(where, Path) else where

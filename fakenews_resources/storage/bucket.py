@@ -1,4 +1,4 @@
-"""A place in a bucket of Google Cloud Storage.
+"""A storage backend in a bucket of Google Cloud Storage.
 
 Every write and every removal is bound to the generation that was seen before, so it happens once however often it is
 retried. One that says what it replaces happens never over somebody else's. Google's client retries what the service or the network refuses for a while (408, 429, 5xx, broken
@@ -26,10 +26,10 @@ from filelock import FileLock
 
 from fakenews_resources.storage.backend import (
     LOCK_SECONDS,
+    Backend,
     Busy,
     Conflict,
     Document,
-    Place,
     Replaced,
     Stat,
     StoreError,
@@ -54,13 +54,13 @@ _ATTEMPTS: Final = 20
 """At a document that others are writing too."""
 
 
-class BucketPlace(Place):
+class BucketBackend(Backend):
     """A prefix of a bucket, and the local copy of what was read of it."""
 
     is_bucket = True
 
     def __init__(self, bucket: "storage.Bucket", prefix: str, root: Path, spool: Path) -> None:
-        """Args: bucket: where. prefix: without a slash at its end; may be empty. root, spool: see `Place`."""
+        """Args: bucket: where. prefix: without a slash at its end; may be empty. root, spool: see `Backend`."""
         self.root = root
         self.spool = spool
         self.address = f"gs://{bucket.name}/{prefix}".rstrip("/")
@@ -364,8 +364,8 @@ class BucketPlace(Place):
             ) from error
 
 
-def bucket_place(address: str, cache_root: Path) -> BucketPlace:
-    """The place that gs://bucket/prefix names; what is read is copied below `cache_root`.
+def bucket_backend(address: str, cache_root: Path) -> BucketBackend:
+    """The storage backend that gs://bucket/prefix names; what is read is copied below `cache_root`.
 
     Raises:
         StoreError: it names no bucket, or there are no credentials.
@@ -381,7 +381,7 @@ def bucket_place(address: str, cache_root: Path) -> BucketPlace:
     except DefaultCredentialsError as error:
         raise StoreError(f"{address}: {error} Run `gcloud auth application-default login`.") from error
     local = cache_root.expanduser().resolve()
-    return BucketPlace(
+    return BucketBackend(
         client.bucket(bucket), prefix, local / bucket / prefix, local / ".unsent" / bucket / prefix
     )
 

@@ -11,10 +11,10 @@ from typing import Any, get_origin
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from fakenews_resources.storage.backend import FolderPlace, Place
+from fakenews_resources.storage.backend import Backend, FolderBackend
 from fakenews_resources.storage.store import (
     LOG_FOLDER,
-    Artefact,
+    Artifact,
     Store,
     StoreError,
     ValueMissing,
@@ -41,20 +41,20 @@ class Storage(dg.ConfigurableResource):
         default=None,
         description="Folder of the service's log, where the service is told another one than its default.",
     )
-    _drafts: list[Artefact] = PrivateAttr(default_factory=list)
+    _drafts: list[Artifact] = PrivateAttr(default_factory=list)
 
     @property
     def store(self) -> Store:
         """The plain store behind this resource."""
         return Store(self.root)
 
-    def log_place(self, store: Store) -> Place:
+    def log_backend(self, store: Store) -> Backend:
         """Where the service writes down what it answers; in a bucket, what it has sent so far.
 
         Args:
             store: this one, or as `afresh` gives it.
         """
-        return FolderPlace(Path(self.log)) if self.log else store.place.below(LOG_FOLDER)
+        return FolderBackend(Path(self.log)) if self.log else store.backend.below(LOG_FOLDER)
 
     @contextmanager
     def afresh(self) -> Iterator[Store]:
@@ -62,13 +62,13 @@ class Storage(dg.ConfigurableResource):
         with TemporaryDirectory(prefix="fakenews-") as work:
             yield self.store.afresh(Path(work))
 
-    def draft(self) -> Artefact:
+    def draft(self) -> Artifact:
         """An empty folder for the value that an asset is about to return."""
         draft = self.store.draft()
         self._drafts.append(draft)
         return draft
 
-    def read(self, context: dg.AssetExecutionContext, key: str) -> Artefact:
+    def read(self, context: dg.AssetExecutionContext, key: str) -> Artifact:
         """The current value of a key, noted as an input of the step.
 
         For inputs that depend on the partition: the asset names them all in `deps` and reads the one it needs.
@@ -77,11 +77,11 @@ class Storage(dg.ConfigurableResource):
             dg.Failure: nothing is stored there.
         """
         try:
-            artefact = self.store.current(key)
+            artifact = self.store.current(key)
         except ValueMissing as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        _note_read((context.run.run_id, context.op_execution_context.op.name), artefact)
-        return artefact
+        _note_read((context.run.run_id, context.op_execution_context.op.name), artifact)
+        return artifact
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         for step in [step for step in _reads if context.run and step[0] == context.run.run_id]:
@@ -112,8 +112,8 @@ def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:
 
 
 def checked(
-    value: Artefact, checks: Sequence[dg.AssetCheckResult], metadata: Mapping[str, Any] | None = None
-) -> dg.MaterializeResult[Artefact]:
+    value: Artifact, checks: Sequence[dg.AssetCheckResult], metadata: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult[Artifact]:
     """A draft with the verdicts of its checks, ready to be returned by its asset.
 
     If a blocking check failed, the draft is stored as refused, and readers keep the version before.
@@ -124,25 +124,25 @@ def checked(
     return dg.MaterializeResult(value=value, metadata=metadata, check_results=checks)
 
 
-class ArtefactIOManager(dg.ConfigurableIOManager):
-    """Commits the `Artefact` that an asset returns and hands the current one to its readers.
+class ArtifactIOManager(dg.ConfigurableIOManager):
+    """Commits the `Artifact` that an asset returns and hands the current one to its readers.
 
     A value that failed a blocking check is stored as refused: readers keep the one that was accepted last. Assets
     with blocking checks therefore make these in their own step, and return what `checked` gives them.
 
     The store's version becomes Dagster's data version, so that the marks in the UI follow what readers get.
 
-    A reader declares what it wants by its annotation: `Artefact`, or `dict[str, Artefact]` for every stored
+    A reader declares what it wants by its annotation: `Artifact`, or `dict[str, Artifact]` for every stored
     partition of a partitioned asset. What a step has read is written, version by version, into the record of
     what it makes.
     """
 
     storage: dg.ResourceDependency[Storage]
 
-    def handle_output(self, context: dg.OutputContext, obj: Artefact) -> None:
-        if not isinstance(obj, Artefact):
+    def handle_output(self, context: dg.OutputContext, obj: Artifact) -> None:
+        if not isinstance(obj, Artifact):
             raise dg.DagsterInvariantViolationError(
-                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}; assets return an Artefact."
+                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}; assets return an Artifact."
             )
         step = context.step_context
         config = step.op_config
@@ -169,7 +169,7 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: dg.InputContext) -> Artefact | dict[str, Artefact]:
+    def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact]:
         if context.has_asset_partitions and get_origin(context.dagster_type.typing_type) is dict:
             return self._load_all(context)
         key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
@@ -178,8 +178,8 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
         except ValueMissing as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
-    def _load_all(self, context: dg.InputContext) -> dict[str, Artefact]:
-        found: dict[str, Artefact] = {}
+    def _load_all(self, context: dg.InputContext) -> dict[str, Artifact]:
+        found: dict[str, Artifact] = {}
         missing: list[str] = []
         for partition in context.asset_partition_keys:
             if not is_usable_name(partition):  # nothing can be stored there
@@ -195,13 +195,13 @@ class ArtefactIOManager(dg.ConfigurableIOManager):
             )
         return found
 
-    def _load(self, context: dg.InputContext, key: str) -> Artefact:
-        artefact = self.storage.store.current(key)
-        _note_read((context.step_context.run_id, context.step_context.op.name), artefact)
-        return artefact
+    def _load(self, context: dg.InputContext, key: str) -> Artifact:
+        artifact = self.storage.store.current(key)
+        _note_read((context.step_context.run_id, context.step_context.op.name), artifact)
+        return artifact
 
 
-def _failed_blocking_checks(context: dg.OutputContext, value: Artefact) -> dict[str, str]:
+def _failed_blocking_checks(context: dg.OutputContext, value: Artifact) -> dict[str, str]:
     """Blocking checks that a draft failed, with the reason.
 
     Raises:
@@ -219,6 +219,6 @@ def _failed_blocking_checks(context: dg.OutputContext, value: Artefact) -> dict[
     return {name: value.objections[name] for name in blocking if value.objections[name]}
 
 
-def _note_read(step: tuple[str, str], artefact: Artefact) -> None:
-    assert artefact.record is not None
-    _reads.setdefault(step, {})[artefact.record.key] = artefact.version
+def _note_read(step: tuple[str, str], artifact: Artifact) -> None:
+    assert artifact.record is not None
+    _reads.setdefault(step, {})[artifact.record.key] = artifact.version

@@ -27,8 +27,8 @@ from urllib.parse import quote, unquote
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_resources.storage.address import place_of
-from fakenews_resources.storage.backend import Place, Stat, StoreError
+from fakenews_resources.storage.address import backend_of
+from fakenews_resources.storage.backend import Backend, Stat, StoreError
 from fakenews_resources.storage.hashing import digest
 
 _STALE_DRAFT_SECONDS = 24 * 3600
@@ -76,7 +76,7 @@ class Record(BaseModel):
 
 
 @dataclass(frozen=True)
-class Artefact:
+class Artifact:
     """A folder of files: a draft while `record` is None, one immutable version afterwards.
 
     `meta` is what the asset wants remembered beside its files (it does not change the version); fill it
@@ -118,25 +118,25 @@ class Artefact:
 class Store:
     """The graph's values, in a folder or in a bucket. Safe for several processes: the last commit of a key wins."""
 
-    def __init__(self, address: str | Path | Place) -> None:
+    def __init__(self, address: str | Path | Backend) -> None:
         """Args: address: a path, or gs://bucket/prefix.
 
         Raises:
             StoreError: another kind of address, or a bucket without credentials.
         """
-        self.place = address if isinstance(address, Place) else place_of(address)
-        self.root = self.place.root
+        self.backend = address if isinstance(address, Backend) else backend_of(address)
+        self.root = self.backend.root
         """Where files are read, and unfinished work lies: the folder itself, or the local copy of the bucket."""
 
     @property
     def address(self) -> str:
         """Where it is, for people."""
-        return self.place.address
+        return self.backend.address
 
     @property
-    def bundles(self) -> Place:
+    def bundles(self) -> Backend:
         """Where the model bundles and the champion's pointer are."""
-        return self.place.below("models")
+        return self.backend.below("models")
 
     def bundle(self, sha: str) -> Path:
         """Where the files of a bundle can be read, if it is there."""
@@ -144,16 +144,16 @@ class Store:
 
     def afresh(self, work: Path) -> "Store":
         """The same values, none of them taken from an earlier copy of a bucket; `work` is empty."""
-        return Store(self.place.afresh(work))
+        return Store(self.backend.afresh(work))
 
-    def draft(self) -> Artefact:
+    def draft(self) -> Artifact:
         """An empty folder on the file system of `root`, to fill and then commit or discard."""
         drafts = self.root / ".drafts"
         drafts.mkdir(parents=True, exist_ok=True)
         _remove_stale(drafts)
         folder = drafts / uuid.uuid4().hex
         folder.mkdir()
-        return Artefact(folder)
+        return Artifact(folder)
 
     def workspace(self, *parts: str) -> Path:
         """A local folder for unfinished work that a later run may take up again, such as checkpoints."""
@@ -164,14 +164,14 @@ class Store:
     def commit(
         self,
         key: str,
-        draft: Artefact,
+        draft: Artifact,
         *,
         run_id: str | None = None,
         code_version: str | None = None,
         config: Mapping[str, Any] | None = None,
         upstream: Mapping[str, str] | None = None,
         refused: Mapping[str, str] | None = None,
-    ) -> Artefact:
+    ) -> Artifact:
         """Make a draft the current version of a key, or store it as refused.
 
         The draft's files move; nothing of it remains in its folder. Content equal to an existing
@@ -196,12 +196,12 @@ class Store:
             meta=draft.meta,
             refused=dict(refused or {}),
         )
-        if self.place.is_bucket and self.place.exists(f"{_home(key)}/{record.version}.json"):
+        if self.backend.is_bucket and self.backend.exists(f"{_home(key)}/{record.version}.json"):
             # Stored before, and perhaps an article was erased from it since: it stays as it is, as in a folder.
             return self._point_at(record)
         target = self.root / _home(key) / record.version
         target.parent.mkdir(parents=True, exist_ok=True)
-        if self.place.is_bucket and target.exists() and hash_files(target) != files:
+        if self.backend.is_bucket and target.exists() and hash_files(target) != files:
             shutil.rmtree(target)  # a copy of what a killed process had sent so far
         if not target.exists():
             try:
@@ -211,34 +211,34 @@ class Store:
                     raise
         return self._make_current(record)
 
-    def adopt(self, artefact: Artefact) -> Artefact:
+    def adopt(self, artifact: Artifact) -> Artifact:
         """Copy a version of another store with its record, and make it the current one of its key."""
-        assert artefact.record is not None
-        shutil.copytree(artefact.path, self.root / _home(artefact.record.key) / artefact.version)
-        return self._make_current(artefact.record)
+        assert artifact.record is not None
+        shutil.copytree(artifact.path, self.root / _home(artifact.record.key) / artifact.version)
+        return self._make_current(artifact.record)
 
-    def _make_current(self, record: Record) -> Artefact:
-        self.place.send(f"{_home(record.key)}/{record.version}")
+    def _make_current(self, record: Record) -> Artifact:
+        self.backend.send(f"{_home(record.key)}/{record.version}")
         return self._point_at(record)
 
-    def _point_at(self, record: Record) -> Artefact:
+    def _point_at(self, record: Record) -> Artifact:
         home = _home(record.key)
         if record.refused and record.version == self._named(record.key, _CURRENT):
-            return self._artefact(record)  # these bytes were accepted, and stay what readers get
-        self.place.write(f"{home}/{record.version}.json", record.model_dump_json(indent=2).encode())
-        self.place.write(f"{home}/{_REFUSED if record.refused else _CURRENT}", record.version.encode())
+            return self._artifact(record)  # these bytes were accepted, and stay what readers get
+        self.backend.write(f"{home}/{record.version}.json", record.model_dump_json(indent=2).encode())
+        self.backend.write(f"{home}/{_REFUSED if record.refused else _CURRENT}", record.version.encode())
         if not record.refused:
-            self.place.delete(f"{home}/{_REFUSED}")
-        return self._artefact(record)
+            self.backend.delete(f"{home}/{_REFUSED}")
+        return self._artifact(record)
 
-    def current(self, key: str) -> Artefact:
+    def current(self, key: str) -> Artifact:
         """The version of a key that was accepted last. Raises ValueMissing when there is none."""
         version = self._named(key, _CURRENT)
         if version is None:
             raise ValueMissing(self._why_missing(key))
         return self.get(key, version)
 
-    def refused(self, key: str) -> Artefact | None:
+    def refused(self, key: str) -> Artifact | None:
         """The newest version of a key, if it failed a blocking check."""
         version = self._named(key, _REFUSED)
         try:
@@ -253,26 +253,26 @@ class Store:
         reasons = "; ".join(f"{check}: {why}" for check, why in refused.record.refused.items())
         return f"Every version of {key!r} in {self.address} was refused. The last one failed {reasons}"
 
-    def get(self, key: str, version: str) -> Artefact:
+    def get(self, key: str, version: str) -> Artifact:
         """One version of a key, current or not. Raises ValueMissing when it is not there."""
-        document = self.place.read(f"{_home(key)}/{version}.json")
+        document = self.backend.read(f"{_home(key)}/{version}.json")
         if document is None:
             raise ValueMissing(f"{key!r} has no version {version} in {self.address}.")
         record = Record.model_validate_json(document.data)
-        return self._artefact(record)
+        return self._artifact(record)
 
-    def _artefact(self, record: Record) -> Artefact:
+    def _artifact(self, record: Record) -> Artifact:
         folder = f"{_home(record.key)}/{record.version}"
-        return Artefact(self.root / folder, record, record.meta, fetch=partial(self.place.fetch, folder))
+        return Artifact(self.root / folder, record, record.meta, fetch=partial(self.backend.fetch, folder))
 
-    def where(self, artefact: Artefact) -> str:
+    def where(self, artifact: Artifact) -> str:
         """The address of a version, for people."""
-        assert artefact.record is not None
-        return f"{self.address}/{_home(artefact.record.key)}/{artefact.version}"
+        assert artifact.record is not None
+        return f"{self.address}/{_home(artifact.record.key)}/{artifact.version}"
 
     def exists(self, key: str) -> bool:
         """Whether `key` has a current version."""
-        return self.place.exists(f"{_home(key)}/{_CURRENT}")
+        return self.backend.exists(f"{_home(key)}/{_CURRENT}")
 
     def partitions(self, name: str) -> set[str]:
         """The partitions of a partitioned value that have a current version."""
@@ -283,31 +283,31 @@ class Store:
         return self._pointing(name, _REFUSED)
 
     def _pointing(self, name: str, pointer: str) -> set[str]:
-        return {unquote(found.split("/")[-2]) for found in self.place.glob(f"{_home(name)}/*/{pointer}")}
+        return {unquote(found.split("/")[-2]) for found in self.backend.glob(f"{_home(name)}/*/{pointer}")}
 
     def versions(self, key: str) -> list[str]:
         """Every version of a key that has a record, in order of name."""
-        names = self.place.children(_home(key))
+        names = self.backend.children(_home(key))
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
     def all_keys(self) -> list[str]:
         """Every key with a stored version, accepted or refused, in order."""
-        records = (record.split("/") for record in self.place.glob("**/*.json"))
+        records = (record.split("/") for record in self.backend.glob("**/*.json"))
         homes = {tuple(home) for *home, name in records if home and _RECORD.fullmatch(name)}
         return sorted("/".join(map(unquote, parts)) for parts in homes if not parts[0].startswith("."))
 
     def without_record(self, key: str) -> list[str]:
         """Folders of versions that are being committed, or that a killed removal left behind."""
-        names = self.place.children(_home(key))
+        names = self.backend.children(_home(key))
         return [name for name in names if _VERSION.fullmatch(name) and f"{name}.json" not in names]
 
     def folder(self, key: str, version: str) -> Path:
         """Where the files of a version can be read, if they are there."""
-        return self.place.fetch(f"{_home(key)}/{version}")
+        return self.backend.fetch(f"{_home(key)}/{version}")
 
     def stat(self, key: str, version: str) -> Stat | None:
         """Size of a version's files, and when its record was last written, or they, if it has none."""
-        return _stat(self.place, f"{_home(key)}/{version}")
+        return _stat(self.backend, f"{_home(key)}/{version}")
 
     def stat_bundle(self, sha: str) -> Stat | None:
         """The same of a bundle."""
@@ -315,15 +315,15 @@ class Store:
 
     def changed(self, key: str, version: str, file: str) -> None:
         """Tell that a file of a version was changed in place."""
-        self.place.send_again(f"{_home(key)}/{version}", file)
+        self.backend.send_again(f"{_home(key)}/{version}", file)
 
     def remove(self, key: str, version: str) -> None:
         """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""
         if self._named(key, _CURRENT) == version:
             raise StoreError(f"{version} is the current version of {key!r}; only others can be removed.")
         if self._named(key, _REFUSED) == version:
-            self.place.delete(f"{_home(key)}/{_REFUSED}")
-        _take_away(self.place, f"{_home(key)}/{version}")
+            self.backend.delete(f"{_home(key)}/{_REFUSED}")
+        _take_away(self.backend, f"{_home(key)}/{version}")
 
     def remove_bundle(self, sha: str) -> None:
         """Remove a bundle; one that is not there changes nothing."""
@@ -331,19 +331,19 @@ class Store:
 
     def remove_key(self, key: str) -> None:
         """Remove a value with all its versions; one that is not there changes nothing."""
-        self.place.delete(f"{_home(key)}/{_CURRENT}")
+        self.backend.delete(f"{_home(key)}/{_CURRENT}")
         for version in {*self.versions(key), *self.without_record(key)}:
             self.remove(key, version)
-        self.place.remove(_home(key))
+        self.backend.remove(_home(key))
 
-    def verify(self, artefact: Artefact) -> list[str]:
+    def verify(self, artifact: Artifact) -> list[str]:
         """Re-hash every file of a version; the names that are missing, changed or extra, in order."""
-        assert artefact.record is not None
-        return changed_files(artefact.record.files, hash_files(artefact.path))
+        assert artifact.record is not None
+        return changed_files(artifact.record.files, hash_files(artifact.path))
 
     def _named(self, key: str, pointer: str) -> str | None:
         """The version that a pointer of a key names."""
-        document = self.place.read(f"{_home(key)}/{pointer}")
+        document = self.backend.read(f"{_home(key)}/{pointer}")
         return document.text.strip() if document else None
 
 
@@ -390,16 +390,16 @@ def _quoted(name: str) -> str:
     return quote(name, safe="@+=")
 
 
-def _stat(place: Place, folder: str) -> Stat | None:
-    files, record = place.stat(folder), place.stat(f"{folder}.json")
+def _stat(backend: Backend, folder: str) -> Stat | None:
+    files, record = backend.stat(folder), backend.stat(f"{folder}.json")
     newest = record or files
     return Stat(files.bytes if files else 0, newest.changed) if newest else None
 
 
-def _take_away(place: Place, folder: str) -> None:
+def _take_away(backend: Backend, folder: str) -> None:
     """Remove a record, then the folder that it tells of."""
-    place.delete(f"{folder}.json")
-    place.remove(folder)
+    backend.delete(f"{folder}.json")
+    backend.remove(folder)
 
 
 def _remove_stale(drafts: Path) -> None:

@@ -194,12 +194,12 @@ class Tombstones:
     """The tombstones of one store."""
 
     def __init__(self, store: Store) -> None:
-        self.place = store.place.below(_FOLDER)
+        self.backend = store.backend.below(_FOLDER)
 
     def read(self) -> Ledger:
         """Follow the chain from HEAD. What is wrong is in the ledger, never an error."""
-        present = [name for name in self.place.children() if name.endswith(".json")]
-        head = self.place.read(HEAD_FILE)
+        present = [name for name in self.backend.children() if name.endswith(".json")]
+        head = self.backend.read(HEAD_FILE)
         try:
             last, sha = _parse_head(head)
         except ValueError:
@@ -214,7 +214,7 @@ class Tombstones:
         entries: list[Erasure | Removal] = []
         for sequence in range(last, 0, -1):
             name = _name(sequence)
-            document = self.place.read(name)
+            document = self.backend.read(name)
             if document is None or hashlib.sha256(document.data).hexdigest() != sha:
                 faults.append((name, "missing" if document is None else "not as it was sealed"))
                 break
@@ -234,7 +234,7 @@ class Tombstones:
         if faults:
             named = "; ".join(f"{name}: {fault}" for name, fault in faults)
             raise TombstonesDamaged(
-                f"The tombstones in {self.place.address} are damaged: {named}. Restore the folder from a backup: they say"
+                f"The tombstones in {self.backend.address} are damaged: {named}. Restore the folder from a backup: they say"
                 " which articles must stay out."
             )
         return ledger
@@ -242,7 +242,7 @@ class Tombstones:
     def taken_up(self) -> Ledger:
         """As `sound`, after sealing the tombstone that a kill left behind the last one. Hold `locked`."""
         ledger = self.sound()
-        head = self.place.read(HEAD_FILE)
+        head = self.backend.read(HEAD_FILE)
         last, previous = _parse_head(head)
         if (left := self._continuation(last, previous)) is None:
             return ledger
@@ -251,21 +251,21 @@ class Tombstones:
 
     def append(self, entry: Entry) -> Entry:
         """Seal a tombstone behind the last one. Hold `locked` from the reading on that it rests on."""
-        head = self.place.read(HEAD_FILE)
+        head = self.backend.read(HEAD_FILE)
         last, previous = _parse_head(head)
         sealed = entry.model_copy(update={"sequence": last + 1, "previous": previous})
         data = f"{sealed.model_dump_json(indent=2)}\n".encode()
-        self.place.write(_name(last + 1), data)
+        self.backend.write(_name(last + 1), data)
         self._seal(last + 1, data, head)
         return sealed
 
     def _seal(self, sequence: int, data: bytes, head: Document | None) -> None:
         seal = f"{sequence} {hashlib.sha256(data).hexdigest()}\n"
-        self.place.write(HEAD_FILE, seal.encode(), replaces=head)
+        self.backend.write(HEAD_FILE, seal.encode(), replaces=head)
 
     def _continuation(self, last: int, sha: str) -> Document | None:
         """The tombstone that was written behind the last one, if it names that one."""
-        document = self.place.read(_name(last + 1))
+        document = self.backend.read(_name(last + 1))
         if document is None:
             return None
         try:
@@ -278,7 +278,7 @@ class Tombstones:
     def locked(self) -> Iterator[None]:
         """Let nobody else take anything out meanwhile. Raises StoreError when somebody does."""
         try:
-            with self.place.locked("lock"):
+            with self.backend.locked("lock"):
                 yield
         except Busy as error:
             raise StoreError(f"Another process is pruning or erasing. {error}") from error

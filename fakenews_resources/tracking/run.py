@@ -50,7 +50,7 @@ class Tracked:
         self._left = limits.patience_seconds
         self._warned = False
         self._run: Run | None = None
-        self._place: dict[str, dg.MetadataValue] = {}
+        self._backend: dict[str, dg.MetadataValue] = {}
 
     def log(self, values: Mapping[str, Number], step: int | None = None) -> None:
         """Add to the run's history. Steps must not go back; values of the same step become one row."""
@@ -105,7 +105,7 @@ class Tracked:
             self._on_run(f"the table {name}", partial(_add_table, name, rows))
         if plots is not None:
             self._on_run("plots", partial(_add_plots, plots))
-        return self._place
+        return self._backend
 
     def finish(
         self,
@@ -114,9 +114,9 @@ class Tracked:
         plots: Path | None = None,
     ) -> dict[str, dg.MetadataValue]:
         """As `show`, and end the run."""
-        place = self.show(results, tables, plots)
+        backend = self.show(results, tables, plots)
         self._end(0)
-        return place
+        return backend
 
     def abandon(self) -> None:
         """End the run as failed, if it has begun and not ended."""
@@ -133,7 +133,7 @@ class Tracked:
             self._run = self._guarded("the start of the run", start)
             if self._run is not None:
                 url, folder = self._run.url, self._run.settings.sync_dir
-                self._place = {"wandb": dg.MetadataValue.url(url) if url else dg.MetadataValue.path(folder)}
+                self._backend = {"wandb": dg.MetadataValue.url(url) if url else dg.MetadataValue.path(folder)}
         run = self._run
         if run is not None:
             self._guarded(what, lambda: action(run))

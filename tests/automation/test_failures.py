@@ -26,15 +26,15 @@ def clean() -> Iterator[dg.Output[int] | dg.AssetCheckResult]:
 
 
 @dg.asset
-def sides() -> int:
+def splits() -> int:
     return 1
 
 
 @dg.multi_asset_check(
     specs=[
-        dg.AssetCheckSpec("nothing_crosses", asset="sides", blocking=True),
-        dg.AssetCheckSpec("shares", asset="sides", blocking=True),
-        dg.AssetCheckSpec("lengths", asset="sides"),
+        dg.AssetCheckSpec("nothing_crosses", asset="splits", blocking=True),
+        dg.AssetCheckSpec("shares", asset="splits", blocking=True),
+        dg.AssetCheckSpec("lengths", asset="splits"),
     ]
 )
 def side_checks() -> Iterator[dg.AssetCheckResult]:
@@ -54,13 +54,13 @@ def remote() -> int:
 
 
 JOBS = dg.Definitions(
-    assets=[raw, clean, sides, remote],
+    assets=[raw, clean, splits, remote],
     asset_checks=[side_checks],
     resources={"locked": locked},
     jobs=[
         dg.define_asset_job("ingest", selection=["raw"]),
         dg.define_asset_job("tidy", selection=["clean"]),
-        dg.define_asset_job("split", selection=["sides"]),
+        dg.define_asset_job("split", selection=["splits"]),
         dg.define_asset_job("fetch", selection=["remote"]),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_failed_blocking_check_is_named_with_its_description(failures: Failure
 
 def test_checks_that_stop_nothing_are_left_out_and_long_reasons_cut(failures: Failures) -> None:
     said = failures.after("split")
-    assert "check nothing_crosses of sides: xxx" in said
+    assert "check nothing_crosses of splits: xxx" in said
     assert "shares" not in said
     assert "lengths" not in said
     assert len(said) < 2000

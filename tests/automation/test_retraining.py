@@ -103,20 +103,20 @@ def test_there_has_to_be_a_champion(tmp_path: Path) -> None:
 
 
 def test_there_has_to_be_a_report(graph: Watched) -> None:
-    assert graph.tick(drift_sensor) == "No alarm. There is no report yet; `fakenews report` makes one."
+    assert graph.tick(drift_sensor) == "No trigger. There is no report yet; `fakenews report` makes one."
 
 
 def test_reports_without_an_alarm_are_quoted(graph: Watched) -> None:
     drift, quality = graph.report_drift(0.54), graph.report_quality(188)
     assert graph.tick(drift_sensor) == (
-        f"No alarm. Drift on {DAY}: {drift.summary} Quality on {DAY}: {quality.summary}"
+        f"No trigger. Drift on {DAY}: {drift.summary} Quality on {DAY}: {quality.summary}"
     )
 
 
 def test_the_newest_report_counts(graph: Watched) -> None:
     graph.report_drift(0.8)
     graph.report_drift(0.5, "2026-11-21")
-    assert graph.tick(drift_sensor) == "No alarm. Drift on 2026-11-21: No drift in 400 articles."
+    assert graph.tick(drift_sensor) == "No trigger. Drift on 2026-11-21: No drift in 400 articles."
 
 
 def test_drift_starts_a_training_like_the_last_one_from_the_champion(graph: Watched) -> None:
@@ -146,14 +146,14 @@ def test_a_drop_in_quality_starts_one_too(graph: Watched) -> None:
 def test_an_alarm_about_an_earlier_champion_is_none(graph: Watched) -> None:
     graph.report_drift(0.8)
     graph.promote(seed=1)
-    assert graph.tick(drift_sensor) == f"No alarm. {MOVED} That was an earlier champion."
+    assert graph.tick(drift_sensor) == f"No trigger. {MOVED} That was an earlier champion."
 
 
 def test_guards_object_with_their_reasons(graph: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     graph.report_drift(0.8)
-    monkeypatch.setenv("FAKENEWS_RETRAIN_MIN_NEW_ROWS_ON_ALARM", "301")
+    monkeypatch.setenv("FAKENEWS_RETRAIN_MIN_NEW_ROWS_ON_TRIGGER", "301")
     assert graph.tick(drift_sensor) == f"{MOVED} No retraining: 300 new labelled articles, 301 are needed."
-    monkeypatch.setenv("FAKENEWS_RETRAIN_MIN_NEW_ROWS_ON_ALARM", "300")
+    monkeypatch.setenv("FAKENEWS_RETRAIN_MIN_NEW_ROWS_ON_TRIGGER", "300")
     graph.asked(drift_sensor)
 
     now = datetime.now(UTC)

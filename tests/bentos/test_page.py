@@ -387,16 +387,16 @@ def test_abstention_is_explained(stubbed: "Page", service: Server):
     expect(stubbed.locator("#words-truncated")).to_contain_text("first 1 words")
 
 
-def test_what_is_unfamiliar_is_called_so(stubbed: "Page", service: Server):
+def test_what_is_out_of_distribution_is_called_so(stubbed: "Page", service: Server):
     model = httpx.get(f"{service.url}/model").json()
     answer = {
-        "label": 1, "verdict": "unsure", "probability": 0.97, "abstained": True, "abstain_reason": "unfamiliar",
+        "label": 1, "verdict": "unsure", "probability": 0.97, "abstained": True, "abstain_reason": "out_of_distribution",
         "request_id": "r-1", "model_id": model["model_id"],
     }  # fmt: skip
     stubbed.route("**/predict", lambda route: route.fulfill(json=answer))
     stubbed.route("**/explain", lambda route: route.fulfill(json={**answer, "words": [], "truncated": False}))
     header = "row,title,label,verdict,probability,abstained,abstain_reason,error,model_id,request_id"
-    lines = f"{header}\r\n1,Uno,1,unsure,0.97,1,unfamiliar,,m,r\r\n2,Two,1,unsure,0.5,1,uncertain,,m,r\r\n"
+    lines = f"{header}\r\n1,Uno,1,unsure,0.97,1,out_of_distribution,,m,r\r\n2,Two,1,unsure,0.5,1,uncertain,,m,r\r\n"
     stubbed.route(
         "**/predict_csv",
         lambda route: route.fulfill(body=lines, headers={"X-Rows": "2", "Content-Type": "text/csv"}),

@@ -17,7 +17,7 @@ from fakenews_assets.data.batch_checks import (
 )
 from fakenews_assets.data.checks import BATCH_CHECKS
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.label_flips import LabelTestimony, LabelWitness, Meaning
+from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence, Meaning
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
 ARTICLES = pl.DataFrame(
@@ -25,7 +25,7 @@ ARTICLES = pl.DataFrame(
     schema=ARTICLE_SCHEMA,
     orient="row",
 )
-NO_TESTIMONY = LabelTestimony(meaning=Meaning.UNDECIDED, fake=0, real=0, auc=None, z=None)
+NO_EVIDENCE = LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=0, real=0, auc=None, z=None)
 
 
 def summary(fake: int = 50, real: int = 50, **changes: Any) -> CleaningSummary:
@@ -33,19 +33,19 @@ def summary(fake: int = 50, real: int = 50, **changes: Any) -> CleaningSummary:
         "rows_in": fake + real,
         "rows_out": fake + real,
         "rejected": {},
-        "artefacts": {},
+        "boilerplate": {},
         "fake": fake,
         "real": real,
         "unlabelled": 0,
         "missing_text": 0,
         "undated": 0,
         "repeated": 0,
-        "testimony": NO_TESTIMONY,
+        "evidence": NO_EVIDENCE,
     }
     return CleaningSummary(**values | changes)
 
 
-def witness(real_title: str, fake_title: str, rows: int = 60) -> LabelTestimony:
+def detector(real_title: str, fake_title: str, rows: int = 60) -> LabelFlipEvidence:
     raw = pl.DataFrame(
         {
             "title": [real_title if n % 2 else fake_title for n in range(rows)],
@@ -54,11 +54,11 @@ def witness(real_title: str, fake_title: str, rows: int = 60) -> LabelTestimony:
             ],
         }
     )
-    seen = LabelWitness()
+    seen = LabelFlipDetector()
     for half in (raw[: rows // 3], raw[rows // 3 :]):
         labels = half.select(pl.col("title").eq(fake_title).cast(pl.Int8)).to_series()
         seen.observe(half, labels)
-    return seen.testify()
+    return seen.evidence()
 
 
 def test_schema() -> None:
@@ -102,29 +102,29 @@ def test_duplicates() -> None:
 def test_label_semantics_follow_the_content() -> None:
     real, fake = "Minister says talks go on", "WATCH: You won't believe this SHOCKING meltdown!"
     right, flipped, alike = (
-        witness(real, fake),
-        witness(fake, real),
-        witness("Talks go on", "Rates rise again"),
+        detector(real, fake),
+        detector(fake, real),
+        detector("Talks go on", "Rates rise again"),
     )
     assert right.meaning is Meaning.FAKE_IS_ONE
     assert flipped.meaning is Meaning.FLIPPED
     assert alike.meaning is Meaning.UNDECIDED
-    assert check_label_semantics(summary(testimony=right)).passed
-    assert check_label_semantics(summary(testimony=alike)).passed
-    outcome = check_label_semantics(summary(testimony=flipped))
+    assert check_label_semantics(summary(evidence=right)).passed
+    assert check_label_semantics(summary(evidence=alike)).passed
+    outcome = check_label_semantics(summary(evidence=flipped))
     assert not outcome.passed
     assert "wrong way round" in outcome.description
 
 
 def test_few_rows_or_one_label_decide_nothing() -> None:
     fake, real = "WATCH: You won't believe this SHOCKING meltdown!", "Minister says talks go on"
-    assert witness(fake, real, rows=20).meaning is Meaning.UNDECIDED
-    one_label = LabelWitness()
+    assert detector(fake, real, rows=20).meaning is Meaning.UNDECIDED
+    one_label = LabelFlipDetector()
     one_label.observe(
         pl.DataFrame({"title": [fake] * 99, "text": [""] * 99}), pl.Series([0] * 99, dtype=pl.Int8)
     )
-    assert one_label.testify().meaning is Meaning.UNDECIDED
-    assert LabelWitness().testify().auc is None
+    assert one_label.evidence().meaning is Meaning.UNDECIDED
+    assert LabelFlipDetector().evidence().auc is None
 
 
 def test_auc_agrees_with_sklearn() -> None:
@@ -140,11 +140,11 @@ def test_auc_agrees_with_sklearn() -> None:
     ]
     labels = pl.Series([1, 0, 1, 0, 1, 0], dtype=pl.Int8)
     raw = pl.DataFrame({"title": titles, "text": [""] * 6})
-    seen = LabelWitness()
+    seen = LabelFlipDetector()
     seen.observe(raw, labels)
     from fakenews_assets.data.label_flips import sensationalism
 
-    assert seen.testify().auc == pytest.approx(
+    assert seen.evidence().auc == pytest.approx(
         roc_auc_score(labels, raw.select(sensationalism()).to_series())
     )
 

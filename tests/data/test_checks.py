@@ -5,34 +5,34 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.data.assets import ClusteringConfig, SidesConfig
+from fakenews_assets.data.assets import ClusteringConfig, SplitShares
 from fakenews_assets.data.checks import SPLIT_CHECKS, split_checks
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 
 ROWS = 8000
 
 
-def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Artefact:
-    """A committed split of distinct articles in exactly these shares, and a two-word title on two sides."""
+def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Artifact:
+    """A committed split of distinct articles in exactly these shares, and a two-word title on two splits."""
     draft = store.draft()
     begin = 0
-    for side, share in shares.items():
+    for split, share in shares.items():
         names = [str(number) for number in range(begin, begin + int(ROWS * share))]
         begin += len(names)
         titles = [f"a title of {name}" for name in names]
-        if side != "val":
+        if split != "val":
             titles[0] = "Morning briefing"
         texts = [f"What happened to {name}." for name in names]
         pl.DataFrame(
             {"article_id": names, "cluster_id": names, "title": titles, "text": texts}
-        ).write_parquet(draft.path / f"{side}.parquet")
-    config = ClusteringConfig(sides=SidesConfig(**shares), **clustering)  # pyright: ignore[reportArgumentType]
+        ).write_parquet(draft.path / f"{split}.parquet")
+    config = ClusteringConfig(splits=SplitShares(**shares), **clustering)  # pyright: ignore[reportArgumentType]
     (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json())
     return store.commit("splits", draft)
 
 
-def verdicts(splits: Artefact, accepted: Artefact | None = None) -> dict[str | None, bool]:
+def verdicts(splits: Artifact, accepted: Artifact | None = None) -> dict[str | None, bool]:
     return {result.check_name: result.passed for result in split_checks(splits, accepted)}
 
 
@@ -53,4 +53,4 @@ def test_other_shares_move_articles_and_the_check_says_so(tmp_path: Path) -> Non
     store = Store(tmp_path)
     accepted = make_splits(store, {"train": 0.7, "val": 0.15, "test": 0.15})
     splits = make_splits(store, {"train": 0.6, "val": 0.2, "test": 0.2})
-    assert not verdicts(splits, accepted)["every_article_keeps_its_side"]
+    assert not verdicts(splits, accepted)["every_article_keeps_its_split"]

@@ -46,8 +46,8 @@ def test_a_row_becomes_an_article(tmp_path: Path) -> None:
     assert row["published_at"].isoformat() == "2017-03-04T00:00:00+00:00"
     assert quarantine.schema == QUARANTINE_SCHEMA
     assert quarantine.is_empty()
-    assert summary.artefacts["wire dateline"] == 1
-    assert summary.artefacts["site suffix"] == 1
+    assert summary.boilerplate["wire dateline"] == 1
+    assert summary.boilerplate["site suffix"] == 1
 
 
 def test_the_preparation_travels_with_the_batch(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_null_becomes_empty_and_other_columns_and_order_stay() -> None:
     assert out.rows() == [(1, "a", ""), (2, "", "b"), (3, "c", "")]
 
 
-def test_counts_say_how_often_each_artefact_stood_there() -> None:
+def test_counts_say_how_often_each_artifact_stood_there() -> None:
     frame = pl.DataFrame(
         {"title": ["A [VIDEO]", "B (VIDEO)", "C"], "text": ["X (Reuters) - a", "", "(AP) - b"]}
     )
@@ -124,5 +124,5 @@ def test_a_users_table_extends_the_default(tmp_path: Path) -> None:
 def test_a_bad_table_is_refused_by_name(tmp_path: Path, content: str) -> None:
     table = tmp_path / "mine.toml"
     table.write_text(content)
-    with pytest.raises(ValueError, match=r"mine\.toml: not a table of artefacts"):
+    with pytest.raises(ValueError, match=r"mine\.toml: not a table of boilerplate"):
         read_rules(table)

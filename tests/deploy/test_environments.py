@@ -11,7 +11,7 @@ import pytest
 
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_resources.processes import Server, end, serving
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import LOG_FOLDER, Store
 from tests.deploy.environments import API_KEY, BUCKET, SERVICES, of_graph, of_image, of_service
@@ -61,19 +61,19 @@ def no_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_bucket")
 def test_the_service_writes_its_log_where_the_graph_reads_it(name: str, monkeypatch: pytest.MonkeyPatch):
     service = settings(monkeypatch, of_service(name))
-    written = service.log_place()
-    assert written.address == Store(service.storage).place.below(LOG_FOLDER).address
+    written = service.log_backend()
+    assert written.address == Store(service.storage).backend.below(LOG_FOLDER).address
     assert written.is_bucket == (name != "compose")
     only(monkeypatch, of_graph(name))
     graph = storage_from_environment()
-    assert graph.log_place(graph.store).address == written.address
+    assert graph.log_backend(graph.store).address == written.address
 
 
 @pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.usefixtures("no_bucket")
 def test_the_service_writes_only_where_it_may(name: str, monkeypatch: pytest.MonkeyPatch):
     environment = of_service(name)
-    log = settings(monkeypatch, environment).log_place()
+    log = settings(monkeypatch, environment).log_backend()
     for path in (log.spool, log.root, Path(environment["BENTOML_HOME"])):
         assert any(path.is_relative_to(folder) for folder in WRITABLE[name]), path
 
@@ -86,7 +86,7 @@ def test_an_image_alone_keeps_the_log_on_its_volume(
 ):
     """`docker run` without a variable, or with a bucket and nothing else."""
     environment = of_image(DEPLOY / name) | ({"FAKENEWS_STORAGE": storage} if storage else {})
-    log = settings(monkeypatch, environment).log_place()
+    log = settings(monkeypatch, environment).log_backend()
     text = (DEPLOY / name).read_text()
     (volume,) = re.findall(r"^VOLUME (\S+)$", text, re.MULTILINE)
     assert re.search(rf"chown .*fakenews:fakenews .*{volume}\b", text)
@@ -94,7 +94,7 @@ def test_an_image_alone_keeps_the_log_on_its_volume(
     assert own_folder(log).is_relative_to(volume)
 
 
-def own_folder(log: Place) -> Path:
+def own_folder(log: Backend) -> Path:
     """The local folder that a service appends its log to."""
     return log.spool if log.is_bucket else log.root
 

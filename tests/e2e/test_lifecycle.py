@@ -17,14 +17,14 @@ import pytest
 from rich.console import Console
 
 from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from fakenews_assets.data.splits.splitting import SIDES
-from fakenews_assets.data.splits.verification import moved_articles, side_table
+from fakenews_assets.data.splits.splitting import SPLITS
+from fakenews_assets.data.splits.verification import moved_articles, split_table
 from fakenews_assets.definitions import defs
-from fakenews_assets.evaluation.evaluating import predict_table
+from fakenews_assets.models.predictions import predict_table
 from fakenews_assets.registry.bundle import load_bundled, open_bundle, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources.news.sample import SampleSpec, write_sample
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 from tests.support.models import build_tiny_bert
 
 ROWS = 1500
@@ -52,8 +52,8 @@ def run(batch: str, source: str, config: Mapping[str, Any], variants: Sequence[s
     return runner
 
 
-def sides(splits: Artefact) -> pl.DataFrame:
-    return side_table({side: splits.scan(side) for side in SIDES})
+def splits(splits: Artifact) -> pl.DataFrame:
+    return split_table({split: splits.scan(split) for split in SPLITS})
 
 
 def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
@@ -172,11 +172,11 @@ def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> 
     first = registry.champion()
     assert first is not None
     copy = project / ".fakenews" / "draft"
-    shutil.copytree(registry.place.root / first.bundle, copy)
+    shutil.copytree(registry.backend.root / first.bundle, copy)
     (copy / "model_card.md").write_text("another card")
-    manifest = open_bundle(registry.place.root / first.bundle).manifest
+    manifest = open_bundle(registry.backend.root / first.bundle).manifest
     (copy / "manifest.json").unlink()
-    second = write_bundle(copy, registry.place.root, manifest)
+    second = write_bundle(copy, registry.backend.root, manifest)
     registry.promote(second, expected=first.bundle, reason="by hand", run_id=None, promoted_by="test")
 
     with dg.DagsterInstance.get() as instance:
@@ -248,14 +248,14 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
 
 def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
     file = sample(project / "news.csv", seed=1)
-    others = {"article_clusters": {"sides": {"train": 0.5, "val": 0.25, "test": 0.25}}}
+    others = {"article_clusters": {"splits": {"train": 0.5, "val": 0.25, "test": 0.25}}}
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b1")
         runner.ingest("b1", str(file))
         runner.run("prepare_corpus", None, {})
         accepted = runner.store.current("splits")
         for _ in range(2):
-            with pytest.raises(GraphFailed, match="every_article_keeps_its_side"):
+            with pytest.raises(GraphFailed, match="every_article_keeps_its_split"):
                 runner.run("prepare_corpus", None, others)
             assert runner.store.current("splits").version == accepted.version
         probes = runner.store.current("shortcut_probes").record
@@ -274,8 +274,8 @@ def test_ten_more_batches_move_no_article() -> None:
             runner.run("prepare_corpus", None, {})
             versions.append(runner.store.current("splits"))
         before, after = versions
-        assert sides(after).height > 8 * sides(before).height
-        moves = moved_articles(sides(before), sides(after))
+        assert splits(after).height > 8 * splits(before).height
+        moves = moved_articles(splits(before), splits(after))
     assert (moves.moved, moves.gone) == (0, 0)
 
 

@@ -64,7 +64,7 @@ class Loop:
             "FAKENEWS_RETRAIN_COOLDOWN_HOURS": "0",
             "FAKENEWS_RETRAIN_MAX_PER_WEEK": "5",
             "FAKENEWS_RETRAIN_MIN_NEW_ROWS": "2000",
-            "FAKENEWS_RETRAIN_MIN_NEW_ROWS_ON_ALARM": "300",
+            "FAKENEWS_RETRAIN_MIN_NEW_ROWS_ON_TRIGGER": "300",
             # The champion here is a bag of words, which holds no encoder to go on from.
             "FAKENEWS_RETRAIN_WARM_START": "false",
         }

@@ -146,10 +146,10 @@ def _the_champion_is_there_and_its_chain_holds(world: World, store: Store) -> No
     name = next(
         one for one in before if one.endswith("splits/" + store.current("splits").version + "/train.parquet")
     )
-    store.place.write(name.removeprefix("prod/"), before[name][:-1] + b"?")
+    store.backend.write(name.removeprefix("prod/"), before[name][:-1] + b"?")
     with pytest.raises(AssertionError, match=r"train\.parquet"):
         world.fakenews("audit")
-    store.place.write(name.removeprefix("prod/"), before[name])
+    store.backend.write(name.removeprefix("prod/"), before[name])
     world.fakenews("audit")
 
 
@@ -175,7 +175,7 @@ def _the_service_answers_from_the_bucket_and_its_log_arrives(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert told.status_code == 200
-    log = PredictionLog(store.place.fetch("service_log"))
+    log = PredictionLog(store.backend.fetch("service_log"))
     day = datetime.now(UTC).date()
     assert log.read(day, "predictions").collect()["request_id"].to_list() == [answer["request_id"]]
     assert log.read(day, "feedback").collect()["label"].to_list() == [1]
@@ -208,7 +208,7 @@ def _what_a_killed_service_did_not_send_the_next_one_sends(
         deadline = time.monotonic() + 20
         while unsent.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-    log = PredictionLog(store.place.fetch("service_log"))
+    log = PredictionLog(store.backend.fetch("service_log"))
     assert len(log.find(answer["request_id"], 0)) == 1
 
 

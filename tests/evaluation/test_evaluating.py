@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
 from fakenews_assets.evaluation.metrics.speed import SpeedConfig
 from fakenews_assets.evaluation.reports.reporting import to_markdown
 from fakenews_assets.models.calibration import (
@@ -15,8 +15,9 @@ from fakenews_assets.models.calibration import (
 )
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
-from tests.support.unfamiliar import foreign_titles
+from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
+from fakenews_assets.models.predictions import PREDICTION_SCHEMA
+from tests.support.out_of_distribution import foreign_titles
 
 FAST = EvaluationConfig(
     resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)
@@ -119,9 +120,9 @@ def test_without_a_calibration_every_row_is_answered(
 
     assert evaluation.answered == evaluation.metrics
     assert (evaluation.calibration, evaluation.ece_uncalibrated) == (None, None)
-    assert (evaluation.familiarity, evaluation.unfamiliar) == (None, 0)
+    assert (evaluation.ood_limits, evaluation.out_of_distribution) == (None, 0)
     new = {
-        "answered", "calibration", "log_loss_uncalibrated", "ece_uncalibrated", "familiarity", "unfamiliar",
+        "answered", "calibration", "log_loss_uncalibrated", "ece_uncalibrated", "ood_limits", "out_of_distribution",
         "risk_coverage",
     }  # fmt: skip
     old = evaluation.model_dump_json(exclude=new)
@@ -130,7 +131,7 @@ def test_without_a_calibration_every_row_is_answered(
     )
 
 
-def test_unfamiliar_rows_are_counted_beside_uncertain_ones(
+def test_out_of_distribution_rows_are_counted_beside_uncertain_ones(
     make_split: Callable, classify: Callable, model_folder: Path
 ):
     split = make_split(300)
@@ -138,26 +139,31 @@ def test_unfamiliar_rows_are_counted_beside_uncertain_ones(
     strange = split[200:220].with_columns(title=pl.Series(foreign_titles()[:20]))
     test = pl.concat([split[220:], strange])
     classifier = classify(pl.concat([split, strange]))
-    settings = FamiliaritySettings(refused_share=0.01)
-    familiarity = fit_familiarity(classifier, known[:100], known[100:], settings, reads_text=False)
+    settings = OodSettings(refused_share=0.01)
+    ood_detector = fit_ood_detector(classifier, known[:100], known[100:], settings, reads_text=False)
     band = Calibration.identity().model_copy(
         update={"abstain_low": 0.3, "abstain_high": 0.7, "target_precision": 0.9}
     )
     evaluation, predictions = evaluate(
-        CalibratedClassifier(classifier, band, familiarity), test, FAST, model_folder,
-        calibration=band, familiarity=familiarity.limits,
+        CalibratedClassifier(classifier, band, ood_detector), test, FAST, model_folder,
+        calibration=band, ood_limits=ood_detector.limits,
     )  # fmt: skip
 
-    unfamiliar, abstained = predictions["unfamiliar"], predictions["abstained"]
-    assert unfamiliar[80:].mean() > 0.9  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
-    assert unfamiliar[:80].mean() < 0.1  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    out_of_distribution, abstained = predictions["out_of_distribution"], predictions["abstained"]
+    assert out_of_distribution[80:].mean() > 0.9  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    assert out_of_distribution[:80].mean() < 0.1  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
     inside = predictions["probability"].is_between(0.3, 0.7, closed="none")
-    assert (abstained == (inside | unfamiliar)).all()
-    assert evaluation.unfamiliar == unfamiliar.sum() < evaluation.abstained == abstained.sum()
-    assert evaluation.familiarity == familiarity.limits
+    assert (abstained == (inside | out_of_distribution)).all()
+    assert (
+        evaluation.out_of_distribution == out_of_distribution.sum() < evaluation.abstained == abstained.sum()
+    )
+    assert evaluation.ood_limits == ood_detector.limits
     report = to_markdown(evaluation)
-    assert f"which is {evaluation.abstained - evaluation.unfamiliar} of 100 test articles beside" in report
-    assert f"they refuse {evaluation.unfamiliar} ({evaluation.unfamiliar}.00%)" in report
+    assert (
+        f"which is {evaluation.abstained - evaluation.out_of_distribution} of 100 test articles beside"
+        in report
+    )
+    assert f"they refuse {evaluation.out_of_distribution} ({evaluation.out_of_distribution}.00%)" in report
     assert "English of another kind than news passes" in report
     assert Evaluation.model_validate_json(evaluation.model_dump_json()) == evaluation
 

@@ -153,7 +153,7 @@ class FixedClassifier:
     def predict(self, articles: Sequence[Article]) -> Predictions:
         plain = Predictions.from_probability(self._scores[: len(articles)])
         declined = np.arange(len(articles)) == len(self._scores) - 1
-        return Predictions(plain.probability, plain.label, declined, plain.unfamiliar)
+        return Predictions(plain.probability, plain.label, declined, plain.out_of_distribution)
 
 
 def test_a_calibrated_classifier_answers_as_the_calibration_says():

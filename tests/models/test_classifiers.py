@@ -111,14 +111,14 @@ def test_a_bag_of_words_embeds_in_a_pass_of_its_own() -> None:
 
 
 def test_a_reason_for_each_abstention_and_parts_of_answers() -> None:
-    unfamiliar = np.array([False, False, True, True])
+    out_of_distribution = np.array([False, False, True, True])
     answers = Predictions(
         probability=np.array([0.1, 0.5, 0.9, 0.5], np.float32),
         label=np.array([0, 1, 1, 1], np.int8),
         abstained=np.array([False, True, True, True]),
-        unfamiliar=unfamiliar,
+        out_of_distribution=out_of_distribution,
     )
-    reasons = [None, "uncertain", "unfamiliar", "unfamiliar"]
+    reasons = [None, "uncertain", "out_of_distribution", "out_of_distribution"]
     assert [answers.abstain_reason(row) for row in range(4)] == reasons
     part = answers.part(slice(1, 3))
     assert [part.abstain_reason(row) for row in range(len(part))] == reasons[1:3]

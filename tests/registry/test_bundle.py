@@ -23,7 +23,7 @@ from fakenews_assets.registry.bundle import (
     write_bundle,
 )
 from fakenews_assets.registry.champion import ChampionRegistry
-from fakenews_resources.storage.address import place_of
+from fakenews_resources.storage.address import backend_of
 from fakenews_resources.storage.backend import StoreError
 from fakenews_resources.storage.store import hash_file
 from tests.support.buckets import OUTAGE, Gate, objects
@@ -189,7 +189,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 from fakenews_assets.registry import bundle
 from fakenews_assets.registry.bundle import Manifest, open_bundle, write_bundle
-from fakenews_resources.storage.backend import FolderPlace
+from fakenews_resources.storage.backend import FolderBackend
 
 template, models, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 manifest = open_bundle(template).manifest.model_copy(update={"files": {}})
@@ -198,7 +198,7 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if moment == "write":
-    FolderPlace.write = die
+    FolderBackend.write = die
 elif moment != "any":
     setattr(bundle, moment, die)
 print("ready", flush=True)
@@ -247,7 +247,7 @@ def test_a_draft_that_a_kill_left_behind_can_be_finished(
 def test_one_that_was_sent_in_part_is_completed_elsewhere(
     gate: Gate, make_draft: Callable, manifest: Manifest, tmp_path: Path
 ):
-    models = place_of("gs://news/models")
+    models = backend_of("gs://news/models")
     gate.strike(r"POST /upload\S* \S*manifest\.json$", *OUTAGE)
     with pytest.raises(StoreError):
         write_bundle(make_draft(), models, manifest)

@@ -16,8 +16,8 @@ from fakenews_assets.registry.champion import (
     Pointer,
     RegistryError,
 )
-from fakenews_resources.storage.address import place_of
-from fakenews_resources.storage.backend import FolderPlace, Replaced
+from fakenews_resources.storage.address import backend_of
+from fakenews_resources.storage.backend import FolderBackend, Replaced
 from tests.support.buckets import served_bucket
 
 
@@ -73,7 +73,7 @@ def test_a_champion_that_moved_is_not_replaced(registry: ChampionRegistry, shas:
 
 
 def test_only_intact_bundles_become_champion(registry: ChampionRegistry, shas: tuple[str, ...]):
-    (registry.place.root / shas[1] / "model" / "weights.bin").write_text("B")
+    (registry.backend.root / shas[1] / "model" / "weights.bin").write_text("B")
     with pytest.raises(BundleDamaged, match=r"weights\.bin"):
         _promote(registry, shas[1], None)
     with pytest.raises(BundleMissing, match="no bundle"):
@@ -114,7 +114,7 @@ def test_a_rollback_can_name_what_it_removes(registry: ChampionRegistry, shas: t
 def test_a_rollback_to_a_damaged_bundle_changes_nothing(registry: ChampionRegistry, shas: tuple[str, ...]):
     _promote(registry, shas[0], None)
     champion = _promote(registry, shas[1], shas[0])
-    (registry.place.root / shas[0] / "prepare.json").unlink()
+    (registry.backend.root / shas[0] / "prepare.json").unlink()
 
     with pytest.raises(BundleDamaged, match=r"prepare\.json \(missing\)"):
         _roll_back(registry)
@@ -127,18 +127,18 @@ def test_a_failure_between_history_and_pointer_never_happened(
     a, b, c = shas
     first = _promote(registry, a, None)
 
-    write = FolderPlace.write
+    write = FolderBackend.write
 
-    def fail(self: FolderPlace, name: str, data: bytes, *, replaces: Replaced) -> None:
+    def fail(self: FolderBackend, name: str, data: bytes, *, replaces: Replaced) -> None:
         if name == POINTER_FILE:
             raise OSError("disk full")
         write(self, name, data, replaces=replaces)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderPlace, "write", fail)
+        patch.setattr(FolderBackend, "write", fail)
         with pytest.raises(OSError, match="disk full"):
             _promote(registry, b, a)
-    assert len((registry.place.root / HISTORY_FILE).read_text().splitlines()) == 2
+    assert len((registry.backend.root / HISTORY_FILE).read_text().splitlines()) == 2
     assert registry.champion() == first
     assert registry.history() == [first]
 
@@ -153,7 +153,7 @@ def test_a_line_cut_short_never_happened(registry: ChampionRegistry, shas: tuple
     a, b, _ = shas
     first = _promote(registry, a, None)
     lost = first.model_copy(update={"sequence": 2, "bundle": b, "previous": 1}).model_dump_json()
-    with (registry.place.root / HISTORY_FILE).open("a") as stream:
+    with (registry.backend.root / HISTORY_FILE).open("a") as stream:
         stream.write(lost[:kept])
 
     assert registry.history() == [first]
@@ -166,7 +166,7 @@ def test_a_damaged_registry_says_what_to_restore(registry: ChampionRegistry, sha
     _promote(registry, a, None)
     _promote(registry, b, a)
     _promote(registry, c, b)
-    history = registry.place.root / HISTORY_FILE
+    history = registry.backend.root / HISTORY_FILE
     lines = history.read_text().splitlines(keepends=True)
 
     history.write_text(lines[0] + lines[2])
@@ -176,7 +176,7 @@ def test_a_damaged_registry_says_what_to_restore(registry: ChampionRegistry, sha
     history.write_text("".join(lines[:2]) + json.dumps(forged) + "\n")
     with pytest.raises(RegistryError, match="entry 3, or holds another one"):
         registry.history()
-    (registry.place.root / POINTER_FILE).write_text("{")
+    (registry.backend.root / POINTER_FILE).write_text("{")
     with pytest.raises(RegistryError, match="Restore it"):
         registry.champion()
 
@@ -213,11 +213,11 @@ def shared(
         return
     monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))
     with served_bucket(monkeypatch):
-        place = place_of("gs://news/models")
+        backend = backend_of("gs://news/models")
         for sha in shas:
-            shutil.copytree(registry.place.root / sha, place.root / sha)
-            place.send(sha)
-        yield ChampionRegistry(place)
+            shutil.copytree(registry.backend.root / sha, backend.root / sha)
+            backend.send(sha)
+        yield ChampionRegistry(backend)
 
 
 def test_of_two_processes_with_the_same_expectation_one_wins(shared: ChampionRegistry, shas: tuple[str, ...]):
@@ -225,7 +225,7 @@ def test_of_two_processes_with_the_same_expectation_one_wins(shared: ChampionReg
     start, *racing = shas
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, registry.place.address, own, start],
+            [sys.executable, "-c", RACER, registry.backend.address, own, start],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -258,4 +258,4 @@ def test_of_two_processes_with_the_same_expectation_one_wins(shared: ChampionReg
     numbers = [pointer.sequence for pointer in registry.history()]
     assert numbers == sorted(set(numbers))
     for sha in shas:
-        assert open_bundle(registry.place.root / sha).sha == sha
+        assert open_bundle(registry.backend.root / sha).sha == sha

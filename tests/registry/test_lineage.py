@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from fakenews_assets.registry.lineage import MixedVersions, ancestors
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 
 
-def put(store: Store, key: str, content: str, *upstream: Artefact) -> Artefact:
+def put(store: Store, key: str, content: str, *upstream: Artifact) -> Artifact:
     draft = store.draft()
     (draft.path / "content").write_text(content)
     return store.commit(key, draft, upstream={a.record.key: a.version for a in upstream if a.record})

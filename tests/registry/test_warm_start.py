@@ -12,8 +12,8 @@ from fakenews_assets.registry.bundle import BundleError, BundleMissing, Manifest
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 from fakenews_assets.registry.warm_start import warm_start
 from fakenews_assets.training.assets import finetuned_bert
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
-from fakenews_resources.storage.store import Artefact, Store, ValueMissing
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
+from fakenews_resources.storage.store import Artifact, Store, ValueMissing
 from fakenews_resources.tracking.resource import Tracker
 from tests.support.champions import make_champion
 from tests.support.models import build_tiny_bert, separable_articles
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def encoder(store: Store) -> Artefact:
+def encoder(store: Store) -> Artifact:
     """An encoder that was fine-tuned, and once more since."""
     versions = []
     for weights in ("first", "second"):
@@ -53,7 +53,7 @@ def promote(store: Store, sha: str) -> None:
 
 
 def test_the_encoder_behind_a_bundle_is_found_whatever_came_later(
-    store: Store, encoder: Artefact, make_descendant: Callable[..., str]
+    store: Store, encoder: Artifact, make_descendant: Callable[..., str]
 ) -> None:
     sha = make_descendant(finetuned_bert=encoder.version)
     promote(store, sha)
@@ -64,7 +64,7 @@ def test_the_encoder_behind_a_bundle_is_found_whatever_came_later(
 
 
 def test_a_student_of_another_encoder_leads_to_its_teacher(
-    store: Store, encoder: Artefact, make_draft: Callable[..., Path], manifest: Manifest
+    store: Store, encoder: Artifact, make_draft: Callable[..., Path], manifest: Manifest
 ) -> None:
     versions = manifest.data_versions | {"finetuned_bert": encoder.version}
     student = manifest.model_copy(
@@ -77,7 +77,7 @@ def test_a_student_of_another_encoder_leads_to_its_teacher(
 
 
 def test_what_nothing_can_go_on_from_says_why(
-    store: Store, encoder: Artefact, make_descendant: Callable[..., str]
+    store: Store, encoder: Artifact, make_descendant: Callable[..., str]
 ) -> None:
     with pytest.raises(RegistryError, match="no champion to go on from; leave warm_start empty"):
         warm_start(store, "champion", "minilm")
@@ -97,9 +97,9 @@ def test_what_nothing_can_go_on_from_says_why(
 def tiny(tmp_path: Path, store: Store) -> dict[str, Any]:
     """A configuration of finetuned_bert; its splits are in the store."""
     draft = store.draft()
-    for seed, side in enumerate(("train", "val")):
+    for seed, split in enumerate(("train", "val")):
         articles = separable_articles(64, seed=seed).with_columns(source=pl.lit(None, pl.String))
-        articles.write_parquet(draft.path / f"{side}.parquet")
+        articles.write_parquet(draft.path / f"{split}.parquet")
     store.commit("splits", draft)
     folder = build_tiny_bert(tmp_path / "tiny")
     return {"encoder": {"name": str(folder), "max_tokens": 64}, "max_tokens": 32, "epochs": 1}
@@ -112,7 +112,7 @@ def train(store: Store, config: dict[str, Any]) -> dict[str, Any]:
         [dg.AssetSpec("splits"), finetuned_bert],
         resources={
             "storage": storage,
-            "io_manager": ArtefactIOManager(storage=storage),
+            "io_manager": ArtifactIOManager(storage=storage),
             "tracker": Tracker(storage=storage, mode="off"),
         },
         run_config={"ops": {"finetuned_bert": {"config": config}}},

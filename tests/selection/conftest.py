@@ -6,12 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fakenews_assets.evaluation.evaluating import PREDICTION_SCHEMA, Evaluation, EvaluationConfig
+from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig
 from fakenews_assets.evaluation.metrics.slices import SliceScore
 from fakenews_assets.evaluation.metrics.speed import Speed
 from fakenews_assets.models.bootstrap import bootstrap_intervals
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.predictions import PREDICTION_SCHEMA
 from fakenews_assets.registry.bundle import Manifest, write_bundle
 from fakenews_assets.selection.candidates import Candidate
 
@@ -34,7 +35,7 @@ def make_predictions() -> MakePredictions:
                 "probability": np.where(predicted == 1, 0.9, 0.1),
                 "predicted": predicted,
                 "abstained": [False] * rows,
-                "unfamiliar": [False] * rows,
+                "out_of_distribution": [False] * rows,
             },
             schema=PREDICTION_SCHEMA,
         )

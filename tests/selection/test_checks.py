@@ -14,7 +14,7 @@ from fakenews_assets.evaluation.reports.reporting import read_evaluation, to_mar
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, FailingCase
 from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
-from fakenews_assets.evaluation.robustness.masking_settings import HIDINGS
+from fakenews_assets.evaluation.robustness.masking_settings import PERTURBATIONS
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.selection.checks import (
     behaves,
@@ -69,7 +69,7 @@ def passed(results: list[dg.AssetCheckResult]) -> dict[str, bool]:
 def test_every_warning_has_its_spec_and_blocks_nothing(old: Evaluation):
     warnings = {spec.name for spec in selection_check_specs() if not spec.blocking}
     assert warnings == {*passed(behaves(old)), *passed(stands(old))}
-    assert len(warnings) == len(HIDINGS) + len(BEHAVIOURS) - 1  # negation demands nothing
+    assert len(warnings) == len(PERTURBATIONS) + len(BEHAVIOURS) - 1  # negation demands nothing
 
 
 def test_what_was_not_measured_does_not_pass(old: Evaluation):
@@ -96,7 +96,7 @@ def test_a_fall_counts_where_the_whole_interval_is_beyond_the_limit(
     old: Evaluation, low: float, high: float, verdict: bool
 ):
     verdicts = passed(stands(old.model_copy(update={"masked": (hidden(low, high),)})))
-    assert verdicts.pop("stands_names_masked") is verdict
+    assert verdicts.pop("robust_to_names_masked") is verdict
     assert all(verdicts.values())  # what does not apply passes
 
 
@@ -185,7 +185,7 @@ def test_the_graph_measures_and_reports_all_of_it(trained: Path, monkeypatch: py
     evaluation = read_evaluation(store.current("evaluation/baseline").path)
     card = (store.current("selected_model").path / "model_card.md").read_text()
 
-    assert {one.name for one in evaluation.masked or ()} == set(HIDINGS) - {"title_only", "text_only"}
+    assert {one.name for one in evaluation.masked or ()} == set(PERTURBATIONS) - {"title_only", "text_only"}
     assert [one.name for one in evaluation.behaviour or ()] == list(BEHAVIOURS)
     assert "### With shortcuts hidden" in card
     assert "### Behaviour" in card

@@ -7,7 +7,7 @@ import pytest
 
 from fakenews_assets.data.corpus import DATA_NOTE
 from fakenews_assets.models.calibration import Calibration
-from fakenews_assets.models.out_of_distribution import FamiliarityLimits
+from fakenews_assets.models.out_of_distribution import OodLimits
 from fakenews_assets.registry.bundle import Manifest
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.candidates import Candidate
@@ -62,9 +62,9 @@ The 1 largest of 12 sources, .* of 30 articles the source is not known\.
 
 ## Splits
 
-Near-duplicates stand on one side together, .*
+Near-duplicates stand in one split together, .*
 
-\| side \| articles \| real \| fake \| near-duplicate clusters \| published \|
+\| split \| articles \| real \| fake \| near-duplicate clusters \| published \|
 \| --- .*
 \| train \| 805 \| 400 \| 405 \| 790 \| 2016-01-02 to 2017-03-04 \|
 \| test \| 200 \| 100 \| 100 \| 200 \| not known \|
@@ -145,7 +145,7 @@ CORPUS = Corpus(
         BatchFacts("one", "news|2.csv", date(2026, 11, 20), 1100, 90, 500, 505, 5, True),
         BatchFacts("two", "sample:rows=9", date(2026, 11, 21), 9, 0, 9, 0, 0, False),
     ),
-    sides=(
+    splits=(
         SideFacts("train", 400, 405, 790, date(2016, 1, 2), date(2017, 3, 4)),
         SideFacts("test", 100, 100, 200, None, None),
     ),
@@ -185,7 +185,7 @@ def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
     plain = manifest.model_copy(
         update={"encoder": None, "git_commit": None, "calibration": Calibration.identity()}
     )
-    unsourced = Corpus(CORPUS.batches, CORPUS.sides, (), 0, 1005)
+    unsourced = Corpus(CORPUS.batches, CORPUS.splits, (), 0, 1005)
 
     card = model_card(plain, winner.evaluation, choice, unsourced, None)
 
@@ -196,12 +196,12 @@ def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
     assert "commit `unknown`" in card
 
 
-def test_what_is_unfamiliar_is_said_to_get_no_answer(selected: Selected, manifest: Manifest):
+def test_what_is_out_of_distribution_is_said_to_get_no_answer(selected: Selected, manifest: Manifest):
     winner, choice = selected
-    limits = FamiliarityLimits(
+    limits = OodLimits(
         reads_text=False,
-        wording=9.5,
-        place=1.5,
+        char_surprise=9.5,
+        embedding_distance=1.5,
         refused_share=0.005,
         refused_on_validation=0.004,
         train_rows=4000,
@@ -209,8 +209,8 @@ def test_what_is_unfamiliar_is_said_to_get_no_answer(selected: Selected, manifes
     )
     looking = winner.evaluation.model_copy(
         update={
-            "familiarity": limits,
-            "unfamiliar": 30,
+            "ood_limits": limits,
+            "out_of_distribution": 30,
             "abstained": 130,
             "answered": winner.evaluation.metrics,
         }

@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_rows(scorer: Scorer, tmp_path: Path, monk
 
     def score(articles: list[Article]) -> Scores:
         repeated = type(empty)(*(getattr(article.predictions, name).repeat(len(articles)) for name in
-                                 ("probability", "label", "abstained", "unfamiliar")))  # fmt: skip
+                                 ("probability", "label", "abstained", "out_of_distribution")))  # fmt: skip
         return Scores(repeated, [article_id(one.title, one.text) for one in articles])
 
     monkeypatch.setattr(scorer, "score", score)

@@ -9,7 +9,7 @@ import polars as pl
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.loading import load_classifier
-from fakenews_assets.models.out_of_distribution import FamiliaritySettings, fit_familiarity
+from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
 from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Format, Manifest, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.card_page import to_html
@@ -67,9 +67,7 @@ def make_champion(
     write_calibration(CALIBRATION, draft)
     if familiar:
         classifier = load_classifier(draft / "model")
-        fit_familiarity(classifier, familiar[0], familiar[1], FamiliaritySettings(), reads_text=True).save(
-            draft
-        )
+        fit_ood_detector(classifier, familiar[0], familiar[1], OodSettings(), reads_text=True).save(draft)
     manifest = Manifest(
         format=layout,
         candidate=f"tiny-{seed}",

@@ -6,16 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from fakenews_assets.data.assets import ClusteringConfig, SidesConfig
+from fakenews_assets.data.assets import ClusteringConfig, SplitShares
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.label_flips import LabelTestimony, Meaning
+from fakenews_assets.data.label_flips import LabelFlipEvidence, Meaning
 from fakenews_assets.definitions import defs
 from fakenews_assets.training.assets import BaselineConfig, EncoderConfig, FinetuneConfig
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "article_clusters": ClusteringConfig(sides=SidesConfig(train=0.6, val=0.2, test=0.2)).model_dump(
+    "article_clusters": ClusteringConfig(splits=SplitShares(train=0.6, val=0.2, test=0.2)).model_dump(
         mode="json"
     ),
     "baseline_model": BaselineConfig(inputs="title_and_text").model_dump(mode="json"),
@@ -71,14 +71,14 @@ class Graph:
             rows_in=rows,
             rows_out=rows,
             rejected={},
-            artefacts={},
+            boilerplate={},
             fake=fake,
             real=real,
             unlabelled=unlabelled,
             missing_text=0,
             undated=0,
             repeated=0,
-            testimony=LabelTestimony(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None),
+            evidence=LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None),
         )
         files = {"content": batch, "summary.json": summary.model_dump_json()}
         refused = {} if passed else {"duplicates": "too many rows repeat an earlier one"}

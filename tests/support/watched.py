@@ -88,7 +88,7 @@ class Watched:
                     "probability": float(scores.predictions.probability[at]),
                     "label": int(scores.predictions.label[at]),
                     "abstained": bool(scores.predictions.abstained[at]),
-                    "unfamiliar": bool(scores.predictions.unfamiliar[at]),
+                    "out_of_distribution": bool(scores.predictions.out_of_distribution[at]),
                     "model_id": model_id or self.champion,
                     "latency_ms": 5.0,
                 }

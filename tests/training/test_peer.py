@@ -49,9 +49,9 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
 ) -> None:
     """Each node with a cache of its own, hence a folder of its own for unfinished work, as a pod has them."""
     draft = store.draft()
-    for side, seed in (("train", 1), ("val", 2)):
+    for split, seed in (("train", 1), ("val", 2)):
         rows = separable_articles(96, seed=seed).with_columns(source=pl.lit(None, pl.String))
-        rows.write_parquet(draft.path / f"{side}.parquet")
+        rows.write_parquet(draft.path / f"{split}.parquet")
     store.commit("splits", draft, run_id="r", code_version="1", config=None, upstream={})
     config = {
         "encoder": {"name": str(tiny_bert), "max_tokens": 64},

@@ -14,7 +14,7 @@ import pytest
 from fakenews_assets.training.assets import finetuned_bert, hyperparameter_search
 from fakenews_assets.training.finetuning import FinetuneResult, read_result
 from fakenews_resources.storage.hashing import digest
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 from fakenews_resources.storage.store import Store
 from fakenews_resources.tracking.resource import Mode, Tracker
 from tests.support.models import separable_articles
@@ -32,15 +32,15 @@ def materialize(
     """Materialize an asset that needs nothing but splits."""
     storage = Storage(root=str(root))
     draft = storage.store.draft()
-    for seed, side in enumerate(("train", "val")):
+    for seed, split in enumerate(("train", "val")):
         articles = separable_articles(96, seed=seed).with_columns(source=pl.lit(None, pl.String))
-        articles.write_parquet(draft.path / f"{side}.parquet")
+        articles.write_parquet(draft.path / f"{split}.parquet")
     storage.store.commit("splits", draft)
     return dg.materialize(
         [dg.AssetSpec("splits"), asset],
         resources={
             "storage": storage,
-            "io_manager": ArtefactIOManager(storage=storage),
+            "io_manager": ArtifactIOManager(storage=storage),
             "tracker": Tracker(storage=storage, mode=mode, **limits),
         },
         run_config={"ops": {asset.key.to_user_string(): {"config": config}}},
@@ -70,9 +70,9 @@ def train(
 def curves(result: FinetuneResult) -> list[dict[str, Any]]:
     """The history of a training as rows, one for each step with a point."""
     rows: dict[int, dict[str, Any]] = {}
-    for side, points in (("train", result.history.training), ("validation", result.history.validation)):
+    for split, points in (("train", result.history.training), ("validation", result.history.validation)):
         for point in points:
-            values = {f"{side}/{name}": value for name, value in point.model_dump(exclude={"step"}).items()}
+            values = {f"{split}/{name}": value for name, value in point.model_dump(exclude={"step"}).items()}
             rows.setdefault(point.step, {}).update(values)
     return [{"_step": step, **row} for step, row in sorted(rows.items())]
 

@@ -132,7 +132,7 @@ function showLimits(answer, model) {
   const band = low < high;
   $("verdict-reason").textContent = !answer.abstained
     ? `The model puts the probability of fake at ${percent(answer.probability)}.`
-    : answer.abstain_reason === "unfamiliar"
+    : answer.abstain_reason === "out_of_distribution"
       ? "The model declines to answer: this is unlike the news articles that it has learnt from, in language or in kind."
       : band
         ? `The model declines to answer: between ${percent(low)} and ${percent(high)} it would be wrong too often.`

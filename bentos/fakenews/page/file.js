@@ -5,7 +5,7 @@ import { percent } from "./article.js";
 
 const PAGE = 200; // rows in the document at a time: what a phone lays out without a pause
 const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
-const REASONS = { unfamiliar: "unlike what the model has learnt from" };
+const REASONS = { out_of_distribution: "unlike what the model has learnt from" };
 const ORDER = ["fake", "unsure", "real", "error"];
 const FORMULA = /^'(?=[=+\-@\t\r])/; // the service's guard against spreadsheet formulas
 

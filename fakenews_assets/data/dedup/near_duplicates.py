@@ -32,7 +32,7 @@ _CHUNK_BYTES: Final = 1 << 22
 
 
 class NearDuplicateConfig(BaseModel):
-    """When two articles count as near-duplicates. Changing any of it may move articles between sides."""
+    """When two articles count as near-duplicates. Changing any of it may move articles between splits."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -43,12 +43,12 @@ def read_csv(lines: Lines, builder: ChunkBuilder) -> Iterator[RawChunk]:
             chars = sum(map(len, lines.record))
             if chars > MAX_FIELD_CHARS:
                 raise runaway(lines, f"holds more than {MAX_FIELD_CHARS:,} characters") from error
-            builder.reject(Reason.UNREADABLE_ROW, f"{_place(lines)}: {error}", "".join(lines.record))
+            builder.reject(Reason.UNREADABLE_ROW, f"{_backend(lines)}: {error}", "".join(lines.record))
         else:
             if len(record) == len(names):
                 builder.add(record, sum(map(len, lines.record)))
             elif record:
-                detail = f"{_place(lines)}: {len(record)} columns, the header has {len(names)}"
+                detail = f"{_backend(lines)}: {len(record)} columns, the header has {len(names)}"
                 builder.reject(Reason.UNREADABLE_ROW, detail, "".join(lines.record))
         if builder.full:
             yield builder.take(positions)
@@ -69,7 +69,7 @@ def read_header(lines: Lines) -> tuple[list[str], str]:
     raise missing_title(max(readings.values(), key=len))
 
 
-def _place(lines: Lines) -> str:
+def _backend(lines: Lines) -> str:
     if len(lines.record) == 1:
         return f"line {lines.number}"
     return f"lines {lines.first_line} to {lines.number}"

@@ -1,6 +1,6 @@
-"""Train, validation and test sides that an article keeps for ever.
+"""Train, validation and test splits that an article keeps for ever.
 
-The side is a function of the cluster's name alone: SHA-256 of salt and `cluster_id`, read as a number in
+The split is a function of the cluster's name alone: SHA-256 of salt and `cluster_id`, read as a number in
 [0, 1), against the cumulated shares. No shuffle, no state, nothing to migrate when a batch arrives; the
 price is that shares are met on average only (`split_checks.verify_shares` gives the spread to expect).
 """
@@ -16,18 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
-SIDES: Final = ("train", "val", "test")
-SIDE_DTYPE: Final = pl.Enum(SIDES)
+SPLITS: Final = ("train", "val", "test")
+SIDE_DTYPE: Final = pl.Enum(SPLITS)
 
 CLUSTERING_FILE: Final = "clustering.json"
-"""Settings of the clustering and the sides, beside the clusters and beside the splits made of them."""
+"""Settings of the clustering and the splits, beside the clusters and beside the splits made of them."""
 
 UNLABELLED: Final = "unlabelled"
 """Reason for leaving out an article that has a cluster but no label."""
 
 
 class SplitConfig(BaseModel):
-    """Sizes of the sides. Changing any of it moves articles between sides."""
+    """Sizes of the splits. Changing any of it moves articles between splits."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,7 +45,7 @@ class SplitConfig(BaseModel):
         return self
 
     def shares(self) -> dict[str, float]:
-        """Share per side, in the order of `SIDES`."""
+        """Share per split, in the order of `SPLITS`."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
@@ -54,17 +54,17 @@ class Splits:
     """A split corpus.
 
     Attributes:
-        sides: per side the articles, columns of ARTICLE_SCHEMA and `cluster_id`, in order of arrival.
+        splits: per split the articles, columns of ARTICLE_SCHEMA and `cluster_id`, in order of arrival.
         excluded: `article_id`, `batch`, `cluster_id` (null where there is none) and `reason` of every
-            article that is on no side.
+            article that is in no split.
     """
 
-    sides: Mapping[str, pl.LazyFrame]
+    splits: Mapping[str, pl.LazyFrame]
     excluded: pl.DataFrame
 
 
-def side_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
-    """Side of each cluster, as `SIDE_DTYPE`; null where the name is null."""
+def split_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
+    """Split of each cluster, as `SIDE_DTYPE`; null where the name is null."""
     salt = config.salt.encode()
     # 53 bits, so that the fraction is exact in a float and below 1.
     fractions = [
@@ -77,7 +77,7 @@ def side_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
     return (
         pl.DataFrame({"position": pl.Series(fractions, dtype=pl.Float64)})
         .select(
-            side=pl.when(position < config.train)
+            split=pl.when(position < config.train)
             .then(pl.lit("train"))
             .when(position < config.train + config.val)
             .then(pl.lit("val"))
@@ -90,15 +90,15 @@ def side_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
 
 
 def sides_of_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    """Side or reason for having none, row by row.
+    """Split or reason for having none, row by row.
 
     Args:
         labels: (n,) label of each article, null when unlabelled.
         clusters: (n,) what `assign_clusters` returned for the same rows.
-        config: sizes of the sides.
+        config: sizes of the splits.
 
     Returns:
-        (n,) `article_id`, `batch`, `cluster_id`, `side` and `reason`: exactly one of the last two is null.
+        (n,) `article_id`, `batch`, `cluster_id`, `split` and `reason`: exactly one of the last two is null.
     """
     if len(labels) != len(clusters):
         raise ValueError(
@@ -106,25 +106,27 @@ def sides_of_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig
         )
     reason = pl.coalesce("excluded", pl.when(labels.is_null()).then(pl.lit(UNLABELLED)))
     return (
-        clusters.with_columns(side_of(clusters["cluster_id"], config).alias("side"), reason=reason)
-        .with_columns(side=pl.when(pl.col("reason").is_null()).then("side"))
-        .select("article_id", "batch", "cluster_id", "side", "reason")
+        clusters.with_columns(split_of(clusters["cluster_id"], config).alias("split"), reason=reason)
+        .with_columns(split=pl.when(pl.col("reason").is_null()).then("split"))
+        .select("article_id", "batch", "cluster_id", "split", "reason")
     )
 
 
-def split(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config: SplitConfig) -> Splits:
-    """Divide the labelled, accepted articles into sides.
+def split_articles(
+    articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config: SplitConfig
+) -> Splits:
+    """Divide the labelled, accepted articles into splits.
 
     Args:
-        articles: columns of ARTICLE_SCHEMA. A scan stays a scan: each side is read when it is collected.
+        articles: columns of ARTICLE_SCHEMA. A scan stays a scan: each split is read when it is collected.
         clusters: what `assign_clusters` returned for the same rows in the same order.
-        config: sizes of the sides.
+        config: sizes of the splits.
     """
     labels = articles.lazy().select("label").collect()["label"]
     rows = sides_of_rows(labels, clusters, config)
-    joined = pl.concat([articles.lazy(), rows.lazy().select("cluster_id", "side")], how="horizontal")
+    joined = pl.concat([articles.lazy(), rows.lazy().select("cluster_id", "split")], how="horizontal")
     columns = [*ARTICLE_SCHEMA.names(), "cluster_id"]
     return Splits(
-        sides={side: joined.filter(pl.col("side") == side).select(columns) for side in SIDES},
-        excluded=rows.filter(pl.col("reason").is_not_null()).drop("side"),
+        splits={split: joined.filter(pl.col("split") == split).select(columns) for split in SPLITS},
+        excluded=rows.filter(pl.col("reason").is_not_null()).drop("split"),
     )

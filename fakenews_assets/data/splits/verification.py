@@ -1,6 +1,6 @@
 """What must hold of a split, computed from the split alone.
 
-Nothing here trusts the clustering or its hashes: titles and texts are compared as they stand in the sides.
+Nothing here trusts the clustering or its hashes: titles and texts are compared as they stand in the splits.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from fakenews_assets.data.splits.splitting import SplitConfig
 
 SHARE_TOLERANCE_POINTS: Final = 1.0
 SHARE_MIN_ROWS: Final = 5_000
-"""Above this many rows the shares of the sides are held to the tolerance."""
+"""Above this many rows the shares of the splits are held to the tolerance."""
 
 _EXAMPLES: Final = 5
 
 
 @dataclass(frozen=True)
 class Crossings:
-    """Things that stand on more than one side although they must not.
+    """Things that stand in more than one split although they must not.
 
     Attributes:
         count: how many.
@@ -39,12 +39,12 @@ class Crossings:
 
 @dataclass(frozen=True)
 class Shares:
-    """How the rows divide into sides.
+    """How the rows divide into splits.
 
     Attributes:
-        rows: rows per side.
-        deviation_points: largest distance of a side's share from its target, in percentage points.
-        z_score: distance of the side that is furthest out in standard deviations of its share when
+        rows: rows per split.
+        deviation_points: largest distance of a split's share from its target, in percentage points.
+        z_score: distance of the split that is furthest out in standard deviations of its share when
             clusters are hashed, sqrt(p (1 - p) sum(size^2)) / n. Beyond about 4 the hash or the clusters
             are at fault; below, a deviation is chance, and more rows or another salt is the remedy.
         largest_cluster: rows of the largest cluster.
@@ -64,8 +64,8 @@ class Moves:
     """Articles that changed between two versions of a split.
 
     Attributes:
-        moved: articles on another side than before.
-        gone: articles that were on a side and are on none now; expected only after a batch was taken out.
+        moved: articles in another split than before.
+        gone: articles that were in a split and are in none now; expected only after a batch was taken out.
         examples: up to five, as `article_id: old -> new`.
     """
 
@@ -78,22 +78,22 @@ class Moves:
         return self.moved == 0
 
 
-def side_table(sides: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    """`article_id`, `cluster_id` and `side` of every article of a split: enough to compare versions."""
-    return _stack(sides).select("article_id", "cluster_id", "side").collect(engine="streaming")
+def split_table(splits: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    """`article_id`, `cluster_id` and `split` of every article of a split: enough to compare versions."""
+    return _stack(splits).select("article_id", "cluster_id", "split").collect(engine="streaming")
 
 
 def verify_clusters(table: pl.DataFrame) -> Crossings:
-    """Find clusters on more than one side.
+    """Find clusters in more than one split.
 
     Args:
         table: what `side_table` returned.
     """
-    return _crossings(table.select("side", value="cluster_id", example="cluster_id"))
+    return _crossings(table.select("split", value="cluster_id", example="cluster_id"))
 
 
-def verify_contents(sides: Mapping[str, pl.LazyFrame], config: NearDuplicateConfig) -> Crossings:
-    """Find equal titles and equal texts on more than one side, case and punctuation aside.
+def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateConfig) -> Crossings:
+    """Find equal titles and equal texts in more than one split, case and punctuation aside.
 
     A title with fewer than `config.min_title_words` words only counts together with its text, a text
     with fewer than `config.min_text_words` not at all.
@@ -103,15 +103,15 @@ def verify_contents(sides: Mapping[str, pl.LazyFrame], config: NearDuplicateConf
     long_text = text.str.count_matches(" ", literal=True) + 1 >= config.min_text_words
     letters = title.str.replace_all(" ", "", literal=True)
     keys = (
-        _stack(sides)
+        _stack(splits)
         .select(
-            "side",
+            "split",
             example="title",
             title_words=normalised_words("title"),
             text_words=normalised_words("text"),
         )
         .select(
-            "side",
+            "split",
             "example",
             # Equality is all that matters here, so any hash will do: it keeps the texts out of memory.
             title_key=pl.when((title != "") & long_title)
@@ -122,7 +122,7 @@ def verify_contents(sides: Mapping[str, pl.LazyFrame], config: NearDuplicateConf
         )
         .collect(engine="streaming")
     )
-    found = [_crossings(keys.select("side", "example", value=key)) for key in ("title_key", "text_key")]
+    found = [_crossings(keys.select("split", "example", value=key)) for key in ("title_key", "text_key")]
     return Crossings(
         count=sum(crossing.count for crossing in found),
         examples=tuple(example for crossing in found for example in crossing.examples)[:_EXAMPLES],
@@ -130,21 +130,21 @@ def verify_contents(sides: Mapping[str, pl.LazyFrame], config: NearDuplicateConf
 
 
 def verify_shares(table: pl.DataFrame, config: SplitConfig) -> Shares:
-    """Measure the sides' shares of the rows against their targets.
+    """Measure the splits' shares of the rows against their targets.
 
     Args:
         table: what `side_table` returned.
         config: the targets.
     """
     total = len(table)
-    counts = dict(table["side"].cast(pl.String).value_counts().iter_rows())
-    rows = {side: counts.get(side, 0) for side in config.shares()}
+    counts = dict(table["split"].cast(pl.String).value_counts().iter_rows())
+    rows = {split: counts.get(split, 0) for split in config.shares()}
     sizes = table["cluster_id"].value_counts()["count"].cast(pl.Float64)
     root_of_squares = sqrt((sizes**2).sum())
     deviations, z_scores = [0.0], [0.0]
     if total:
-        for side, share in config.shares().items():
-            deviation = abs(rows[side] / total - share)
+        for split, share in config.shares().items():
+            deviation = abs(rows[split] / total - share)
             deviations.append(100 * deviation)
             z_scores.append(deviation * total / (sqrt(share * (1 - share)) * root_of_squares))
     return Shares(
@@ -158,8 +158,8 @@ def verify_shares(table: pl.DataFrame, config: SplitConfig) -> Shares:
 
 def moved_articles(old: pl.DataFrame, new: pl.DataFrame) -> Moves:
     """Compare two versions of a split, each as `side_table` returned it."""
-    both = old.select("article_id", old="side").join(
-        new.select("article_id", new="side"), on="article_id", how="left"
+    both = old.select("article_id", old="split").join(
+        new.select("article_id", new="split"), on="article_id", how="left"
     )
     moved = both.filter(pl.col("old") != pl.col("new"))
     gone = both.filter(pl.col("new").is_null())
@@ -171,16 +171,16 @@ def moved_articles(old: pl.DataFrame, new: pl.DataFrame) -> Moves:
     )
 
 
-def _stack(sides: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    return pl.concat([rows.with_columns(side=pl.lit(side)) for side, rows in sides.items()])
+def _stack(splits: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    return pl.concat([rows.with_columns(split=pl.lit(split)) for split, rows in splits.items()])
 
 
 def _crossings(rows: pl.DataFrame) -> Crossings:
     crossing = (
         rows.drop_nulls("value")
         .group_by("value")
-        .agg(pl.col("side").n_unique(), pl.col("example").min())
-        .filter(pl.col("side") > 1)
+        .agg(pl.col("split").n_unique(), pl.col("example").min())
+        .filter(pl.col("split") > 1)
         .sort("example")
     )
     return Crossings(count=len(crossing), examples=tuple(crossing["example"].head(_EXAMPLES)))

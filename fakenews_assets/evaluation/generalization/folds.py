@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 import polars as pl
 
 Protocol = Literal["random", "grouped", "source_disjoint", "time_ordered"]
-"""`random`: rows are shuffled, so that near-duplicates stand on both sides. `grouped`: the graph's own splits.
+"""`random`: rows are shuffled, so that near-duplicates stand in both splits. `grouped`: the graph's own splits.
 `source_disjoint`: each source in turn is tested on and never trained on. `time_ordered`: the newest articles are
 tested on."""
 
@@ -34,16 +34,16 @@ class Fold:
     test: pl.DataFrame
 
 
-def make_folds(sides: Mapping[str, pl.DataFrame], protocol: Protocol) -> Iterator[Fold]:
+def make_folds(splits: Mapping[str, pl.DataFrame], protocol: Protocol) -> Iterator[Fold]:
     """Divide a corpus; nothing comes of a protocol that it does not allow, such as one by time without dates.
 
     Args:
-        sides: `train`, `val` and `test` of the graph's splits, columns of ARTICLE_SCHEMA and `cluster_id`.
+        splits: `train`, `val` and `test` of the graph's splits, columns of ARTICLE_SCHEMA and `cluster_id`.
         protocol: how to divide.
     """
-    every = pl.concat([sides[side] for side in ("train", "val", "test")])
+    every = pl.concat([splits[split] for split in ("train", "val", "test")])
     if protocol == "grouped":
-        yield Fold("grouped", None, sides["train"], sides["val"], sides["test"])
+        yield Fold("grouped", None, splits["train"], splits["val"], splits["test"])
     elif protocol == "random":
         yield _in_order(every.sample(fraction=1, shuffle=True, seed=0), "random")
     elif protocol == "time_ordered":
@@ -55,13 +55,13 @@ def make_folds(sides: Mapping[str, pl.DataFrame], protocol: Protocol) -> Iterato
         if all(part["label"].n_unique() == 2 for part in (fold.train, val, test)):
             yield Fold("time_ordered", None, fold.train, val, test)
     else:
-        in_val = every["article_id"].is_in(sides["val"]["article_id"].implode())
+        in_val = every["article_id"].is_in(splits["val"]["article_id"].implode())
         for source in sources_to_hold_out(every):
             test = every.filter(pl.col("source") == source)
             others = pl.col("source").fill_null("") != source
             train, val = (
-                every.filter(side & others).join(test, on="cluster_id", how="anti")
-                for side in (~in_val, in_val)
+                every.filter(split & others).join(test, on="cluster_id", how="anti")
+                for split in (~in_val, in_val)
             )
             if all(part["label"].n_unique() == 2 for part in (train, val)):
                 yield Fold("source_disjoint", source, train, val, test)

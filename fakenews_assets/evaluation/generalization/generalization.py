@@ -13,11 +13,11 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scipy import stats
 
-from fakenews_assets.evaluation.evaluating import predict_table
 from fakenews_assets.evaluation.generalization.folds import PROTOCOLS, Fold, Protocol, make_folds
 from fakenews_assets.evaluation.generalization.repetition import Repetition
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.predictions import predict_table
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.settings import FinetuneSettings
 
@@ -75,7 +75,7 @@ _SPREADS: Final = TypeAdapter(list[Spread])
 
 
 def measure(
-    sides: Mapping[str, pl.DataFrame],
+    splits: Mapping[str, pl.DataFrame],
     settings: GeneralizationSettings,
     baseline: BaselineSettings,
     finetuning: FinetuneSettings,
@@ -85,7 +85,7 @@ def measure(
     """Train and judge; a killed call goes on after the last run that it finished.
 
     Args:
-        sides: as in `make_folds`.
+        splits: as in `make_folds`.
         settings: what is measured.
         baseline: recipe of the baseline.
         finetuning: recipe of the fine-tuned encoder; its seed is replaced.
@@ -99,7 +99,7 @@ def measure(
         ValueError: the corpus allows none of the protocols.
     """
     folds = [
-        _capped(fold, settings) for protocol in settings.protocols for fold in make_folds(sides, protocol)
+        _capped(fold, settings) for protocol in settings.protocols for fold in make_folds(splits, protocol)
     ]
     if not folds:
         raise ValueError(

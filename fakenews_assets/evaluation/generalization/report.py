@@ -60,7 +60,7 @@ def generalization_markdown(spreads: Sequence[Spread], note: str | None) -> str:
     ]
     parts = [
         markdown.table(head, rows),
-        "Random: rows shuffled, near-duplicates on both sides. Grouped: the splits that all candidates are judged on."
+        "Random: rows shuffled, near-duplicates in both splits. Grouped: the splits that all candidates are judged on."
         " Source-disjoint: each source is judged by a model that never saw it. Time-ordered: the newest articles are"
         " judged by a model of older ones. Decided at a probability of 0.5, without calibration.",
     ]

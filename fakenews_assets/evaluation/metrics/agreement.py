@@ -5,8 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.evaluation.evaluating import predict_table
 from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.models.predictions import predict_table
 
 TOLERANCE: Final = 1e-4
 """Largest difference between two probabilities that are the same. Sums in float32 depend on how a batch is padded

@@ -65,14 +65,14 @@ def probe_shortcuts(train: pl.DataFrame, test: pl.DataFrame, config: ProbeConfig
         config: how.
 
     Raises:
-        ValueError: a side lacks one of the labels.
+        ValueError: a split lacks one of the labels.
     """
     train, test = (
-        views.beginnings(sample_rows(side, most))
-        for side, most in ((train, config.train_rows), (test, config.test_rows))
+        views.beginnings(sample_rows(split, most))
+        for split, most in ((train, config.train_rows), (test, config.test_rows))
     )
-    for name, side in (("training", train), ("test", test)):
-        if side["label"].n_unique() < 2:
+    for name, split in (("training", train), ("test", test)):
+        if split["label"].n_unique() < 2:
             raise ValueError(
                 f"The {name} rows have one label only; ingest articles of both, then split again."
             )

@@ -68,7 +68,7 @@ def source_forecast(train: pl.DataFrame, test: pl.DataFrame) -> Forecast | None:
 
 def missing_text_forecast(train: pl.DataFrame, test: pl.DataFrame) -> Forecast | None:
     """Share of fakes among the training rows with and without a text; None where all have one or none has."""
-    has_text = [(side["text"] != "").to_numpy() for side in (train, test)]
+    has_text = [(split["text"] != "").to_numpy() for split in (train, test)]
     return presence_forecast(has_text[0], train["label"].to_numpy(), has_text[1])
 
 

@@ -108,7 +108,7 @@ def to_markdown(evaluation: Evaluation) -> str:
         f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
         *_calibration(evaluation),
         *_selective(evaluation),
-        *_familiarity(evaluation),
+        *_ood(evaluation),
         "### Slices",
         markdown.table(
             ("dimension", "slice", "articles", "fake", "accuracy", interval_head, "macro-F1", interval_head),
@@ -159,15 +159,19 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         f"{_number(metrics.ece)}.",
     ]
     always = (
-        "The model always answers" if evaluation.familiarity is None else "However unsure, the model answers"
+        "The model always answers" if evaluation.ood_limits is None else "However unsure, the model answers"
     )
     if calibration.target_precision is None:
         return [*parts, f"{always}."]
     target = f"{calibration.target_precision:.1%}"
     band = always
     if calibration.abstain_low < calibration.abstain_high:
-        uncertain = evaluation.abstained - evaluation.unfamiliar
-        more = f" beside {evaluation.unfamiliar:,} unfamiliar ones" if evaluation.unfamiliar else ""
+        uncertain = evaluation.abstained - evaluation.out_of_distribution
+        more = (
+            f" beside {evaluation.out_of_distribution:,} out-of-distribution ones"
+            if evaluation.out_of_distribution
+            else ""
+        )
         band = (
             f"No answer is given between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}, "
             f"which is {uncertain:,} of {evaluation.rows:,} test articles{more}"
@@ -217,27 +221,27 @@ def _selective(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _familiarity(evaluation: Evaluation) -> list[str]:
-    """Which articles are refused for being strange, by what measures, and how many of the test split are."""
-    limits = evaluation.familiarity
+def _ood(evaluation: Evaluation) -> list[str]:
+    """Which articles are refused as out of distribution, by what measures, and how many of the test split are."""
+    limits = evaluation.ood_limits
     if limits is None:
         return []
     read = "title and text" if limits.reads_text else "title"
-    measures = f"the {read} may surprise by at most {limits.wording:.2f} nats per run of five characters"
-    if limits.place is None:
+    measures = (
+        f"the {read} may surprise by at most {limits.char_surprise:.2f} nats per run of five characters"
+    )
+    if limits.embedding_distance is None:
         measures += (
             ". This model has no embedding that would tell more: English of another kind than news passes"
         )
     else:
-        measures += (
-            f", and the embedding may lie at most {limits.place:.1f} from the nearer class (Mahalanobis)"
-        )
+        measures += f", and the embedding may lie at most {limits.embedding_distance:.1f} from the nearer class (Mahalanobis)"
     return [
-        "### Unfamiliar articles",
+        "### Out-of-distribution articles",
         f"No answer is given to articles unlike the training articles: {measures}. The limits were set to refuse at"
         f" most {limits.refused_share:.2%} of {limits.validation_rows:,} validation articles, which they do of"
-        f" {limits.refused_on_validation:.2%}. Of the test articles they refuse {evaluation.unfamiliar:,}"
-        f" ({evaluation.unfamiliar / evaluation.rows:.2%}).",
+        f" {limits.refused_on_validation:.2%}. Of the test articles they refuse {evaluation.out_of_distribution:,}"
+        f" ({evaluation.out_of_distribution / evaluation.rows:.2%}).",
     ]
 
 

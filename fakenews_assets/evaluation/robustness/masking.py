@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.names import Names
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference, paired_bootstrap
-from fakenews_assets.evaluation.robustness.masking_settings import LIMITS, HidingName
+from fakenews_assets.evaluation.robustness.masking_settings import LIMITS, PerturbationName
 from fakenews_assets.models.articles import articles_of, sample_rows
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
@@ -32,7 +32,7 @@ class MaskedScore(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: HidingName
+    name: PerturbationName
     rows: int
     changed: int = Field(description="Rows in which something was there to hide.")
     macro_f1_before: float
@@ -71,13 +71,13 @@ def measure_masked(
         seed: draws the names that are put in the place of others, and the bootstrap.
 
     Returns:
-        In the order of `HidingName`; empty where one label has too few articles for a comparison, and without what
+        In the order of `PerturbationName`; empty where one label has too few articles for a comparison, and without what
         does not apply.
     """
     sample = sample_rows(judged, rows).with_columns(pl.col("text").fill_null(""))
     blind = _is_case_blind(classifier, sample)
     scores = []
-    for name, whole, hidden in _hidings(sample, names, seed, reads_text):
+    for name, whole, hidden in _perturbations(sample, names, seed, reads_text):
         if not _comparable(whole):
             continue
         changed = ((whole["title"] != hidden["title"]) | (whole["text"] != hidden["text"])).to_numpy()
@@ -128,9 +128,9 @@ def without_punctuation(lines: pl.Series) -> pl.Series:
     return dropped.str.replace_all(r"\s+", " ").str.strip_chars()
 
 
-def _hidings(
+def _perturbations(
     sample: pl.DataFrame, names: Names, seed: int, reads_text: bool
-) -> Iterator[tuple[HidingName, pl.DataFrame, pl.DataFrame]]:
+) -> Iterator[tuple[PerturbationName, pl.DataFrame, pl.DataFrame]]:
     """Name of a hiding, the rows that it is measured on, and these rows with something hidden."""
     title, text = pl.col("title"), pl.col("text")
     both = ("title", "text")

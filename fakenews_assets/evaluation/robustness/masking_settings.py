@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-HidingName = Literal[
+PerturbationName = Literal[
     "names_masked",
     "names_swapped",
     "lower_case",
@@ -13,7 +13,7 @@ HidingName = Literal[
     "text_only",
 ]
 
-LIMITS: Final[dict[HidingName, float]] = {
+LIMITS: Final[dict[PerturbationName, float]] = {
     "names_masked": 0.05,
     "names_swapped": 0.05,
     "lower_case": 0.02,
@@ -26,7 +26,7 @@ LIMITS: Final[dict[HidingName, float]] = {
 """Macro-F1 that may be lost. What is no part of the news (casing, signs, publishers) may cost little; whom it is about
 may cost more; a title or a text alone says less than both."""
 
-HIDINGS: Final[dict[HidingName, str]] = {
+PERTURBATIONS: Final[dict[PerturbationName, str]] = {
     "names_masked": "names of people, places and organisations hidden",
     "names_swapped": "each name replaced by another one of the corpus",
     "lower_case": "all in lower case",

@@ -6,7 +6,7 @@ from fakenews_assets.common import markdown
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, FailingCase
 from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
-from fakenews_assets.evaluation.robustness.masking_settings import HIDINGS
+from fakenews_assets.evaluation.robustness.masking_settings import PERTURBATIONS
 
 
 def masked_markdown(masked: Sequence[MaskedScore] | None) -> list[str]:
@@ -31,7 +31,7 @@ def masked_markdown(masked: Sequence[MaskedScore] | None) -> list[str]:
             ),
             [
                 (
-                    HIDINGS[one.name],
+                    PERTURBATIONS[one.name],
                     f"{one.rows:,}",
                     f"{one.changed:,}",
                     f"{one.macro_f1_before:.4f}",

@@ -6,25 +6,25 @@ from typing import Any, Final
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
 from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch
-from fakenews_assets.governance.audit.trail import Trail, shown
+from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 
 _BALANCE: Final = "label_balance"
 """The check that looks at other batches too."""
 
 
 def audit_admission(
-    trail: Trail, key: str, batch: CleanBatch, others: list[CleanBatch], config: Mapping[str, Any]
+    audit_log: AuditLog, key: str, batch: CleanBatch, others: list[CleanBatch], config: Mapping[str, Any]
 ) -> None:
     """Check a stored batch again.
 
     Args:
-        trail: receives the link.
+        audit_log: receives the checks.
         key: of the batch in the store.
         batch: as it is stored.
         others: the other batches behind the bundle.
         config: settings of the batch's cleaning.
     """
-    with trail.reading("checks", key):
+    with audit_log.reading("checks", key):
         summary, outcomes = batch.summary, batch.outcomes
         stored = {one.name: (one.passed, one.numbers) for one in outcomes}
         limits = {name: value for name, value in config.items() if name in BatchLimits.model_fields}
@@ -37,11 +37,11 @@ def audit_admission(
             for name in sorted(stored.keys() | computed.keys())
             if stored.get(name) != computed.get(name)
         ]
-        trail.agree("checks", key, f"{len(outcomes)} checks", shown(wrong))
-        arrived = batch.artefact.meta["received_at"]
-        before = [one for one in others if one.artefact.meta["received_at"] < arrived and one.admitted]
+        audit_log.agree("checks", key, f"{len(outcomes)} checks", shown(wrong))
+        arrived = batch.artifact.meta["received_at"]
+        before = [one for one in others if one.artifact.meta["received_at"] < arrived and one.admitted]
         if summary.labelled and share != fake_share(one.summary for one in before):
-            trail.not_checked.append(
+            audit_log.not_checked.append(
                 f"The share of fakes that {key} was held against: the corpus was another one when it was cleaned."
             )
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import polars as pl
 
 from fakenews_assets.evaluation.metrics.agreement import tolerance_of
+from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.evaluation import undecided
-from fakenews_assets.governance.audit.trail import Trail
 from fakenews_assets.governance.audit.versions import audit_version
 from fakenews_assets.models.calibration import inside_band
 from fakenews_assets.models.classifier import Article
@@ -17,7 +17,7 @@ from fakenews_assets.monitoring.log.prediction_log import days_of, log_at
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.request_ids import time_of
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.store import Store
 
 _MARGIN: Final = timedelta(minutes=10)
@@ -39,7 +39,7 @@ class Answer:
     """By column of `LOG_SCHEMA`."""
 
 
-def find_answer(trail: Trail, store: Store, log: Place, request_id: str, row: int) -> Answer:
+def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str, row: int) -> Answer:
     """Look an answer up in the service's log and in `prediction_log`, and compare the two.
 
     Raises:
@@ -53,11 +53,11 @@ def find_answer(trail: Trail, store: Store, log: Place, request_id: str, row: in
             " eight digits of its sha."
         ) from error
     name = f"{request_id} row {row}"
-    line = _logged(trail, log, request_id, row, name)
+    line = _logged(audit_log, log, request_id, row, name)
     for day in days_of(request_id):
         if store.exists(f"prediction_log/{day}"):
-            line = _audit_day(trail, store, day, request_id, row, name, line)
-    if not line and all(link.ok for link in trail.links):
+            line = _audit_day(audit_log, store, day, request_id, row, name, line)
+    if not line and all(check.ok for check in audit_log.checks):
         raise UnknownRequest(
             f"No log holds row {row} of request {request_id}, which came on {came:%Y-%m-%d %H:%M} UTC. The service's"
             f" log is sought in {log.address}; if it lies elsewhere, set FAKENEWS_LOG."
@@ -65,38 +65,38 @@ def find_answer(trail: Trail, store: Store, log: Place, request_id: str, row: in
     return Answer(name, came, line)
 
 
-def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundle | None) -> None:
+def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle: Bundle | None) -> None:
     """Let the bundle answer again.
 
     Args:
-        trail: receives the links.
+        audit_log: receives the checks.
         answer: what was logged.
         manifest: of the bundle that is said to have answered.
         bundle: the same, if it is intact.
     """
     line = answer.line
-    with trail.reading("answer", answer.name):
+    with audit_log.reading("answer", answer.name):
         table = pl.DataFrame([line]).select(
             "article_id",
             "probability",
             "abstained",
-            pl.lit(line.get("unfamiliar"), dtype=pl.Boolean).alias("unfamiliar"),
+            pl.lit(line.get("out_of_distribution"), dtype=pl.Boolean).alias("out_of_distribution"),
             predicted="label",
         )
         fault = undecided(manifest.calibration, table)
-        trail.agree("answer", answer.name, f"probability {line['probability']:.6f}", fault)
+        audit_log.agree("answer", answer.name, f"probability {line['probability']:.6f}", fault)
         if bundle is None:
-            trail.not_checked.append("The probability: the bundle that gave it is missing or damaged.")
+            audit_log.not_checked.append("The probability: the bundle that gave it is missing or damaged.")
             return
         if line["title"] is None:
-            trail.not_checked.append(
+            audit_log.not_checked.append(
                 "The probability and the article's id: the log holds no titles (FAKENEWS_LOG_CONTENT=hash)."
             )
             return
         asked = [Article(line["title"], line["text"] or "")]
         scorer = Scorer.open(bundle.path)
         scores = scorer.score(asked)
-        trail.compare(
+        audit_log.compare(
             "article id",
             answer.name,
             line["article_id"],
@@ -104,8 +104,12 @@ def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundl
             "not the id of the logged article",
         )
         allowed = tolerance_of(manifest.candidate)
-        _audit_familiarity(
-            trail, answer.name, line.get("unfamiliar"), float(scorer.strangeness(asked)[0]), allowed
+        _audit_ood(
+            audit_log,
+            answer.name,
+            line.get("out_of_distribution"),
+            float(scorer.ood_score(asked)[0]),
+            allowed,
         )
         probability = float(scores.predictions.probability[0])
         fault, band = "", (manifest.calibration.abstain_low, manifest.calibration.abstain_high)
@@ -114,46 +118,52 @@ def audit_answer(trail: Trail, answer: Answer, manifest: Manifest, bundle: Bundl
                 f"the model gives another probability to this article; {allowed:g} of difference are allowed"
             )
         elif (
-            not line.get("unfamiliar")
+            not line.get("out_of_distribution")
             and line["abstained"] != inside_band(manifest.calibration, [probability])[0]
             and all(abs(probability - end) > allowed for end in band)
         ):
             fault = f"the log has abstained={line['abstained']}, and the model does otherwise"
-        trail.add("probability", answer.name, f"{line['probability']:.6f}", f"{probability:.6f}", fault)
+        audit_log.add("probability", answer.name, f"{line['probability']:.6f}", f"{probability:.6f}", fault)
 
 
-def _audit_familiarity(
-    trail: Trail, name: str, unfamiliar: bool | None, strangeness: float, allowed: float
+def _audit_ood(
+    audit_log: AuditLog, name: str, out_of_distribution: bool | None, ood_score: float, allowed: float
 ) -> None:
-    """Compare whether the article was called unfamiliar; None: the answer was given before anybody looked."""
-    if unfamiliar is None:
-        trail.not_checked.append("Whether the article was familiar: the log did not say so then.")
+    """Compare whether the article was called out of distribution; None: the answer was given before anybody looked."""
+    if out_of_distribution is None:
+        audit_log.not_checked.append("Whether the article was in distribution: the log did not say so then.")
         return
-    differs = unfamiliar != (strangeness > 1) and abs(strangeness - 1) > allowed
+    differs = out_of_distribution != (ood_score > 1) and abs(ood_score - 1) > allowed
     fault = "the model finds otherwise" if differs else ""
-    found = f"unfamiliar: {strangeness > 1}, {strangeness:.3f} of what is allowed"
-    trail.add("familiarity", name, f"unfamiliar: {unfamiliar}", found, fault)
+    found = f"out of distribution: {ood_score > 1}, {ood_score:.3f} of what is allowed"
+    audit_log.add("ood_limits", name, f"out of distribution: {out_of_distribution}", found, fault)
 
 
-def _logged(trail: Trail, log: Place, request_id: str, row: int, name: str) -> Mapping[str, Any]:
+def _logged(audit_log: AuditLog, log: Backend, request_id: str, row: int, name: str) -> Mapping[str, Any]:
     """The line of the service's log; empty where there is none."""
-    with trail.reading("service log", name, recorded="one line"):
+    with audit_log.reading("service log", name, recorded="one line"):
         found = log_at(log, days_of(request_id)).find(request_id, row)
         if found.is_empty():
             return {}
         fault = f"{found.height} different lines answer for it" if found.height > 1 else ""
-        trail.agree("service log", name, "one line", fault)
+        audit_log.agree("service log", name, "one line", fault)
         return found.row(0, named=True)
     return {}
 
 
 def _audit_day(
-    trail: Trail, store: Store, day: date, request_id: str, row: int, name: str, line: Mapping[str, Any]
+    audit_log: AuditLog,
+    store: Store,
+    day: date,
+    request_id: str,
+    row: int,
+    name: str,
+    line: Mapping[str, Any],
 ) -> Mapping[str, Any]:
     """Compare the line with the same in a materialized day; the day's own where the service's log has none."""
     key = f"prediction_log/{day}"
-    with trail.reading("prediction log", f"{key} {name}", recorded="the service's log"):
-        table = audit_version(trail, store, key, store.current(key).version)
+    with audit_log.reading("prediction log", f"{key} {name}", recorded="the service's log"):
+        table = audit_version(audit_log, store, key, store.current(key).version)
         if table is None or table.record is None:
             return line
         wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
@@ -161,12 +171,12 @@ def _audit_day(
         if not found.is_empty():
             stored = found.row(0, named=True)
             if not line:
-                trail.add("service log", name, "one line", "missing", f"missing: {key} holds it")
+                audit_log.add("service log", name, "one line", "missing", f"missing: {key} holds it")
                 return stored
-            trail.agree("prediction log", f"{key} {name}", "the service's log", _apart(line, stored))
+            audit_log.agree("prediction log", f"{key} {name}", "the service's log", _apart(line, stored))
         elif line and line["time"].date() == day and time_of(request_id) + _MARGIN < table.record.created_at:
             fault = "missing: the day was materialized after the answer"
-            trail.add("prediction log", f"{key} {name}", "the service's log", "missing", fault)
+            audit_log.add("prediction log", f"{key} {name}", "the service's log", "missing", fault)
     return line
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE
-from fakenews_assets.governance.audit.trail import Trail, shown
+from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.models.calibration import CALIBRATION_FILE, read_calibration
-from fakenews_assets.models.out_of_distribution import FAMILIARITY_FILE
+from fakenews_assets.models.out_of_distribution import OOD_FILE
 from fakenews_assets.registry.bundle import (
     MANIFEST_FILE,
     MODEL_FOLDER,
@@ -21,7 +21,7 @@ from fakenews_assets.registry.bundle import (
     read_record,
 )
 from fakenews_assets.selection.sbom import read_sbom
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.store import hash_file, hash_files, version_of
 
 _DIRTY: Final = "-dirty"
@@ -29,44 +29,48 @@ _UNKNOWN_COMMIT: Final = 1
 """Status of `git rev-parse` for a name that it does not know; others say that there is no repository."""
 
 
-def read_manifest(trail: Trail, folder: Path) -> Manifest | None:
+def read_manifest(audit_log: AuditLog, folder: Path) -> Manifest | None:
     """The manifest, which gives the bundle its name; None where there is none to read."""
-    with trail.reading("bundle", MANIFEST_FILE, recorded=folder.name):
+    with audit_log.reading("bundle", MANIFEST_FILE, recorded=folder.name):
         if not folder.is_dir():
             raise BundleMissing(f"There is no bundle {folder.name} in {folder.parent}.")
         file = folder / MANIFEST_FILE
         found = hash_file(file).sha256
-        trail.compare("bundle", MANIFEST_FILE, folder.name, found, "changed: the bundle has its name from it")
+        audit_log.compare(
+            "bundle", MANIFEST_FILE, folder.name, found, "changed: the bundle has its name from it"
+        )
         return Manifest.model_validate_json(file.read_bytes())
     return None
 
 
-def audit_files(trail: Trail, folder: Path, manifest: Manifest) -> bool:
+def audit_files(audit_log: AuditLog, folder: Path, manifest: Manifest) -> bool:
     """Hash every file of a bundle. Returns whether all are as the manifest says."""
     found = hash_files(folder)
     found.pop(MANIFEST_FILE, None)
     for name in sorted(manifest.files.keys() | found.keys()):
         was, now = manifest.files.get(name), found.get(name)
         fault = "changed" if was and now else "missing" if was else "not one of the bundle's files"
-        trail.compare("bundle", name, was.sha256 if was else "none", now.sha256 if now else "missing", fault)
+        audit_log.compare(
+            "bundle", name, was.sha256 if was else "none", now.sha256 if now else "missing", fault
+        )
     if missing := missing_parts(folder, manifest.format):
-        trail.agree("bundle", folder.name, "complete", f"it lacks {', '.join(missing)}")
-    with trail.reading("bundle", CALIBRATION_FILE, recorded=MANIFEST_FILE):
+        audit_log.agree("bundle", folder.name, "complete", f"it lacks {', '.join(missing)}")
+    with audit_log.reading("bundle", CALIBRATION_FILE, recorded=MANIFEST_FILE):
         fault = "" if read_calibration(folder) == manifest.calibration else "not the manifest's calibration"
-        trail.agree("calibration", CALIBRATION_FILE, MANIFEST_FILE, fault)
+        audit_log.agree("calibration", CALIBRATION_FILE, MANIFEST_FILE, fault)
     return found == manifest.files
 
 
-def audit_record(trail: Trail, bundles: Place, sha: str) -> datetime | None:
+def audit_record(audit_log: AuditLog, bundles: Backend, sha: str) -> datetime | None:
     """When the bundle was made, as the record beside it says."""
-    with trail.reading("bundle", f"{sha}.json", recorded=sha):
+    with audit_log.reading("bundle", f"{sha}.json", recorded=sha):
         record = read_record(bundles, sha)
-        trail.compare("bundle", f"{sha}.json", sha, record.sha, "the record of another bundle")
+        audit_log.compare("bundle", f"{sha}.json", sha, record.sha, "the record of another bundle")
         return record.created_at
     return None
 
 
-def audit_copies(trail: Trail, folder: Path, manifest: Manifest, versions: Versions) -> None:
+def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions: Versions) -> None:
     """Hold what the bundle holds against the versions that it was copied from."""
     judged = f"evaluation/{manifest.candidate}"
     evaluation = versions.readable.get(judged)
@@ -76,49 +80,51 @@ def audit_copies(trail: Trail, folder: Path, manifest: Manifest, versions: Versi
     if evaluation is not None and model != evaluation.meta.get("model"):
         fault = f"{judged} judged another model"
     expected = evaluation.meta.get("model") if evaluation else "unknown"
-    trail.add("model", f"{MODEL_FOLDER}/", expected, f"{model} {' '.join(keys)}".rstrip(), fault)
+    audit_log.add("model", f"{MODEL_FOLDER}/", expected, f"{model} {' '.join(keys)}".rstrip(), fault)
     if evaluation is None:
-        trail.not_checked.append(f"Whether {judged} is the bundle's: it is missing or damaged.")
+        audit_log.not_checked.append(f"Whether {judged} is the bundle's: it is missing or damaged.")
     else:
         # A model that was judged before there was such a check, or goes without it, has no file of what is familiar.
-        optional = [FAMILIARITY_FILE] if FAMILIARITY_FILE in manifest.files else []
+        optional = [OOD_FILE] if OOD_FILE in manifest.files else []
         for name in (EVALUATION_FILE, CALIBRATION_FILE, *optional):
-            with trail.reading("copy", name, recorded=judged):
+            with audit_log.reading("copy", name, recorded=judged):
                 original, copy = hash_file(evaluation.path / name), hash_file(folder / name)
-                trail.compare("copy", name, original.sha256, copy.sha256, f"not the file of {judged}")
+                audit_log.compare("copy", name, original.sha256, copy.sha256, f"not the file of {judged}")
     batches = [one for key, one in versions.readable.items() if key.startswith("clean_news/")]
-    with trail.reading("copy", PREPARE_FILE, recorded="clean_news"):
+    with audit_log.reading("copy", PREPARE_FILE, recorded="clean_news"):
         copy = hash_file(folder / PREPARE_FILE)
         known = any(hash_file(one.path / PREPARE_FILE) == copy for one in batches)
-        trail.agree(
+        audit_log.agree(
             "copy", PREPARE_FILE, "clean_news", "" if known else "no readable batch was prepared like this"
         )
 
 
-def audit_sbom(trail: Trail, folder: Path, manifest: Manifest) -> None:
+def audit_sbom(audit_log: AuditLog, folder: Path, manifest: Manifest) -> None:
     """Hold the bill of materials against the manifest's packages and against the model in the bundle."""
     if SBOM_FILE not in manifest.files:
-        trail.not_checked.append(f"The installed packages as a whole: the bundle is older than {SBOM_FILE}.")
+        audit_log.not_checked.append(
+            f"The installed packages as a whole: the bundle is older than {SBOM_FILE}."
+        )
         return
-    with trail.reading("packages", SBOM_FILE, recorded=MANIFEST_FILE):
+    with audit_log.reading("packages", SBOM_FILE, recorded=MANIFEST_FILE):
         packages, model = read_sbom(folder)
         wrong = [
             f"{name} is {packages.get(name, 'missing')}, in the manifest {version}"
             for name, version in sorted(manifest.package_versions.items())
             if packages.get(name) != version
         ]
-        trail.agree("packages", SBOM_FILE, f"{len(packages)} packages", shown(wrong))
+        audit_log.agree("packages", SBOM_FILE, f"{len(packages)} packages", shown(wrong))
         found = version_of(hash_files(folder / MODEL_FOLDER))
-        trail.compare("model", SBOM_FILE, model, found, "not the model that lies in the bundle")
+        audit_log.compare("model", SBOM_FILE, model, found, "not the model that lies in the bundle")
 
 
-def audit_commit(trail: Trail, commit: str | None) -> None:
+def audit_commit(audit_log: AuditLog, commit: str | None) -> None:
     """Look the code's commit up in the repository that this code lies in, if it lies in one."""
     if commit is None:
-        trail.not_checked.append("The code: the bundle was made outside a repository.")
+        audit_log.not_checked.append("The code: the bundle was made outside a repository.")
         return
     if commit.endswith(_DIRTY):
-        trail.not_checked.append("The code's changes since its commit: they were never committed.")
+        audit_log.not_checked.append("The code's changes since its commit: they were never committed.")
     name = commit.removesuffix(_DIRTY)
     asked = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
     try:
@@ -126,7 +132,7 @@ def audit_commit(trail: Trail, commit: str | None) -> None:
     except OSError:
         answer = None
     if answer is None or answer.returncode not in (0, _UNKNOWN_COMMIT):
-        trail.not_checked.append("The code: here is no repository to look its commit up in.")
+        audit_log.not_checked.append("The code: here is no repository to look its commit up in.")
         return
     found = answer.stdout.strip() or "missing"
-    trail.compare("code", "git commit", name, found, "not in this repository: fetch it")
+    audit_log.compare("code", "git commit", name, found, "not in this repository: fetch it")

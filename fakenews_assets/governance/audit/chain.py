@@ -1,8 +1,8 @@
-"""The chain behind an answer or a bundle, computed anew link by link.
+"""The chain behind an answer or a bundle, recomputed check by check.
 
     answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes, code
 
-Some links are only hashed, and said so: see `HASHED_ONLY`.
+Some parts are only hashed, and the report says so: see `HASHED_ONLY`.
 """
 
 from contextlib import suppress
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fakenews_assets.governance.audit.answer import Answer, audit_answer, find_answer
+from fakenews_assets.governance.audit.audit_log import Audit, AuditLog, Facts, Promotion
 from fakenews_assets.governance.audit.bundle_files import (
     audit_commit,
     audit_copies,
@@ -23,18 +24,17 @@ from fakenews_assets.governance.audit.champion import audit_champion_history, re
 from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.evaluation import audit_evaluation
 from fakenews_assets.governance.audit.removals import read_tombstones, tell_removal
-from fakenews_assets.governance.audit.trail import Audit, Facts, Promotion, Trail
 from fakenews_assets.governance.audit.versions import Versions, audit_versions
 from fakenews_assets.governance.pruning.pruning import MODELS, bundles_in
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, RegistryError
 from fakenews_assets.selection.selecting import git_commit
-from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.store import Store
 
 HASHED_ONLY: Final = (
     "Training, conversion and measured speed: the model is hashed, and asked again for some of the test articles.",
-    "How calibration and familiarity were fitted, and the evaluation's intervals, slices, and results with hidden shortcuts"
+    "How calibration and out-of-distribution limits were fitted, and the evaluation's intervals, slices, and results with hidden shortcuts"
     " and of behaviour: their files are hashed.",
     "The choice among the candidates and the gate: their record is hashed, and held against the champion's history.",
 )
@@ -56,22 +56,22 @@ def audit_champion(store: Store) -> Audit:
         pointer = ChampionRegistry(store.bundles).champion()
     if pointer is not None:
         return audit_bundle(store, pointer.bundle)
-    trail = Trail()
-    read_history(trail, store)
-    if all(link.ok for link in trail.links):
+    audit_log = AuditLog()
+    read_history(audit_log, store)
+    if all(check.ok for check in audit_log.checks):
         raise NothingToAudit(
             f"There is no champion in {store.bundles.address}. Make one (`make demo`, or the job select_champion), or name"
             " a bundle."
         )
-    return _audit(trail, POINTER_FILE, "")
+    return _audit(audit_log, POINTER_FILE, "")
 
 
 def audit_bundle(store: Store, sha: str) -> Audit:
     """Audit a bundle, champion or not. What is missing or damaged is a finding, never an error."""
-    return _audit_chain(Trail(), store, sha, f"bundle {sha}", None)
+    return _audit_chain(AuditLog(), store, sha, f"bundle {sha}", None)
 
 
-def audit_request(store: Store, log: Place | Path, request_id: str, row: int = 0) -> Audit:
+def audit_request(store: Store, log: Backend | Path, request_id: str, row: int = 0) -> Audit:
     """Audit one answer of the service, and the bundle that gave it.
 
     Args:
@@ -83,12 +83,12 @@ def audit_request(store: Store, log: Place | Path, request_id: str, row: int = 0
     Raises:
         UnknownRequest: no log holds it.
     """
-    trail = Trail()
-    answer = find_answer(trail, store, as_place(log), request_id, row)
+    audit_log = AuditLog()
+    answer = find_answer(audit_log, store, as_backend(log), request_id, row)
     subject = f"request {answer.name}"
     if not answer.line:
-        return _audit(trail, subject, "")
-    return _audit_chain(trail, store, str(answer.line["model_id"]), subject, answer)
+        return _audit(audit_log, subject, "")
+    return _audit_chain(audit_log, store, str(answer.line["model_id"]), subject, answer)
 
 
 def bundles_named(store: Store, prefix: str) -> list[str]:
@@ -96,37 +96,37 @@ def bundles_named(store: Store, prefix: str) -> list[str]:
     return [sha for sha in bundles_in(store) if sha.startswith(prefix)]
 
 
-def _audit_chain(trail: Trail, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
+def _audit_chain(audit_log: AuditLog, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
     folder = store.bundle(sha)
-    ledger = read_tombstones(trail, store)
+    ledger = read_tombstones(audit_log, store)
     removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
     if removal is not None:
-        tell_removal(trail, "bundle", MODELS, sha, removal)
-        audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
-        return _audit(trail, subject, sha, answer)
-    manifest = read_manifest(trail, folder)
-    promotion = audit_champion_history(trail, store, ledger, sha, answer.came if answer else None)
+        tell_removal(audit_log, "bundle", MODELS, sha, removal)
+        audit_champion_history(audit_log, store, ledger, sha, answer.came if answer else None)
+        return _audit(audit_log, subject, sha, answer)
+    manifest = read_manifest(audit_log, folder)
+    promotion = audit_champion_history(audit_log, store, ledger, sha, answer.came if answer else None)
     if manifest is None:
-        return _audit(trail, subject, sha, answer, promotion=promotion)
-    intact = audit_files(trail, folder, manifest) and all(
-        link.ok for link in trail.links if link.what == "bundle"
+        return _audit(audit_log, subject, sha, answer, promotion=promotion)
+    intact = audit_files(audit_log, folder, manifest) and all(
+        check.ok for check in audit_log.checks if check.what == "bundle"
     )
     bundle = Bundle(folder, sha, manifest) if intact else None
-    made_at = audit_record(trail, store.bundles, sha)
+    made_at = audit_record(audit_log, store.bundles, sha)
     if answer is not None:
-        audit_answer(trail, answer, manifest, bundle)
-    versions = audit_versions(trail, store, ledger, manifest, made_at)
-    audit_copies(trail, folder, manifest, versions)
-    audit_sbom(trail, folder, manifest)
-    audit_evaluation(trail, manifest, versions, bundle)
-    audit_data(trail, manifest, versions)
-    audit_commit(trail, manifest.git_commit)
-    trail.not_checked += HASHED_ONLY
-    return _audit(trail, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
+        audit_answer(audit_log, answer, manifest, bundle)
+    versions = audit_versions(audit_log, store, ledger, manifest, made_at)
+    audit_copies(audit_log, folder, manifest, versions)
+    audit_sbom(audit_log, folder, manifest)
+    audit_evaluation(audit_log, manifest, versions, bundle)
+    audit_data(audit_log, manifest, versions)
+    audit_commit(audit_log, manifest.git_commit)
+    audit_log.not_checked += HASHED_ONLY
+    return _audit(audit_log, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
 
 
 def _audit(
-    trail: Trail,
+    audit_log: AuditLog,
     subject: str,
     sha: str,
     answer: Answer | None = None,
@@ -138,9 +138,9 @@ def _audit(
         bundle=sha,
         audited_at=datetime.now(UTC),
         code=git_commit(),
-        links=tuple(trail.links),
-        not_checked=tuple(trail.not_checked),
-        taken_out=tuple(trail.taken_out),
+        checks=tuple(audit_log.checks),
+        not_checked=tuple(audit_log.not_checked),
+        taken_out=tuple(audit_log.taken_out),
         answer=dict(answer.line) if answer else {},
         facts=facts,
         promotion=promotion,

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, Final
 
+from fakenews_assets.governance.audit.audit_log import AuditLog, Promotion
 from fakenews_assets.governance.audit.removals import tell_removal
-from fakenews_assets.governance.audit.trail import Promotion, Trail
 from fakenews_assets.governance.audit.versions import audit_version
 from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.champion import (
@@ -21,12 +21,12 @@ SELECTION: Final = "selected_model"
 
 
 def audit_champion_history(
-    trail: Trail, store: Store, ledger: Ledger, sha: str, came: datetime | None = None
+    audit_log: AuditLog, store: Store, ledger: Ledger, sha: str, came: datetime | None = None
 ) -> Promotion | None:
     """Walk the champion's history, and look for the decision behind a bundle's place in it.
 
     Args:
-        trail: receives the links.
+        audit_log: receives the checks.
         store: holds the bundles, their pointer and the decisions.
         ledger: the tombstones of the store: a bundle's decision is pruned with it.
         sha: the bundle.
@@ -35,19 +35,19 @@ def audit_champion_history(
     Returns:
         How it last came into force; None if it never did, or the history cannot tell.
     """
-    history = read_history(trail, store)
-    _audit_rollbacks(trail, history)
+    history = read_history(audit_log, store)
+    _audit_rollbacks(audit_log, history)
     own = [entry for entry in history if entry.bundle == sha]
     if came is not None:
         before = [entry for entry in own if entry.promoted_at <= came]
         fault = "" if before else "no history shows that it was the champion when the request came"
         found = f"since {before[0].promoted_at:%Y-%m-%d %H:%M:%S}" if before else "never"
-        trail.add("champion", sha, f"before {came:%Y-%m-%d %H:%M:%S}", found, fault)
+        audit_log.add("champion", sha, f"before {came:%Y-%m-%d %H:%M:%S}", found, fault)
     if not own:
-        trail.not_checked.append("Who promoted the bundle: the history does not name it.")
+        audit_log.not_checked.append("Who promoted the bundle: the history does not name it.")
         return None
     promoted = next((entry for entry in reversed(own) if entry.action == "promote"), None)
-    policy = _policy_behind(trail, store, ledger, promoted, history) if promoted else {}
+    policy = _policy_behind(audit_log, store, ledger, promoted, history) if promoted else {}
     last = own[-1]
     return Promotion(
         action=last.action,
@@ -59,7 +59,7 @@ def audit_champion_history(
     )
 
 
-def read_history(trail: Trail, store: Store) -> list[Pointer]:
+def read_history(audit_log: AuditLog, store: Store) -> list[Pointer]:
     """Every pointer that was in force, the oldest first; none if that cannot be told."""
     registry = ChampionRegistry(store.bundles)
     expected = f"the end of an unbroken {HISTORY_FILE}"
@@ -69,33 +69,33 @@ def read_history(trail: Trail, store: Store) -> list[Pointer]:
         history = registry.history()
     except RegistryError as error:
         named = champion.bundle if champion else "unreadable"
-        trail.add("champion", POINTER_FILE, expected, named, f"no history leads to it: {error}")
+        audit_log.add("champion", POINTER_FILE, expected, named, f"no history leads to it: {error}")
         return []
     fault = ""
     kept = store.bundles.read(HISTORY_FILE)
     if champion is None and kept and kept.data:
         fault = f"missing, while {HISTORY_FILE} has entries"
-    trail.add("champion", POINTER_FILE, expected, champion.bundle if champion else "none", fault)
+    audit_log.add("champion", POINTER_FILE, expected, champion.bundle if champion else "none", fault)
     return history
 
 
-def _audit_rollbacks(trail: Trail, history: list[Pointer]) -> None:
+def _audit_rollbacks(audit_log: AuditLog, history: list[Pointer]) -> None:
     """A rollback can only lead to the bundle that the one before it had replaced, and says why."""
-    standing: list[str] = []
+    promoted: list[str] = []
     for entry in history:
         if entry.action == "promote":
-            standing.append(entry.bundle)
+            promoted.append(entry.bundle)
             continue
-        standing = standing[:-1]
-        expected = standing[-1] if standing else "none"
+        promoted = promoted[:-1]
+        expected = promoted[-1] if promoted else "none"
         fault = "" if entry.reason.strip() else "it gives no reason"
         if entry.bundle != expected:
             fault = f"entry {entry.sequence} does not lead back to the bundle that was replaced"
-        trail.add("rollback", f"{HISTORY_FILE} entry {entry.sequence}", expected, entry.bundle, fault)
+        audit_log.add("rollback", f"{HISTORY_FILE} entry {entry.sequence}", expected, entry.bundle, fault)
 
 
 def _policy_behind(
-    trail: Trail, store: Store, ledger: Ledger, entry: Pointer, history: list[Pointer]
+    audit_log: AuditLog, store: Store, ledger: Ledger, entry: Pointer, history: list[Pointer]
 ) -> dict[str, Any]:
     """Find the selection that promoted an entry's bundle, in the run that the entry names; the rule it went by."""
     name = f"{HISTORY_FILE} entry {entry.sequence}"
@@ -103,13 +103,13 @@ def _policy_behind(
     of_that_run = False
     fault = f"no {SELECTION} of that run promoted {entry.bundle}: the champion was moved by hand"
     for version in store.versions(SELECTION):
-        with trail.reading("version", f"{SELECTION} {version}", recorded=version):
+        with audit_log.reading("version", f"{SELECTION} {version}", recorded=version):
             record = store.get(SELECTION, version).record
             assert record is not None
             if entry.run_id is None or record.run_id != entry.run_id:
                 continue
             of_that_run = True
-            selection = audit_version(trail, store, SELECTION, version)
+            selection = audit_version(audit_log, store, SELECTION, version)
             if selection is None:
                 continue
             decision = selection.read_json("decision.json")
@@ -121,13 +121,13 @@ def _policy_behind(
             )
             policy = dict(decision["choice"]["policy"])
             if told == (True, entry.bundle, replaced, entry.reason) and entry.promoted_by == SELECTION:
-                trail.add("decision", name, f"run {entry.run_id}", f"{SELECTION} {version}", "")
+                audit_log.add("decision", name, f"run {entry.run_id}", f"{SELECTION} {version}", "")
                 return policy
             fault = f"{SELECTION} {version} of that run decided otherwise than the entry says"
     if not of_that_run and (removal := _removal_with_decision(ledger, entry.bundle)):
-        tell_removal(trail, "decision", name, f"{SELECTION} of run {entry.run_id}", removal)
+        tell_removal(audit_log, "decision", name, f"{SELECTION} of run {entry.run_id}", removal)
     else:
-        trail.add("decision", name, f"run {entry.run_id}", "none", fault)
+        audit_log.add("decision", name, f"run {entry.run_id}", "none", fault)
     return {}
 
 

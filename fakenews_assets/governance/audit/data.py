@@ -1,4 +1,4 @@
-"""From raw bytes to the sides of the split, computed anew."""
+"""From raw bytes to the splits, computed anew."""
 
 import tempfile
 from collections.abc import Mapping, Set
@@ -8,50 +8,50 @@ import polars as pl
 
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
-from fakenews_assets.data.dedup.clusters import assign_clusters
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SIDES, SplitConfig, split
+from fakenews_assets.data.splits.clusters import assign_clusters
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitConfig, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
+from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.removals import tell_erasures
-from fakenews_assets.governance.audit.trail import Trail, shown
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.registry.bundle import PREPARE_FILE, Manifest
-from fakenews_resources.storage.store import Artefact, hash_file
+from fakenews_resources.storage.store import Artifact, hash_file
 from fakenews_resources.storage.tombstones import Ledger
 
 RAW, CLEAN, CLUSTERS = "raw_news/", "clean_news/", "article_clusters"
 """Keys of the store, the first two without the batch."""
 
 
-def audit_data(trail: Trail, manifest: Manifest, versions: Versions) -> None:
+def audit_data(audit_log: AuditLog, manifest: Manifest, versions: Versions) -> None:
     """Hash the raw bytes, clean, check, cluster and split them again, and compare each step with what is stored.
 
-    A step whose input is missing or damaged is left out: the link that says so is there already.
+    A step whose input is missing or damaged is left out: the check that says so is there already.
     """
     keys = [key for key in manifest.data_versions if key.startswith((RAW, CLEAN))]
     clean = {key: one for key, one in versions.readable.items() if key.startswith(CLEAN)}
     for key in sorted(keys, reverse=True):  # raw before clean
-        artefact = versions.readable.get(key)
-        if artefact is not None and key.startswith(RAW):
-            _audit_raw(trail, key, artefact, versions.ledger)
-        elif artefact is not None:
-            _audit_ids(trail, key, artefact, versions.ledger)
+        artifact = versions.readable.get(key)
+        if artifact is not None and key.startswith(RAW):
+            _audit_raw(audit_log, key, artifact, versions.ledger)
+        elif artifact is not None:
+            _audit_ids(audit_log, key, artifact, versions.ledger)
             others = [CleanBatch(k.removeprefix(CLEAN), v) for k, v in clean.items() if k != key]
-            batch = CleanBatch(key.removeprefix(CLEAN), artefact)
-            audit_admission(trail, key, batch, others, manifest.config.get(key, {}))
+            batch = CleanBatch(key.removeprefix(CLEAN), artifact)
+            audit_admission(audit_log, key, batch, others, manifest.config.get(key, {}))
             raw = versions.readable.get(RAW + key.removeprefix(CLEAN))
             if raw is None:
-                trail.not_checked.append(f"The cleaning of {key}: its raw bytes are missing or damaged.")
+                audit_log.not_checked.append(f"The cleaning of {key}: its raw bytes are missing or damaged.")
             else:
-                _audit_cleaning(trail, key, raw, artefact, manifest, versions.ledger)
+                _audit_cleaning(audit_log, key, raw, artifact, manifest, versions.ledger)
     needed = [key for key in keys if key.startswith(CLEAN)] + [CLUSTERS, "splits"]
     lost = [key for key in needed if key not in versions.readable]
     if lost:
-        trail.not_checked.append(f"Clusters and splits: {shown(lost)} missing or damaged.")
+        audit_log.not_checked.append(f"Clusters and splits: {shown(lost)} missing or damaged.")
         return
-    _audit_corpus(trail, versions)
+    _audit_corpus(audit_log, versions)
 
 
 def difference(stored: pl.DataFrame, computed: pl.DataFrame) -> str:
@@ -71,16 +71,16 @@ def difference(stored: pl.DataFrame, computed: pl.DataFrame) -> str:
     return shown(faults)
 
 
-def _audit_raw(trail: Trail, key: str, raw: Artefact, ledger: Ledger) -> None:
-    with trail.reading("raw bytes", key, recorded=str(raw.meta.get("sha256"))):
+def _audit_raw(audit_log: AuditLog, key: str, raw: Artifact, ledger: Ledger) -> None:
+    with audit_log.reading("raw bytes", key, recorded=str(raw.meta.get("sha256"))):
         name = raw.meta["file"]
         found = ledger.undo(key, raw.version, {name: hash_file(raw.path / name)})[0][name].sha256
-        trail.compare("raw bytes", key, raw.meta["sha256"], found, "not the bytes that were received")
+        audit_log.compare("raw bytes", key, raw.meta["sha256"], found, "not the bytes that were received")
 
 
-def _audit_ids(trail: Trail, key: str, clean: Artefact, ledger: Ledger) -> None:
+def _audit_ids(audit_log: AuditLog, key: str, clean: Artifact, ledger: Ledger) -> None:
     """An article's id is the hash of its title and text, and needs no raw bytes to be checked."""
-    with trail.reading("article ids", key):
+    with audit_log.reading("article ids", key):
         wrong: list[str] = []
         erased, blank = ledger.erased, set[str]()
         rows = 0
@@ -92,19 +92,19 @@ def _audit_ids(trail: Trail, key: str, clean: Artefact, ledger: Ledger) -> None:
                     blank.add(found)
                 elif found != article_id(title, text):
                     wrong.append(found)
-        trail.agree(
+        audit_log.agree(
             "article ids",
             key,
             f"{rows:,} articles",
             f"not the hash of its text: {shown(wrong)}" if wrong else "",
         )
-        tell_erasures(trail, ledger, blank)
+        tell_erasures(audit_log, ledger, blank)
 
 
 def _audit_cleaning(
-    trail: Trail, key: str, raw: Artefact, clean: Artefact, manifest: Manifest, ledger: Ledger
+    audit_log: AuditLog, key: str, raw: Artifact, clean: Artifact, manifest: Manifest, ledger: Ledger
 ) -> None:
-    with trail.reading("cleaning", key), tempfile.TemporaryDirectory() as work:
+    with audit_log.reading("cleaning", key), tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         limits = {
             name: value
@@ -122,7 +122,7 @@ def _audit_cleaning(
             # Of the others nothing was stored, for they had been erased before.
             erased=ledger.erased - blank,
         )
-        names = {file.name for place in (clean.path, folder) for file in place.glob("*.parquet")}
+        names = {file.name for parent in (clean.path, folder) for file in parent.glob("*.parquet")}
         out_of_raw = ledger.blanked_rows(RAW + key.removeprefix(CLEAN))
         faults = [
             f"{name}: {fault}"
@@ -140,10 +140,10 @@ def _audit_cleaning(
             )
         ]
         if out_of_raw:
-            trail.not_checked.append(f"The counts of {key}: records are blanked in its raw bytes.")
+            audit_log.not_checked.append(f"The counts of {key}: records are blanked in its raw bytes.")
         elif fault := other_counts(CleanBatch(key.removeprefix(CLEAN), clean).summary, summary):
             faults.append(fault)
-        trail.agree("cleaning", key, f"{len(names)} tables and the counts", shown(faults))
+        audit_log.agree("cleaning", key, f"{len(names)} tables and the counts", shown(faults))
 
 
 def _without_erased(
@@ -173,11 +173,11 @@ def _without_erased(
     )
 
 
-def _audit_corpus(trail: Trail, versions: Versions) -> None:
+def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
     """Cluster and split the admitted batches again."""
     batches: list[CleanBatch] = []
     clusters = pl.DataFrame()
-    with trail.reading("clusters", CLUSTERS):
+    with audit_log.reading("clusters", CLUSTERS):
         clean = {
             key.removeprefix(CLEAN): one for key, one in versions.readable.items() if key.startswith(CLEAN)
         }
@@ -190,24 +190,26 @@ def _audit_corpus(trail: Trail, versions: Versions) -> None:
             computed = computed.with_columns(
                 computed[name].zip_with(~of_them, clusters[name]) for name in ("cluster_id", "excluded")
             )
-            trail.not_checked.append(f"The clusters of {len(lost)} articles that an erased article linked.")
-        trail.agree("clusters", CLUSTERS, f"{clusters.height:,} articles", difference(clusters, computed))
+            audit_log.not_checked.append(
+                f"The clusters of {len(lost)} articles that an erased article linked."
+            )
+        audit_log.agree("clusters", CLUSTERS, f"{clusters.height:,} articles", difference(clusters, computed))
     if clusters.is_empty():
         return
-    with trail.reading("splits", "splits"):
+    with audit_log.reading("splits", "splits"):
         stored = versions.readable["splits"]
-        sides = SplitConfig.model_validate(stored.read_json(CLUSTERING_FILE)["sides"])
-        computed = split(pl.concat([batch.articles for batch in batches]), clusters, sides)
-        for side in SIDES:
-            table = stored.scan(side).collect()
-            fault = difference(table, computed.sides[side].collect())
-            trail.agree("splits", f"splits {side}", f"{table.height:,} articles", fault)
+        splits = SplitConfig.model_validate(stored.read_json(CLUSTERING_FILE)["splits"])
+        computed = split_articles(pl.concat([batch.articles for batch in batches]), clusters, splits)
+        for split in SPLITS:
+            table = stored.scan(split).collect()
+            fault = difference(table, computed.splits[split].collect())
+            audit_log.agree("splits", f"splits {split}", f"{table.height:,} articles", fault)
         excluded = stored.scan("excluded").collect()
         fault = difference(excluded, computed.excluded)
-        trail.agree("splits", "splits excluded", f"{excluded.height:,} articles", fault)
+        audit_log.agree("splits", "splits excluded", f"{excluded.height:,} articles", fault)
 
 
-def clusters_anew(clean: Mapping[str, Artefact], stored: Artefact, heirs: Mapping[str, str]) -> pl.DataFrame:
+def clusters_anew(clean: Mapping[str, Artifact], stored: Artifact, heirs: Mapping[str, str]) -> pl.DataFrame:
     """Cluster the admitted ones of some batches again.
 
     Args:
@@ -225,7 +227,7 @@ def clusters_anew(clean: Mapping[str, Artefact], stored: Artefact, heirs: Mappin
         articles,
         find_links(articles, config),
         [batch.name for batch in batches],
-        SplitConfig.model_validate(settings["sides"]),
+        SplitConfig.model_validate(settings["splits"]),
         heirs,
     )
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from fakenews_assets.evaluation.metrics.agreement import ask_again
 from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.data import difference
-from fakenews_assets.governance.audit.trail import Trail, shown
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.models.calibration import Calibration, inside_band
 from fakenews_assets.models.metrics import Metrics
@@ -17,11 +17,13 @@ from fakenews_assets.registry.bundle import Bundle, Manifest, load_bundled
 _ROUNDING: Final = 1e-9
 
 
-def audit_evaluation(trail: Trail, manifest: Manifest, versions: Versions, bundle: Bundle | None) -> None:
+def audit_evaluation(
+    audit_log: AuditLog, manifest: Manifest, versions: Versions, bundle: Bundle | None
+) -> None:
     """Compute the metrics again, and a sample of the predictions with the bundle.
 
     Args:
-        trail: receives the links.
+        audit_log: receives the checks.
         manifest: of the bundle.
         versions: what it was made of.
         bundle: the bundle, if it is intact.
@@ -30,65 +32,67 @@ def audit_evaluation(trail: Trail, manifest: Manifest, versions: Versions, bundl
     stored, splits = versions.readable.get(key), versions.readable.get("splits")
     if stored is None:
         return  # said already
-    with trail.reading("metrics", key, recorded=EVALUATION_FILE):
+    with audit_log.reading("metrics", key, recorded=EVALUATION_FILE):
         predictions = pl.read_parquet(stored.path / PREDICTIONS_FILE)
         evaluation = read_evaluation(stored.path)
-        trail.compare(
+        audit_log.compare(
             "candidate", key, manifest.candidate, evaluation.candidate, "it judged another candidate"
         )
-        _audit_metrics(trail, key, evaluation.metrics, predictions)
+        _audit_metrics(audit_log, key, evaluation.metrics, predictions)
         if evaluation.answered is not None:
             answered = predictions.filter(~pl.col("abstained"))
-            _audit_metrics(trail, f"{key} answered", evaluation.answered, answered)
+            _audit_metrics(audit_log, f"{key} answered", evaluation.answered, answered)
         fault = undecided(manifest.calibration, predictions)
-        trail.agree("decisions", key, f"{predictions.height:,} answers", fault)
+        audit_log.agree("decisions", key, f"{predictions.height:,} answers", fault)
         if splits is None:
             return
         test = splits.scan("test").collect()
         own = ["article_id", "label"]
         fault = difference(predictions.select(own), test.select(own))
-        trail.agree("test split", f"{key} {PREDICTIONS_FILE}", f"{test.height:,} articles", fault)
+        audit_log.agree("test split", f"{key} {PREDICTIONS_FILE}", f"{test.height:,} articles", fault)
         if not fault and bundle is not None:
             left = ~test["article_id"].is_in(list(versions.ledger.erased))  # what was erased cannot be judged
-            _audit_predictions(trail, bundle, predictions.filter(left), test.filter(left))
+            _audit_predictions(audit_log, bundle, predictions.filter(left), test.filter(left))
 
 
 def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:
     """Answers whose label or abstention does not follow from their probability; empty: none.
 
-    Outside the band only what is unfamiliar has no answer.
+    Outside the band only an out-of-distribution article has no answer.
 
     Args:
         calibration: the bundle's.
         answers: columns `article_id`, `probability`, `predicted`, `abstained` and, unless they were given before that
-            was looked at, `unfamiliar`.
+            was looked at, `out_of_distribution`.
     """
-    if "unfamiliar" not in answers.columns:
-        answers = answers.with_columns(unfamiliar=pl.lit(False))
-    unfamiliar = answers["unfamiliar"].fill_null(False).to_numpy()
+    if "out_of_distribution" not in answers.columns:
+        answers = answers.with_columns(out_of_distribution=pl.lit(False))
+    out_of_distribution = answers["out_of_distribution"].fill_null(False).to_numpy()
     probability = answers["probability"].to_numpy()
     label = (probability >= calibration.threshold).astype(np.int8)
     silent = inside_band(calibration, probability)
     abstained = answers["abstained"].to_numpy()
-    wrong = (label != answers["predicted"].to_numpy()) | ((silent | unfamiliar) != abstained)
+    wrong = (label != answers["predicted"].to_numpy()) | ((silent | out_of_distribution) != abstained)
     if not wrong.any():
         return ""
     first = answers.row(int(wrong.argmax()), named=True)
     return (
         f"{int(wrong.sum()):,} answers do not follow from their probability, first {first['article_id']}:"
         f" {first['probability']:.4f} called {first['predicted']}, abstained: {first['abstained']},"
-        f" unfamiliar: {first['unfamiliar']}"
+        f" out of distribution: {first['out_of_distribution']}"
     )
 
 
-def _audit_metrics(trail: Trail, name: str, recorded: Metrics, predictions: pl.DataFrame) -> None:
+def _audit_metrics(audit_log: AuditLog, name: str, recorded: Metrics, predictions: pl.DataFrame) -> None:
     found = Metrics.of(
         predictions["label"].to_numpy(), predictions["probability"].to_numpy(), recorded.threshold
     )
     was, now = _flat(recorded.model_dump()), _flat(found.model_dump())
     wrong = [f"{key} is {was[key]}, computed {now[key]}" for key in was if not _same(was[key], now[key])]
     fault = f"not those of its predictions: {shown(wrong)}" if wrong else ""
-    trail.add("metrics", name, f"accuracy {recorded.accuracy:.6f}", f"accuracy {found.accuracy:.6f}", fault)
+    audit_log.add(
+        "metrics", name, f"accuracy {recorded.accuracy:.6f}", f"accuracy {found.accuracy:.6f}", fault
+    )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -107,10 +111,12 @@ def _same(was: float | None, now: float | None) -> bool:
     return was == now or (was is not None and now is not None and abs(was - now) <= _ROUNDING)
 
 
-def _audit_predictions(trail: Trail, bundle: Bundle, predictions: pl.DataFrame, test: pl.DataFrame) -> None:
+def _audit_predictions(
+    audit_log: AuditLog, bundle: Bundle, predictions: pl.DataFrame, test: pl.DataFrame
+) -> None:
     """Let the bundle judge some test articles again, spread over the whole split."""
     asked = ask_again(load_bundled(bundle), bundle.manifest.candidate, predictions, test)
-    trail.add(
+    audit_log.add(
         "predictions",
         f"evaluation/{bundle.manifest.candidate}",
         f"{asked.articles} of {test.height:,} articles, within {asked.allowed:g}",

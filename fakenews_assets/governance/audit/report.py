@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fakenews_assets.common import markdown
-from fakenews_assets.governance.audit.trail import Audit, Link
+from fakenews_assets.governance.audit.audit_log import Audit, AuditCheck
 
 AUDIT_FILE = "audit.json"
 REPORT_FILE = "audit.md"
@@ -21,19 +21,19 @@ _NOT_SHOWN = ("text", "title_chars", "text_chars")
 
 def verdict(audit: Audit) -> str:
     """One sentence."""
-    links, faults = len(audit.links), len(audit.faults)
+    checks, faults = len(audit.checks), len(audit.faults)
     if audit.intact:
-        return f"The chain is intact: all {links} links hold."
-    return f"The chain is broken: {faults} of {links} links {'does' if faults == 1 else 'do'} not hold."
+        return f"The chain is intact: all {checks} checks passed."
+    return f"The chain is broken: {faults} of {checks} checks failed."
 
 
 def findings(audit: Audit) -> list[str]:
-    """Every fault, with the name of its link."""
-    return [f"{link.what} {link.name}: {link.fault}" for link in audit.faults]
+    """Every fault, with the name of its check."""
+    return [f"{check.what} {check.name}: {check.fault}" for check in audit.faults]
 
 
 def to_markdown(audit: Audit) -> str:
-    """The whole audit: verdict, links, facts, and how to repeat it."""
+    """The whole audit: verdict, checks, facts, and how to repeat it."""
     parts = [
         f"# Audit of {markdown.cell(audit.subject)}",
         f"**{verdict(audit)}**",
@@ -44,12 +44,12 @@ def to_markdown(audit: Audit) -> str:
     if audit.taken_out:
         parts += ["Taken out on purpose:", *_list(audit.taken_out)]
     parts += [
-        "## Links",
+        "## Checks",
         markdown.table(
             ("", "what", "name", "recorded", "computed anew"),
             [
-                ("yes" if link.ok else "**no**", link.what, *(markdown.cell(one) for one in _values(link)))
-                for link in audit.links
+                ("yes" if check.ok else "**no**", check.what, *(markdown.cell(one) for one in _values(check)))
+                for check in audit.checks
             ],
         ),
         "## Facts",
@@ -62,13 +62,13 @@ def to_markdown(audit: Audit) -> str:
 
 
 def to_terminal(audit: Audit) -> RenderableType:
-    """Links, facts and, last, the verdict with every fault."""
-    links = Table(title=f"Audit of {audit.subject}", title_justify="left")
+    """Checks, facts and, last, the verdict with every fault."""
+    checks = Table(title=f"Audit of {audit.subject}", title_justify="left")
     for head in ("", "what", "name", "recorded", "computed anew"):
-        links.add_column(head, overflow="fold")
-    for link in audit.links:
-        mark = Text("✓", style="green") if link.ok else Text("✗", style="bold red")
-        links.add_row(mark, link.what, *(Text(one) for one in _values(link)))
+        checks.add_column(head, overflow="fold")
+    for check in audit.checks:
+        mark = Text("✓", style="green") if check.ok else Text("✗", style="bold red")
+        checks.add_row(mark, check.what, *(Text(one) for one in _values(check)))
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(audit):
         facts.add_row(Text(name, style="dim"), Text(value))
@@ -76,13 +76,13 @@ def to_terminal(audit: Audit) -> RenderableType:
     notes += [Text(f"Taken out on purpose: {note}", style="yellow") for note in audit.taken_out]
     faults = [Text(f"✗ {finding}", style="red") for finding in findings(audit)]
     style = "bold green" if audit.intact else "bold red"
-    return Group(links, facts, *notes, *faults, Text(verdict(audit), style=style))
+    return Group(checks, facts, *notes, *faults, Text(verdict(audit), style=style))
 
 
-def _values(link: Link) -> tuple[str, ...]:
+def _values(check: AuditCheck) -> tuple[str, ...]:
     """Name, recorded and found value; of two equal hashes, the beginning is enough."""
-    values = link.name, link.recorded, link.found
-    return values if link.fault else tuple(_HASH.sub(_shortened, value) for value in values)
+    values = check.name, check.recorded, check.found
+    return values if check.fault else tuple(_HASH.sub(_shortened, value) for value in values)
 
 
 def _shortened(found: re.Match[str]) -> str:

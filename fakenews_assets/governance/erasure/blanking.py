@@ -1,6 +1,6 @@
 """Title and text of an article, blanked in the tables that hold them.
 
-The row stays, with its id, label, cluster and side: counts remain true, and all else follows from what is left. A
+The row stays, with its id, label, cluster and split: counts remain true, and all else follows from what is left. A
 cleaned article never has an empty title, so an empty one marks the row.
 """
 

@@ -23,9 +23,9 @@ def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
             splits = store.get("splits", manifest.data_versions["splits"])
         except (OSError, ValidationError, KeyError, ValueMissing):
             continue  # what it learnt from, nobody can say any more
-        sides = pl.concat([splits.scan(side).select("article_id") for side in _TAUGHT_BY])
+        splits = pl.concat([splits.scan(split).select("article_id") for split in _TAUGHT_BY])
         mine = pl.col("article_id").is_in(list(article_ids))
-        if sides.select(mine.any()).collect().item():
+        if splits.select(mine.any()).collect().item():
             found.append(sha)
     return found
 
@@ -33,8 +33,8 @@ def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
 def cluster_heirs(store: Store, article_ids: Collection[str]) -> dict[str, str]:
     """The cluster of every article that shares one with these, by article.
 
-    A cluster has its name from an article in it, and its side from its name. Without the heirs, those that are left
-    would change sides.
+    A cluster has its name from an article in it, and its split from its name. Without the heirs, those that are left
+    would change splits.
     """
     heirs: dict[str, str] = {}
     for version in store.versions(CLUSTERS):

@@ -17,12 +17,12 @@ import polars as pl
 from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
 from fakenews_assets.governance.erasure.consequences import bundles_taught, cluster_heirs, unsettled_clusters
 from fakenews_assets.governance.erasure.finding import Content, content_of, rows_in_raw
-from fakenews_assets.governance.erasure.full_disk import telling_of_a_full_disk
 from fakenews_assets.governance.erasure.log_lines import blank_lines, blank_unreadable_lines, log_segments
 from fakenews_assets.governance.erasure.quoting import Wording
 from fakenews_assets.governance.erasure.raw_rows import blank_rows
+from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.monitoring.log.prediction_log import log_at_rest
-from fakenews_resources.storage.backend import Place, as_place
+from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.durable import replace_file
 from fakenews_resources.storage.store import LOG_FOLDER, FileEntry, Store, hash_file
 from fakenews_resources.storage.tombstones import Erasure, Ledger, Rewritten, Tombstones
@@ -64,7 +64,7 @@ class _Staged:
 @telling_of_a_full_disk()
 def erase(
     store: Store,
-    log: Place | Path,
+    log: Backend | Path,
     article_id: str,
     *,
     by: str,
@@ -89,7 +89,7 @@ def erase(
         DiskFull: the same call finishes it once there is room.
         TombstonesDamaged, StoreError: see there.
     """
-    tombstones, log = Tombstones(store), as_place(log)
+    tombstones, log = Tombstones(store), as_backend(log)
     service_log = log.fetch()
     with tombstones.locked(), log_at_rest(service_log), _scratch(store.root, service_log):
         ledger = tombstones.taken_up()
@@ -171,9 +171,9 @@ def _write_anew(
         if table is not None:
             keep(key, version, path, table.write_parquet)
     for key, rows in received.items():
-        artefact = store.current(key)
-        path = artefact.path / artefact.meta["file"]
-        keep(key, artefact.version, path, lambda aside, path=path, rows=rows: blank_rows(path, rows, aside))
+        artifact = store.current(key)
+        path = artifact.path / artifact.meta["file"]
+        keep(key, artifact.version, path, lambda aside, path=path, rows=rows: blank_rows(path, rows, aside))
     return staged
 
 
@@ -183,7 +183,7 @@ def _path(store: Store, service_log: Path, entry: Rewritten) -> Path:
     return store.folder(entry.key, entry.version) / entry.file
 
 
-def _tell(store: Store, log: Place, entry: Rewritten) -> None:
+def _tell(store: Store, log: Backend, entry: Rewritten) -> None:
     """Make the change of a file known where it is in a bucket."""
     if entry.key == SERVICE_LOG:
         log.send_again("", f"{entry.version}/{entry.file}")
@@ -217,7 +217,7 @@ def _torn_records(store: Store, received: Mapping[str, Mapping[int, str]]) -> di
 
 
 def _blank_lines(
-    store: Store, log: Place, content: Content, lines: _BlankedLines, *, of_unreadable: bool
+    store: Store, log: Backend, content: Content, lines: _BlankedLines, *, of_unreadable: bool
 ) -> None:
     """Blank the article in the lines of days that the service may still be writing."""
     for path in log_segments(log.root):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from fakenews_assets.governance.erasure.full_disk import telling_of_a_full_disk
+from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
 from fakenews_resources.storage.store import Store, ValueMissing
@@ -122,8 +122,8 @@ def _champions(store: Store, history: Sequence[Pointer], keep_bundles: int) -> l
         return []
     champion = history[-1].bundle
     recent = dict.fromkeys(entry.bundle for entry in reversed(history) if entry.bundle != champion)
-    standing = [sha for sha in reversed(ChampionRegistry(store.bundles).standing()) if sha != champion]
-    return [champion, *standing[:keep_bundles], *list(recent)[:keep_bundles]]
+    promoted = [sha for sha in reversed(ChampionRegistry(store.bundles).promoted()) if sha != champion]
+    return [champion, *promoted[:keep_bundles], *list(recent)[:keep_bundles]]
 
 
 def _with_origins(store: Store, history: Sequence[Pointer], pending: list[Name]) -> set[Name]:

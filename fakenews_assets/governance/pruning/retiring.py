@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fakenews_assets.governance.erasure.full_disk import telling_of_a_full_disk
+from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.governance.pruning.pruning import bundles_in
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_resources.storage.store import Store, StoreError, is_usable_name

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
 from fakenews_assets.registry.warm_start import CHAMPION
-from fakenews_resources.storage.store import Artefact, Store, StoreError, hash_files, version_of
+from fakenews_resources.storage.store import Artifact, Store, StoreError, hash_files, version_of
 from fakenews_resources.storage.tombstones import Ledger, Tombstones
 
 ENCODER: Final = "finetuned_bert"
@@ -70,7 +70,7 @@ def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[st
     except StoreError as error:
         raise CannotReproduce(str(error)) from error
     if ledger.entries:
-        shutil.copytree(Tombstones(store).place.fetch(), Tombstones(scratch).place.root)
+        shutil.copytree(Tombstones(store).backend.fetch(), Tombstones(scratch).backend.root)
     received: dict[str, str] = {}
     for key, version in manifest.data_versions.items():
         asset, _, batch = key.partition("/")
@@ -93,17 +93,17 @@ def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[st
     )
 
 
-def _adopt(store: Store, scratch: Store, key: str, version: str, ledger: Ledger) -> Artefact:
+def _adopt(store: Store, scratch: Store, key: str, version: str, ledger: Ledger) -> Artifact:
     """Copy a version whose files are those that it has its name from, but for what a tombstone tells."""
     try:
-        artefact = store.get(key, version)
-        files, _ = ledger.undo(key, version, hash_files(artefact.path))
+        artifact = store.get(key, version)
+        files, _ = ledger.undo(key, version, hash_files(artifact.path))
         if version_of(files) != version:
             raise CannotReproduce(
-                f"{key}: the files in {artefact.path} are not those that gave version {version} its name. Restore them"
+                f"{key}: the files in {artifact.path} are not those that gave version {version} its name. Restore them"
                 " from a backup; `fakenews audit` says which."
             )
-        return scratch.adopt(artefact)
+        return scratch.adopt(artifact)
     except StoreError as error:
         removal = ledger.removal_of(key, version)
         told = (

@@ -12,14 +12,14 @@ from scipy import stats
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.metrics.speed import processor_name, thread_count
 from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.governance.audit.audit_log import shown
 from fakenews_assets.governance.audit.data import difference
-from fakenews_assets.governance.audit.trail import shown
 from fakenews_assets.governance.reproduce.recipe import GIVEN
 from fakenews_assets.models.bootstrap import MetricName
 from fakenews_assets.registry.bundle import SBOM_FILE, Bundle
 from fakenews_assets.selection.sbom import installed_packages, read_sbom
 from fakenews_assets.selection.selecting import git_commit
-from fakenews_resources.storage.store import Artefact, Store, StoreError, changed_files
+from fakenews_resources.storage.store import Artifact, Store, StoreError, changed_files
 from fakenews_resources.storage.tombstones import Tombstones
 
 Verdict = Literal["equal", "within", "outside", "different", "not comparable"]
@@ -138,13 +138,13 @@ def _asset_of(key: str) -> str:
     return key.partition("/")[0]
 
 
-def _version(store: Store, key: str, version: str, found: Artefact, what: str) -> Line:
+def _version(store: Store, key: str, version: str, found: Artifact, what: str) -> Line:
     """Equal versions are equal bytes: a version is named by the hashes of its files."""
     verdict, note = _equality(store, key, version, found)
     return Line(what=what, name=key, recorded=version, found=found.version, verdict=verdict, note=note)
 
 
-def _equality(store: Store, key: str, version: str, found: Artefact) -> tuple[Verdict, str]:
+def _equality(store: Store, key: str, version: str, found: Artifact) -> tuple[Verdict, str]:
     if found.version == version:
         return "equal", ""
     try:
@@ -156,7 +156,7 @@ def _equality(store: Store, key: str, version: str, found: Artefact) -> tuple[Ve
     return "different", shown(changes)
 
 
-def _changes(recorded: Artefact, found: Artefact) -> list[str]:
+def _changes(recorded: Artifact, found: Artifact) -> list[str]:
     """The files that differ; of tables, what differs in them."""
     assert recorded.record is not None
     assert found.record is not None
@@ -211,8 +211,8 @@ def _flat(evaluation: Evaluation) -> dict[str, float | None]:
     """Every score of the test split, by name."""
     metrics = evaluation.metrics
     scores: dict[str, float | None] = {name: getattr(metrics, name) for name in (*_CURVES, "ece")}
-    for side, found in (("real", metrics.real), ("fake", metrics.fake)):
-        scores |= {f"{side} {name}": getattr(found, name) for name in ("precision", "recall", "f1")}
+    for split, found in (("real", metrics.real), ("fake", metrics.fake)):
+        scores |= {f"{split} {name}": getattr(found, name) for name in ("precision", "recall", "f1")}
     scores["answered share"] = 1 - evaluation.abstained / evaluation.rows
     scores["accuracy of the answers"] = evaluation.answered.accuracy if evaluation.answered else None
     if evaluation.calibration is not None:
@@ -221,7 +221,7 @@ def _flat(evaluation: Evaluation) -> dict[str, float | None]:
     return scores
 
 
-def _predictions(store: Store, key: str, version: str, found: Artefact) -> Line:
+def _predictions(store: Store, key: str, version: str, found: Artifact) -> Line:
     """How far the two models are apart, article by article."""
     line = Line(what="predictions", name=key, recorded="", found="", verdict="not comparable")
     try:
@@ -242,7 +242,7 @@ def _predictions(store: Store, key: str, version: str, found: Artefact) -> Line:
     return line.model_copy(update=update)
 
 
-def _recipe(store: Store, key: str, bundle: Bundle, found: Artefact) -> Iterator[Line]:
+def _recipe(store: Store, key: str, bundle: Bundle, found: Artifact) -> Iterator[Line]:
     """Where an asset is not what it was: its code, and settings that it did not have then."""
     assert found.record is not None
     now, was = found.record, None

@@ -9,14 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 
 
-def fold_sent_lines(place: Place) -> int:
+def fold_sent_lines(backend: Backend) -> int:
     """Fold the days that are over. Harmless when nothing is due; what a kill leaves, the next call finishes.
 
     Args:
-        place: of the log, in a bucket.
+        backend: of the log, in a bucket.
 
     Returns:
         How many files of lines became part of a table.
@@ -26,16 +26,16 @@ def fold_sent_lines(place: Place) -> int:
     """
     # From what is there: an earlier copy may hold what was erased since.
     with TemporaryDirectory(prefix="fakenews-") as work:
-        fresh = place.afresh(Path(work))
+        fresh = backend.afresh(Path(work))
         log = PredictionLog(fresh.root)
         days = {date.fromisoformat(name.partition("/")[0]) for name in fresh.glob("*/*.jsonl")}
         return sum(_fold(fresh, log, day.isoformat()) for day in sorted(days) if log.is_over(day))
 
 
-def _fold(place: Place, log: PredictionLog, day: str) -> int:
-    lines = [path.name for path in place.fetch(day).glob("*.jsonl")]
+def _fold(backend: Backend, log: PredictionLog, day: str) -> int:
+    lines = [path.name for path in backend.fetch(day).glob("*.jsonl")]
     for table in log.rotate():
-        place.send_again(day, table.name)
+        backend.send_again(day, table.name)
     for name in lines:
-        place.delete(f"{day}/{name}")
+        backend.delete(f"{day}/{name}")
     return len(lines)

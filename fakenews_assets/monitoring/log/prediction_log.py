@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from fakenews_assets.monitoring.log.index import LogIndex, lines_that_name
 from fakenews_resources.request_ids import new_request_id, time_of
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +47,13 @@ LOG_SCHEMA: Final = pl.Schema(
         "probability": pl.Float64,
         "label": pl.Int8,
         "abstained": pl.Boolean,
-        "unfamiliar": pl.Boolean,
+        "out_of_distribution": pl.Boolean,
         "model_id": pl.String,
         "latency_ms": pl.Float64,
     }
 )
 """Columns of an answered article. `article_id` is the hash of the prepared article, the same as in `clean_news`;
-`title` and `text` are as asked, and null unless the log is configured to hold them. `unfamiliar` says why there
+`title` and `text` are as asked, and null unless the log is configured to hold them. `out_of_distribution` says why there
 is no answer; it is null where it was answered before that was looked at."""
 
 FEEDBACK_SCHEMA: Final = pl.Schema(
@@ -113,15 +113,15 @@ def log_at_rest(root: Path) -> Iterator[None]:
         yield
 
 
-def log_at(place: Place, days: Iterable[date]) -> "PredictionLog":
-    """The log at a place, to read these days of; those of a bucket are fetched.
+def log_at(backend: Backend, days: Iterable[date]) -> "PredictionLog":
+    """The log of a storage backend, to read these days of; those of a bucket are fetched.
 
     Raises:
         StoreError: the bucket cannot be reached.
     """
     for day in days:
-        place.fetch(day.isoformat())
-    return PredictionLog(place.root)
+        backend.fetch(day.isoformat())
+    return PredictionLog(backend.root)
 
 
 class PredictionLog:

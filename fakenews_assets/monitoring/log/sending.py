@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog, days_of, log_at
 from fakenews_resources.request_ids import new_request_id
-from fakenews_resources.storage.backend import Place
+from fakenews_resources.storage.backend import Backend
 
 _LOCK: Final = ".lock"
 
@@ -22,10 +22,10 @@ _LOCK: Final = ".lock"
 class LogSender:
     """The log of one process, and where it is sent."""
 
-    def __init__(self, place: Place) -> None:
-        """Args: place: of the log in the bucket."""
-        self._place = place
-        own = place.spool / new_request_id()
+    def __init__(self, backend: Backend) -> None:
+        """Args: backend: of the log in the bucket."""
+        self._backend = backend
+        own = backend.spool / new_request_id()
         own.mkdir(parents=True)
         # Freed by the system when this process dies; without it nobody sends the folder.
         self._lock = FileLock(own / _LOCK)
@@ -45,7 +45,7 @@ class LogSender:
         with self._sending:
             self.log.close()
             sent = self._send(self.log.closed())
-            for folder in sorted(self._place.spool.iterdir()):
+            for folder in sorted(self._backend.spool.iterdir()):
                 with _left_behind(folder) as is_so:
                     if is_so:
                         sent += self._send(PredictionLog(folder).closed())
@@ -61,7 +61,7 @@ class LogSender:
         if self.log.answered(request_id, row):
             return True
         days = days_of(request_id)
-        sent = log_at(self._place, days)
+        sent = log_at(self._backend, days)
         sent.index(days)
         return sent.answered(request_id, row)
 
@@ -76,8 +76,8 @@ class LogSender:
         for file in files:
             name = f"{file.parent.name}/{file.name}"
             # Names are used once, so one that is there was sent before a kill. It may have been erased from since.
-            if not self._place.exists(name):
-                self._place.put(file, name)
+            if not self._backend.exists(name):
+                self._backend.put(file, name)
             file.unlink()
         return len(files)
 

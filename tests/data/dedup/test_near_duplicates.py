@@ -201,7 +201,7 @@ def test_no_articles_have_no_links() -> None:
 
 
 def test_hashes_are_the_same_for_ever() -> None:
-    """Clusters decide the side of an article: another hash would move articles between sides."""
+    """Clusters decide the split of an article: another hash would move articles between splits."""
     shingles = hash_shingles(pl.Series(["one two three", "", "über two"]), 2, 256)
     assert shingles.offsets.tolist() == [0, 2, 2, 3]
     assert shingles.hashes.tolist() == [11463601590416300718, 16253795160387832673, 12733376737798778643]

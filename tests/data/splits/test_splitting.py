@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fakenews_assets.data.dedup.clusters import BRIDGE, CLUSTER_SCHEMA, DUPLICATE, assign_clusters
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_assets.data.splits.clusters import BRIDGE, CLUSTER_SCHEMA, DUPLICATE, assign_clusters
 from fakenews_assets.data.splits.splitting import (
-    SIDES,
+    SPLITS,
     UNLABELLED,
     SplitConfig,
-    side_of,
     sides_of_rows,
-    split,
+    split_articles,
+    split_of,
 )
 from fakenews_assets.data.splits.verification import (
     moved_articles,
-    side_table,
+    split_table,
     verify_clusters,
     verify_contents,
     verify_shares,
@@ -51,19 +51,19 @@ def own_clusters(table: pl.DataFrame) -> pl.DataFrame:
     return table.select("article_id", "batch", cluster_id="article_id", excluded=pl.lit(None, pl.String))
 
 
-def sides(**titles: list[str]) -> dict[str, pl.LazyFrame]:
+def splits(**titles: list[str]) -> dict[str, pl.LazyFrame]:
     return {
-        side: pl.LazyFrame(
-            {"title": titles.get(side, []), "text": [""] * len(titles.get(side, []))},
+        split: pl.LazyFrame(
+            {"title": titles.get(split, []), "text": [""] * len(titles.get(split, []))},
             schema={"title": pl.String, "text": pl.String},
         )
-        for side in SIDES
+        for split in SPLITS
     }
 
 
 def test_sides_are_the_same_for_ever() -> None:
     names = pl.Series(["a", "b", "c", "d", "e", "f", "g", "h", None])
-    assert side_of(names, CONFIG).to_list() == [
+    assert split_of(names, CONFIG).to_list() == [
         "train",
         "train",
         "test",
@@ -78,13 +78,13 @@ def test_sides_are_the_same_for_ever() -> None:
 
 @given(st.lists(st.text(max_size=5), max_size=20), st.integers(0, 20))
 def test_the_side_depends_on_the_name_alone(names: list[str], start: int) -> None:
-    everything = side_of(pl.Series(names, dtype=pl.String), CONFIG)
-    assert side_of(pl.Series(names[start:], dtype=pl.String), CONFIG).equals(everything[start:])
+    everything = split_of(pl.Series(names, dtype=pl.String), CONFIG)
+    assert split_of(pl.Series(names[start:], dtype=pl.String), CONFIG).equals(everything[start:])
 
 
 def test_another_salt_is_another_split() -> None:
     names = pl.Series([str(number) for number in range(1000)])
-    agree = (side_of(names, CONFIG) == side_of(names, SplitConfig(salt="other"))).mean()
+    agree = (split_of(names, CONFIG) == split_of(names, SplitConfig(salt="other"))).mean()
     assert agree == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.05)  # as for two independent splits
 
 
@@ -110,12 +110,12 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
     )
     table.write_parquet(tmp_path / "articles.parquet", row_group_size=37)
     source = pl.scan_parquet(tmp_path / "articles.parquet") if lazy else table
-    result = split(source, clusters, CONFIG)
-    collected = {side: rows.collect() for side, rows in result.sides.items()}
-    assert tuple(collected) == SIDES
-    for side, rows in collected.items():
+    result = split_articles(source, clusters, CONFIG)
+    collected = {split: rows.collect() for split, rows in result.splits.items()}
+    assert tuple(collected) == SPLITS
+    for split, rows in collected.items():
         assert rows.schema == pl.Schema({**ARTICLE_SCHEMA, "cluster_id": pl.String})
-        assert set(side_of(rows["cluster_id"], CONFIG)) == {side}
+        assert set(split_of(rows["cluster_id"], CONFIG)) == {split}
         assert rows["article_id"].is_sorted()
         expected = table.filter(pl.col("article_id").is_in(rows["article_id"].implode()))
         assert rows.drop("cluster_id").equals(expected)
@@ -130,26 +130,26 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
 def test_rows_have_a_side_or_a_reason() -> None:
     table = articles(4)
     rows = sides_of_rows(pl.Series([0, None, 1, 1], dtype=pl.Int8), own_clusters(table), CONFIG)
-    assert (rows["side"].is_null() != rows["reason"].is_null()).all()
+    assert (rows["split"].is_null() != rows["reason"].is_null()).all()
     assert rows["reason"].to_list() == [None, UNLABELLED, None, None]
 
 
 def test_clusters_of_other_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="5 articles but 4 rows of clusters"):
-        split(articles(5), own_clusters(articles(4)), CONFIG)
+        split_articles(articles(5), own_clusters(articles(4)), CONFIG)
 
 
 def test_split_without_rows() -> None:
-    result = split(articles(0), pl.DataFrame(schema=CLUSTER_SCHEMA), CONFIG)
-    table = side_table(result.sides)
+    result = split_articles(articles(0), pl.DataFrame(schema=CLUSTER_SCHEMA), CONFIG)
+    table = split_table(result.splits)
     assert len(table) == len(result.excluded) == 0
     assert verify_shares(table, CONFIG).within_tolerance
     assert verify_clusters(table).passed
-    assert verify_contents(result.sides, NearDuplicateConfig()).passed
+    assert verify_contents(result.splits, NearDuplicateConfig()).passed
 
 
 def test_ten_more_batches_move_nothing() -> None:
-    """The whole chain: links, clusters, sides, on titles that repeat and resemble each other."""
+    """The whole chain: links, clusters, splits, on titles that repeat and resemble each other."""
     rng = np.random.default_rng(0)
     words = np.array([f"word{number}" for number in range(400)])
     stems = [" ".join(rng.choice(words, 8)) for _ in range(300)]
@@ -161,9 +161,9 @@ def test_ten_more_batches_move_nothing() -> None:
     for rows in (table.head(100), table):
         links = find_links(rows, NearDuplicateConfig())
         clusters = assign_clusters(rows, links, [f"b{number:02d}" for number in range(11)], CONFIG)
-        result = split(rows, clusters, CONFIG)
-        assert verify_contents(result.sides, NearDuplicateConfig()).passed
-        versions.append(side_table(result.sides))
+        result = split_articles(rows, clusters, CONFIG)
+        assert verify_contents(result.splits, NearDuplicateConfig()).passed
+        versions.append(split_table(result.splits))
     assert verify_clusters(versions[1]).passed
     assert len(versions[1]) > 500
     assert versions[1]["cluster_id"].n_unique() < 400
@@ -172,21 +172,21 @@ def test_ten_more_batches_move_nothing() -> None:
 
 
 def test_verify_clusters() -> None:
-    table = pl.DataFrame({"cluster_id": ["a", "a", "b", "b"], "side": ["train", "train", "test", "test"]})
+    table = pl.DataFrame({"cluster_id": ["a", "a", "b", "b"], "split": ["train", "train", "test", "test"]})
     assert verify_clusters(table).passed
-    broken = verify_clusters(table.with_columns(side=pl.Series(["train", "test", "test", "test"])))
+    broken = verify_clusters(table.with_columns(split=pl.Series(["train", "test", "test", "test"])))
     assert (broken.passed, broken.count, broken.examples) == (False, 1, ("a",))
 
 
 def test_verify_contents_accepts_a_clean_split() -> None:
-    clean = sides(
+    clean = splits(
         train=["One story of today", "Breaking news", ""], test=["Another story of today", "Breaking", ""]
     )
     assert verify_contents(clean, NearDuplicateConfig()).passed
 
 
 def test_verify_contents_finds_equal_titles() -> None:
-    leaking = sides(train=["One STORY of today!"], val=["Nothing to see here"], test=["one story of today"])
+    leaking = splits(train=["One STORY of today!"], val=["Nothing to see here"], test=["one story of today"])
     found = verify_contents(leaking, NearDuplicateConfig())
     assert (found.passed, found.count, found.examples) == (False, 1, ("One STORY of today!",))
 
@@ -213,7 +213,7 @@ def test_verify_contents_finds_equal_texts() -> None:
 
 
 def test_verify_shares_of_a_hashed_split() -> None:
-    table = side_table(split(articles(20_000), own_clusters(articles(20_000)), CONFIG).sides)
+    table = split_table(split_articles(articles(20_000), own_clusters(articles(20_000)), CONFIG).splits)
     shares = verify_shares(table, CONFIG)
     assert sum(shares.rows.values()) == 20_000
     assert shares.z_score < 4
@@ -226,7 +226,7 @@ def test_verify_shares_of_a_skewed_split() -> None:
     table = pl.DataFrame(
         {
             "cluster_id": [str(row) for row in range(10_000)],
-            "side": ["train"] * 7_200 + ["val"] * 1_400 + ["test"] * 1_400,
+            "split": ["train"] * 7_200 + ["val"] * 1_400 + ["test"] * 1_400,
         }
     )
     shares = verify_shares(table, CONFIG)
@@ -237,16 +237,16 @@ def test_verify_shares_of_a_skewed_split() -> None:
 
 
 def test_large_clusters_widen_the_spread_to_expect() -> None:
-    single = pl.DataFrame({"cluster_id": [str(row) for row in range(1000)], "side": ["train"] * 1000})
+    single = pl.DataFrame({"cluster_id": [str(row) for row in range(1000)], "split": ["train"] * 1000})
     paired = single.with_columns(cluster_id=pl.Series([str(row // 4) for row in range(1000)]))
     assert verify_shares(single, CONFIG).z_score == pytest.approx(2 * verify_shares(paired, CONFIG).z_score)
 
 
 def test_moved_articles() -> None:
-    old = pl.DataFrame({"article_id": ["a", "b", "c"], "side": ["train", "val", "test"]})
-    grown = pl.DataFrame({"article_id": ["d", "c", "b", "a"], "side": ["val", "test", "val", "train"]})
+    old = pl.DataFrame({"article_id": ["a", "b", "c"], "split": ["train", "val", "test"]})
+    grown = pl.DataFrame({"article_id": ["d", "c", "b", "a"], "split": ["val", "test", "val", "train"]})
     assert moved_articles(old, grown) == moved_articles(old, old)
     assert moved_articles(old, grown).passed
-    broken = moved_articles(old, pl.DataFrame({"article_id": ["a", "b"], "side": ["test", "val"]}))
+    broken = moved_articles(old, pl.DataFrame({"article_id": ["a", "b"], "split": ["test", "val"]}))
     assert (broken.passed, broken.moved, broken.gone) == (False, 1, 1)
     assert broken.examples == ("a: train -> test", "c: test -> None")

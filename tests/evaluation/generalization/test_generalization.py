@@ -52,24 +52,24 @@ def corpus(rows: int = 1200) -> Sides:
             }
         )
     table = pl.DataFrame(records, schema={**ARTICLE_SCHEMA, "cluster_id": pl.String})
-    side = pl.col("cluster_id").cast(pl.Int64) % 20
+    split = pl.col("cluster_id").cast(pl.Int64) % 20
     return {
-        "train": table.filter(side < 14),
-        "val": table.filter(side.is_in([14, 15, 16])),
-        "test": table.filter(side > 16),
+        "train": table.filter(split < 14),
+        "val": table.filter(split.is_in([14, 15, 16])),
+        "test": table.filter(split > 16),
     }
 
 
 def test_every_row_is_tested_on_where_it_should_be() -> None:
-    sides = corpus()
-    every = pl.concat(sides.values())
+    splits = corpus()
+    every = pl.concat(splits.values())
     for protocol in PROTOCOLS:
-        folds = list(make_folds(sides, protocol))
+        folds = list(make_folds(splits, protocol))
         for fold in folds:
             ids = [set(part["article_id"]) for part in (fold.train, fold.val, fold.test)]
             assert len(set.union(*ids)) == sum(len(one) for one in ids)
             clusters = [set(part["cluster_id"]) for part in (fold.train, fold.test)]
-            # Rows drawn one by one leave near-copies on both sides: that is what is wrong with it.
+            # Rows drawn one by one leave near-copies on both splits: that is what is wrong with it.
             assert clusters[0].isdisjoint(clusters[1]) == (protocol != "random")
         if protocol == "source_disjoint":
             assert [fold.held_out for fold in folds] == ["daily", "blog"]
@@ -99,17 +99,17 @@ def test_a_source_is_held_out_only_if_that_says_something() -> None:
 
 
 def test_a_corpus_without_sources_and_dates_has_neither_division() -> None:
-    sides = {
-        side: table.with_columns(
+    splits = {
+        split: table.with_columns(
             source=pl.lit(None, dtype=pl.String), published_at=pl.lit(None, dtype=pl.Datetime("us", "UTC"))
         )
-        for side, table in corpus().items()
+        for split, table in corpus().items()
     }
-    assert not list(make_folds(sides, "source_disjoint"))
-    assert not list(make_folds(sides, "time_ordered"))
+    assert not list(make_folds(splits, "source_disjoint"))
+    assert not list(make_folds(splits, "time_ordered"))
     with pytest.raises(ValueError, match="sources with both labels, or dates"):
         measure(
-            sides,
+            splits,
             GeneralizationSettings(protocols=("source_disjoint",)),
             BaselineSettings(),
             FinetuneSettings(),

@@ -169,7 +169,7 @@ def test_checks_warn_and_say_what_to_do(clean_report: ProbeReport):
     assert {name for name, one in results.items() if not one.passed} == {"no_single_token_shortcut"}
     failed = results["no_single_token_shortcut"]
     assert failed.severity.value == "WARN"
-    assert "extra_artefacts" in (failed.description or "")
+    assert "extra_boilerplate" in (failed.description or "")
     assert all(one.passed for one in probe_checks(clean_report))
 
 

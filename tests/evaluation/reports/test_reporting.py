@@ -150,7 +150,7 @@ def test_markdown_tells_how_wrong_the_surest_answers_are(evaluated: Evaluated):
     assert "| share answered | 100% | 95% | 90% | 80% | 70% | 50% |" in markdown
     assert f"| wrong among them | {1 - evaluated[0].metrics.accuracy:.2%} |" in markdown
     assert f"(AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} if" in markdown
-    assert "Unfamiliar articles" not in markdown  # this one does not look
+    assert "Out-of-distribution articles" not in markdown  # this one does not look
 
 
 def test_markdown_says_what_is_undefined(evaluated_on_one_class: Evaluated):

@@ -13,7 +13,7 @@ from fakenews_assets.evaluation.robustness.masking import (
     measure_masked,
     without_punctuation,
 )
-from fakenews_assets.evaluation.robustness.masking_settings import HIDINGS, LIMITS
+from fakenews_assets.evaluation.robustness.masking_settings import LIMITS, PERTURBATIONS
 from fakenews_assets.models.classifier import Article, Predictions
 from tests.support.models import FAKE_WORDS, REAL_WORDS
 
@@ -79,13 +79,13 @@ def falling(found: dict[str, MaskedScore]) -> set[str]:
 
 
 def test_every_hiding_has_a_limit_and_words():
-    assert list(HIDINGS) == list(LIMITS)
+    assert list(PERTURBATIONS) == list(LIMITS)
 
 
 def test_who_reads_the_words_stands_everywhere(articles: pl.DataFrame):
     found = scores(Rule(reads_words), articles)
 
-    assert set(found) == set(HIDINGS) - {"title_only", "text_only"}
+    assert set(found) == set(PERTURBATIONS) - {"title_only", "text_only"}
     assert falling(found) == set()
     assert {one.difference.difference for one in found.values()} == {0.0}
     assert {one.macro_f1 for one in found.values()} == {1.0}

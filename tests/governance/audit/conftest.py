@@ -11,12 +11,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_request
-from fakenews_assets.governance.audit.trail import Audit
 from fakenews_assets.monitoring.assets import prediction_log
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, write_bundle
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
-from fakenews_resources.storage.store import Artefact, Store, hash_files
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
+from fakenews_resources.storage.store import Artifact, Store, hash_files
 from tests.support.watched import Watched, sample_articles
 
 
@@ -56,7 +56,7 @@ class Project:
         (file,) = self.service_log.glob("*/predictions-*.jsonl")
         return file
 
-    def stored(self, key: str) -> Artefact:
+    def stored(self, key: str) -> Artifact:
         return self.store.current(key)
 
     def record(self, key: str) -> Path:
@@ -93,7 +93,7 @@ def answered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
     today = datetime.now(UTC).date()
     request_id = watched.answer(sample_articles(3), today)[1]
     storage = Storage(root=str(watched.store.root))
-    resources = {"storage": storage, "io_manager": ArtefactIOManager(storage=storage)}
+    resources = {"storage": storage, "io_manager": ArtifactIOManager(storage=storage)}
     assert dg.materialize([prediction_log], partition_key=today.isoformat(), resources=resources).success
 
     models, draft = watched.store.bundles.root, watched.store.bundles.root / ".draft"

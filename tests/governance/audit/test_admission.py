@@ -8,7 +8,7 @@ import pytest
 
 from fakenews_assets.data.corpus import CleanBatch
 from fakenews_assets.governance.audit.admission import audit_admission
-from fakenews_assets.governance.audit.trail import Trail
+from fakenews_assets.governance.audit.audit_log import AuditLog
 from tests.support.watched import Watched
 
 KEY = "clean_news/b1"
@@ -16,11 +16,11 @@ KEY = "clean_news/b1"
 
 def audited(watched: Watched, others: list[CleanBatch], **config: Any) -> tuple[str, list[str]]:
     """What is wrong, and what was not checked."""
-    trail, batch = Trail(), CleanBatch("b1", watched.store.current(KEY))
-    audit_admission(trail, KEY, batch, others, config)
-    (link,) = trail.links
-    assert (link.what, link.name) == ("checks", KEY)
-    return link.fault, trail.not_checked
+    audit_log, batch = AuditLog(), CleanBatch("b1", watched.store.current(KEY))
+    audit_admission(audit_log, KEY, batch, others, config)
+    (check,) = audit_log.checks
+    assert (check.what, check.name) == ("checks", KEY)
+    return check.fault, audit_log.not_checked
 
 
 def edit_check(watched: Watched, name: str, **changes: Any) -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.bundle_files import audit_files, audit_sbom
-from fakenews_assets.governance.audit.trail import Trail
 from fakenews_assets.registry.bundle import Bundle, Format, open_bundle
 from tests.support.champions import make_champion
 
@@ -14,40 +14,40 @@ def bundle_of(models: Path, layout: Format) -> Bundle:
 
 
 def test_the_bill_of_materials_agrees_with_manifest_and_model(tmp_path: Path) -> None:
-    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
-    audit_sbom(trail, bundle.path, bundle.manifest)
-    assert [(link.what, link.name, link.fault) for link in trail.links] == [
+    audit_log, bundle = AuditLog(), bundle_of(tmp_path / "models", 2)
+    audit_sbom(audit_log, bundle.path, bundle.manifest)
+    assert [(check.what, check.name, check.fault) for check in audit_log.checks] == [
         ("packages", "sbom.cdx.json", ""),
         ("model", "sbom.cdx.json", ""),
     ]
-    assert trail.not_checked == []
+    assert audit_log.not_checked == []
 
 
 def test_packages_that_the_bill_does_not_know_are_a_finding(tmp_path: Path) -> None:
-    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    audit_log, bundle = AuditLog(), bundle_of(tmp_path / "models", 2)
     other = bundle.manifest.model_copy(update={"package_versions": {"torch": "1.0"}})
-    audit_sbom(trail, bundle.path, other)
-    assert trail.links[0].fault == "torch is missing, in the manifest 1.0"
+    audit_sbom(audit_log, bundle.path, other)
+    assert audit_log.checks[0].fault == "torch is missing, in the manifest 1.0"
 
 
 def test_a_bill_of_another_model_is_a_finding(tmp_path: Path) -> None:
-    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    audit_log, bundle = AuditLog(), bundle_of(tmp_path / "models", 2)
     (bundle.model / "config.json").write_text("{}")
-    audit_sbom(trail, bundle.path, bundle.manifest)
-    assert trail.links[1].fault == "not the model that lies in the bundle"
+    audit_sbom(audit_log, bundle.path, bundle.manifest)
+    assert audit_log.checks[1].fault == "not the model that lies in the bundle"
 
 
 @pytest.mark.parametrize("layout", [1, 2])
 def test_each_format_is_complete_with_its_own_files(tmp_path: Path, layout: Format) -> None:
-    trail, bundle = Trail(), bundle_of(tmp_path / "models", layout)
-    assert audit_files(trail, bundle.path, bundle.manifest)
-    audit_sbom(trail, bundle.path, bundle.manifest)
-    assert all(link.ok for link in trail.links)
-    assert ["older than sbom.cdx.json" in note for note in trail.not_checked] == [True] * (layout == 1)
+    audit_log, bundle = AuditLog(), bundle_of(tmp_path / "models", layout)
+    assert audit_files(audit_log, bundle.path, bundle.manifest)
+    audit_sbom(audit_log, bundle.path, bundle.manifest)
+    assert all(check.ok for check in audit_log.checks)
+    assert ["older than sbom.cdx.json" in note for note in audit_log.not_checked] == [True] * (layout == 1)
 
 
 def test_a_new_bundle_without_its_bill_is_incomplete(tmp_path: Path) -> None:
-    trail, bundle = Trail(), bundle_of(tmp_path / "models", 2)
+    audit_log, bundle = AuditLog(), bundle_of(tmp_path / "models", 2)
     (bundle.path / "sbom.cdx.json").unlink()
-    assert not audit_files(trail, bundle.path, bundle.manifest)
-    assert "it lacks sbom.cdx.json" in [link.fault for link in trail.links]
+    assert not audit_files(audit_log, bundle.path, bundle.manifest)
+    assert "it lacks sbom.cdx.json" in [check.fault for check in audit_log.checks]

@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 
 from fakenews_assets.governance.audit.answer import UnknownRequest
+from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.chain import (
     HASHED_ONLY,
     NothingToAudit,
@@ -14,7 +15,6 @@ from fakenews_assets.governance.audit.chain import (
     audit_request,
     bundles_named,
 )
-from fakenews_assets.governance.audit.trail import Trail
 from fakenews_assets.governance.audit.versions import audit_versions
 from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import MANIFEST_FILE, BundleRecord, Manifest
@@ -32,12 +32,12 @@ def test_the_champion_passes_with_every_step_computed(project: Project) -> None:
     # Whether the code has a commit, and changes beside it, depends on where these tests run.
     found = [note for note in audit.not_checked if not note.startswith("The code")]
     assert found == list(HASHED_ONLY)
-    steps = {link.what for link in audit.links}
+    steps = {check.what for check in audit.checks}
     assert steps >= {
         "bundle", "champion", "decision", "version", "record", "lineage", "model", "copy", "metrics", "decisions",
         "test split", "predictions", "raw bytes", "article ids", "cleaning", "checks", "clusters", "splits",
     }  # fmt: skip
-    keys = {link.name for link in audit.links if link.what == "version"}
+    keys = {check.name for check in audit.checks if check.what == "version"}
     assert keys >= {"raw_news/b1", "clean_news/b1", "article_clusters", "splits", "baseline_model"}
     assert audit.facts is not None
     assert set(audit.facts.runs) == keys - {"selected_model"}
@@ -53,7 +53,7 @@ def test_an_answer_whose_title_was_not_logged_is_audited_as_far_as_it_goes(proje
     audit = audit_request(project.store, project.service_log, request_id)
     assert audit.faults == ()  # the day was materialized before it came, and need not hold it
     assert any("holds no titles" in note for note in audit.not_checked)
-    assert "probability" not in {link.what for link in audit.links}
+    assert "probability" not in {check.what for check in audit.checks}
     assert audit.answer["request_id"] == request_id
 
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -143,12 +143,14 @@ class WarmStarted:
 
     def audit(self, asked: str = "champion") -> tuple[list[str], tuple[str, ...]]:
         """Names of the versions and warm starts that do not hold, and the bundles gone on from."""
-        trail = Trail()
+        audit_log = AuditLog()
         manifest = self.manifest(self.second, asked)
-        versions = audit_versions(trail, self.store, Ledger(), manifest, datetime.now(UTC))
+        versions = audit_versions(audit_log, self.store, Ledger(), manifest, datetime.now(UTC))
         # No evaluation is behind these manifests, so no record names the encoder as an input.
         faults = [
-            f"{link.what} {link.name}" for link in trail.links if not link.ok and link.what != "lineage"
+            f"{check.what} {check.name}"
+            for check in audit_log.checks
+            if not check.ok and check.what != "lineage"
         ]
         return faults, versions.warm_start
 
@@ -207,17 +209,19 @@ class SharedBatch(WarmStarted):
             versions |= self.stray
         return super().manifest(encoder, asked).model_copy(update={"data_versions": versions})
 
-    def links(self) -> tuple[list[str], list[str]]:
+    def checks(self) -> tuple[list[str], list[str]]:
         """The lineage links with what is wrong with them, and what was not checked."""
-        trail = Trail()
-        audit_versions(trail, self.store, Ledger(), self.manifest(self.second, "champion"), datetime.now(UTC))
-        hashed = [link.name for link in trail.links if link.what == "version"]
+        audit_log = AuditLog()
+        audit_versions(
+            audit_log, self.store, Ledger(), self.manifest(self.second, "champion"), datetime.now(UTC)
+        )
+        hashed = [check.name for check in audit_log.checks if check.what == "version"]
         assert len(hashed) == len(set(hashed)) + 2  # two encoders, two evaluations; the batch once
-        return [link.fault for link in trail.links if link.what == "lineage"], trail.not_checked
+        return [check.fault for check in audit_log.checks if check.what == "lineage"], audit_log.not_checked
 
 
 def test_the_lineage_of_an_origin_that_shares_a_batch_is_checked(tmp_path: Path) -> None:
-    assert SharedBatch(tmp_path).links() == (["", ""], [])
+    assert SharedBatch(tmp_path).checks() == (["", ""], [])
 
 
 def test_a_stray_value_in_the_manifest_of_an_origin_is_named(tmp_path: Path) -> None:
@@ -227,13 +231,13 @@ def test_a_stray_value_in_the_manifest_of_an_origin_is_named(tmp_path: Path) -> 
     class Stray(SharedBatch):
         stray: ClassVar[dict[str, str]] = {"notes": Store(tmp_path).commit("notes", notes).version}
 
-    assert Stray(tmp_path).links()[0] == ["", "no record names it as an input: notes"]
+    assert Stray(tmp_path).checks()[0] == ["", "no record names it as an input: notes"]
 
 
 def test_a_lineage_that_cannot_be_checked_is_said_so(tmp_path: Path) -> None:
     class Lost(SharedBatch):
         stray: ClassVar[dict[str, str]] = {"notes": "0" * 32}
 
-    lineage, not_checked = Lost(tmp_path).links()
+    lineage, not_checked = Lost(tmp_path).checks()
     assert lineage == [""]
     assert not_checked == ["Whether records name all that finetuned was made of: notes missing or damaged."]

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_champion
-from fakenews_assets.governance.audit.trail import Audit
 from fakenews_assets.governance.erasure.erasure import erase
 from fakenews_assets.registry.champion import HISTORY_FILE, POINTER_FILE, ChampionRegistry
 from fakenews_resources.storage.hashing import digest
@@ -25,7 +25,7 @@ class Fault:
 
     name: str
     plant: Plant
-    links: tuple[tuple[str, str], ...]
+    checks: tuple[tuple[str, str], ...]
     says: str = ""
     """Part of what one of these links says."""
 
@@ -197,10 +197,10 @@ def bundle_removed(project: Project) -> None:
     shutil.rmtree(project.bundle)
 
 
-def erase_article(project: Project, side: str = "train") -> str:
+def erase_article(project: Project, split: str = "train") -> str:
     """Erase an article, of which nothing is planted wrong. Returns its id."""
     article = (
-        project.stored("splits").scan(side).filter(pl.col("text") != "").head(1).collect()["article_id"][0]
+        project.stored("splits").scan(split).filter(pl.col("text") != "").head(1).collect()["article_id"][0]
     )
     erase(project.store, project.service_log, article, by="a court", reason="an order")
     return article
@@ -302,7 +302,7 @@ FAULTS = (
     Fault("a byte of the raw bytes", in_raw_bytes, (("version", RAW),)),
     Fault("a byte of a clean part", in_version(CLEAN, "articles-0000.parquet"), (("version", CLEAN),)),
     Fault("a byte of the clusters", in_version("article_clusters", "clusters.parquet"), (("version", "article_clusters"),)),
-    Fault("a byte of a side", in_version("splits", "train.parquet"), (("version", "splits"),), "train.parquet"),
+    Fault("a byte of a split", in_version("splits", "train.parquet"), (("version", "splits"),), "train.parquet"),
     Fault("a byte of the bundle's weights", in_bundle("model/baseline.safetensors"), (("bundle", "model/baseline.safetensors"), ("model", "model/"))),
     Fault("a byte of the stored weights", in_version("baseline_model", "baseline.safetensors"), (("version", "baseline_model"),)),
     Fault("a byte of the bundle's calibration", in_bundle("calibration.json"), (("bundle", "calibration.json"), ("copy", "calibration.json"))),
@@ -366,9 +366,9 @@ def test_a_fault_is_found_and_named(fault: Fault, project: Project, untouched: A
     assert untouched.intact
     fault.plant(project)
     found = project.audit()
-    named = [(link.what, link.name, link.fault) for link in found.faults]
+    named = [(check.what, check.name, check.fault) for check in found.faults]
     assert named
-    for what, beginning in fault.links:
+    for what, beginning in fault.checks:
         assert any(kind == what and name.startswith(beginning) for kind, name, _ in named), named
     assert any(fault.says in text for _, _, text in named), named
 
@@ -382,18 +382,18 @@ def test_the_champion_that_the_pointer_names_by_hand_is_found_out(project: Proje
     swapped_pointer(project)
     found = audit_champion(project.store)
     assert found.bundle == project.other_bundle
-    assert [(link.what, link.name) for link in found.faults] == [("champion", POINTER_FILE)]
+    assert [(check.what, check.name) for check in found.faults] == [("champion", POINTER_FILE)]
     assert project.other_bundle in found.faults[0].found
 
 
 def test_an_unreadable_pointer_is_a_finding(project: Project) -> None:
     (project.models / POINTER_FILE).write_text("{")
-    assert [link.name for link in audit_champion(project.store).faults] == [POINTER_FILE]
+    assert [check.name for check in audit_champion(project.store).faults] == [POINTER_FILE]
 
 
 def test_a_pointer_that_is_gone_is_a_finding(project: Project) -> None:
     pointer_removed(project)
-    assert [link.name for link in audit_champion(project.store).faults] == [POINTER_FILE]
+    assert [check.name for check in audit_champion(project.store).faults] == [POINTER_FILE]
 
 
 def test_a_real_rollback_passes(project: Project) -> None:

@@ -2,8 +2,8 @@ import re
 
 from rich.console import Console
 
+from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.report import findings, to_markdown, to_terminal, verdict
-from fakenews_assets.governance.audit.trail import Audit
 from tests.governance.audit.conftest import Project, flip_byte
 
 
@@ -15,15 +15,15 @@ def spoiled(project: Project) -> Audit:
 def test_a_sound_chain_as_markdown(untouched: Audit) -> None:
     text = to_markdown(untouched)
     assert text.startswith(
-        f"# Audit of {untouched.subject}\n\n**The chain is intact: all {len(untouched.links)} links hold.**"
+        f"# Audit of {untouched.subject}\n\n**The chain is intact: all {len(untouched.checks)} checks passed.**"
     )
     assert re.findall(r"^#+ .*$", text, re.MULTILINE)[1:] == [
-        "## Links",
+        "## Checks",
         "## Facts",
         "## Configuration",
         "## Repeat it",
     ]
-    assert len(re.findall(r"^\| yes \|", text, re.MULTILINE)) == len(untouched.links)
+    assert len(re.findall(r"^\| yes \|", text, re.MULTILINE)) == len(untouched.checks)
     assert "| promote | by selected_model at " in text
     assert "| because | first champion |" in text
     assert f"`fakenews audit {untouched.answer['request_id']} --row 0`" in text
@@ -31,9 +31,9 @@ def test_a_sound_chain_as_markdown(untouched: Audit) -> None:
 
 def test_a_broken_chain_names_its_faults_first(project: Project) -> None:
     audit = spoiled(project)
-    assert verdict(audit) == f"The chain is broken: 1 of {len(audit.links)} links does not hold."
+    assert verdict(audit) == f"The chain is broken: 1 of {len(audit.checks)} checks failed."
     assert findings(audit) == ["version splits: not the files that its record lists: test.parquet"]
-    head = to_markdown(audit).split("## Links")[0]
+    head = to_markdown(audit).split("## Checks")[0]
     assert findings(audit)[0] in head
     assert "- Clusters and splits: splits missing or damaged." in head
 
@@ -49,8 +49,8 @@ def test_the_terminal_shows_the_same(project: Project) -> None:
 
 def test_an_audit_survives_its_json(untouched: Audit) -> None:
     again = Audit.model_validate_json(untouched.model_dump_json())
-    assert (again.links, again.facts, again.promotion) == (
-        untouched.links,
+    assert (again.checks, again.facts, again.promotion) == (
+        untouched.checks,
         untouched.facts,
         untouched.promotion,
     )

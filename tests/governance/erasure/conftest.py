@@ -11,18 +11,18 @@ import pytest
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.dedup.clusters import assign_clusters
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split
+from fakenews_assets.data.splits.clusters import assign_clusters
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split_articles
+from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.data import audit_data
-from fakenews_assets.governance.audit.trail import Trail
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.governance.erasure.finding import holders
 from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import Manifest
 from fakenews_resources.storage.hashing import digest
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.watched import DAY, Watched
 
@@ -34,16 +34,16 @@ class Subject:
     article_id: str
     title: str
     text: str
-    side: str
+    split: str
 
     def frame(self) -> pl.DataFrame:
         """As the service is asked: with its text, and by its title alone."""
         return pl.DataFrame({"title": [self.title, self.title], "text": [self.text, ""]})
 
 
-def subject_of(store: Store, side: str, *, clustered: bool = False) -> Subject:
-    """The first article of a side that is alone with its title; if asked for, one that gave its cluster the name."""
-    articles = store.current("splits").scan(side).collect()
+def subject_of(store: Store, split: str, *, clustered: bool = False) -> Subject:
+    """The first article of a split that is alone with its title; if asked for, one that gave its cluster the name."""
+    articles = store.current("splits").scan(split).collect()
     everything = store.current("clean_news/b1").scan("articles").collect()
     alone = everything.filter(pl.len().over("title") == 1)["article_id"]
     size = pl.len().over("cluster_id")
@@ -53,7 +53,7 @@ def subject_of(store: Store, side: str, *, clustered: bool = False) -> Subject:
         pl.col("article_id").is_in(alone.implode()),
         pl.col("title").str.len_chars() > 30,
     ).row(0, named=True)
-    return Subject(found["article_id"], found["title"], found["text"], side)
+    return Subject(found["article_id"], found["title"], found["text"], split)
 
 
 def log_record(article_id: str, title: str, text: str, request: str, time: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def log_record(article_id: str, title: str, text: str, request: str, time: str) 
         "probability": 0.25,
         "label": 0,
         "abstained": False,
-        "unfamiliar": False,
+        "out_of_distribution": False,
         "model_id": "m",
         "latency_ms": 5.0,
     }
@@ -83,7 +83,7 @@ def held_by(store: Store, title: str) -> list[str]:
 
 
 def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
-    """Store a batch `b1` as received and as cleaned, its clusters and its sides.
+    """Store a batch `b1` as received and as cleaned, its clusters and its splits.
 
     Args:
         store: receives them.
@@ -107,7 +107,9 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
     batch = store.commit("clean_news/b1", clean)
     articles = batch.scan("articles")
     table = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["b1"], SplitConfig())
-    settings = f'{NearDuplicateConfig().model_dump_json()[:-1]}, "sides": {SplitConfig().model_dump_json()}}}'
+    settings = (
+        f'{NearDuplicateConfig().model_dump_json()[:-1]}, "splits": {SplitConfig().model_dump_json()}}}'
+    )
     for key in ("article_clusters", "splits"):
         draft = store.draft()
         (draft.path / CLUSTERING_FILE).write_text(settings)
@@ -115,17 +117,17 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
         if key == "article_clusters":
             table.write_parquet(draft.path / "clusters.parquet")
         else:
-            sides = split(articles, table, SplitConfig())
-            for side, lines in sides.sides.items():
-                lines.collect().write_parquet(draft.path / f"{side}.parquet")
-            sides.excluded.write_parquet(draft.path / "excluded.parquet")
+            splits = split_articles(articles, table, SplitConfig())
+            for split, lines in splits.splits.items():
+                lines.collect().write_parquet(draft.path / f"{split}.parquet")
+            splits.excluded.write_parquet(draft.path / "excluded.parquet")
         store.commit(key, draft, upstream={"clean_news/b1": batch.version})
     return table
 
 
-def audit_corpus(store: Store) -> Trail:
+def audit_corpus(store: Store) -> AuditLog:
     """Audit what `build_corpus` stored."""
-    readable: dict[str, Artefact] = {
+    readable: dict[str, Artifact] = {
         key: store.current(key) for key in ("raw_news/b1", "clean_news/b1", "article_clusters", "splits")
     }
     manifest = Manifest(
@@ -137,9 +139,9 @@ def audit_corpus(store: Store) -> Trail:
         git_commit=None,
         package_versions={},
     )
-    trail = Trail()
-    audit_data(trail, manifest, Versions(readable, ledger=Tombstones(store).read()))
-    return trail
+    audit_log = AuditLog()
+    audit_data(audit_log, manifest, Versions(readable, ledger=Tombstones(store).read()))
+    return audit_log
 
 
 @pytest.fixture

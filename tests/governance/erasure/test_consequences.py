@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.data.dedup.clusters import CONTRADICTION
 from fakenews_assets.data.schema import article_id
-from fakenews_assets.governance.audit.trail import Trail
+from fakenews_assets.data.splits.clusters import CONTRADICTION
+from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.erasure.erasure import erase
 from fakenews_resources.storage.store import Store
 from tests.governance.erasure.conftest import audit_corpus, build_corpus
@@ -24,15 +24,15 @@ ROWS = (
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Store:
-    """A batch, its clusters and its sides."""
+    """A batch, its clusters and its splits."""
     store = Store(tmp_path / "store")
     table = build_corpus(store, "news.csv", ROWS)
     assert table["excluded"].to_list() == [CONTRADICTION, CONTRADICTION, None]
     return store
 
 
-def faults(trail: Trail) -> list[tuple[str, str]]:
-    return [(link.name, link.fault) for link in trail.links if not link.ok]
+def faults(audit_log: AuditLog) -> list[tuple[str, str]]:
+    return [(check.name, check.fault) for check in audit_log.checks if not check.ok]
 
 
 def test_what_no_longer_follows_is_named_and_excused(corpus: Store, tmp_path: Path) -> None:
@@ -41,9 +41,9 @@ def test_what_no_longer_follows_is_named_and_excused(corpus: Store, tmp_path: Pa
     # Nothing contradicts the other one any more.
     both = tuple(sorted((ERASED, LEFT)))
     assert tombstone.unsettled == {corpus.current("article_clusters").version: both}
-    trail = audit_corpus(corpus)
-    assert faults(trail) == []
-    assert "The clusters of 2 articles that an erased article linked." in trail.not_checked
+    audit_log = audit_corpus(corpus)
+    assert faults(audit_log) == []
+    assert "The clusters of 2 articles that an erased article linked." in audit_log.not_checked
 
 
 def test_nothing_else_is_excused(corpus: Store, tmp_path: Path) -> None:

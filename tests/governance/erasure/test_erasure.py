@@ -21,7 +21,7 @@ from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
 from fakenews_assets.monitoring.assets import prediction_log
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 from fakenews_resources.storage.store import Store, hash_files
 from fakenews_resources.storage.tombstones import Erasure, Tombstones
 from tests.governance.erasure.conftest import Subject, held_by, subject_of
@@ -38,7 +38,7 @@ def rotate(service_log: Path) -> None:
 
 def materialize_log(store: Store) -> None:
     storage = Storage(root=str(store.root))
-    resources = {"storage": storage, "io_manager": ArtefactIOManager(storage=storage)}
+    resources = {"storage": storage, "io_manager": ArtifactIOManager(storage=storage)}
     assert dg.materialize([prediction_log], partition_key=DAY.isoformat(), resources=resources).success
 
 
@@ -102,15 +102,15 @@ def test_a_near_duplicate_keeps_its_cluster_and_the_chain_holds(
     store: Store, service_log: Path, raw: bool
 ) -> None:
     """The erased article gave its cluster the name, and linked it."""
-    for side in ("train", "val", "test"):
-        by_order(store, service_log, subject_of(store, side, clustered=True).article_id, raw=raw)
+    for split in ("train", "val", "test"):
+        by_order(store, service_log, subject_of(store, split, clustered=True).article_id, raw=raw)
     assert audit_champion(store).faults == ()
 
 
 def test_a_new_version_of_the_batch_keeps_it_out_and_the_others_keep_their_sides(
     store: Store, service_log: Path
 ) -> None:
-    subjects = [subject_of(store, side, clustered=True) for side in ("train", "val", "test")]
+    subjects = [subject_of(store, split, clustered=True) for split in ("train", "val", "test")]
     subjects.append(subject_of(store, "train"))
     for subject in subjects:
         by_order(store, service_log, subject.article_id)
@@ -121,7 +121,7 @@ def test_a_new_version_of_the_batch_keeps_it_out_and_the_others_keep_their_sides
             asset_selection=[dg.AssetKey("article_clusters"), dg.AssetKey("splits")], instance=runner.instance
         )
     checks = {check.check_name: check.passed for check in made.get_asset_check_evaluations()}
-    assert checks["every_article_keeps_its_side"]
+    assert checks["every_article_keeps_its_split"]
     assert all(checks.values())
     clean = store.current("clean_news/b1")
     assert clean.version != before
@@ -301,5 +301,5 @@ def test_a_backup_that_brings_it_back_is_found(store: Store, service_log: Path, 
     shutil.copytree(path, store.root / "backup")
     by_order(store, service_log, asked.article_id)
     shutil.copy(store.root / "backup" / "train.parquet", path)
-    faults = [(link.what, link.name, link.fault) for link in audit_champion(store).faults]
+    faults = [(check.what, check.name, check.fault) for check in audit_champion(store).faults]
     assert ("version", "splits", "its files hold again what was erased from them: train.parquet") in faults

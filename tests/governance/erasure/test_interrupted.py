@@ -18,8 +18,8 @@ from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import holders
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
-from fakenews_resources.storage.address import place_of
-from fakenews_resources.storage.bucket import BucketPlace
+from fakenews_resources.storage.address import backend_of
+from fakenews_resources.storage.bucket import BucketBackend
 from fakenews_resources.storage.store import LOG_FOLDER, Store, StoreError
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import audit_corpus, build_corpus, log_record
@@ -146,7 +146,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def by_order(store: Store) -> Erased:
-    return erase(store, store.place.below(LOG_FOLDER), SUBJECT, by="the court", reason="order 17", raw=True)
+    return erase(store, store.backend.below(LOG_FOLDER), SUBJECT, by="the court", reason="order 17", raw=True)
 
 
 def assert_erased(store: Store) -> None:
@@ -162,8 +162,8 @@ def assert_erased(store: Store) -> None:
     ledger = Tombstones(store).sound()
     assert (ledger.faults, ledger.unfinished) == ((), ())
     assert {one.article_id for one in ledger.done} == {SUBJECT}
-    assert [link for link in audit_corpus(store).links if not link.ok] == []
-    kept = PredictionLog(store.place.below(LOG_FOLDER).fetch()).read(date(2026, 11, 21), "predictions")
+    assert [check for check in audit_corpus(store).checks if not check.ok] == []
+    kept = PredictionLog(store.backend.below(LOG_FOLDER).fetch()).read(date(2026, 11, 21), "predictions")
     assert kept.filter(article_id=OTHER).collect()["title"].to_list() == ["Another headline of another day"]
 
 
@@ -201,17 +201,17 @@ def test_a_kill_at_a_write_to_a_bucket_is_finished_by_the_same_command(
         return write
 
     for name in ("_write", "_upload", "_delete"):
-        monkeypatch.setattr(BucketPlace, name, counted(getattr(BucketPlace, name)))
+        monkeypatch.setattr(BucketBackend, name, counted(getattr(BucketBackend, name)))
     files = [path for path in built.rglob("*") if path.is_file() and ".work" not in path.parts]
-    place = place_of("gs://news/store")
+    backend = backend_of("gs://news/store")
     for path in files:
-        place.put(path, path.relative_to(built).as_posix())
+        backend.put(path, path.relative_to(built).as_posix())
     with pytest.raises(Killed), dying(Path("/nowhere"), after):
-        by_order(Store(place).afresh(tmp_path / "killed"))
-    place.delete("tombstones/lock")  # as the message of the next command says
-    by_order(Store(place).afresh(tmp_path / "again"))
-    left = Store(place).afresh(tmp_path / "left")
-    left.place.fetch()
+        by_order(Store(backend).afresh(tmp_path / "killed"))
+    backend.delete("tombstones/lock")  # as the message of the next command says
+    by_order(Store(backend).afresh(tmp_path / "again"))
+    left = Store(backend).afresh(tmp_path / "left")
+    left.backend.fetch()
     assert_erased(left)
 
 
@@ -225,7 +225,7 @@ def test_a_kill_of_another_erasure_in_between(built: Path, tmp_path: Path) -> No
             by_order(store)
         erase(store, store.root / LOG_FOLDER, near, by="x", reason="y", raw=True)
         by_order(store)
-        assert [link for link in audit_corpus(store).links if not link.ok] == []
+        assert [check for check in audit_corpus(store).checks if not check.ok] == []
         assert Tombstones(store).sound().unfinished == ()
         assert [path.name for path in holders(store.root, [*LOOK_FOR, NEAR_TEXT])] == ["news.jsonl"]
 

@@ -96,7 +96,7 @@ def test_what_nothing_needs_goes_and_the_champion_stays_auditable(aged: Aged) ->
     assert aged.plan() == []
     assert tombstone.removed == tuple(plan)
     champion = audit_champion(store)
-    assert [link.what for link in champion.faults] == ["decision"]  # it was promoted by hand
+    assert [check.what for check in champion.faults] == ["decision"]  # it was promoted by hand
     assert audit_bundle(store, aged.first).faults == ()
     registry.rollback(reason="it was bad", run_id=None, promoted_by="test")
     assert open_bundle(store.bundles.root / aged.others[1]).sha == aged.others[1]
@@ -169,8 +169,8 @@ def test_a_pruned_bundle_is_told_of_and_without_its_tombstone_missing(aged: Aged
     told = audit_bundle(store, aged.others[3])
     assert told.faults == ()
     assert "by somebody: room" in told.taken_out[0]
-    shutil.rmtree(Tombstones(store).place.root)
-    assert [link.what for link in audit_bundle(store, aged.others[3]).faults] == ["bundle"]
+    shutil.rmtree(Tombstones(store).backend.root)
+    assert [check.what for check in audit_bundle(store, aged.others[3]).faults] == ["bundle"]
 
 
 def decide(store: Store, sha: str) -> None:
@@ -208,7 +208,7 @@ def test_a_decision_that_was_pruned_with_its_bundle_is_no_forgery(watched: Watch
 
 def test_a_champion_moved_by_hand_stays_one_after_its_bundle_was_pruned(aged: Aged) -> None:
     prune(aged.store, plan_pruning(aged.store, 1, DAY), by="somebody", reason="room")
-    assert [link.what for link in audit_bundle(aged.store, aged.others[0]).faults] == ["decision"]
+    assert [check.what for check in audit_bundle(aged.store, aged.others[0]).faults] == ["decision"]
 
 
 PRUNER = """

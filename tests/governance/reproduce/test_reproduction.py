@@ -13,7 +13,7 @@ from fakenews_assets.evaluation.generalization.generalization import Spread, wri
 from fakenews_assets.governance.reproduce.recipe import CannotReproduce, lay_out
 from fakenews_assets.governance.reproduce.reproduction import Line, SeedSpread, compare, remarks
 from fakenews_assets.registry.bundle import Bundle, Manifest, open_bundle, write_bundle
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 from tests.governance.audit.conftest import flip_byte
 from tests.support.watched import Watched
 
@@ -43,7 +43,7 @@ def scratch(watched: Watched, bundle: Bundle, tmp_path: Path) -> Store:
     return store
 
 
-def change(store: Store, key: str, edit: Callable[[Path], object]) -> Artefact:
+def change(store: Store, key: str, edit: Callable[[Path], object]) -> Artifact:
     """Commit another version of a value."""
     before, draft = store.current(key), store.draft()
     assert before.record is not None

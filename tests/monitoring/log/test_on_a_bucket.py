@@ -12,8 +12,8 @@ from fakenews_assets.monitoring.log.index import LogIndex
 from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA, PredictionLog, stamp
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_resources.request_ids import new_request_id, time_of
-from fakenews_resources.storage.address import place_of
-from fakenews_resources.storage.backend import Conflict, Place, StoreError
+from fakenews_resources.storage.address import backend_of
+from fakenews_resources.storage.backend import Backend, Conflict, StoreError
 from tests.support.buckets import OUTAGE, Gate, objects
 from tests.support.buckets import gate as gate
 
@@ -21,9 +21,9 @@ DAY = date(2026, 11, 20)
 
 
 @pytest.fixture
-def place(gate: Gate) -> Place:
+def backend(gate: Gate) -> Backend:
     del gate
-    return place_of("gs://news/store/service_log")
+    return backend_of("gs://news/store/service_log")
 
 
 def answer(log: PredictionLog, request: str) -> None:
@@ -41,37 +41,37 @@ def sent(gate: Gate) -> list[str]:
     return [name.split("/", 2)[2] for name in sorted(objects(gate))]
 
 
-def put_lines(place: Place, folder: Path, *requests: str) -> None:
+def put_lines(backend: Backend, folder: Path, *requests: str) -> None:
     """What a service that answered them on DAY has sent."""
     log = PredictionLog(folder, now=lambda: datetime(2026, 11, 20, 12, tzinfo=UTC))
     for request in requests:
         answer(log, request)
         log.close()
     for file in log.closed():
-        place.put(file, f"{DAY}/{file.name}")
+        backend.put(file, f"{DAY}/{file.name}")
         file.unlink()
 
 
-def read(place: Place, folder: Path) -> list[str]:
-    fresh = place.afresh(folder)
+def read(backend: Backend, folder: Path) -> list[str]:
+    fresh = backend.afresh(folder)
     fresh.fetch()
     return PredictionLog(fresh.root).read(DAY, "predictions").collect()["request_id"].to_list()
 
 
 def test_one_that_ends_while_it_sends_sends_the_rest(
-    gate: Gate, place: Place, monkeypatch: pytest.MonkeyPatch
+    gate: Gate, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sender = LogSender(place)
+    sender = LogSender(backend)
     answer(sender.log, "first")
     arrived, go_on = threading.Event(), threading.Event()
-    put = type(place).put
+    put = type(backend).put
 
-    def slow(self: Place, file: Path, name: str) -> None:
+    def slow(self: Backend, file: Path, name: str) -> None:
         arrived.set()
         assert go_on.wait(30)
         put(self, file, name)
 
-    monkeypatch.setattr(type(place), "put", slow)
+    monkeypatch.setattr(type(backend), "put", slow)
     periodic = threading.Thread(target=sender.send)
     periodic.start()
     assert arrived.wait(30)
@@ -82,13 +82,13 @@ def test_one_that_ends_while_it_sends_sends_the_rest(
     periodic.join()
     last.join()
     assert len(sent(gate)) == 2
-    assert not list(place.spool.rglob("*.jsonl"))
+    assert not list(backend.spool.rglob("*.jsonl"))
 
 
 def test_what_was_sent_before_a_kill_and_erased_from_since_holds_nothing_up(
-    gate: Gate, place: Place, monkeypatch: pytest.MonkeyPatch
+    gate: Gate, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = LogSender(place)
+    killed = LogSender(backend)
     answer(killed.log, "erased")
     with monkeypatch.context() as patch:
         patch.setattr(log_sending.Path, "unlink", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -98,16 +98,16 @@ def test_what_was_sent_before_a_kill_and_erased_from_since_holds_nothing_up(
     killed.log.close()
     killed._lock.release()  # pyright: ignore[reportPrivateUsage] - as the system does when it dies
     (name,) = objects(gate)
-    place.write(name.removeprefix("store/service_log/"), b"blank")
-    assert LogSender(place).send() == 2
+    backend.write(name.removeprefix("store/service_log/"), b"blank")
+    assert LogSender(backend).send() == 2
     assert objects(gate)[name] == b"blank"
     assert len(objects(gate)) == 2
-    assert not list(place.spool.rglob("*.jsonl"))
+    assert not list(backend.spool.rglob("*.jsonl"))
 
 
-def test_an_answer_of_another_instance_is_found(gate: Gate, place: Place) -> None:
+def test_an_answer_of_another_instance_is_found(gate: Gate, backend: Backend) -> None:
     del gate
-    mine, other = LogSender(place), LogSender(place)
+    mine, other = LogSender(backend), LogSender(backend)
     ids = [new_request_id() for _ in range(3)]
     for number, sender in enumerate((mine, other, other)):
         now(sender.log, ids[number])
@@ -119,13 +119,13 @@ def test_an_answer_of_another_instance_is_found(gate: Gate, place: Place) -> Non
         assert not mine.answered(new_request_id(), 0)
     # What was sent is not read again for the next label.
     day = time_of(ids[1]).date().isoformat()
-    known, covered = LogIndex(place.root / day / "predictions.index").look_up(ids[1], 0)
+    known, covered = LogIndex(backend.root / day / "predictions.index").look_up(ids[1], 0)
     assert known
-    assert set(covered) == {file.name for file in (place.root / day).glob("*.jsonl")}
+    assert set(covered) == {file.name for file in (backend.root / day).glob("*.jsonl")}
 
 
-def test_an_outage_keeps_everything(gate: Gate, place: Place) -> None:
-    sender = LogSender(place)
+def test_an_outage_keeps_everything(gate: Gate, backend: Backend) -> None:
+    sender = LogSender(backend)
     answer(sender.log, "first")
     gate.strike(".", *OUTAGE)
     with pytest.raises(StoreError):
@@ -135,52 +135,52 @@ def test_an_outage_keeps_everything(gate: Gate, place: Place) -> None:
     assert len(sent(gate)) == 1
 
 
-def test_a_day_that_is_over_becomes_a_table(gate: Gate, place: Place, tmp_path: Path) -> None:
-    put_lines(place, tmp_path / "one", "a", "b")
-    assert fold_sent_lines(place) == 2
+def test_a_day_that_is_over_becomes_a_table(gate: Gate, backend: Backend, tmp_path: Path) -> None:
+    put_lines(backend, tmp_path / "one", "a", "b")
+    assert fold_sent_lines(backend) == 2
     assert sent(gate) == [f"{DAY}/predictions.parquet"]
-    put_lines(place, tmp_path / "two", "late")
-    assert fold_sent_lines(place) == 1
-    assert fold_sent_lines(place) == 0
-    assert read(place, tmp_path / "fresh") == ["a", "b", "late"]
+    put_lines(backend, tmp_path / "two", "late")
+    assert fold_sent_lines(backend) == 1
+    assert fold_sent_lines(backend) == 0
+    assert read(backend, tmp_path / "fresh") == ["a", "b", "late"]
 
 
-def test_today_stays_as_lines(gate: Gate, place: Place) -> None:
-    sender = LogSender(place)
+def test_today_stays_as_lines(gate: Gate, backend: Backend) -> None:
+    sender = LogSender(backend)
     answer(sender.log, "first")
     sender.close()
-    assert fold_sent_lines(place) == 0
+    assert fold_sent_lines(backend) == 0
     assert len(sent(gate)) == 1
 
 
 def test_a_kill_before_the_lines_are_gone_counts_nothing_twice(
-    gate: Gate, place: Place, tmp_path: Path
+    gate: Gate, backend: Backend, tmp_path: Path
 ) -> None:
-    put_lines(place, tmp_path / "one", "a", "b")
+    put_lines(backend, tmp_path / "one", "a", "b")
     gate.strike("^DELETE", *OUTAGE)
     with pytest.raises(StoreError):
-        fold_sent_lines(place)
+        fold_sent_lines(backend)
     gate.strike_no_more()
     assert len(sent(gate)) == 3
-    assert read(place, tmp_path / "between") == ["a", "b"]
-    assert fold_sent_lines(place) == 2
-    assert read(place, tmp_path / "after") == ["a", "b"]
+    assert read(backend, tmp_path / "between") == ["a", "b"]
+    assert fold_sent_lines(backend) == 2
+    assert read(backend, tmp_path / "after") == ["a", "b"]
 
 
 def test_of_two_that_fold_one_is_told_and_nothing_is_lost(
-    gate: Gate, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gate: Gate, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_lines(place, tmp_path / "one", "a")
+    put_lines(backend, tmp_path / "one", "a")
     rotate = PredictionLog.rotate
 
     def meanwhile(self: PredictionLog) -> list[Path]:
         monkeypatch.setattr(PredictionLog, "rotate", rotate)
-        put_lines(place, tmp_path / "two", "late")
-        assert fold_sent_lines(place) == 2
+        put_lines(backend, tmp_path / "two", "late")
+        assert fold_sent_lines(backend) == 2
         return rotate(self)
 
     monkeypatch.setattr(PredictionLog, "rotate", meanwhile)
     with pytest.raises(Conflict):
-        fold_sent_lines(place)
-    assert read(place, tmp_path / "fresh") == ["a", "late"]
+        fold_sent_lines(backend)
+    assert read(backend, tmp_path / "fresh") == ["a", "late"]
     assert sent(gate) == [f"{DAY}/predictions.parquet"]

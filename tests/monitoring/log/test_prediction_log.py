@@ -43,7 +43,7 @@ def record(request_id: str = "", **changes: Any) -> dict[str, Any]:
         "probability": 0.25,
         "label": 0,
         "abstained": False,
-        "unfamiliar": False,
+        "out_of_distribution": False,
         "model_id": "b" * 64,
         "latency_ms": 1.5,
     } | changes  # fmt: skip
@@ -66,7 +66,7 @@ def test_what_is_written_is_read_back(tmp_path: Path):
         "probability",
         "label",
         "abstained",
-        "unfamiliar",
+        "out_of_distribution",
         "model_id",
         "latency_ms",
     ):
@@ -103,18 +103,18 @@ def test_a_day_that_is_over_becomes_a_table(tmp_path: Path):
 def test_what_was_written_before_there_was_a_reason_is_still_read(tmp_path: Path):
     clock = Clock(datetime.now(UTC))  # ids name their day, by which they are found
     day, log, old = clock().date(), PredictionLog(tmp_path, clock), record()
-    del old["unfamiliar"]
-    log.append("predictions", [old, record(unfamiliar=True, abstained=True)])
-    assert set(log.read(day, "predictions").collect()["unfamiliar"]) == {None, True}
-    assert log.find(old["request_id"], 0)["unfamiliar"].to_list() == [None]
+    del old["out_of_distribution"]
+    log.append("predictions", [old, record(out_of_distribution=True, abstained=True)])
+    assert set(log.read(day, "predictions").collect()["out_of_distribution"]) == {None, True}
+    assert log.find(old["request_id"], 0)["out_of_distribution"].to_list() == [None]
 
     # And so is a table of a day that was over then.
     clock.now += timedelta(days=1)
     (table,) = log.rotate()
-    pl.read_parquet(table).drop("unfamiliar").write_parquet(table)
+    pl.read_parquet(table).drop("out_of_distribution").write_parquet(table)
     stored = log.read(day, "predictions").collect()
-    assert (stored.schema, stored["unfamiliar"].null_count()) == (LOG_SCHEMA, 2)
-    assert log.find(old["request_id"], 0)["unfamiliar"].to_list() == [None]
+    assert (stored.schema, stored["out_of_distribution"].null_count()) == (LOG_SCHEMA, 2)
+    assert log.find(old["request_id"], 0)["out_of_distribution"].to_list() == [None]
 
 
 def test_a_kill_while_rotating_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

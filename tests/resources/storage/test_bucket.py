@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fakenews_resources.storage import bucket as module
-from fakenews_resources.storage.address import place_of
-from fakenews_resources.storage.backend import Conflict, Place, StoreError
+from fakenews_resources.storage.address import backend_of
+from fakenews_resources.storage.backend import Backend, Conflict, StoreError
 from fakenews_resources.storage.store import Store
 from tests.support.buckets import OUTAGE, Fault, Gate, objects
 
@@ -16,9 +16,9 @@ LARGE = bytes(range(256)) * (4 * (9 << 20) // 1024)
 
 
 @pytest.fixture
-def place(gate: Gate) -> Place:
+def backend(gate: Gate) -> Backend:
     del gate
-    return place_of("gs://news/store")
+    return backend_of("gs://news/store")
 
 
 TRANSIENT: tuple[Fault, ...] = ("429", "503", "reset", "lost")
@@ -26,37 +26,39 @@ CUT: Fault = "cut"
 
 
 @pytest.mark.parametrize("fault", TRANSIENT)
-def test_a_document_is_written_once(gate: Gate, place: Place, fault: Fault) -> None:
+def test_a_document_is_written_once(gate: Gate, backend: Backend, fault: Fault) -> None:
     gate.strike(r"POST /upload\S* \S*pointer", fault)
-    place.write("pointer", b"1", replaces=None)
-    seen = place.read("pointer")
+    backend.write("pointer", b"1", replaces=None)
+    seen = backend.read("pointer")
     gate.strike(r"POST /upload\S* \S*pointer", fault, fault)
-    place.write("pointer", b"2", replaces=seen)
+    backend.write("pointer", b"2", replaces=seen)
     assert [kind for kind, _ in gate.struck] == [fault] * 3
     assert objects(gate) == {"store/pointer": b"2"}
 
 
-def test_a_write_whose_answer_was_lost_is_no_conflict_and_one_of_another_is(gate: Gate, place: Place) -> None:
-    place.write("pointer", b"1")
-    seen = place.read("pointer")
+def test_a_write_whose_answer_was_lost_is_no_conflict_and_one_of_another_is(
+    gate: Gate, backend: Backend
+) -> None:
+    backend.write("pointer", b"1")
+    seen = backend.read("pointer")
     gate.strike(r"POST /upload\S* \S*pointer", "lost")
-    place.write("pointer", b"2", replaces=seen)
+    backend.write("pointer", b"2", replaces=seen)
     with pytest.raises(Conflict):
-        place.write("pointer", b"3", replaces=seen)
+        backend.write("pointer", b"3", replaces=seen)
     assert objects(gate) == {"store/pointer": b"2"}
 
 
 @pytest.mark.parametrize("fault", TRANSIENT)
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_reading_and_deleting_go_on(gate: Gate, place: Place, fault: Fault, method: str) -> None:
-    place.write("pointer", b"1")
+def test_reading_and_deleting_go_on(gate: Gate, backend: Backend, fault: Fault, method: str) -> None:
+    backend.write("pointer", b"1")
     gate.strike(rf"^{method} ", fault)
     if method == "GET":
-        found = place.read("pointer")
+        found = backend.read("pointer")
         assert found is not None
         assert found.data == b"1"
     else:
-        place.delete("pointer")
+        backend.delete("pointer")
         assert objects(gate) == {}
     assert [kind for kind, _ in gate.struck] == [fault]
 
@@ -64,15 +66,15 @@ def test_reading_and_deleting_go_on(gate: Gate, place: Place, fault: Fault, meth
 @pytest.mark.parametrize("fault", [*TRANSIENT, CUT])
 @pytest.mark.parametrize("when", ["POST", "PUT"])
 def test_a_large_file_arrives_whole(
-    gate: Gate, place: Place, tmp_path: Path, fault: Fault, when: str
+    gate: Gate, backend: Backend, tmp_path: Path, fault: Fault, when: str
 ) -> None:
     file = tmp_path / "weights"
     file.write_bytes(LARGE)
     gate.strike(rf"^{when} /upload", fault)
-    place.put(file, "weights")
+    backend.put(file, "weights")
     assert [kind for kind, _ in gate.struck] == [fault]
     assert objects(gate) == {"store/weights": LARGE}
-    fresh = place.afresh(tmp_path / "work")
+    fresh = backend.afresh(tmp_path / "work")
     gate.strike("^GET .*alt=media", *((CUT,) if fault == CUT else (CUT, fault)))
     document = fresh.read("weights")
     assert document is not None
@@ -83,12 +85,12 @@ def test_a_large_file_arrives_whole(
     assert gate.struck[-1][0] == "cut"
 
 
-def test_an_object_of_another_content_is_not_taken_for_ours(place: Place, tmp_path: Path) -> None:
-    place.write("f/a", b"something else")
+def test_an_object_of_another_content_is_not_taken_for_ours(backend: Backend, tmp_path: Path) -> None:
+    backend.write("f/a", b"something else")
     file = tmp_path / "a"
     file.write_bytes(b"ours")
     with pytest.raises(StoreError, match=r"f/a is not what was sent there"):
-        place.put(file, "f/a")
+        backend.put(file, "f/a")
 
 
 @pytest.mark.parametrize("broken", ["upload of a file", "upload of the record", "upload of the pointer"])
@@ -133,25 +135,25 @@ def test_what_was_sent_in_part_is_completed_elsewhere(gate: Gate, tmp_path: Path
 def test_a_bucket_that_is_not_there_or_closed_says_what_to_do(gate: Gate) -> None:
     nowhere = Store("gs://nowhere/x")
     with pytest.raises(StoreError, match="Create the bucket"):
-        nowhere.place.write("a", b"")
+        nowhere.backend.write("a", b"")
     with pytest.raises(StoreError, match="Create the bucket"):
         nowhere.current("value")
     gate.strike(".", *OUTAGE)
     with pytest.raises(StoreError, match="Check the network"):
-        place_of("gs://news/x").read("a")
+        backend_of("gs://news/x").read("a")
 
 
 @pytest.mark.parametrize("fault", [None, "lost"])
-def test_a_lock_is_given_back_once(gate: Gate, place: Place, tmp_path: Path, fault: Fault | None) -> None:
-    other = place.afresh(tmp_path / "other")
+def test_a_lock_is_given_back_once(gate: Gate, backend: Backend, tmp_path: Path, fault: Fault | None) -> None:
+    other = backend.afresh(tmp_path / "other")
     with ExitStack() as second:
-        with place.locked("lock"):
+        with backend.locked("lock"):
             if fault:
                 # Its answer is lost, and before it is asked again somebody else holds the lock.
                 gate.strike("^DELETE", fault)
                 gate.after_loss = lambda: second.enter_context(other.locked("lock"))
             with pytest.raises(Conflict):
-                place.write("lock", b"", replaces=None)
+                backend.write("lock", b"", replaces=None)
         assert set(objects(gate)) == ({"store/lock"} if fault else set())
     assert objects(gate) == {}
 
@@ -167,39 +169,39 @@ def test_a_value_stored_again_does_not_bring_back_what_was_erased_from_it(gate: 
     assert store.current("value").path.joinpath("a.txt").read_text() == ""
 
 
-def test_of_two_that_change_a_file_one_is_told(place: Place, tmp_path: Path) -> None:
-    place.write("f/a", b"1")
-    other = place.afresh(tmp_path / "other")
-    for one in (place, other):
+def test_of_two_that_change_a_file_one_is_told(backend: Backend, tmp_path: Path) -> None:
+    backend.write("f/a", b"1")
+    other = backend.afresh(tmp_path / "other")
+    for one in (backend, other):
         one.fetch("f").joinpath("a").write_text(str(one.root))
-    place.send_again("f", "a")
-    place.send_again("f", "a")
+    backend.send_again("f", "a")
+    backend.send_again("f", "a")
     with pytest.raises(Conflict):
         other.send_again("f", "a")
-    assert other.fetch("f").joinpath("a").read_text() == str(place.root)
+    assert other.fetch("f").joinpath("a").read_text() == str(backend.root)
 
 
-def test_what_is_not_as_it_was_sent_is_not_read_from_the_copy(place: Place, tmp_path: Path) -> None:
-    file = place.root / "f" / "a"
+def test_what_is_not_as_it_was_sent_is_not_read_from_the_copy(backend: Backend, tmp_path: Path) -> None:
+    file = backend.root / "f" / "a"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"ours")
-    place.afresh(tmp_path / "other").write("f/a", b"theirs")
+    backend.afresh(tmp_path / "other").write("f/a", b"theirs")
     with pytest.raises(StoreError, match="not what was sent"):
-        place.send("f")
-    assert place.fetch("f").joinpath("a").read_bytes() == b"theirs"
+        backend.send("f")
+    assert backend.fetch("f").joinpath("a").read_bytes() == b"theirs"
 
 
 def test_a_full_disk_is_not_taken_for_the_network(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.write("f/a", b"1")
+    backend.write("f/a", b"1")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "replace_file", full)
     with pytest.raises(OSError, match="No space left"):
-        place.afresh(tmp_path / "other").fetch("f")
+        backend.afresh(tmp_path / "other").fetch("f")
 
 
 def test_a_record_is_read_without_the_files(gate: Gate, tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage, checked
-from fakenews_resources.storage.store import Artefact, Store, StoreError
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, checked
+from fakenews_resources.storage.store import Artifact, Store, StoreError
 
 batches = dg.DynamicPartitionsDefinition(name="test_batches")
-Made = dg.MaterializeResult[Artefact]
+Made = dg.MaterializeResult[Artifact]
 
 
 class RawConfig(dg.Config):
     content: str = "x"
 
 
-def filled(storage: Storage, content: str) -> Artefact:
+def filled(storage: Storage, content: str) -> Artifact:
     draft = storage.draft()
     (draft.path / "value").write_text(content)
     return draft
@@ -30,12 +30,12 @@ def raw(context: dg.AssetExecutionContext, config: RawConfig, storage: Storage) 
 
 
 @dg.asset(partitions_def=batches)
-def clean(storage: Storage, raw: Artefact) -> Made:
+def clean(storage: Storage, raw: Artifact) -> Made:
     return dg.MaterializeResult(value=filled(storage, (raw.path / "value").read_text().upper()))
 
 
 @dg.asset
-def corpus(storage: Storage, clean: dict[str, Artefact]) -> Made:
+def corpus(storage: Storage, clean: dict[str, Artifact]) -> Made:
     return dg.MaterializeResult(value=filled(storage, ",".join(sorted(clean))))
 
 
@@ -68,12 +68,12 @@ def sealed(config: SealedConfig, storage: Storage) -> Iterator[Made]:
 
 
 @dg.asset
-def reader(storage: Storage, sealed: Artefact) -> Made:
+def reader(storage: Storage, sealed: Artifact) -> Made:
     return dg.MaterializeResult(value=filled(storage, (sealed.path / "value").read_text()))
 
 
 @dg.asset
-def failing(storage: Storage, corpus: Artefact) -> Made:
+def failing(storage: Storage, corpus: Artifact) -> Made:
     filled(storage, f"half of {corpus.version}")
     raise ValueError("on the way")
 
@@ -95,7 +95,7 @@ class Graph:
             selection=list(assets),
             partition_key=partition,
             instance=self.instance,
-            resources={"storage": storage, "io_manager": ArtefactIOManager(storage=storage)},
+            resources={"storage": storage, "io_manager": ArtifactIOManager(storage=storage)},
             run_config=config,
             raise_on_error=False,
         )
@@ -224,7 +224,7 @@ def test_a_store_that_cannot_be_read_leaves_no_partition_out(
     graph.run(raw, clean, partition="b2")
     read = Store.current
 
-    def unreachable(store: Store, key: str) -> Artefact:
+    def unreachable(store: Store, key: str) -> Artifact:
         if key == "clean/b2":
             raise StoreError("The bucket does not answer.")
         return read(store, key)
@@ -235,12 +235,12 @@ def test_a_store_that_cannot_be_read_leaves_no_partition_out(
     assert not graph.store.exists("corpus")
 
 
-def test_an_asset_must_return_an_artefact(tmp_path: Path) -> None:
+def test_an_asset_must_return_an_artifact(tmp_path: Path) -> None:
     @dg.asset
     def wrong() -> int:
         return 3
 
     storage = Storage(root=str(tmp_path))
-    resources = {"storage": storage, "io_manager": ArtefactIOManager(storage=storage)}
+    resources = {"storage": storage, "io_manager": ArtifactIOManager(storage=storage)}
     with pytest.raises(dg.DagsterInvariantViolationError, match="wrong returned int"):
         dg.materialize([wrong], resources=resources)

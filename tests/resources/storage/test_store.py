@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_resources.storage.store import Artefact, Store, StoreError, ValueMissing, is_usable_name
+from fakenews_resources.storage.store import Artifact, Store, StoreError, ValueMissing, is_usable_name
 
 
-def draft_of(store: Store, **files: str) -> Artefact:
+def draft_of(store: Store, **files: str) -> Artifact:
     draft = store.draft()
     for name, content in files.items():
         (draft.path / name).write_text(content)
@@ -188,7 +188,7 @@ def test_partitions_are_those_with_a_value(store: Store) -> None:
     assert store.partitions("news") == set()
     for name in ("b1", "b 2"):
         store.commit(f"news/{name}", draft_of(store, a=name))
-    store.place.write("news/b3/abc.json", b"{}")
+    store.backend.write("news/b3/abc.json", b"{}")
     assert store.partitions("news") == {"b1", "b 2"}
 
 
@@ -217,7 +217,7 @@ def test_a_folder_without_a_record_is_told_apart(store: Store) -> None:
     old = store.commit("k", draft_of(store, a="one"))
     store.commit("k", draft_of(store, a="two"))
     assert store.without_record("k") == []
-    store.place.delete(f"k/{old.version}.json")
+    store.backend.delete(f"k/{old.version}.json")
     assert store.without_record("k") == [old.version]
     store.remove("k", old.version)
     assert store.without_record("k") == []
@@ -229,4 +229,4 @@ def test_a_value_is_removed_with_all_versions(store: Store) -> None:
     store.remove_key("k/b1")
     store.remove_key("k/b1")
     assert store.partitions("k") == set()
-    assert store.place.children("k") == []
+    assert store.backend.children("k") == []

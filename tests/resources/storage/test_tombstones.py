@@ -68,12 +68,12 @@ def test_one_that_is_removed_or_edited_counts_no_longer_nor_do_those_before(
     tombstones: Tombstones, number: int, left: list[int], removed: bool
 ) -> None:
     name = f"{number:06d}.json"
-    document = tombstones.place.read(name)
+    document = tombstones.backend.read(name)
     assert document is not None
     if removed:
-        tombstones.place.delete(name)
+        tombstones.backend.delete(name)
     else:
-        tombstones.place.write(name, json.dumps(json.loads(document.data) | {"reason": "another"}).encode())
+        tombstones.backend.write(name, json.dumps(json.loads(document.data) | {"reason": "another"}).encode())
     ledger = tombstones.read()
     assert [entry.sequence for entry in ledger.entries] == left
     assert ledger.faults == ((name, "missing" if removed else "not as it was sealed"),)
@@ -82,18 +82,18 @@ def test_one_that_is_removed_or_edited_counts_no_longer_nor_do_those_before(
 
 
 def test_a_head_that_is_gone_or_damaged_leaves_none(tombstones: Tombstones) -> None:
-    tombstones.place.write(HEAD_FILE, b"what?")
+    tombstones.backend.write(HEAD_FILE, b"what?")
     assert tombstones.read().faults == ((HEAD_FILE, "cannot be read"),)
-    tombstones.place.delete(HEAD_FILE)
+    tombstones.backend.delete(HEAD_FILE)
     assert tombstones.read().entries == ()
     assert tombstones.read().faults[0][0] == HEAD_FILE
 
 
 def test_what_a_kill_left_before_it_was_sealed_is_taken_up(tombstones: Tombstones) -> None:
-    head = tombstones.place.read(HEAD_FILE)
+    head = tombstones.backend.read(HEAD_FILE)
     assert head is not None
     left = tombstones.append(erasure(B, C))
-    tombstones.place.write(HEAD_FILE, head.data)
+    tombstones.backend.write(HEAD_FILE, head.data)
     assert len(tombstones.sound().entries) == 3
     assert "not sealed" in tombstones.read().faults[0][1]
     assert tombstones.taken_up().entries[3:] == (left,)
@@ -104,7 +104,7 @@ def test_what_a_kill_left_before_it_was_sealed_is_taken_up(tombstones: Tombstone
 def test_so_is_the_first_one_of_all(address: str) -> None:
     tombstones = Tombstones(Store(address))
     left = tombstones.append(erasure(A, B, state="planned"))
-    tombstones.place.delete(HEAD_FILE)
+    tombstones.backend.delete(HEAD_FILE)
     assert tombstones.sound().entries == ()
     assert "not sealed" in tombstones.read().faults[0][1]
     assert tombstones.taken_up().entries == (left,)
@@ -126,10 +126,10 @@ def test_what_does_not_continue_the_chain_is_damage(
     tombstones: Tombstones, name: str, changes: dict[str, object] | None
 ) -> None:
     """A tombstone that names the first one as its predecessor, and such like."""
-    second = tombstones.place.read("000002.json")
+    second = tombstones.backend.read("000002.json")
     assert second is not None
     data = b"{" if changes is None else json.dumps(json.loads(second.data) | changes).encode()
-    tombstones.place.write(name, data)
+    tombstones.backend.write(name, data)
     assert tombstones.read().faults == ((name, "does not continue the chain that HEAD names"),)
     assert len(tombstones.read().entries) == 3
     for look in (tombstones.sound, tombstones.taken_up):
@@ -138,11 +138,11 @@ def test_what_does_not_continue_the_chain_is_damage(
 
 
 def test_two_behind_the_last_one_are_damage(tombstones: Tombstones) -> None:
-    head = tombstones.place.read(HEAD_FILE)
+    head = tombstones.backend.read(HEAD_FILE)
     assert head is not None
     tombstones.append(erasure(B, C))
     tombstones.append(erasure(B, C))
-    tombstones.place.write(HEAD_FILE, head.data)
+    tombstones.backend.write(HEAD_FILE, head.data)
     with pytest.raises(TombstonesDamaged, match=r"000004.json: does not continue.*000005.json"):
         tombstones.taken_up()
 
@@ -153,10 +153,10 @@ def test_a_first_one_that_begins_no_chain_is_damage_without_a_head(
 ) -> None:
     tombstones = Tombstones(Store(tmp_path))
     tombstones.append(erasure(A, B, state="planned"))
-    tombstones.place.delete(HEAD_FILE)
-    first = tombstones.place.read("000001.json")
+    tombstones.backend.delete(HEAD_FILE)
+    first = tombstones.backend.read("000001.json")
     assert first is not None
-    tombstones.place.write("000001.json", json.dumps(json.loads(first.data) | changes).encode())
+    tombstones.backend.write("000001.json", json.dumps(json.loads(first.data) | changes).encode())
     assert tombstones.read().faults == ((HEAD_FILE, "missing, while there are tombstones"),)
     with pytest.raises(TombstonesDamaged):
         tombstones.taken_up()

@@ -54,7 +54,7 @@ def problem(
     return JSONResponse(body.model_dump(), status, headers)
 
 
-class Guards:
+class Middleware:
     """ASGI middleware around the whole API."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:

@@ -1,4 +1,4 @@
-"""What an audit finds, link by link."""
+"""What an audit finds, check by check."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ _UNREADABLE: Final = (
 """What reading raises where a file is missing or cut short, or holds something else than it should."""
 
 
-class Link(BaseModel):
+class AuditCheck(BaseModel):
     """One statement of the chain, as it is recorded and as it was computed anew."""
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +45,7 @@ class Link(BaseModel):
 
 
 class Facts(BaseModel):
-    """Where a bundle comes from, as its papers say. The links tell which of it was confirmed."""
+    """Where a bundle comes from, as its papers say. The checks tell which of it was confirmed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +84,7 @@ class Audit(BaseModel):
     bundle: str = Field(description="Sha of the bundle; empty where the record that names it cannot be read.")
     audited_at: datetime
     code: str | None = Field(description="Commit of the code that computed anew.")
-    links: tuple[Link, ...]
+    checks: tuple[AuditCheck, ...]
     not_checked: tuple[str, ...] = Field(description="What could not be computed anew, and why.")
     taken_out: tuple[str, ...] = Field(
         default=(), description="What was erased or removed on purpose, by whom and why."
@@ -94,40 +94,42 @@ class Audit(BaseModel):
     promotion: Promotion | None = None
 
     @property
-    def faults(self) -> tuple[Link, ...]:
-        """The links that do not hold."""
-        return tuple(link for link in self.links if not link.ok)
+    def faults(self) -> tuple[AuditCheck, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if not check.ok)
 
     @computed_field
     @property
     def intact(self) -> bool:
-        """Whether every link holds."""
+        """Whether every check passed."""
         return not self.faults
 
 
-class Trail:
-    """Collects links while the chain is walked. What cannot be read is a finding, never an error."""
+class AuditLog:
+    """Collects checks while the chain is walked. What cannot be read is a finding, never an error."""
 
     def __init__(self) -> None:
-        self.links: list[Link] = []
+        self.checks: list[AuditCheck] = []
         self.not_checked: list[str] = []
         self.taken_out: list[str] = []
 
     def add(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
-        """Add a link; it holds if `fault` is empty."""
-        self.links.append(Link(what=what, name=name, recorded=str(recorded), found=str(found), fault=fault))
+        """Add a check; it passes if `fault` is empty."""
+        self.checks.append(
+            AuditCheck(what=what, name=name, recorded=str(recorded), found=str(found), fault=fault)
+        )
 
     def compare(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
-        """Add a link that holds if the two values are equal; `fault` says what is wrong if they are not."""
+        """Add a check that passes if the two values are equal; `fault` says what is wrong if they are not."""
         self.add(what, name, recorded, found, "" if recorded == found else fault)
 
     def agree(self, what: str, name: str, recorded: str, fault: str) -> None:
-        """Add a link about things too large to show; it holds if `fault` is empty."""
+        """Add a check of things too large to show; it passes if `fault` is empty."""
         self.add(what, name, recorded, "different" if fault else "equal", fault)
 
     @contextmanager
     def reading(self, what: str, name: str, recorded: str = "") -> Iterator[None]:
-        """Turn what cannot be read inside the block into a link that does not hold."""
+        """Turn what cannot be read inside the block into a failed check."""
         try:
             yield
         except _UNREADABLE as error:

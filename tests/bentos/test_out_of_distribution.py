@@ -12,8 +12,8 @@ from bentos.fakenews.schemas import MAX_TITLE
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_resources.request_ids import time_of
 from tests.support.champions import make_champion
+from tests.support.out_of_distribution import foreign_titles, keyboard_mash
 from tests.support.servers import Server, serve
-from tests.support.unfamiliar import foreign_titles, keyboard_mash
 from tests.support.watched import sample_articles
 
 STRANGE = [*foreign_titles()[:20], *keyboard_mash(20)]
@@ -27,7 +27,7 @@ def familiar() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, familiar: pl.DataFrame) -> Iterator[Server]:
     """A server whose champion knows what is familiar."""
-    folder = tmp_path_factory.mktemp("unfamiliar")
+    folder = tmp_path_factory.mktemp("out_of_distribution")
     models = folder / "models"
     models.mkdir()
     make_champion(models, familiar=[familiar[:700], familiar[700:1000]])
@@ -48,19 +48,23 @@ def test_every_kind_of_answer_carries_the_reason(service: Server, familiar: pl.D
         counted = client.get("/metrics").text
 
     reasons = [one["abstain_reason"] for one in batch["predictions"]]
-    assert set(reasons[: len(STRANGE)]) == {"unfamiliar"}
-    assert reasons[len(STRANGE) :].count("unfamiliar") <= 2
+    assert set(reasons[: len(STRANGE)]) == {"out_of_distribution"}
+    assert reasons[len(STRANGE) :].count("out_of_distribution") <= 2
     assert {None, "uncertain"} <= set(reasons)  # the band is at work too
     for one in batch["predictions"]:
         assert one["abstained"] == (one["verdict"] == "unsure") == (one["abstain_reason"] is not None)
     for answer in (single, explained):
-        assert (answer["abstain_reason"], answer["verdict"]) == ("unfamiliar", "unsure")
+        assert (answer["abstain_reason"], answer["verdict"]) == ("out_of_distribution", "unsure")
     lines = list(csv.DictReader(io.StringIO(rows.text)))
     assert [line["abstain_reason"] or None for line in lines] == reasons
 
-    unfamiliar, uncertain = (2 * reasons.count(reason) for reason in ("unfamiliar", "uncertain"))
-    assert f'fakenews_abstentions_total{{reason="unfamiliar"}} {unfamiliar + 2}.0' in counted
+    out_of_distribution, uncertain = (
+        2 * reasons.count(reason) for reason in ("out_of_distribution", "uncertain")
+    )
+    assert (
+        f'fakenews_abstentions_total{{reason="out_of_distribution"}} {out_of_distribution + 2}.0' in counted
+    )
     assert f'fakenews_abstentions_total{{reason="uncertain"}} {uncertain}.0' in counted
     log = PredictionLog(service.log).read(time_of(batch["request_id"]).date(), "predictions")
     logged = log.filter(pl.col("request_id") == batch["request_id"]).sort("row").collect()
-    assert logged["unfamiliar"].to_list() == [reason == "unfamiliar" for reason in reasons]
+    assert logged["out_of_distribution"].to_list() == [reason == "out_of_distribution" for reason in reasons]

@@ -1,4 +1,4 @@
-"""What arrives by itself: each new file of the landing place becomes one batch and one run."""
+"""What arrives by itself: each new file of the landing folder becomes one batch and one run."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _NAMED = 5
 def new_batch_sensor(
     context: dg.SensorEvaluationContext, landing: Landing, storage: Storage
 ) -> dg.SensorResult:
-    """Every new, complete file of the landing place becomes a batch and is ingested, in order of arrival.
+    """Every new, complete file of the landing folder becomes a batch and is ingested, in order of arrival.
 
     There is no cursor: a file is done when its batch is stored or a run of it was launched. A tick that was cut
     short is therefore made good by the next. What failed waits for a person.

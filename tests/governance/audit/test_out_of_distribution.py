@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_request
-from fakenews_assets.governance.audit.trail import Audit
 from tests.governance.audit.conftest import Project
-from tests.support.unfamiliar import foreign_titles
+from tests.support.out_of_distribution import foreign_titles
 from tests.support.watched import Watched, sample_articles
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
@@ -36,30 +36,30 @@ def audited(project: Project, request_id: str, edit: Edit = lambda line: line) -
 
 
 def named(audit: Audit) -> set[str]:
-    return {link.what for link in audit.faults}
+    return {check.what for check in audit.faults}
 
 
-def test_an_unfamiliar_answer_passes_and_a_tampered_one_is_named(project: Project) -> None:
+def test_an_out_of_distribution_answer_passes_and_a_tampered_one_is_named(project: Project) -> None:
     request_id = asked(project, strange=True)
     audit = audited(project, request_id)
     assert audit.faults == ()
-    assert audit.answer["unfamiliar"]
+    assert audit.answer["out_of_distribution"]
     assert audit.answer["abstained"]
-    (link,) = (link for link in audit.links if link.what == "familiarity")
-    assert link.found.startswith("unfamiliar: True")
+    (check,) = (check for check in audit.checks if check.what == "ood_limits")
+    assert check.found.startswith("out of distribution: True")
 
     # As if it had been answered.
     faults = named(audited(project, request_id, lambda line: line | {"abstained": False}))
     assert "answer" in faults
-    answered = {"abstained": False, "unfamiliar": False}
-    assert "familiarity" in named(audited(project, request_id, lambda line: line | answered))
+    answered = {"abstained": False, "out_of_distribution": False}
+    assert "ood_limits" in named(audited(project, request_id, lambda line: line | answered))
 
 
 def test_an_answer_that_was_not_withheld_for_that_is_named(project: Project) -> None:
     request_id = asked(project, strange=False)
     assert audited(project, request_id).faults == ()
-    withheld = {"abstained": True, "unfamiliar": True}
-    assert "familiarity" in named(audited(project, request_id, lambda line: line | withheld))
+    withheld = {"abstained": True, "out_of_distribution": True}
+    assert "ood_limits" in named(audited(project, request_id, lambda line: line | withheld))
 
 
 @pytest.mark.parametrize("strange", [True, False])
@@ -69,7 +69,9 @@ def test_a_line_from_before_there_was_a_reason(project: Project, strange: bool) 
     def old(line: dict[str, Any]) -> dict[str, Any]:
         band = project.stored("evaluation/baseline").read_json("calibration.json")
         inside = band["abstain_low"] < line["probability"] < band["abstain_high"]
-        return {name: value for name, value in line.items() if name != "unfamiliar"} | {"abstained": inside}
+        return {name: value for name, value in line.items() if name != "out_of_distribution"} | {
+            "abstained": inside
+        }
 
     audit = audited(project, request_id, old)
     assert audit.faults == ()

@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fakenews_assets.automation import arrivals
-from fakenews_assets.automation.arrivals import new_batch_sensor
+from fakenews_assets.automation import ingestion
+from fakenews_assets.automation.ingestion import new_batch_sensor
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.data.assets import clean_news, raw_news
 from fakenews_resources import landing
@@ -14,10 +14,10 @@ from fakenews_resources.engine.resource import Engine
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Refused
 from fakenews_resources.news.resource import NewsSource
-from fakenews_resources.storage.io_manager import ArtefactIOManager, Storage
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 
 
-class Place:
+class Backend:
     """A landing folder, an instance, and the sensor between them."""
 
     def __init__(self, root: Path, settle_seconds: float = 0) -> None:
@@ -33,7 +33,7 @@ class Place:
             resources={
                 "landing": self.landing,
                 "storage": self.storage,
-                "io_manager": ArtefactIOManager(storage=self.storage),
+                "io_manager": ArtifactIOManager(storage=self.storage),
                 "news_source": NewsSource(),
                 "engine": Engine(),
             },
@@ -103,144 +103,144 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def backend(tmp_path: Path) -> Backend:
+    return Backend(tmp_path)
 
 
-def test_nothing_there(place: Place) -> None:
-    assert place.reason() == f"Nothing new in {place.folder}."
+def test_nothing_there(backend: Backend) -> None:
+    assert backend.reason() == f"Nothing new in {backend.folder}."
 
 
-def test_a_file_is_ingested_once(place: Place) -> None:
-    place.drop("news.csv")
-    request = place.request()
+def test_a_file_is_ingested_once(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
     assert request.partition_key
     assert request.partition_key.startswith("news-")
-    place.execute(request)
-    manifest = place.storage.store.current(f"raw_news/{request.partition_key}").meta
-    assert manifest["source_uri"] == (place.folder / "news.csv").as_uri()
+    backend.execute(request)
+    manifest = backend.storage.store.current(f"raw_news/{request.partition_key}").meta
+    assert manifest["source_uri"] == (backend.folder / "news.csv").as_uri()
     assert request.run_key == f"raw_news/{request.partition_key}:{manifest['sha256']}"
     for _ in range(3):
-        assert place.reason() == f"Nothing new in {place.folder}."
+        assert backend.reason() == f"Nothing new in {backend.folder}."
 
 
-def test_a_run_that_was_created_is_not_asked_for_again(place: Place) -> None:
-    place.drop("news.csv")
-    request = place.request()
-    place.create_run(request)
+def test_a_run_that_was_created_is_not_asked_for_again(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.create_run(request)
     for _ in range(3):
-        assert place.reason() == (
-            f"Nothing new in {place.folder}. 1 being ingested: {request.partition_key}."
+        assert backend.reason() == (
+            f"Nothing new in {backend.folder}. 1 being ingested: {request.partition_key}."
         )
 
 
-def test_a_tick_that_was_cut_short_is_made_good(place: Place) -> None:
-    place.drop("news.csv")
-    first = place.request()
-    assert place.request() == first, "nothing happened"
+def test_a_tick_that_was_cut_short_is_made_good(backend: Backend) -> None:
+    backend.drop("news.csv")
+    first = backend.request()
+    assert backend.request() == first, "nothing happened"
     assert first.partition_key
-    place.instance.add_dynamic_partitions("news_batches", [first.partition_key])
-    assert place.request() == first, "the partition was added"
+    backend.instance.add_dynamic_partitions("news_batches", [first.partition_key])
+    assert backend.request() == first, "the partition was added"
     # With the same run key, hence Dagster launches the run that is there.
-    place.create_run(first, dg.DagsterRunStatus.NOT_STARTED)
-    assert place.request() == first, "the run was created, but not launched"
+    backend.create_run(first, dg.DagsterRunStatus.NOT_STARTED)
+    assert backend.request() == first, "the run was created, but not launched"
 
 
-def test_a_stored_batch_needs_no_run(place: Place) -> None:
-    place.drop("news.csv")
-    draft = place.storage.store.draft()
-    (draft.path / "news.csv").write_bytes((place.folder / "news.csv").read_bytes())
-    place.storage.store.commit(f"raw_news/{place.request().partition_key}", draft)
-    assert place.reason() == f"Nothing new in {place.folder}."
+def test_a_stored_batch_needs_no_run(backend: Backend) -> None:
+    backend.drop("news.csv")
+    draft = backend.storage.store.draft()
+    (draft.path / "news.csv").write_bytes((backend.folder / "news.csv").read_bytes())
+    backend.storage.store.commit(f"raw_news/{backend.request().partition_key}", draft)
+    assert backend.reason() == f"Nothing new in {backend.folder}."
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
-def test_what_failed_waits_for_a_person(place: Place, status: dg.DagsterRunStatus) -> None:
-    place.drop("news.csv")
-    request = place.request()
-    place.create_run(request, status)
-    assert place.reason() == (
-        f"Nothing new in {place.folder}. 1 tried before and not stored, see the runs: {request.partition_key}."
+def test_what_failed_waits_for_a_person(backend: Backend, status: dg.DagsterRunStatus) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.create_run(request, status)
+    assert backend.reason() == (
+        f"Nothing new in {backend.folder}. 1 tried before and not stored, see the runs: {request.partition_key}."
     )
-    place.drop("other.csv")
-    assert len(place.asked()) == 1, "nothing else is held up"
+    backend.drop("other.csv")
+    assert len(backend.asked()) == 1, "nothing else is held up"
 
 
-def test_a_failed_batch_that_was_run_again(place: Place) -> None:
-    place.drop("news.csv")
-    request = place.request()
-    place.create_run(request, dg.DagsterRunStatus.FAILURE)
-    place.execute(request)
-    assert place.reason() == f"Nothing new in {place.folder}."
+def test_a_failed_batch_that_was_run_again(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.create_run(request, dg.DagsterRunStatus.FAILURE)
+    backend.execute(request)
+    assert backend.reason() == f"Nothing new in {backend.folder}."
 
 
-def test_a_changed_file_is_another_batch(place: Place) -> None:
-    place.drop("news.csv", "A")
-    first = place.request()
-    place.execute(first)
-    place.drop("news.csv", "B")
-    second = place.request()
+def test_a_changed_file_is_another_batch(backend: Backend) -> None:
+    backend.drop("news.csv", "A")
+    first = backend.request()
+    backend.execute(first)
+    backend.drop("news.csv", "B")
+    second = backend.request()
     assert second.partition_key != first.partition_key
-    place.execute(second)
-    assert place.storage.store.partitions("raw_news") == {first.partition_key, second.partition_key}
-    place.drop("news.csv", "A")
-    assert place.reason() == f"Nothing new in {place.folder}.", "its first content is a batch already"
+    backend.execute(second)
+    assert backend.storage.store.partitions("raw_news") == {first.partition_key, second.partition_key}
+    backend.drop("news.csv", "A")
+    assert backend.reason() == f"Nothing new in {backend.folder}.", "its first content is a batch already"
 
 
-def test_one_content_twice(place: Place) -> None:
-    place.drop("a.csv")
-    place.drop("b.csv")
-    place.drop("b.copy.csv")  # the same stem, hence the same batch
-    assert [name[:2] for name in place.asked()] == ["a-", "b-"]
+def test_one_content_twice(backend: Backend) -> None:
+    backend.drop("a.csv")
+    backend.drop("b.csv")
+    backend.drop("b.copy.csv")  # the same stem, hence the same batch
+    assert [name[:2] for name in backend.asked()] == ["a-", "b-"]
 
 
-def test_dagster_takes_the_result(place: Place) -> None:
+def test_dagster_takes_the_result(backend: Backend) -> None:
     for name in ("a.csv", "b.csv", "b.copy.csv"):
-        place.drop(name)
-    with dg.instance_for_test() as instance, place.context(instance) as context:
+        backend.drop(name)
+    with dg.instance_for_test() as instance, backend.context(instance) as context:
         found = new_batch_sensor.evaluate_tick(context)
-    assert [request.tags["dagster/partition"] for request in found.run_requests or []] == place.asked()
+    assert [request.tags["dagster/partition"] for request in found.run_requests or []] == backend.asked()
 
 
 def test_what_is_not_complete_is_named(tmp_path: Path) -> None:
-    place = Place(tmp_path, settle_seconds=3600)
+    backend = Backend(tmp_path, settle_seconds=3600)
     for number in range(7):
-        place.drop(f"{number}.csv")
-    place.drop("sheet.xlsx")
-    place.drop("half.csv.part")
-    assert place.reason() == (
-        f"Nothing new in {place.folder}. "
+        backend.drop(f"{number}.csv")
+    backend.drop("sheet.xlsx")
+    backend.drop("half.csv.part")
+    assert backend.reason() == (
+        f"Nothing new in {backend.folder}. "
         "7 still being written: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv and 2 more. "
         "1 of no known format: sheet.xlsx."
     )
 
 
-def test_many_files_come_in_portions(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_files_come_in_portions(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(45):
-        place.drop(f"{number}.csv", str(number))
+        backend.drop(f"{number}.csv", str(number))
     hashed: list[Path] = []
     digest = landing.digest
     monkeypatch.setattr(landing, "digest", lambda path: hashed.append(path) or digest(path))
     queries: list[object] = []
-    get_runs = place.instance.get_runs
+    get_runs = backend.instance.get_runs
     monkeypatch.setattr(
-        place.instance, "get_runs", lambda filters: queries.append(filters) or get_runs(filters)
+        backend.instance, "get_runs", lambda filters: queries.append(filters) or get_runs(filters)
     )
     seen: set[str] = set()
     for portion in (20, 20, 5):
-        requests = place.tick().run_requests or []
+        requests = backend.tick().run_requests or []
         assert len(requests) == portion
-        seen |= {place.create_run(request).tags["dagster/partition"] for request in requests}
+        seen |= {backend.create_run(request).tags["dagster/partition"] for request in requests}
     assert len(seen) == 45
-    assert "45 being ingested" in place.reason()
+    assert "45 being ingested" in backend.reason()
     assert (len(hashed), len(queries)) == (45, 4)
-    monkeypatch.setattr(arrivals, "_KEYS_PER_QUERY", 10)
-    assert "45 being ingested" in place.reason()
+    monkeypatch.setattr(ingestion, "_KEYS_PER_QUERY", 10)
+    assert "45 being ingested" in backend.reason()
     assert len(queries) == 4 + 5
 
 
-def test_a_place_that_cannot_be_read_fails_the_tick(place: Place) -> None:
-    place.folder.rmdir()
-    place.folder.touch()
+def test_a_place_that_cannot_be_read_fails_the_tick(backend: Backend) -> None:
+    backend.folder.rmdir()
+    backend.folder.touch()
     with pytest.raises(Refused, match="make it a folder"):
-        place.tick()
+        backend.tick()

@@ -8,8 +8,8 @@ Within a batch, clusters are connected components of rows and of the keys that r
 of the graph, so a thousand equal titles are a thousand edges). A component that touches
 
 - no earlier cluster founds one, named after its smallest `article_id`;
-- earlier clusters that all lie on one side of the split joins the oldest of them;
-- earlier clusters on different sides is left out (`BRIDGE`): wherever it went, a near-duplicate of it
+- earlier clusters that all lie in one split joins the oldest of them;
+- earlier clusters in different splits is left out (`BRIDGE`): wherever it went, a near-duplicate of it
   would lie across the border.
 
 Two further kinds of rows are left out but still take part in the graph, since what they are similar to is
@@ -30,11 +30,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fakenews_assets.data.dedup.near_duplicates import Links
-from fakenews_assets.data.splits.splitting import SplitConfig, side_of
+from fakenews_assets.data.splits.splitting import SplitConfig, split_of
 
 DUPLICATE: Final = "duplicate of an earlier article"
 CONTRADICTION: Final = "contradicting labels"
-BRIDGE: Final = "bridges two sides"
+BRIDGE: Final = "bridges two splits"
 """Reasons for leaving out an article; the first that applies is given, in the order CONTRADICTION,
 DUPLICATE, BRIDGE."""
 
@@ -54,7 +54,7 @@ class ClusterSizes:
         clusters: clusters that hold at least one accepted row.
         clustered_rows: rows that share their cluster with another row.
         largest: rows of the largest cluster. A cluster above a percent of the rows distorts the shares of
-            the sides: raise the thresholds.
+            the splits: raise the thresholds.
         mixed_label_clusters: clusters that hold both labels.
         excluded: rows left out, per reason.
     """
@@ -81,7 +81,7 @@ def assign_clusters(
             arrival.
         links: what `find_links` returned for the same rows.
         batch_order: names of the batches in order of arrival.
-        config: decides on which side a cluster lies, which matters where a component touches several.
+        config: decides in which split a cluster lies, which matters where a component touches several.
         heirs: names that the clusters of some founders keep, because the article that gave the name was erased.
 
     Returns:
@@ -222,7 +222,7 @@ def _graph_edges(links: Links, order: NDArray[np.int64]) -> _Edges:
 def _grow_clusters(
     batches: NDArray[np.int64], edges: _Edges, names: pl.Series, config: SplitConfig
 ) -> NDArray[np.int64]:
-    """Position of the founder of each row's cluster, `_NONE` for rows that bridge two sides."""
+    """Position of the founder of each row's cluster, `_NONE` for rows that bridge two splits."""
     rows = len(batches)
     cluster = np.full(edges.nodes, _NONE, dtype=np.int64)
     bounds = [*np.flatnonzero(np.diff(batches, prepend=_NONE)).tolist(), rows]
@@ -268,8 +268,8 @@ def _choose(
     several = ((newest != _NONE) & (oldest != newest))[component]
     if several.any():
         touched, index = np.unique(earlier[several], return_inverse=True)
-        side = side_of(names.gather(touched), config).to_physical().to_numpy().astype(np.int64)
-        lowest, highest = _extremes(component[several], side[index], len(founder))
+        split = split_of(names.gather(touched), config).to_physical().to_numpy().astype(np.int64)
+        lowest, highest = _extremes(component[several], split[index], len(founder))
         chosen[(highest != _NONE) & (lowest != highest)] = _NONE
     return chosen
 

@@ -28,7 +28,7 @@ class RetrainSettings(BaseSettings):
     min_new_rows: int = Field(
         default=1000, ge=1, description="New labelled articles that start a retraining by themselves."
     )
-    min_new_rows_on_alarm: int = Field(
+    min_new_rows_on_trigger: int = Field(
         default=200,
         ge=1,
         description="New labelled articles that a retraining needs after an alarm (drift, or a drop in quality):"
@@ -66,7 +66,7 @@ def new_rows(store: Store) -> NewRows:
     rows, batches = 0, []
     for name in sorted(store.partitions("clean_news")):
         batch = CleanBatch(name, store.current(f"clean_news/{name}"))
-        key, version = f"clean_news/{name}", batch.artefact.version
+        key, version = f"clean_news/{name}", batch.artifact.version
         if known.get(key) != version and batch.summary.labelled:
             rows += batch.summary.labelled
             batches.append(f"{key} {version}")

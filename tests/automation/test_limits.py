@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.automation.guards import RetrainSettings, new_rows, objections
+from fakenews_assets.automation.limits import RetrainSettings, new_rows, objections
 from tests.support.graphs import Graph
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         "COOLDOWN_HOURS": "1.5",
         "MAX_PER_WEEK": "7",
         "MIN_NEW_ROWS": "50",
-        "MIN_NEW_ROWS_ON_ALARM": "10",
+        "MIN_NEW_ROWS_ON_TRIGGER": "10",
         "WARM_START": "false",
     }.items():
         monkeypatch.setenv(f"FAKENEWS_RETRAIN_{name}", value)
@@ -62,7 +62,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         "cooldown_hours": 1.5,
         "max_per_week": 7,
         "min_new_rows": 50,
-        "min_new_rows_on_alarm": 10,
+        "min_new_rows_on_trigger": 10,
         "warm_start": False,
     }
 
@@ -77,7 +77,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("MAX_PER_WEEK", "-1"),
         ("MAX_PER_WEEK", "2.5"),
         ("MIN_NEW_ROWS", "0"),
-        ("MIN_NEW_ROWS_ON_ALARM", "0"),
+        ("MIN_NEW_ROWS_ON_TRIGGER", "0"),
         ("WARM_START", "maybe"),
     ],
 )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakenews_assets.data.dedup.clusters import (
+from fakenews_assets.data.dedup.near_duplicates import Links
+from fakenews_assets.data.splits.clusters import (
     BRIDGE,
     CLUSTER_SCHEMA,
     CONTRADICTION,
@@ -18,8 +19,7 @@ from fakenews_assets.data.dedup.clusters import (
     assign_clusters,
     cluster_sizes,
 )
-from fakenews_assets.data.dedup.near_duplicates import Links
-from fakenews_assets.data.splits.splitting import SplitConfig, side_of
+from fakenews_assets.data.splits.splitting import SplitConfig, split_of
 
 CONFIG = SplitConfig()
 
@@ -57,10 +57,10 @@ def cluster(
     return assign_clusters(articles, links, batches, CONFIG, heirs)
 
 
-def names_on(side: str, count: int) -> list[str]:
-    """Names of clusters that lie on this side, in alphabetical order."""
+def names_on(split: str, count: int) -> list[str]:
+    """Names of clusters that lie on this split, in alphabetical order."""
     names = pl.Series([f"{number:04d}" for number in range(200)])
-    return names.filter(side_of(names, CONFIG) == side).to_list()[:count]
+    return names.filter(split_of(names, CONFIG) == split).to_list()[:count]
 
 
 def test_components_are_named_after_their_smallest_article() -> None:
@@ -169,7 +169,7 @@ def test_heirs_of_an_erased_article_keep_the_name_of_its_cluster_and_so_its_side
     heirs = {"b": train, "c": train}
     found = cluster(rows, [(0, 2)], heirs=heirs)
     assert found["cluster_id"].to_list() == [train, train, train, test]
-    # An article that is near to both parts is near to one side, and bridges nothing.
+    # An article that is near to both parts is near to one split, and bridges nothing.
     assert (
         cluster([Row("b"), Row("c"), Row("d", "b2")], [(0, 2), (1, 2)], heirs=heirs)["excluded"].null_count()
         == 3
@@ -246,17 +246,17 @@ def test_accepted_rows_keep_every_promise(
         text=pl.Series([row.text for row in rows]),
         label=pl.Series([row.label for row in rows], dtype=pl.Int8),
     )
-    result = result.with_columns(side=side_of(result["cluster_id"], CONFIG).cast(pl.String))
+    result = result.with_columns(split=split_of(result["cluster_id"], CONFIG).cast(pl.String))
     accepted = result.filter(pl.col("excluded").is_null())
     assert accepted["cluster_id"].null_count() == 0
     for name, rest in (("key", accepted), ("text", accepted.filter(pl.col("text") > 0))):
-        assert rest.group_by(name).agg(pl.col("side").n_unique())["side"].max() in (1, None)
+        assert rest.group_by(name).agg(pl.col("split").n_unique())["split"].max() in (1, None)
     labelled = accepted.drop_nulls("label")
     assert labelled["article_id"].is_unique().all()
     assert labelled.group_by("key").agg(pl.col("label").n_unique())["label"].max() in (1, None)
     for later, earlier in edges:
         if result["excluded"][later] is None and result["excluded"][earlier] is None:
-            assert result["side"][later] == result["side"][earlier]
+            assert result["split"][later] == result["split"][earlier]
 
     # The order of rows within a batch does not matter.
     shuffled = sorted(range(len(rows)), key=lambda row: (rows[row].batch, random.random()))

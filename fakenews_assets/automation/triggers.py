@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
 from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
-from fakenews_resources.storage.store import Artefact, Store
+from fakenews_resources.storage.store import Artifact, Store
 
 
 @dataclass(frozen=True)
 class Finding:
     """What the last report of a kind says about the champion."""
 
-    alarm: bool
+    triggered: bool
     text: str
 
 
@@ -30,18 +30,18 @@ def last_findings(store: Store, champion: str) -> list[Finding]:
     return found
 
 
-def _finding(day: str, report: Artefact, champion: str) -> Finding:
+def _finding(day: str, report: Artifact, champion: str) -> Finding:
     assert report.record is not None
     kind = report.record.key.partition("/")[0]
     if kind == "drift_report":
         verdict = DriftVerdict.model_validate(report.read_json(VERDICT_FILE))
-        alarm, text = bool(verdict.drifted), f"Drift on {day}: {verdict.summary}"
+        triggered, text = bool(verdict.drifted), f"Drift on {day}: {verdict.summary}"
     else:
         # Scores come with scikit-learn; nothing else here needs it.
         from fakenews_assets.monitoring.performance import PerformanceVerdict
 
         quality = PerformanceVerdict.model_validate(report.read_json(PERFORMANCE_FILE))
-        alarm, text = bool(quality.dropped), f"Quality on {day}: {quality.summary}"
-    if alarm and report.meta["model_id"] != champion:
+        triggered, text = bool(quality.dropped), f"Quality on {day}: {quality.summary}"
+    if triggered and report.meta["model_id"] != champion:
         return Finding(False, f"{text} That was an earlier champion.")
-    return Finding(alarm, text)
+    return Finding(triggered, text)

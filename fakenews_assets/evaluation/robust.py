@@ -17,8 +17,8 @@ from fakenews_assets.models.loading import reads_text
 
 _NAMED_ROWS: Final = 20_000
 """Training rows that names are learnt from, at most: seconds, and all names that are common."""
-_FAMILIAR_WORDS: Final = 1_000
-"""More than the beginning of a text that `Familiarity` looks at."""
+_DETECTOR_WORDS: Final = 1_000
+"""More than the beginning of a text that `OodDetector` looks at."""
 
 
 def learn_names(train: pl.DataFrame) -> Names:
@@ -26,7 +26,7 @@ def learn_names(train: pl.DataFrame) -> Names:
     return Names.learn(sample_rows(train, _NAMED_ROWS).with_columns(pl.col("text").fill_null("")))
 
 
-def with_stress(
+def with_robustness(
     evaluation: Evaluation,
     predictions: pl.DataFrame,
     classifier: Classifier,
@@ -74,5 +74,5 @@ def words_read(model_folder: Path) -> int | None:
     encoding = model_folder / "encoding.json"
     if encoding.is_file():
         # A word is one token at least.
-        return max(_FAMILIAR_WORDS, json.loads(encoding.read_bytes())["max_tokens"])
-    return None if reads_text(model_folder) else _FAMILIAR_WORDS
+        return max(_DETECTOR_WORDS, json.loads(encoding.read_bytes())["max_tokens"])
+    return None if reads_text(model_folder) else _DETECTOR_WORDS
