@@ -1,0 +1,1 @@
+"""Jobs, sensors and the schedule, with their limits."""

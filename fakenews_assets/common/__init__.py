@@ -1,0 +1,1 @@
+"""Plots, progress, metadata and hardware, for every layer above."""

@@ -1,0 +1,1 @@
+"""Smaller and faster variants: distillation, pruning, export, quantization."""

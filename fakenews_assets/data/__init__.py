@@ -1,0 +1,1 @@
+"""From received bytes to frozen splits: readers, cleaning, checks, near-duplicates."""

@@ -1,0 +1,1 @@
+"""Metrics, robustness, shortcut probes, generalization and the leaderboard."""

@@ -1,0 +1,1 @@
+"""Audit, reproduction, erasure and pruning."""

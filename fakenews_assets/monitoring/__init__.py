@@ -1,0 +1,1 @@
+"""Prediction log, drift and performance reports, the monitoring page."""

@@ -1,0 +1,1 @@
+"""The policy that chooses, the gate that promotes, model card and bill of materials."""

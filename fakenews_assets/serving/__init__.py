@@ -1,0 +1,1 @@
+"""The champion's bento, its container context, and batch predictions."""

@@ -1,4 +1,4 @@
-"""Pages of the API reference: one for each package, made when the site is built, so that none can be forgotten."""
+"""The decision records and the pages of the API reference, found when the site is built, so that none is forgotten."""
 
 import ast
 from pathlib import Path
@@ -13,6 +13,8 @@ PACKAGES = ("fakenews_assets", "fakenews_resources", "bentos")
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages into the navigation."""
     assert config.nav is not None
+    (decisions,) = [entry["Decisions"] for entry in config.nav if "Decisions" in entry]
+    decisions += [f"decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))]
     config.nav.append({"Reference": [{name: f"reference/{name}.md"} for name in _modules_by_package()]})
     return config
 
