@@ -25,7 +25,7 @@ def test_the_site_builds_strictly_and_refers_to_every_package(tmp_path: Path) ->
         check=False,
     )
     assert built.returncode == 0, built.stderr
-    text = (tmp_path / "reference" / "fakenews_assets.selection" / "index.html").read_text()
+    text = (tmp_path / "reference" / "fakenews_assets.registry" / "index.html").read_text()
     assert "open_bundle" in text
     assert "Verify every file of a bundle" in text
     # Nothing on a page is fetched from another host.
