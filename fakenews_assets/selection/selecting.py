@@ -95,7 +95,7 @@ def fill_bundle(
     Args:
         draft: an empty folder.
         store: where the winner's ancestors lie.
-        standing: the candidates that were compared, the winner among them.
+        eligible: the candidates that were compared, the winner among them.
         choice: which of them won, and how.
         note: warning that belongs beside every score.
     """
