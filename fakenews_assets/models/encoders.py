@@ -161,7 +161,7 @@ def _hub_folder(spec: EncoderSpec) -> Path:
 def _hub_advice(spec: EncoderSpec, reason: str) -> str:
     return (
         f"Encoder {spec.name!r} cannot be loaded: {reason}. Do one of: set the encoder's name to a local folder"
-        " with its files; allow the network for one run (unset HF_HUB_OFFLINE, check the id and the proxy);"
+        " with its files; allow downloads with HF_HUB_OFFLINE=0 (check the id and the proxy too);"
         " or use the packaged encoder 'minilm', which needs no network."
     )
 
