@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.progress import report
 from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
 from fakenews_assets.training.metadata import TrainingLog, training_metadata
@@ -24,19 +25,16 @@ SEARCH_FILE = "search.json"
 COLUMNS = ("title", "text", "label", "source")
 
 
-class BaselineConfig(dg.Config, BaselineSettings):
-    """Settings of the baseline."""
-
-
 @_asset(kinds={"sklearn"}, code_version="1")
+@plain_config
 def baseline_model(
-    config: BaselineConfig, storage: Storage, splits: Artifact
+    config: BaselineSettings, storage: Storage, splits: Artifact
 ) -> dg.MaterializeResult[Artifact]:
     """TF-IDF and logistic regression: the bar that every transformer must clear."""
     from fakenews_assets.models.linear import fit_baseline
 
     train = splits.scan("train").select("title", "text", "label").collect()
-    classifier = fit_baseline(train, BaselineSettings(**config.model_dump()))
+    classifier = fit_baseline(train, config)
     draft = storage.draft()
     classifier.save(draft.path)
     return dg.MaterializeResult(
