@@ -1,1 +1,2 @@
-"""What talks to the outside: storage, news sources, experiment tracking, Ray, landing folder, notices."""
+"""Everything that talks to the outside: storage, news sources, experiment tracking, Ray, the landing folder, the
+notifier."""

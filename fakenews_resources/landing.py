@@ -1,4 +1,4 @@
-"""Where new batches arrive: a folder or a prefix of a bucket, and which of its files are complete."""
+"""The landing folder: a folder or a prefix of a bucket whose complete files become batches."""
 
 import base64
 import json
@@ -57,11 +57,11 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class Landed:
-    """What lies in a landing folder.
+    """The files of a landing folder.
 
     Attributes:
         files: the complete files in order of arrival.
-        waiting: names of the other files, by why they do not count.
+        waiting: names of the other files, by the reason why they are not complete.
     """
 
     files: Sequence[LandedFile]
@@ -69,16 +69,15 @@ class Landed:
 
 
 def batch_name_of(file_name: str, identity: str) -> str:
-    """The file's stem and the first 8 digits of its content's digest, so that a changed file gets another name.
-
-    The stem ends at the first dot. What a batch's name must not hold becomes `_`.
+    """Name a batch by the file's stem and the first 8 digits of its content's digest, so that a changed file gets
+    another name. The stem ends at the first dot. Characters that a batch name must not contain become `_`.
     """
     stem = re.sub(r"[^A-Za-z0-9@+=-]+", "_", file_name.split(".")[0]).lstrip("_@+=-")
     return f"{stem[: _NAME_LENGTH - _IDENTITY_DIGITS - 1] or 'news'}-{identity[:_IDENTITY_DIGITS]}"
 
 
 class Landing(dg.ConfigurableResource):
-    """A folder or prefix that is watched for new files. It is only read.
+    """A folder or prefix that is watched for new files, and never written to.
 
     Hidden files, names that end in `.part`, `.partial`, `.tmp`, `.crdownload` or `~`, and subfolders are left out.
     """
@@ -137,7 +136,7 @@ def _counts(name: str) -> bool:
 def _look_into_folder(
     folder: Path, settle_seconds: float, hashes: "_Hashes"
 ) -> Iterator[tuple[str, LandedFile | str]]:
-    """Each file's name with the file, or with the reason why it does not count."""
+    """Each file's name, with the file or with the reason why it is not complete."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = sorted(path for path in folder.iterdir() if _counts(path.name))
@@ -175,7 +174,7 @@ def _examine(path: Path, state: os.stat_result, settle_seconds: float, hashes: "
 
 
 def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
-    """Each object's name with the file, or with the reason why it does not count."""
+    """Each object's name, with the file or with the reason why it is not complete."""
     # Slow imports, not needed for a folder.
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
@@ -226,9 +225,8 @@ def _fingerprint(state: os.stat_result) -> _Fingerprint:
 
 
 class _Hashes:
-    """SHA-256 of local files, computed anew only for a file whose size or times have changed.
-
-    They lie in one file, which is written anew when it is damaged. Files that were not asked for are dropped.
+    """Cached SHA-256 of local files, recomputed for a file whose size or times have changed. The cache is one file,
+    which is rewritten if it is damaged. Files that were not asked for are dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -244,7 +242,7 @@ class _Hashes:
             return {}
 
     def of(self, path: Path, state: os.stat_result) -> str | None:
-        """The hash, or None when this look has hashed for long enough; the next one goes on."""
+        """The hash, or None if the time limit of this look is reached; the next look continues."""
         known = self._before.get(path.name)
         if known and known[0] == _fingerprint(state):
             self._after[path.name] = known

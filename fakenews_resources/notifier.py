@@ -1,4 +1,4 @@
-"""Tells people what they should know: in the log, or through a chat's webhook."""
+"""Sends notices to people, through a webhook or the log."""
 
 import json
 import logging
@@ -28,12 +28,12 @@ WEBHOOK_VARIABLE: Final = "FAKENEWS_WEBHOOK"
 _LEVELS: Final = {"error": logging.ERROR, "warning": logging.WARNING}
 
 _LAST_ATTEMPT_SECONDS: Final = 10
-"""No attempt begins later. Dagster gives a sensor 60 s for as many as five failed runs."""
+"""Time limit for starting an attempt. Dagster gives a sensor 60 s for up to five failed runs."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that a person should know."""
+    """A message to a person."""
 
     title: str
     """One line."""
@@ -49,7 +49,7 @@ class Notifier(dg.ConfigurableResource):
 
     @abstractmethod
     def notify(self, notice: Notice) -> None:
-        """Deliver a notice. A delivery that fails is logged, never raised: it must not stop what reports."""
+        """Deliver a notice. Failures are logged and not raised, so that they do not stop the caller."""
 
 
 class LogNotifier(Notifier):
@@ -63,7 +63,7 @@ class WebhookNotifier(Notifier):
     """Posts notices as JSON: `text`, which the webhooks of Slack, Mattermost and Teams read, holds the whole
     notice, and the other fields of `Notice` stand beside it.
 
-    What stays undelivered goes to the log instead. The address is a secret and never does.
+    Undelivered notices go to the log. The address is a secret and is never logged.
     """
 
     url: str = Field(

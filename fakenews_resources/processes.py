@@ -1,4 +1,4 @@
-"""Servers as child processes: started on a free port, waited for, and ended with everything below them."""
+"""Servers as child processes: start on a free port, wait until ready, end with all descendants."""
 
 import socket
 import subprocess
@@ -18,7 +18,7 @@ _PRINTED_TAIL: Final = 3000
 
 
 class ServerFailed(RuntimeError):
-    """A server did not become ready; the message ends with what it printed."""
+    """A server did not become ready; the message ends with its output."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def serving(
 
 
 def end(process: "subprocess.Popen[bytes]", grace: float = 0) -> None:
-    """Ask a process to end, then kill what is left of it and of all that descends from it.
+    """Terminate a process, then kill what is left of it and its descendants.
 
     Args:
         process: one that may have ended already.

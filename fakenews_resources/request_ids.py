@@ -1,4 +1,4 @@
-"""Names of requests that say when they came."""
+"""Request ids that contain the time of the request."""
 
 import os
 import time
@@ -15,7 +15,7 @@ def new_request_id() -> str:
 
 
 def time_of(request_id: str) -> datetime:
-    """When a request came, to the millisecond.
+    """Time of a request, to the millisecond.
 
     Raises:
         ValueError: not a UUID of version 7.

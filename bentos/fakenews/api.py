@@ -1,4 +1,4 @@
-"""The HTTP API and its page, as an ASGI application that any server can run."""
+"""The HTTP API and its page as an ASGI application."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -44,7 +44,7 @@ from fakenews_resources.storage.backend import StoreError
 PAGE: Final = Path(__file__).parent / "page"
 
 _CSV_ROWS_AT_ONCE: Final = 64
-"""Rows of an upload that are judged together: few enough that other requests get their turn between them."""
+"""Rows of an upload per model batch: few enough that other requests are not delayed."""
 
 _RETRY_SECONDS: Final = 5
 
@@ -61,7 +61,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
-    """Make the application. It loads its model when the server starts it, not before."""
+    """Create the application. It loads the model when the server starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -209,9 +209,8 @@ def _add_page(app: FastAPI) -> None:
 
 
 async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> AsyncIterator[bytes]:
-    """The lines of an answer, as the model gets through the rows. Other requests get their turn in between.
-
-    The event loop neither reads nor writes CSV: rows that the model never sees would hold up everybody else.
+    """Stream the lines of an answer as the model predicts them, interleaved with other requests. CSV is read and
+    written in a thread, because invalid rows would otherwise block the event loop.
     """
     async with runtime.uploads:
         yield answer_line(HEADER).encode()
@@ -239,7 +238,7 @@ def _written(chunk: list[Row], answered: Answered | None, request_id: str) -> by
 
 
 def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iterator[str]:
-    """One line per row; those that could be judged take the next of the answers."""
+    """One line per row. Valid rows take the next prediction."""
     position = 0
     for row in chunk:
         if row.error or answered is None:
@@ -299,7 +298,7 @@ def _json(answer: BaseModel) -> Response:
 
 
 def _add_errors(app: FastAPI) -> None:
-    """Every refusal has the shape of `Problem`, and says what to do."""
+    """Answer every error in the shape of `Problem`, with what to do next."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -337,7 +336,7 @@ def _refuse(
 
 
 def _fault(fault: Mapping[str, Any]) -> str:
-    """Where and what, without what was sent: it may be long, or not even be text."""
+    """Location and reason, without the input, which may be long or no text."""
     where = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
     if fault["type"] == "string_pattern_mismatch":
         return (

@@ -1,7 +1,6 @@
-"""One queue in front of one model: requests that wait together are judged together.
-
-Nothing waits for company. While the model works, requests gather; when it is free, it takes what is there, in
-the order of arrival. So batches grow with the load and a lone request goes straight through.
+"""Adaptive batching: one queue in front of one model. While the model works, requests queue; when it is free, it
+takes all waiting ones as one batch, in order of arrival. Batches grow with the load, and a single request never waits
+for others.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ T = TypeVar("T")
 
 
 class Overloaded(RuntimeError):
-    """The wait would be longer than promised."""
+    """The request would wait longer than the limit."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the queue is {seconds:.1f} s long")
@@ -30,15 +29,15 @@ class Overloaded(RuntimeError):
 
 @dataclass(slots=True)
 class Job(Generic[T]):
-    """One request's articles, until they are answered."""
+    """The articles of one request."""
 
     request_id: str
     endpoint: str
     articles: Sequence[Article]
     rows: Sequence[int]
-    """Rows within the request of the articles that go into the log: the first ones, or all."""
+    """Row numbers within the request of the articles to log: the first ones, or all."""
     received: float
-    """`perf_counter` when the request came."""
+    """`perf_counter` at the start of the request."""
     answer: "asyncio.Future[T]"
     cost: int = field(init=False)
 
@@ -52,13 +51,13 @@ class Batcher(Generic[T]):
     def __init__(
         self, run: Callable[[list[Job[T]]], list[T]], *, max_rows: int, max_wait: float, pace: float = 2000
     ) -> None:
-        """Prepare; `start` begins.
+        """Configure the batcher; `start` starts it.
 
         Args:
-            run: called in its own thread with some jobs; returns an answer for each.
+            run: called in its own thread with a list of jobs; returns an answer for each.
             max_rows: articles per batch, unless a single job has more.
-            max_wait: seconds; jobs that would wait longer are refused.
-            pace: first guess of the cost that the model gets through in a second; measured from then on.
+            max_wait: seconds; a job that would wait longer is refused.
+            pace: initial estimate of the cost processed per second; measured afterwards.
         """
         self._run = run
         self._max_rows = max_rows
@@ -72,11 +71,11 @@ class Batcher(Generic[T]):
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to answer, in the running event loop."""
+        """Start answering, in the running event loop."""
         self._loop = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """Answer what waits, then end."""
+        """Answer the waiting jobs, then stop."""
         while self._waiting or self._running:
             await asyncio.sleep(0.01)
         if self._loop is not None:
@@ -85,7 +84,7 @@ class Batcher(Generic[T]):
 
     @property
     def wait(self) -> float:
-        """Seconds that a job would wait if it came now, by the measured pace."""
+        """Expected wait of a new job in seconds, by the measured pace."""
         return (self._cost + self._running) / self._pace
 
     def require_capacity(self) -> None:
@@ -95,7 +94,7 @@ class Batcher(Generic[T]):
             raise Overloaded(self.wait)
 
     async def submit(self, job: Job[T]) -> T:
-        """Wait for the answer. A caller that is cancelled leaves the queue."""
+        """Queue a job and wait for its answer. Cancelling removes the job from the queue."""
         self._waiting.append(job)
         self._cost += job.cost
         metrics.QUEUED.inc(len(job.articles))
@@ -141,5 +140,5 @@ class Batcher(Generic[T]):
 
 
 def _cost(article: Article) -> int:
-    """Roughly the tokens of an article, which is what a model takes time for; texts are cut at some length."""
+    """Approximate number of tokens of an article, capped for long texts."""
     return 8 + min(len(article.title) + len(article.text), 2000) // 4

@@ -1,4 +1,4 @@
-"""The champion's model card as a page of its own."""
+"""The champion's model card as a page."""
 
 import hashlib
 import re

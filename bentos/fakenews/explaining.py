@@ -1,6 +1,4 @@
-"""Which words moved a verdict: each is left out in turn, and what that does to the probability is its weight.
-
-Occlusion (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014), for words as in
+"""Explanation by occlusion: the weight of a word is the change of the probability without it. Occlusion (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014), for words as in
 Li, Monroe and Jurafsky ("Understanding Neural Networks through Representation Erasure", 2016).
 """
 
@@ -11,7 +9,7 @@ from typing import Final, Literal
 from fakenews_assets.models.classifier import Article
 
 MAX_WORDS: Final = 96
-"""Words that are left out in turn, those of the title first; a model reads little more of an article."""
+"""Most words that are left out in turn, title first; models read little more of an article."""
 
 _WORD: Final = re.compile(r"\S+")
 

@@ -1,4 +1,4 @@
-"""What the service counts, beside BentoML's own metrics. All of it appears under /metrics."""
+"""Prometheus metrics of the service, shown under /metrics beside BentoML's own."""
 
 from typing import Final
 

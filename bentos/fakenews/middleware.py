@@ -1,4 +1,4 @@
-"""What stands between the wire and the API: a name for each request, limits on bodies, the key, plain errors."""
+"""HTTP middleware: request ids, body limits, the API key, error responses."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from fakenews_resources.request_ids import new_request_id
 logger = logging.getLogger(__name__)
 
 OPEN: Final = ("/", "/docs", "/openapi.json", "/metrics")
-"""What anybody may read even where a key is demanded, and everything below /page/."""
+"""Paths that need no API key; neither does anything below /page/."""
 CSV_PATH: Final = "/predict_csv"
 
 JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
@@ -40,7 +40,7 @@ _HEADERS: Final = [
 
 
 def busy(error: Overloaded, request_id: str) -> JSONResponse:
-    """Too much to do: come back later."""
+    """Response of an overloaded service."""
     message = f"The service is busy; try again in {error.retry_after} s."
     return problem(503, "busy", message, request_id, error.retry_after)
 
@@ -48,7 +48,7 @@ def busy(error: Overloaded, request_id: str) -> JSONResponse:
 def problem(
     status: int, code: str, message: str, request_id: str, retry_after: int | None = None
 ) -> JSONResponse:
-    """An answer that is no success."""
+    """An error response."""
     body = Problem(error=Fault(code=code, message=message), request_id=request_id)
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse(body.model_dump(), status, headers)
@@ -120,7 +120,7 @@ class Middleware:
         return None
 
     def _limited(self, receive: Receive, limit: int, begin: float) -> Receive:
-        """A body that may neither grow nor trickle without end."""
+        """Limit the size and the duration of a body."""
         size = 0
         complete = False
 

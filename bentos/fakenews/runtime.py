@@ -1,4 +1,4 @@
-"""What runs behind the API: the champion, the queue in front of it, and the log of what it said."""
+"""The service's runtime: the champion, its queue, and the prediction log."""
 
 import asyncio
 import gc
@@ -26,20 +26,20 @@ from fakenews_resources.storage.backend import Backend, Document, StoreError
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 30
-"""Between attempts to load a champion that could not be loaded."""
+"""Seconds between attempts to load a champion after a failure."""
 _ROTATE_SECONDS: Final = 60
 _INDEX_SECONDS: Final = 5
-"""A label reads the lines that were written since."""
+"""Seconds between updates of the log's index; `/feedback` scans the lines since."""
 _WARM_UP_ROWS: Final = (*range(1, 9), 12, 16)
 
 
 class NoModel(RuntimeError):
-    """No champion can be served yet."""
+    """There is no champion to serve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The champion as served."""
+    """A loaded champion."""
 
     scorer: Scorer
     pointer: Pointer
@@ -49,13 +49,13 @@ class Served:
 
     @property
     def reads_text(self) -> bool:
-        """Whether it reads the text beside the title."""
+        """Whether the model reads the text, beside the title."""
         return self.scorer.bundle.reads_text
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answers to one job, by one model."""
+    """The predictions for one job."""
 
     model_id: str
     predictions: Predictions
@@ -80,7 +80,7 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Load the champion, if there is one, and begin to answer, to watch and to rotate the log."""
+        """Load the champion, if there is one, and start answering, watching for a new champion and rotating the log."""
         self.batcher.start()
         await self._take_over()
         if self.served is None:
@@ -95,7 +95,7 @@ class Runtime:
         self._tasks = [asyncio.create_task(one) for one in watched]
 
     async def stop(self) -> None:
-        """Answer what waits, and close the log."""
+        """Answer the waiting jobs and close the log."""
         for task in self._tasks:
             task.cancel()
         await self.batcher.stop()
@@ -127,13 +127,13 @@ class Runtime:
         received: float,
         rows: Sequence[int],
     ) -> Answered:
-        """Judge articles together.
+        """Predict the articles of one request.
 
         Args:
             articles: at least one, as asked.
             request_id: for the log.
             endpoint: for the log.
-            received: `perf_counter` when the request came.
+            received: `perf_counter` at the start of the request.
             rows: rows within the request of the articles that go into the log, which are the first ones.
 
         Raises:
@@ -151,7 +151,7 @@ class Runtime:
         return await self.batcher.submit(job)
 
     def _answer(self, jobs: list[Job[Answered]]) -> list[Answered]:
-        """In the model's thread: judge the jobs together, write them down, then let the answers go."""
+        """Predict jobs as one batch, log the answers, then release them. Runs in the model's thread."""
         scorer = self.champion().scorer
         articles = list(chain.from_iterable(job.articles for job in jobs))
         scores = scorer.score(articles)
@@ -206,7 +206,7 @@ class Runtime:
             metrics.LOG_BROKEN.set(0)
 
     async def _take_over(self) -> None:
-        """Serve the champion in force. The one before answers until the new one is ready, and if it never is."""
+        """Load the current champion. The previous one keeps answering until that succeeds."""
         try:
             document = await asyncio.to_thread(self._models.read, POINTER_FILE)
         except (StoreError, OSError) as error:
@@ -262,7 +262,8 @@ def _load(models: Backend, pointer: Pointer) -> Served:
 
 
 def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str | None]:
-    """What `GET /model` says, and the card as a page: read once, since the files may go while it is served."""
+    """The answer of `GET /model`, and the model card as a page. Read once, because the files may be removed while
+    served."""
     manifest, calibration = bundle.manifest, bundle.manifest.calibration
     evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
     scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}
@@ -304,7 +305,7 @@ def _count(records: list[dict[str, Any]], rows: int) -> None:
 async def _repeat(
     action: Callable[[], Awaitable[None]], seconds: float, *, first: float | None = None
 ) -> None:
-    """Act for ever, at intervals; the first time after `first` seconds, by default after one interval."""
+    """Call a function at intervals, forever; the first time after `first` seconds, by default after one interval."""
     await asyncio.sleep(seconds if first is None else first)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What goes over the wire, typed, with its limits."""
+"""Request and response schemas, with their limits."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -12,7 +12,7 @@ MAX_TITLE: Final = 1_000
 MAX_TEXT: Final = 200_000
 """Characters of a text. No encoder here reads that far; the longest of WELFake's has 143,035."""
 MAX_ROWS: Final = 1_000
-"""Articles of one JSON request; more of them go into a CSV file."""
+"""Most articles of one JSON request; send more as a CSV file."""
 
 EXAMPLE_TITLE: Final = "Senate passes budget bill after late-night vote"
 _REQUEST_ID: Final = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00"
@@ -27,7 +27,7 @@ Text = Annotated[
 
 
 class ArticleIn(BaseModel):
-    """One article to judge."""
+    """An article."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"title": EXAMPLE_TITLE, "text": ""}]}
@@ -38,7 +38,7 @@ class ArticleIn(BaseModel):
 
 
 class BatchIn(BaseModel):
-    """Several articles to judge at once."""
+    """Several articles."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -53,7 +53,7 @@ class BatchIn(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What the model says of one article."""
+    """The model's verdict on one article."""
 
     label: Literal[0, 1] = Field(description="0 real, 1 fake. Filled in for abstentions too.")
     verdict: Literal["real", "fake", "unsure"] = Field(
@@ -68,7 +68,7 @@ class Verdict(BaseModel):
 
 
 class Answer(BaseModel):
-    """What every answer carries."""
+    """Fields of every answer."""
 
     request_id: str = Field(
         description="Names this request in the prediction log and for feedback.", examples=[_REQUEST_ID]
@@ -87,7 +87,7 @@ class BatchOut(Answer):
 
 
 class Word(BaseModel):
-    """A word and what it did to the verdict."""
+    """A word and its weight in the verdict."""
 
     field: Literal["title", "text"]
     word: str
@@ -99,14 +99,14 @@ class Word(BaseModel):
 
 
 class ExplanationOut(PredictionOut):
-    """A verdict and the words that moved it."""
+    """A verdict and the weights of the words."""
 
     words: list[Word] = Field(description="In reading order.")
     truncated: bool = Field(description="Words beyond the limit were read by the model but not weighed.")
 
 
 class FeedbackIn(BaseModel):
-    """The truth about an answered article, known later."""
+    """The true label of an answered article."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"request_id": _REQUEST_ID, "label": 1}]}
@@ -121,14 +121,14 @@ class FeedbackIn(BaseModel):
 
 
 class FeedbackOut(BaseModel):
-    """A label was attached."""
+    """Confirmation of a true label."""
 
     request_id: str
     row: int
 
 
 class ModelOut(BaseModel):
-    """Which model answers, what it was made of and how good it was when judged."""
+    """The champion, its data versions and its evaluation."""
 
     model_id: str
     candidate: str
@@ -139,7 +139,7 @@ class ModelOut(BaseModel):
     data_versions: dict[str, str] = Field(description="Version of every value it descends from, by key.")
     threshold: float = Field(description="Called fake from this probability on.")
     abstain_between: tuple[float, float] = Field(description="No answer strictly between the two.")
-    reads_text: bool = Field(description="Whether it reads the text beside the title.")
+    reads_text: bool = Field(description="Whether the model reads the text, beside the title.")
     evaluation: dict[str, Any] = Field(
         description="Scores on the frozen test split: `rows`, and point estimates by metric."
     )
@@ -149,14 +149,14 @@ class ModelOut(BaseModel):
 
 
 class Fault(BaseModel):
-    """What went wrong."""
+    """An error."""
 
     code: str = Field(description="One word for programs.", examples=["too_large"])
     message: str = Field(description="For people: what, and what to do.")
 
 
 class Problem(BaseModel):
-    """Every answer that is no success."""
+    """Body of every error response."""
 
     error: Fault
     request_id: str

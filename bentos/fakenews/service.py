@@ -39,5 +39,5 @@ class FakeNews:
     """Mounts the application and answers the probes."""
 
     def __is_ready__(self) -> bool:
-        """Ready when there is a champion to answer with."""
+        """Whether a champion is loaded."""
         return getattr(app.state, "runtime", None) is not None and app.state.runtime.served is not None

@@ -1,4 +1,4 @@
-"""Every choice of a running service, read from environment variables that begin with FAKENEWS_."""
+"""Settings of the service, read from environment variables with the prefix FAKENEWS_."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -14,7 +14,7 @@ _PACKED_MODELS: Final = Path(__file__).parents[2] / "models"
 
 
 class ServiceSettings(BaseSettings):
-    """How one service runs."""
+    """Settings of the service."""
 
     model_config = SettingsConfigDict(env_prefix="FAKENEWS_", frozen=True)
 
@@ -32,10 +32,12 @@ class ServiceSettings(BaseSettings):
         description="Folder of the prediction log, whatever the storage is. Default: `service_log` in the storage.",
     )
     log_content: Literal["hash", "text"] = Field(
-        default="hash", description="Whether the log holds titles and texts themselves, or only their hash."
+        default="hash", description="Whether the log holds titles and texts, or only their hashes."
     )
     api_key: SecretStr | None = Field(
-        default=None, min_length=16, description="Demanded in the header X-API-Key. Default: nobody is asked."
+        default=None,
+        min_length=16,
+        description="Required in the header X-API-Key. Default: no key is required.",
     )
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins whose pages may call the API, as a JSON list. Default: none."
@@ -48,7 +50,7 @@ class ServiceSettings(BaseSettings):
     max_csv_faults: int = Field(
         default=10_000,
         ge=0,
-        description="Most rows of a CSV file that cannot be judged; one with more is refused.",
+        description="Most invalid rows of a CSV file; a file with more is refused.",
     )
     max_csv_uploads: int = Field(default=4, gt=0, description="CSV files answered at the same time.")
     max_wait_ms: int = Field(
@@ -57,19 +59,18 @@ class ServiceSettings(BaseSettings):
     max_batch_rows: int = Field(
         default=32,
         gt=0,
-        description="Articles of different requests that are judged together, at most; a larger request is"
-        " judged as one batch.",
+        description="Most articles of different requests in one model batch; a larger request is one batch.",
     )
     body_seconds: float = Field(
-        default=15, gt=0, description="A body has to be there after so long, plus a second per 32 KiB."
+        default=15, gt=0, description="Time limit for receiving a body, plus a second per 32 KiB."
     )
     log_send_seconds: float = Field(
-        default=30, gt=0, description="How often the log is sent to a storage that is a bucket."
+        default=30, gt=0, description="How often the log is uploaded to a storage in a bucket."
     )
     watch_seconds: float = Field(default=1, gt=0, description="How often to look for a new champion.")
 
     def models_backend(self) -> Backend:
-        """Where the champion is.
+        """Storage backend of the bundles and the champion's pointer.
 
         Raises:
             StoreError: the storage has no usable address.
@@ -79,5 +80,5 @@ class ServiceSettings(BaseSettings):
         return FolderBackend(_PACKED_MODELS) if _PACKED_MODELS.is_dir() else Store(self.storage).bundles
 
     def log_backend(self) -> Backend:
-        """Where the prediction log goes. Raises as `models_place`."""
+        """Storage backend of the prediction log. Raises like `models_backend`."""
         return FolderBackend(self.log) if self.log else Store(self.storage).backend.below(LOG_FOLDER)

@@ -1,4 +1,4 @@
-"""CSV files in, CSV files out."""
+"""Reads uploaded CSV files and writes answers as CSV."""
 
 import csv
 import io
@@ -16,20 +16,20 @@ HEADER: Final = (
 """Columns of the answers."""
 
 _MAX_RECORD_CHARS: Final = 2**19
-"""Most characters of one row, in all its columns. Nothing else in the process runs while the reader takes in a line or
-makes the last cell of a row, so that this bounds how long everybody else waits: a few milliseconds."""
+"""Most characters of one row, over all columns. The reader holds the interpreter for one line or cell, so this bounds
+the delay of other requests to a few milliseconds."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection")."""
 
 
 class NotATable(ValueError):
-    """The upload cannot be answered; the message says what is wrong with it."""
+    """The upload is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of an upload: an article, or what is wrong with it."""
+    """A row of an upload: an article, or the reason why it is invalid."""
 
     number: int
     """Counted from 1, without the header."""
@@ -38,15 +38,15 @@ class Row:
 
 
 def count_rows(file: BinaryIO, limit: int, faults: int) -> int:
-    """Read an upload once, from its beginning.
+    """Read an upload once to validate it and count its rows.
 
     Args:
         file: the upload.
-        limit: most rows, counting empty lines, which take time as well.
-        faults: most rows that cannot be judged.
+        limit: most rows, including empty lines.
+        faults: most invalid rows.
 
     Raises:
-        NotATable: no UTF-8, no column `title`, no row, one that is far too long, or more than the limits allow.
+        NotATable: it is not UTF-8, lacks the column `title` or any row, or exceeds a limit.
     """
     rows = faulty = 0
     first = ""
@@ -61,7 +61,7 @@ def count_rows(file: BinaryIO, limit: int, faults: int) -> int:
             first = first or f"row {row.number:,}: {row.error}"
         if faulty > faults:
             raise NotATable(
-                f"The file has more than {faults:,} rows that cannot be judged. The first is {first}. Correct them"
+                f"The file has more than {faults:,} invalid rows. The first is {first}. Correct them"
                 " and send the file again."
             )
     if not rows:
@@ -75,7 +75,7 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
 
 
 class _Lines(Iterator[str]):
-    """Lines of an upload, with a bound on those of one row: a quote that is never closed would take in the rest."""
+    """Lines of an upload, with a limit per row, because an unclosed quote would swallow the rest of the file."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -83,7 +83,7 @@ class _Lines(Iterator[str]):
         self._chars = 0
 
     def begin_record(self) -> None:
-        """Say that a row is complete and the next line begins another one."""
+        """Start a new row with the next line."""
         self._chars = 0
 
     def __next__(self) -> str:
@@ -133,7 +133,7 @@ def _rows_and_gaps(file: BinaryIO) -> Iterator[Row | None]:
 
 
 def answer_line(cells: Sequence[object]) -> str:
-    """One line of CSV whose cells no spreadsheet takes for a formula."""
+    """One line of CSV, escaped so that no spreadsheet reads a cell as a formula."""
     line = io.StringIO()
     csv.writer(line).writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
     return line.getvalue()

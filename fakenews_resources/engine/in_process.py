@@ -1,4 +1,4 @@
-"""One function over many pieces of work: what row-parallel code is written against, wherever it runs."""
+"""The interface of row-parallel work, and its implementation in the calling process."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,20 +10,20 @@ Result = TypeVar("Result")
 
 
 class OrderedMap(Protocol):
-    """Applies a function to pieces of work and gives the results in the order of the pieces."""
+    """Applies a function to pieces of work and yields the results in the order of the pieces."""
 
     def __call__(
         self, worker: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Piece], /
     ) -> Iterator[Result]:
-        """Start what is consumed: pieces are drawn, and results held, a bounded number at a time.
+        """Map lazily: a bounded number of pieces is drawn and of results held at a time.
 
         Args:
-            worker: called once in every process that works; makes what is applied to a piece, a loaded model say. It
-                travels to that process, as pieces and results do: files go along as a `ShippedFolder`.
+            worker: called once in every worker process; returns the function that is applied to each piece, such as a
+            loaded model. It is pickled, like pieces and results; send files as a `ShippedFolder`.
             pieces: drawn in the calling process.
 
         Raises:
-            Exception: whatever `worker` or what it made raised, as it was raised.
+            Exception: whatever the worker or its function raised, unchanged.
         """
         ...
 
@@ -31,15 +31,14 @@ class OrderedMap(Protocol):
 def in_process(
     worker: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Piece], /
 ) -> Iterator[Result]:
-    """The ordered map of the calling process: a piece is drawn when its result is asked for."""
+    """Map in the calling process. A piece is drawn when its result is requested."""
     yield from map(worker(), pieces)
 
 
 class ShippedFolder:
-    """A folder that travels by its content, so that machines need not share a file system.
+    """A folder that is pickled with its content, so that machines need not share a file system.
 
-    Pickled, it holds its files; unpickled, it lies in a temporary place under the same name, for as long as the
-    object lives.
+    Unpickling writes the files to a temporary folder of the same name, which exists as long as the object does.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The ordered map on Ray: one task a piece. Scheduling, retries and transport are Ray's own."""
+"""The ordered map on Ray, with one task per piece. Ray does scheduling, retries and transport."""
 
 import os
 import pickle
@@ -13,30 +13,31 @@ from ray.exceptions import RayError, RayTaskError
 from fakenews_resources.engine.in_process import Piece, Result
 
 LOCAL: Final = "ray"
-"""In place of an address: a Ray of this machine's own, for as long as the run lasts."""
+"""Starts a Ray on this machine for the duration of the run, instead of connecting to an address."""
 
 PIECES_PER_CPU: Final = 2
-"""In flight: one that is worked on, and one that waits, so that no processor does."""
+"""Pieces in flight per processor: one in work and one waiting, so that no processor is idle."""
 
 _THREADS: Final = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
-"""One processor a task: as many processes as processors, none of which starts threads for all of them."""
+"""One processor and one thread per task, so that tasks do not compete for processors."""
 
 _ANSWER_SECONDS: Final = 10
 
 _made: dict[str, tuple[object, Callable[[Any], Any]]] = {}
-"""In a worker process: the newest worker by the id of its reference, and what it made. One, for models are large."""
+"""In a worker process: the newest worker by the id of its reference, and its function. Only one is kept, because
+models are large."""
 
 
 class RayUnavailable(RuntimeError):
-    """There is no cluster at the address."""
+    """No cluster can be reached at the address."""
 
 
 class WorkersLost(RuntimeError):
-    """Ray gave up on a piece of work, after its own retries."""
+    """Ray gave up on a piece of work after its own retries."""
 
 
 def connect(address: str) -> bool:
-    """Connect this process, unless it is connected already.
+    """Connect this process to Ray, unless it is connected already.
 
     Args:
         address: `LOCAL`, `auto`, `host:port` or `ray://host:port`.
@@ -63,15 +64,15 @@ def connect(address: str) -> bool:
 
 
 def disconnect() -> None:
-    """Leave the cluster; a local one ends."""
+    """Disconnect from the cluster. A local one is stopped."""
     ray.shutdown()
 
 
 def ray_map(worker: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Piece], /) -> Iterator[Result]:
-    """The ordered map of the cluster that this process is connected to.
+    """Map on the cluster that this process is connected to.
 
     Raises:
-        WorkersLost: a process died at the same piece over and over, or the cluster is gone.
+        WorkersLost: a worker died repeatedly at the same piece, or the cluster is gone.
     """
     # In a list Ray hands the reference on; by itself it would unpack the worker for every piece.
     reference = [ray.put(worker)]
@@ -90,10 +91,8 @@ def ray_map(worker: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Pi
 
 
 def work_on(reference: list[ray.ObjectRef], piece: Any) -> bytes:
-    """In a worker process: apply what the worker makes to a piece.
-
-    The result is pickled here: Ray's own arrays point into the object store, and would hold their place in it for as
-    long as somebody keeps them.
+    """Apply the worker's function to a piece, in a worker process. The result is pickled here: Ray's arrays point
+    into the object store and would occupy it for as long as somebody keeps them.
     """
     key = reference[0].hex()
     if key not in _made:

@@ -1,4 +1,4 @@
-"""Where row-parallel work runs: in the run's own process, or on Ray."""
+"""The Dagster resource for row-parallel work: in the run's own process, or on Ray."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ IN_PROCESS: Final = "in_process"
 
 
 class Engine(dg.ConfigurableResource):
-    """Runs row-parallel work; the results are the same wherever it runs. A Ray of its own ends with the run."""
+    """Runs row-parallel work with the same results in process and on Ray. A Ray that it started ends with the run."""
 
     address: str = Field(
         default=IN_PROCESS,

@@ -1,4 +1,4 @@
-"""What every news source delivers, and how it fails."""
+"""Result and errors of every news source."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from fakenews_resources.storage.hashing import digest
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have arrived so far and, where it is known, their total."""
+"""Called with the bytes received so far and the total, if it is known."""
 
 SUFFIXES: Final = (
     ".csv.gz",
@@ -26,7 +26,7 @@ SUFFIXES: Final = (
 
 @dataclass(frozen=True)
 class Received:
-    """A file as it arrived, complete and under its final name.
+    """A complete received file under its final name.
 
     Attributes:
         path: where it lies.
@@ -60,11 +60,11 @@ class NotFound(SourceError):
 
 
 class Refused(SourceError):
-    """The source will not hand the file over: credentials, permissions, or a request it does not take."""
+    """The source refused: credentials, permissions, or an invalid request."""
 
 
 class Unreachable(SourceError):
-    """The source stayed out of reach through every attempt. What arrived is kept to be resumed."""
+    """The source could not be reached in any attempt. Received bytes are kept, so that a retry resumes."""
 
 
 class Changed(SourceError):
@@ -72,7 +72,7 @@ class Changed(SourceError):
 
 
 class ChecksumMismatch(SourceError):
-    """The bytes are not those that were announced. They are kept aside, never delivered."""
+    """The bytes do not match the announced checksum. They are kept for inspection and not delivered."""
 
 
 def file_name(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Downloads that survive cut connections: resumed over HTTP Range, retried, checked before delivery."""
+"""HTTP downloads that resume after interruptions, retry, and verify checksums."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ _GONE = (404, 410)
 
 
 class DownloadPolicy(BaseModel):
-    """How patient a download is."""
+    """Time-outs and retries of a download."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,7 +72,7 @@ class Checksum:
 
 
 class _Interrupted(Exception):
-    """An attempt failed in a way that may pass. `wait_s` is how long the server asked to be left alone."""
+    """An attempt failed temporarily. `wait_s` is the wait that the server asked for."""
 
     def __init__(self, what: str, wait_s: float | None = None) -> None:
         super().__init__(what)
@@ -106,8 +106,8 @@ def download(
 
     Raises:
         NotFound: at 404 and 410.
-        Refused: at any other status that a repetition cannot mend.
-        Unreachable: if the last attempt failed too.
+        Refused: at any other status that a retry cannot fix.
+        Unreachable: if every attempt failed.
         ChecksumMismatch: if other bytes arrived; they are kept as `<name>.corrupt`.
         BadAddress: if httpx cannot make a request of the URL.
     """
@@ -182,7 +182,7 @@ def _attempt(
 
 
 def _judge(response: httpx.Response, policy: DownloadPolicy) -> None:
-    """Raise unless the response carries bytes of the file, or says that there are none left."""
+    """Raise unless the response holds bytes of the file, or says that none are left."""
     status = response.status_code
     shown = without_credentials(str(response.url))
     if response.is_success or status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -1,4 +1,4 @@
-"""News from a file on this machine."""
+"""Receives news from a local file."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit

@@ -1,4 +1,4 @@
-"""News from Google Cloud Storage."""
+"""Receives news from Google Cloud Storage."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One way in to every news source: a URI goes in, a file comes out."""
+"""Receives the file behind any news source URI."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def receive(
     welfake_base_url: str = ZENODO,
     gcs_client: "storage.Client | None" = None,
 ) -> Received:
-    """Bring the file that a URI names into a folder.
+    """Fetch the file behind a source URI into a folder.
 
     | URI | source |
     | --- | --- |

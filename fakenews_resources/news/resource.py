@@ -1,4 +1,4 @@
-"""Where raw articles come from, as a Dagster resource."""
+"""The news sources as a Dagster resource."""
 
 from pathlib import Path
 

@@ -1,7 +1,5 @@
-"""The `sample` news source: a corpus that this project writes itself.
-
-It exists so that the whole graph runs offline in minutes, with every wart that a real file has. Its scores
-mean nothing outside.
+"""The `sample` news source: a generated corpus. It lets the whole graph run offline in minutes, with the defects of
+real files. Scores on it only prove that the plumbing works.
 
 How a headline tells its label, since that decides what a model can learn here. A share of them tells
 nothing. Most fill a frame that both registers use with words of one register, drawn from lists with a long

@@ -1,4 +1,4 @@
-"""What an address of a storage names."""
+"""Opens the storage backend of an address."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""Where files lie: in a folder, or in a bucket with a local copy of what was read.
-
-Two kinds of file live side by side. *Documents* are small and replaced as a whole: a pointer, a record. *Folders* hold
-the files of one version and are written once; `send` makes a finished one known, `fetch` says where it can be read.
+"""Storage backends: a folder, or a bucket with a local copy of what was read. There are two kinds of files.
+*Documents* are small and replaced as a whole, such as a pointer or a record. *Folders* hold the files of one version
+and are written once; `send` publishes a finished one, `fetch` returns where it can be read.
 """
 
 import shutil
@@ -27,7 +26,7 @@ class StoreError(RuntimeError):
 
 
 class Conflict(StoreError):
-    """A document is not the one that was to be replaced: somebody else was faster."""
+    """A compare-and-swap failed: somebody else changed the document first."""
 
 
 class Busy(StoreError):
@@ -35,7 +34,7 @@ class Busy(StoreError):
 
 
 class Whatever(Enum):
-    """Says that a document may replace any other, or none."""
+    """Passed to `write` to replace any document, or none."""
 
     IS_THERE = 0
 
@@ -46,7 +45,7 @@ class Document:
 
     data: bytes
     generation: int | None = None
-    """Of the object in a bucket, which tells it from every other one that has ever had the name."""
+    """Generation of the object in a bucket."""
 
     @property
     def text(self) -> str:
@@ -55,7 +54,7 @@ class Document:
 
 
 Replaced = Document | None | Whatever
-"""What a document is written over. None: nothing may be there."""
+"""The expected current document of a compare-and-swap. None: there must be none."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,14 @@ class Stat:
 
 
 class Backend(ABC):
-    """Files below one root. Names are relative to it, with slashes."""
+    """Files below one root, with names relative to it, separated by slashes."""
 
     address: str
     """For people."""
     root: Path
     """Where files are read: the folder itself, or the local copy of the bucket."""
     spool: Path
-    """A local folder for what is still to be sent; apart from the copy, which may be removed at any time."""
+    """A local folder for unsent files; separate from the copy, which may be removed at any time."""
     is_bucket: bool
 
     @abstractmethod
@@ -103,11 +102,11 @@ class Backend(ABC):
 
     @abstractmethod
     def children(self, folder: str = "") -> list[str]:
-        """Names of files and folders that lie directly in a folder, in order; none if it is not there."""
+        """Sorted names of the files and folders directly in a folder; empty if there is no such folder."""
 
     @abstractmethod
     def glob(self, pattern: str) -> list[str]:
-        """Names of files, in order. `*` stops at a slash, `**` does not."""
+        """Sorted names of files. `*` does not match a slash, `**` does."""
 
     @abstractmethod
     def stat(self, name: str) -> Stat | None:
@@ -115,7 +114,7 @@ class Backend(ABC):
 
     @abstractmethod
     def send(self, folder: str, last: str | None = None) -> None:
-        """Make a finished folder below `root` known to all.
+        """Publish a finished folder below `root`.
 
         Args:
             folder: its name. Files that are there already have the same content.
@@ -124,11 +123,11 @@ class Backend(ABC):
 
     @abstractmethod
     def put(self, file: Path, name: str) -> None:
-        """Copy a finished file there; it may be there already, with the same content."""
+        """Copy a finished file to the backend, unless it is there with the same content."""
 
     @abstractmethod
     def send_again(self, folder: str, file: str) -> None:
-        """Make known that a file of a folder was changed, or added, where `fetch` said that it can be read.
+        """Publish a file that was changed or added in a fetched folder.
 
         Raises:
             Conflict: somebody else changed it too since it was fetched.
@@ -136,7 +135,7 @@ class Backend(ABC):
 
     @abstractmethod
     def fetch(self, folder: str = "") -> Path:
-        """Where the files of a folder can be read. Where there is no such folder, there is none either."""
+        """Path at which the files of a folder can be read; it does not exist if the folder does not."""
 
     @abstractmethod
     def remove(self, folder: str) -> None:

@@ -1,10 +1,10 @@
 """A storage backend in a bucket of Google Cloud Storage.
 
-Every write and every removal is bound to the generation that was seen before, so it happens once however often it is
-retried. One that says what it replaces happens never over somebody else's. Google's client retries what the service or the network refuses for a while (408, 429, 5xx, broken
-connections) with growing pauses, sends large files in pieces that it can take up again, and compares CRC32C.
+Every write and removal names the generation that was seen before, so it takes effect once however often it is
+retried, and never overwrites somebody else's change. Google's client retries temporary failures (408, 429, 5xx,
+broken connections) with exponential backoff, uploads large files in resumable pieces, and compares CRC32C.
 
-What is read is copied below `root` with the generations that it came from; a copy is fetched anew where they differ.
+Reads go through a copy below `root`, which is refreshed when the generations differ.
 """
 
 import hashlib
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 60
 _RETRY_S: Final = 120
-"""For one request, with its retries."""
+"""Time limit of one request, with its retries."""
 _PIECE: Final = 8 << 20
-"""Bytes of a large file that are sent at once: a multiple of 256 KiB, as resumable uploads demand."""
+"""Bytes per piece of a resumable upload: a multiple of 256 KiB."""
 _AT_ONCE: Final = 8
 _WRITE: Final = "fakenews-write"
 """Metadata of a document: which attempt wrote it."""
 _there: Final = set[str]()
-"""Names of buckets that were seen."""
+"""Buckets that are known to exist."""
 _ATTEMPTS: Final = 20
-"""At a document that others are writing too."""
+"""Attempts at a document that others write at the same time."""
 
 
 class BucketBackend(Backend):
-    """A prefix of a bucket, and the local copy of what was read of it."""
+    """A prefix of a bucket, with a local copy of what was read."""
 
     is_bucket = True
 
@@ -128,7 +128,7 @@ class BucketBackend(Backend):
         return Stat(sum(one.size or 0 for one in found), max(one.updated for one in found if one.updated))
 
     def send(self, folder: str, last: str | None = None) -> None:
-        """Raises StoreError where an object has another content."""
+        """Raises StoreError if an object has another content."""
         home = self.root / folder
         names = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*")) if path.is_file()]
         before = self._objects(folder)
@@ -153,7 +153,7 @@ class BucketBackend(Backend):
         self._note(folder, {name: _generation(there[name]) for name in names})
 
     def put(self, file: Path, name: str) -> None:
-        """Raises StoreError where it is there with another content."""
+        """Raises StoreError if it exists with another content."""
         with self._telling(name):
             self._upload(file, name, 0)
             self._compare(file, name, self._get(name))
@@ -196,7 +196,7 @@ class BucketBackend(Backend):
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """By an object that names its owner. A process that was killed leaves it; the error says how to remove it."""
+        """The lock is an object that names its owner. A killed process leaves it; the error says how to remove it."""
         holder = json.dumps(
             {
                 "host": socket.gethostname(),
@@ -236,7 +236,7 @@ class BucketBackend(Backend):
         return type(self)(self._bucket, self._prefix.rstrip("/"), work, self.spool)
 
     def _require_bucket(self) -> None:
-        """Tell a missing bucket from a missing object: both are "not found", but only one has no listing."""
+        """Raise if the bucket is missing: a missing object is "not found" too, but its bucket can be listed."""
         name = str(self._bucket.name)
         if name not in _there:
             list(self._listing(max_results=1))
@@ -303,7 +303,9 @@ class BucketBackend(Backend):
 
     def _compare(self, path: Path, name: str, blob: "storage.Blob | None") -> None:
         if blob is None or blob.crc32c != _crc32c(path):
-            raise StoreError(f"{self.address}/{name} is not what was sent there. Remove it, and run again.")
+            raise StoreError(
+                f"{self.address}/{name} differs from what was uploaded. Remove it and run again."
+            )
 
     def _get(self, name: str) -> "storage.Blob | None":
         return self._bucket.get_blob(self._prefix + name, retry=_retry(), timeout=_TIMEOUT_S)
@@ -318,7 +320,7 @@ class BucketBackend(Backend):
         return self._bucket.client.list_blobs(self._bucket, retry=_retry(), timeout=_TIMEOUT_S, **wanted)
 
     def _index(self, folder: str) -> Path:
-        """Where the generations of a fetched folder are noted."""
+        """File with the generations of a fetched folder."""
         home = self.root / ".fetched"
         home.mkdir(parents=True, exist_ok=True)
         return home / f"{hashlib.sha256(folder.encode()).hexdigest()[:32]}.json"
@@ -334,7 +336,7 @@ class BucketBackend(Backend):
 
     @contextmanager
     def _telling(self, name: str) -> Iterator[None]:
-        """Turn what Google's client raises into an error that says what to do."""
+        """Turn errors of Google's client into StoreErrors that say what to do."""
         import requests
         from google.api_core import exceptions as api
         from google.auth import exceptions as auth
@@ -365,7 +367,7 @@ class BucketBackend(Backend):
 
 
 def bucket_backend(address: str, cache_root: Path) -> BucketBackend:
-    """The storage backend that gs://bucket/prefix names; what is read is copied below `cache_root`.
+    """Open the storage backend of gs://bucket/prefix, with a local copy below `cache_root`.
 
     Raises:
         StoreError: it names no bucket, or there are no credentials.
@@ -409,7 +411,7 @@ def _generation(blob: "storage.Blob") -> int:
 
 
 def _crc32c(path: Path) -> str:
-    """As Google states it: Base64 of four bytes."""
+    """CRC32C in Google's form: Base64 of four bytes."""
     import base64
 
     import google_crc32c

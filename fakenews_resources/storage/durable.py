@@ -1,4 +1,4 @@
-"""Writes that are complete on disk, or have not happened, whatever stops the process or the machine."""
+"""Atomic, durable writes: after a crash of process or machine, a write is complete or has not happened."""
 
 import os
 import uuid
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a small file as a whole: readers see the old text or the new one."""
+    """Replace a small file atomically: readers see the old text or the new one."""
     replace_bytes(path, text.encode())
 
 
@@ -18,14 +18,14 @@ def replace_bytes(path: Path, data: bytes) -> None:
 
 
 def replace_file(source: Path, target: Path) -> None:
-    """Put a finished file in the place of another one on the same file system: readers see the old or the new."""
+    """Replace a file by a finished one on the same file system: readers see the old file or the new one."""
     _sync(source)
     source.replace(target)
     _sync(target.parent)
 
 
 def rename_folder(source: Path, target: Path) -> None:
-    """Move a folder within one file system, with all its content on disk before the new name is.
+    """Move a folder within one file system, after syncing its content to disk.
 
     Raises:
         OSError: the target exists and is not empty, or lies on another file system.

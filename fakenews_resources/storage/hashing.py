@@ -1,4 +1,4 @@
-"""The content of files as digests."""
+"""Digests of files."""
 
 import hashlib
 from pathlib import Path

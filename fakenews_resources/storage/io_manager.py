@@ -1,4 +1,4 @@
-"""The store as a Dagster resource, and the IO manager through which every edge of the graph passes."""
+"""The artifact store as a Dagster resource and IO manager."""
 
 import os
 import shutil
@@ -22,12 +22,12 @@ from fakenews_resources.storage.store import (
 )
 
 _reads: dict[tuple[str, str], dict[str, str]] = {}
-"""What the steps under way have read: version by key, by run and op. Of the module, because Dagster makes the
-resource that an asset gets and the one inside the IO manager from copies."""
+"""Versions read by the steps in progress: version by key, by run and op. It is a module variable because Dagster
+copies the resource for the asset and for the IO manager."""
 
 
 class Storage(dg.ConfigurableResource):
-    """Decides where values live, and remembers what each step has read of them.
+    """Opens the artifact store, and records which versions each step has read.
 
     Drafts that a failed step left behind are removed at the end of the run.
     """
@@ -45,11 +45,11 @@ class Storage(dg.ConfigurableResource):
 
     @property
     def store(self) -> Store:
-        """The plain store behind this resource."""
+        """The artifact store."""
         return Store(self.root)
 
     def log_backend(self, store: Store) -> Backend:
-        """Where the service writes down what it answers; in a bucket, what it has sent so far.
+        """The storage backend of the prediction log; for a bucket, what services have uploaded so far.
 
         Args:
             store: this one, or as `afresh` gives it.
@@ -58,20 +58,19 @@ class Storage(dg.ConfigurableResource):
 
     @contextmanager
     def afresh(self) -> Iterator[Store]:
-        """The store, none of whose files is taken from an earlier copy of a bucket: an audit reads what is there."""
+        """The store without local copies of a bucket, so that an audit reads the bucket itself."""
         with TemporaryDirectory(prefix="fakenews-") as work:
             yield self.store.afresh(Path(work))
 
     def draft(self) -> Artifact:
-        """An empty folder for the value that an asset is about to return."""
+        """An empty folder for an asset's output."""
         draft = self.store.draft()
         self._drafts.append(draft)
         return draft
 
     def read(self, context: dg.AssetExecutionContext, key: str) -> Artifact:
-        """The current value of a key, noted as an input of the step.
-
-        For inputs that depend on the partition: the asset names them all in `deps` and reads the one it needs.
+        """The current version of a key, recorded as an input of the step. Use it for inputs that depend on the
+        partition: the asset names them all in `deps` and reads the one that it needs.
 
         Raises:
             dg.Failure: nothing is stored there.
@@ -114,9 +113,8 @@ def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:
 def checked(
     value: Artifact, checks: Sequence[dg.AssetCheckResult], metadata: Mapping[str, Any] | None = None
 ) -> dg.MaterializeResult[Artifact]:
-    """A draft with the verdicts of its checks, ready to be returned by its asset.
-
-    If a blocking check failed, the draft is stored as refused, and readers keep the version before.
+    """Combine a draft with the results of its checks into an asset's return value. If a blocking check failed, the
+    draft is stored as refused, and readers keep the last accepted version.
     """
     for check in checks:
         objects = not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
@@ -125,16 +123,14 @@ def checked(
 
 
 class ArtifactIOManager(dg.ConfigurableIOManager):
-    """Commits the `Artifact` that an asset returns and hands the current one to its readers.
-
-    A value that failed a blocking check is stored as refused: readers keep the one that was accepted last. Assets
-    with blocking checks therefore make these in their own step, and return what `checked` gives them.
+    """Commits the `Artifact` that an asset returns, and loads the current version for downstream assets. A version
+    that failed a blocking check is stored as refused, and readers keep the last accepted one. Assets with blocking
+    checks therefore run them in their own step, and return the result of `checked`.
 
     The store's version becomes Dagster's data version, so that the marks in the UI follow what readers get.
 
-    A reader declares what it wants by its annotation: `Artifact`, or `dict[str, Artifact]` for every stored
-    partition of a partitioned asset. What a step has read is written, version by version, into the record of
-    what it makes.
+    A downstream asset declares its input by annotation: `Artifact`, or `dict[str, Artifact]` for every stored
+    partition of a partitioned asset. The versions that a step has read are written into the record of its output.
     """
 
     storage: dg.ResourceDependency[Storage]

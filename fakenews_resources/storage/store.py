@@ -1,13 +1,13 @@
-"""Where every value of the graph lives, as immutable versions behind one pointer per value.
+"""The artifact store: immutable versions of every value, and one pointer per value.
 
     <root>/<key>/<version>/...        the files of one version, named by their content
     <root>/<key>/<version>.json       its record: who made it, from what, when
     <root>/<key>/CURRENT              the version that readers get: the last one that was accepted
     <root>/<key>/REFUSED              a later version that failed a blocking check, if there is one
 
-A version is written aside, renamed into place, sent to the bucket if the store is one, and only then named by
-`CURRENT`, or by `REFUSED`. A process killed at any moment therefore leaves the old value or the new one, and equal
-content is stored once. A version is removed in the other order, its record first: without a record nobody reads it.
+A version is written to a temporary folder, renamed, uploaded if the store is a bucket, and only then named by
+`CURRENT` or `REFUSED`. A process that is killed at any moment therefore leaves the old version or the new one. Equal
+content is stored once. Removal goes in the opposite order, record first: without a record nobody reads a version.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from fakenews_resources.storage.hashing import digest
 
 _STALE_DRAFT_SECONDS = 24 * 3600
 LOG_FOLDER: Final = "service_log"
-"""Where in the store the service writes down what it answers."""
+"""Folder of the prediction log in the store."""
 
 _CURRENT, _REFUSED = "CURRENT", "REFUSED"
 _VERSION = re.compile(r"[0-9a-f]{32}")
@@ -43,7 +43,7 @@ _LONGEST_PART = 200
 
 
 class ValueMissing(StoreError):
-    """Nothing has been stored under this key yet."""
+    """There is no accepted version under this key."""
 
 
 class FileEntry(BaseModel):
@@ -56,7 +56,7 @@ class FileEntry(BaseModel):
 
 
 class Record(BaseModel):
-    """What is known of how a version came to be. Kept beside the version and never part of its hash."""
+    """Provenance of a version. It is stored beside the version and is not part of its hash."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,8 +79,8 @@ class Record(BaseModel):
 class Artifact:
     """A folder of files: a draft while `record` is None, one immutable version afterwards.
 
-    `meta` is what the asset wants remembered beside its files (it does not change the version); fill it
-    on a draft, read it on a version. `objections` holds the verdict of each check that was made of a draft.
+    `meta` holds values that the asset records beside its files (they do not change the version); fill it on a draft,
+    read it on a version. `objections` holds the result of each check of a draft.
     """
 
     folder: Path
@@ -89,11 +89,12 @@ class Artifact:
     objections: dict[str, str] = field(default_factory=dict, compare=False)
     """Why a check failed, by its name; an empty reason: it passed."""
     fetch: Callable[[], object] | None = field(default=None, compare=False, repr=False)
-    """Brings the files into the folder, if they are not known to be there."""
+    """Fetches the files, unless they are known to be there."""
 
     @cached_property
     def path(self) -> Path:
-        """The folder with its files. Only now are those of a bucket fetched: who asks for a record pays for no files."""
+        """The folder with its files. Files in a bucket are fetched on first access, so that reading a record alone is
+        cheap."""
         if self.fetch is not None:
             self.fetch()
         return self.folder
@@ -116,7 +117,7 @@ class Artifact:
 
 
 class Store:
-    """The graph's values, in a folder or in a bucket. Safe for several processes: the last commit of a key wins."""
+    """Artifact store in a folder or a bucket. Safe for several processes: the last commit of a key wins."""
 
     def __init__(self, address: str | Path | Backend) -> None:
         """Args: address: a path, or gs://bucket/prefix.
@@ -126,11 +127,11 @@ class Store:
         """
         self.backend = address if isinstance(address, Backend) else backend_of(address)
         self.root = self.backend.root
-        """Where files are read, and unfinished work lies: the folder itself, or the local copy of the bucket."""
+        """Folder of files and unfinished work: the store itself, or the local copy of the bucket."""
 
     @property
     def address(self) -> str:
-        """Where it is, for people."""
+        """Address of the store, for messages."""
         return self.backend.address
 
     @property
@@ -139,11 +140,11 @@ class Store:
         return self.backend.below("models")
 
     def bundle(self, sha: str) -> Path:
-        """Where the files of a bundle can be read, if it is there."""
+        """Path of a bundle's files; it does not exist if there is no such bundle."""
         return self.bundles.fetch(sha)
 
     def afresh(self, work: Path) -> "Store":
-        """The same values, none of them taken from an earlier copy of a bucket; `work` is empty."""
+        """The same store without local copies of a bucket; `work` is empty."""
         return Store(self.backend.afresh(work))
 
     def draft(self) -> Artifact:
@@ -156,7 +157,7 @@ class Store:
         return Artifact(folder)
 
     def workspace(self, *parts: str) -> Path:
-        """A local folder for unfinished work that a later run may take up again, such as checkpoints."""
+        """A local folder for unfinished work that a later run may resume, such as checkpoints."""
         folder = self.root.joinpath(".work", *(quote(part, safe="") for part in parts))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -174,8 +175,7 @@ class Store:
     ) -> Artifact:
         """Make a draft the current version of a key, or store it as refused.
 
-        The draft's files move; nothing of it remains in its folder. Content equal to an existing
-        version adds no files, only a new record.
+        The draft's files are moved. Content equal to an existing version adds a new record, but no files.
 
         Args:
             refused: blocking checks that the draft failed, with the reason. If there are any, readers keep the version
@@ -232,7 +232,7 @@ class Store:
         return self._artifact(record)
 
     def current(self, key: str) -> Artifact:
-        """The version of a key that was accepted last. Raises ValueMissing when there is none."""
+        """The last accepted version of a key. Raises ValueMissing if there is none."""
         version = self._named(key, _CURRENT)
         if version is None:
             raise ValueMissing(self._why_missing(key))
@@ -266,7 +266,7 @@ class Store:
         return Artifact(self.root / folder, record, record.meta, fetch=partial(self.backend.fetch, folder))
 
     def where(self, artifact: Artifact) -> str:
-        """The address of a version, for people."""
+        """Address of a version, for messages."""
         assert artifact.record is not None
         return f"{self.address}/{_home(artifact.record.key)}/{artifact.version}"
 
@@ -297,16 +297,16 @@ class Store:
         return sorted("/".join(map(unquote, parts)) for parts in homes if not parts[0].startswith("."))
 
     def without_record(self, key: str) -> list[str]:
-        """Folders of versions that are being committed, or that a killed removal left behind."""
+        """Folders of versions without a record: commits in progress, or leftovers of a killed removal."""
         names = self.backend.children(_home(key))
         return [name for name in names if _VERSION.fullmatch(name) and f"{name}.json" not in names]
 
     def folder(self, key: str, version: str) -> Path:
-        """Where the files of a version can be read, if they are there."""
+        """Path of a version's files; it does not exist if they are gone."""
         return self.backend.fetch(f"{_home(key)}/{version}")
 
     def stat(self, key: str, version: str) -> Stat | None:
-        """Size of a version's files, and when its record was last written, or they, if it has none."""
+        """Size of a version's files, and time of its record, or of the files if there is no record."""
         return _stat(self.backend, f"{_home(key)}/{version}")
 
     def stat_bundle(self, sha: str) -> Stat | None:
@@ -314,11 +314,11 @@ class Store:
         return _stat(self.bundles, sha)
 
     def changed(self, key: str, version: str, file: str) -> None:
-        """Tell that a file of a version was changed in place."""
+        """Publish a file of a version that was changed in place."""
         self.backend.send_again(f"{_home(key)}/{version}", file)
 
     def remove(self, key: str, version: str) -> None:
-        """Remove a version; one that is not there changes nothing. Raises StoreError for the current one."""
+        """Remove a version, if it exists. Raises StoreError for the current one."""
         if self._named(key, _CURRENT) == version:
             raise StoreError(f"{version} is the current version of {key!r}; only others can be removed.")
         if self._named(key, _REFUSED) == version:
@@ -326,18 +326,18 @@ class Store:
         _take_away(self.backend, f"{_home(key)}/{version}")
 
     def remove_bundle(self, sha: str) -> None:
-        """Remove a bundle; one that is not there changes nothing."""
+        """Remove a bundle, if it exists."""
         _take_away(self.bundles, sha)
 
     def remove_key(self, key: str) -> None:
-        """Remove a value with all its versions; one that is not there changes nothing."""
+        """Remove a key with all its versions, if it exists."""
         self.backend.delete(f"{_home(key)}/{_CURRENT}")
         for version in {*self.versions(key), *self.without_record(key)}:
             self.remove(key, version)
         self.backend.remove(_home(key))
 
     def verify(self, artifact: Artifact) -> list[str]:
-        """Re-hash every file of a version; the names that are missing, changed or extra, in order."""
+        """Re-hash every file of a version. Returns the sorted names of missing, changed and extra files."""
         assert artifact.record is not None
         return changed_files(artifact.record.files, hash_files(artifact.path))
 
@@ -362,18 +362,18 @@ def hash_files(folder: Path) -> dict[str, FileEntry]:
 
 
 def changed_files(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) -> list[str]:
-    """The names that are missing, changed or extra, in order."""
+    """Sorted names of missing, changed and extra files."""
     return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
 
 
 def version_of(files: Mapping[str, FileEntry]) -> str:
-    """The name of a version: 32 hex digits over the names and hashes of its files, in order of name."""
+    """Name of a version: 32 hex digits of a hash over the sorted names and hashes of its files."""
     lines = "".join(f"{name}\0{entry.sha256}\n" for name, entry in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
 
 def is_usable_name(name: str) -> bool:
-    """Whether a name, such as that of a partition, can be one part of a key."""
+    """Whether a name, such as a partition's, can be one part of a key."""
     return bool(name) and not name.startswith(".") and "/" not in name and len(_quoted(name)) <= _LONGEST_PART
 
 
@@ -397,13 +397,13 @@ def _stat(backend: Backend, folder: str) -> Stat | None:
 
 
 def _take_away(backend: Backend, folder: str) -> None:
-    """Remove a record, then the folder that it tells of."""
+    """Remove a record, then its folder."""
     backend.delete(f"{folder}.json")
     backend.remove(folder)
 
 
 def _remove_stale(drafts: Path) -> None:
-    """Sweep what killed processes left behind; a living draft is younger than a day."""
+    """Remove leftovers of killed processes. A live draft is younger than a day."""
     for folder in drafts.iterdir():
         try:
             age = time.time() - folder.stat().st_mtime

@@ -1,12 +1,12 @@
-"""What was taken out of the store on purpose: what, when, by whom and why.
+"""Tombstones: what was removed from the store on purpose, when, by whom and why.
 
     <store>/tombstones/000001.json    one removal or erasure; it holds the SHA-256 of the one before
     <store>/tombstones/HEAD           number and SHA-256 of the last
 
-A tombstone counts if the hashes lead to it from HEAD. One that is edited or missing breaks the chain: it and all
-before it count no longer, and whatever they explained is a finding again. A tombstone is written first and named by
-HEAD second. What a kill leaves between the two does not count until the next command takes it up, which it does only if
-that tombstone continues the chain. Anything else behind the last one is damage.
+A tombstone is valid if the hash chain leads to it from HEAD. An edited or missing one breaks the chain: it and all
+earlier ones become invalid, and the removals that they explained become findings again. A tombstone is written first,
+and HEAD second. If a kill leaves a tombstone between the two, the next command adopts it, provided that it continues
+the chain. Anything else after the last one is damage.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class TombstonesDamaged(StoreError):
 
 
 class Rewritten(BaseModel):
-    """A file of a version from which something was erased."""
+    """A file of a version that an erasure rewrote."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,7 +43,7 @@ class Rewritten(BaseModel):
 
 
 class Removed(BaseModel):
-    """A version, or a bundle under the key `models`, that is gone as a whole."""
+    """A version, or a bundle under the key `models`, that was removed as a whole."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,7 +63,7 @@ class _Tombstone(BaseModel):
 
 
 class Erasure(_Tombstone):
-    """One article was erased. It holds nothing of the article but hashes and numbers."""
+    """The erasure of one article. It holds only hashes and numbers of the article."""
 
     action: Literal["erase"] = "erase"
     state: Literal["planned", "done"]
@@ -103,7 +103,7 @@ _TOMBSTONE: Final = TypeAdapter[Erasure | Removal](Tombstone)
 
 @dataclass(frozen=True)
 class Ledger:
-    """The tombstones that count, the oldest first, and what is wrong with the others, by name of file."""
+    """The valid tombstones, oldest first, and the faults of the others by file name."""
 
     entries: tuple[Erasure | Removal, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
@@ -120,7 +120,7 @@ class Ledger:
 
     @property
     def unfinished(self) -> tuple[Erasure, ...]:
-        """Plans that no completion followed."""
+        """Planned erasures that were not completed."""
         ends = {entry.article_id: entry.sequence for entry in self.done}
         return tuple(
             entry
@@ -130,16 +130,16 @@ class Ledger:
 
     @property
     def erased(self) -> frozenset[str]:
-        """Ids of all articles that were erased, or are to be."""
+        """Ids of all articles whose erasure was planned or done."""
         return frozenset(one for entry in self.erasures for one in entry.article_ids)
 
     @property
     def heirs(self) -> dict[str, str]:
-        """Cluster that an article keeps although the article that linked it was erased."""
+        """Cluster that an article keeps although the article that connected it was erased."""
         return {article: cluster for entry in self.erasures for article, cluster in entry.heirs.items()}
 
     def unsettled(self, clusters: str) -> frozenset[str]:
-        """Articles of a version of `article_clusters` whose cluster cannot be computed anew."""
+        """Articles of a version of `article_clusters` whose cluster cannot be recomputed."""
         return frozenset(one for entry in self.done for one in entry.unsettled.get(clusters, ()))
 
     def blanked_rows(self, key: str) -> frozenset[int]:
@@ -156,7 +156,7 @@ class Ledger:
         return all(set(rows) <= self.blanked_rows(key) for key, rows in erasure.raw_rows.items())
 
     def removal_of(self, key: str, version: str) -> Removal | None:
-        """The tombstone of a version that was removed; None if there is none."""
+        """The tombstone of a removed version, or None."""
         for entry in reversed(self.entries):
             if isinstance(entry, Removal) and any(
                 (one.key, one.version) == (key, version) for one in entry.removed
@@ -167,7 +167,7 @@ class Ledger:
     def undo(
         self, key: str, version: str, found: Mapping[str, FileEntry]
     ) -> tuple[dict[str, FileEntry], list[str]]:
-        """The hashes that the files of a version had before anything was erased from them.
+        """Hashes of a version's files before all erasures.
 
         Args:
             key: of the version.
@@ -197,7 +197,7 @@ class Tombstones:
         self.backend = store.backend.below(_FOLDER)
 
     def read(self) -> Ledger:
-        """Follow the chain from HEAD. What is wrong is in the ledger, never an error."""
+        """Follow the chain from HEAD. Faults are in the ledger and are not raised."""
         present = [name for name in self.backend.children() if name.endswith(".json")]
         head = self.backend.read(HEAD_FILE)
         try:
@@ -228,7 +228,7 @@ class Tombstones:
         return Ledger(tuple(reversed(entries)), tuple(faults))
 
     def sound(self) -> Ledger:
-        """As `read`. Raises TombstonesDamaged if something is wrong beyond what a kill leaves behind."""
+        """As `read`, but raises TombstonesDamaged at any fault that a kill cannot explain."""
         ledger = self.read()
         faults = [(name, fault) for name, fault in ledger.faults if fault != _NOT_SEALED]
         if faults:
@@ -240,7 +240,7 @@ class Tombstones:
         return ledger
 
     def taken_up(self) -> Ledger:
-        """As `sound`, after sealing the tombstone that a kill left behind the last one. Hold `locked`."""
+        """As `sound`, after adopting a tombstone that a kill left after the last one. Hold `locked`."""
         ledger = self.sound()
         head = self.backend.read(HEAD_FILE)
         last, previous = _parse_head(head)
@@ -250,7 +250,7 @@ class Tombstones:
         return self.sound()
 
     def append(self, entry: Entry) -> Entry:
-        """Seal a tombstone behind the last one. Hold `locked` from the reading on that it rests on."""
+        """Append a tombstone to the chain. Hold `locked` since the read that it is based on."""
         head = self.backend.read(HEAD_FILE)
         last, previous = _parse_head(head)
         sealed = entry.model_copy(update={"sequence": last + 1, "previous": previous})
@@ -264,7 +264,7 @@ class Tombstones:
         self.backend.write(HEAD_FILE, seal.encode(), replaces=head)
 
     def _continuation(self, last: int, sha: str) -> Document | None:
-        """The tombstone that was written behind the last one, if it names that one."""
+        """A tombstone that was written after the last one and continues the chain, if there is one."""
         document = self.backend.read(_name(last + 1))
         if document is None:
             return None
@@ -276,7 +276,7 @@ class Tombstones:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody else take anything out meanwhile. Raises StoreError when somebody does."""
+        """Lock removals. Raises StoreError if somebody else holds the lock."""
         try:
             with self.backend.locked("lock"):
                 yield
@@ -285,7 +285,7 @@ class Tombstones:
 
 
 def _changes(erasures: Sequence[Erasure], key: str, version: str, file: str) -> Iterator[Rewritten]:
-    """What erasures did to a file of a version."""
+    """The changes that erasures made to a file of a version."""
     wanted = (key, version, file)
     return (one for entry in erasures for one in entry.files if (one.key, one.version, one.file) == wanted)
 
@@ -293,9 +293,8 @@ def _changes(erasures: Sequence[Erasure], key: str, version: str, file: str) -> 
 def _states(
     erasures: Sequence[Erasure], key: str, version: str, file: str, now: FileEntry
 ) -> list[FileEntry]:
-    """What a file is, and what it was before each of the erasures, the latest first.
-
-    The hashes give the order. The tombstones do not: an erasure that was killed may end after a later one.
+    """Hashes of a file now and before each erasure, latest first. The order follows from the hashes and not from the
+    tombstones, because a killed erasure may be completed after a later one.
     """
     before = {one.after: one.before for one in _changes(erasures, key, version, file)}
     states = [now]

@@ -1,4 +1,4 @@
-"""Experiment tracking: each asset that is tracked has a run of Weights & Biases, online or as a folder to send later."""
+"""Experiment tracking as a Dagster resource: W&B runs, online or as folders to upload later."""
 
 import os
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ MODE_VARIABLE: Final = "FAKENEWS_WANDB"
 PROJECT: Final = "fakenews"
 CLOUD: Final = "https://api.wandb.ai"
 REGISTRY: Final = "wandb-registry-model/fakenews-champion"
-"""In the registry for models that every organisation has."""
+"""Collection in the model registry that every W&B organisation has."""
 
 
 class Tracker(dg.ConfigurableResource):
-    """Runs of Weights & Biases for the assets that ask for one. Runs left open are ended as failed."""
+    """Starts W&B runs for assets. Open runs are ended as failed."""
 
     storage: dg.ResourceDependency[Storage]
     mode: Mode = Field(
@@ -57,11 +57,11 @@ class Tracker(dg.ConfigurableResource):
         context: dg.AssetExecutionContext | dg.OpExecutionContext,
         settings: BaseModel | Mapping[str, Any] | None = None,
     ) -> Tracked:
-        """A run for the step under way.
+        """Start a run for the current step.
 
         Args:
             context: of the asset or op.
-            settings: become the run's configuration.
+            settings: the run's configuration.
         """
         step, partition = context, None
         if isinstance(context, dg.AssetExecutionContext):
@@ -103,16 +103,17 @@ class Tracker(dg.ConfigurableResource):
 
 
 def _import_ahead() -> None:
-    """On a busy machine the import takes long, which no patience covers. An error comes again when the run begins."""
+    """Import wandb before the time limit starts, because that takes long on a busy machine. An error occurs again
+    when the run begins."""
     with suppress(Exception):
         from fakenews_resources.tracking import session as wandb_session  # noqa: F401
 
 
 def mode_from_environment() -> Mode:
-    """What FAKENEWS_WANDB says; else `online` with a key, `offline` without one, and what WANDB_MODE forbids, not.
+    """Mode from FAKENEWS_WANDB. Default: `online` with an API key unless WANDB_MODE forbids it, else `offline`.
 
     Raises:
-        ValueError: FAKENEWS_WANDB is none of `off`, `offline` and `online`.
+        ValueError: FAKENEWS_WANDB is not `off`, `offline` or `online`.
     """
     asked = os.environ.get(MODE_VARIABLE)
     if asked:
@@ -126,8 +127,8 @@ def mode_from_environment() -> Mode:
 
 
 def tracker_from_environment(storage: Storage) -> Tracker:
-    """The tracker that FAKENEWS_WANDB, FAKENEWS_WANDB_REGISTRY and wandb's own variables ask for: WANDB_API_KEY,
-    WANDB_MODE, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL. An empty FAKENEWS_WANDB_REGISTRY: no link."""
+    """Configure a tracker from FAKENEWS_WANDB, FAKENEWS_WANDB_REGISTRY (empty: no link) and wandb's own variables:
+    WANDB_API_KEY, WANDB_MODE, WANDB_PROJECT, WANDB_ENTITY, WANDB_BASE_URL."""
     given = os.environ.get
     return Tracker(
         storage=storage,

@@ -1,4 +1,4 @@
-"""One run of Weights & Biases as an asset sees it: nothing that goes wrong there reaches the asset."""
+"""A W&B run whose failures never reach the asset that uses it."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,27 +22,25 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Limits:
-    """How long an asset waits, and where its model is linked."""
+    """Time limits of an asset's tracking, and the registry collection of its model."""
 
     patience_seconds: float
-    """For everything but the files of a model."""
+    """For everything except a model's files."""
     upload_seconds: float
-    """For those, on top."""
+    """Additional time for a model's files."""
     registry: str | None
     """Collection of the registry; None: no link."""
 
 
 class Tracked:
-    """One run of Weights & Biases, which begins with the first thing that is told to it; or none.
-
-    No method raises, and all of them together take no longer than the limits say: tracking is worth a warning, never
-    a training.
+    """A W&B run that starts at its first use, or a disabled one. No method raises, and all together take no longer
+    than the limits. A tracking failure logs a warning and never fails a training.
     """
 
     def __init__(
         self, name: str, limits: Limits, warn: Callable[[str], object], start: "Callable[[], Run] | None"
     ) -> None:
-        """Args: start: opens the run; None: there is none, and every method does nothing."""
+        """Args: start: opens the run; None disables tracking."""
         self._name = name
         self._start = start
         self._limits = limits
@@ -53,17 +51,17 @@ class Tracked:
         self._backend: dict[str, dg.MetadataValue] = {}
 
     def log(self, values: Mapping[str, Number], step: int | None = None) -> None:
-        """Add to the run's history. Steps must not go back; values of the same step become one row."""
+        """Add a row to the run's history. Steps must not decrease; values of the same step share a row."""
         self._on_run("numbers", lambda run: run.log(dict(values), step=step))
 
     def model(self, name: str, folder: Path, *, aliases: Sequence[str], metadata: Mapping[str, Any]) -> None:
         """Add a model's files as a version of an artifact, and link it to the registry.
 
-        Equal files are the same version, which takes the aliases over. An offline run cannot link.
+        Equal files are the same version, which gets the aliases. An offline run cannot link.
 
         Args:
             name: of the artifact.
-            folder: never changes: files are sent from where they are, now or by `wandb sync`.
+            folder: must not change: files are uploaded from there, now or by `wandb sync`.
             aliases: names of this version.
             metadata: shown beside it.
         """
@@ -89,15 +87,15 @@ class Tracked:
         tables: Mapping[str, pl.DataFrame] | None = None,
         plots: Path | None = None,
     ) -> dict[str, dg.MetadataValue]:
-        """Add what came out; the run goes on.
+        """Add results to the run and keep it open.
 
         Args:
-            results: what has no history.
+            results: values without a history.
             tables: by name.
             plots: every PNG file in this folder is added.
 
         Returns:
-            Where the run is, for the Dagster UI; empty without one.
+            Metadata with the run's address for the Dagster UI; empty if there is no run.
         """
         if results:
             self._on_run("results", lambda run: run.summary.update(dict(results)))
@@ -113,13 +111,13 @@ class Tracked:
         tables: Mapping[str, pl.DataFrame] | None = None,
         plots: Path | None = None,
     ) -> dict[str, dg.MetadataValue]:
-        """As `show`, and end the run."""
+        """Add results like `show`, and end the run."""
         backend = self.show(results, tables, plots)
         self._end(0)
         return backend
 
     def abandon(self) -> None:
-        """End the run as failed, if it has begun and not ended."""
+        """End the run as failed, if it is open."""
         self._start = None
         self._end(1)
 
@@ -175,7 +173,7 @@ def _add_plots(folder: Path, run: "Run") -> None:
 
 
 def _within(seconds: float, action: Callable[[], _T]) -> _T:
-    """Do something in a thread that is left behind when time is up. Raises TimeoutError, and what `action` raises."""
+    """Run `action` in a thread with a time limit. Raises TimeoutError, or what `action` raises."""
     done: Future[_T] = Future()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Opens runs of Weights & Biases. The only module that imports `wandb`, which takes a second: import it late."""
+"""Opens W&B runs. It is the only module that imports `wandb`, which takes a second, so import it late."""
 
 import json
 import os
@@ -23,28 +23,27 @@ API_KEY_VARIABLE: Final = "WANDB_API_KEY"
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run of Weights & Biases is, and where it goes."""
+    """Parameters of a W&B run."""
 
     name: str
-    """Name for people: an asset, and its partition if it has one."""
+    """Display name: the asset, and its partition if it has one."""
     job_type: str
     group: str
-    """What ran together: the id of the Dagster run."""
+    """Group of the run: the id of the Dagster run."""
     tags: Sequence[str]
     config: Mapping[str, Any]
     project: str
     entity: str | None
     host: str
     folder: Path
-    """The run's own folder appears below `<folder>/wandb`."""
+    """The run's folder is created below `<folder>/wandb`."""
     timeout_seconds: float
-    """Longest wait for the server's first answers, each."""
+    """Time limit of each of the first requests to the server."""
 
 
 def open_run(request: RunRequest, *, online: bool, warn: Callable[[str], object]) -> "Run":
-    """Start a run; one that cannot reach the server is recorded offline instead, and a warning says so.
-
-    An offline run waits in its folder for `wandb sync`, and asks the network for nothing.
+    """Start a run. If the server cannot be reached, the run is recorded offline and a warning is logged. An offline
+    run needs no network; `wandb sync` uploads its folder later.
     """
     _prepare(request, online)
     if online:
@@ -53,14 +52,14 @@ def open_run(request: RunRequest, *, online: bool, warn: Callable[[str], object]
             return _start(request, "online")
         except Exception as error:  # noqa: BLE001 - wandb raises a dozen kinds; for all, offline loses nothing
             warn(
-                f"Weights & Biases at {request.host} cannot be used now: {error}. The run {request.name} is recorded"
+                f"Weights & Biases at {request.host} is not usable: {error}. The run {request.name} is recorded"
                 f" in {request.folder / 'wandb'} instead; send it later with `wandb sync`."
             )
     return _start(request, "offline")
 
 
 def _prepare(request: RunRequest, online: bool) -> None:
-    """Keep what wandb writes out of the user's home, and its chatter out of the log."""
+    """Keep wandb's files out of the user's home, and its messages out of the log."""
     own = request.folder / "wandb"
     own.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_SILENT", "true")
@@ -88,7 +87,7 @@ def _log_in(host: str) -> None:
 
 @contextmanager
 def _netrc_of_its_own() -> Iterator[None]:
-    """wandb writes every key that it is given into ~/.netrc. This one is in the environment, and stays there."""
+    """Keep the API key out of ~/.netrc, into which wandb writes every key."""
     before = os.environ.get("NETRC")
     with TemporaryDirectory() as folder:
         os.environ["NETRC"] = str(Path(folder) / "netrc")

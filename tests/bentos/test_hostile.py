@@ -176,7 +176,7 @@ def test_rows_that_no_model_sees_hold_nobody_up(client: httpx.Client, service: S
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"title,text\n" + b",x\n" * 190_000, "more than 150,000 rows that cannot be judged"),
+        (b"title,text\n" + b",x\n" * 190_000, "more than 150,000 invalid rows"),
         (b"title\n" + b"\n" * 20_000_000 + b"x\n", "more than 200,000 rows, counting empty lines"),
         (b'title,text\nx,"' + b"\n" * 20_000_000, "a quote that is not closed"),
         (b"title,text\nx," + b"y" * 20_000_000, "a quote that is not closed"),

@@ -67,7 +67,7 @@ def test_empty_lines_and_faulty_rows_count():
     faulty = sheet([["title", "text"], ["x", ""], ["", "y"], ["x", ""], [" ", ""]])
     assert count_rows(faulty, 9, 2) == 4
     with pytest.raises(
-        NotATable, match=r"more than 1 rows that cannot be judged. The first is row 2: no title"
+        NotATable, match=r"more than 1 invalid rows. The first is row 2: no title"
     ):
         count_rows(faulty, 9, 1)
 

@@ -89,7 +89,7 @@ def test_an_object_of_another_content_is_not_taken_for_ours(backend: Backend, tm
     backend.write("f/a", b"something else")
     file = tmp_path / "a"
     file.write_bytes(b"ours")
-    with pytest.raises(StoreError, match=r"f/a is not what was sent there"):
+    with pytest.raises(StoreError, match=r"f/a differs from what was uploaded"):
         backend.put(file, "f/a")
 
 
@@ -186,7 +186,7 @@ def test_what_is_not_as_it_was_sent_is_not_read_from_the_copy(backend: Backend, 
     file.parent.mkdir(parents=True)
     file.write_bytes(b"ours")
     backend.afresh(tmp_path / "other").write("f/a", b"theirs")
-    with pytest.raises(StoreError, match="not what was sent"):
+    with pytest.raises(StoreError, match="differs from what was uploaded"):
         backend.send("f")
     assert backend.fetch("f").joinpath("a").read_bytes() == b"theirs"
 
