@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from fakenews_assets.common.plotting import to_png
-from fakenews_assets.compression.settings import ENCODER_OF_STUDENT
+from fakenews_assets.compression.settings import ENCODER_OF_STUDENT, FORMATS
 from fakenews_assets.evaluation.reports.leaderboard import leaderboard_plot, leaderboard_table
 from fakenews_assets.evaluation.reports.reporting import (
     EVALUATION_FILE,
@@ -159,6 +159,7 @@ def encoder_of(lineage: Mapping[str, Record]) -> str | None:
 
 
 def _runtime_of(candidate: str) -> str:
-    known = ("openvino", "onnx")
-    exported = next((runtime for runtime in known if f"-{runtime}-" in candidate), None)
-    return exported or ("scikit-learn" if candidate == "baseline" else "torch")
+    exported = next((variant for variant in FORMATS if candidate.endswith(f"-{variant}")), None)
+    if exported is not None:
+        return exported.partition("-")[0]
+    return "scikit-learn" if candidate == "baseline" else "torch"

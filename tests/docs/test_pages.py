@@ -54,6 +54,13 @@ def test_each_step_of_a_flow_names_its_file_and_its_asset() -> None:
     assert {"raw_news", "selected_model"} <= named
 
 
+def test_the_list_of_assets_is_that_of_the_graph() -> None:
+    listed = re.findall(r"^\| [a-z]* ?\| `(\w+)` \|", (DOCS / "assets.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(
+        key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()
+    )
+
+
 def test_the_glossary_is_in_order() -> None:
     terms = re.findall(r"^\| (?!term |---)(.*?) \|", (DOCS / "glossary.md").read_text(), re.MULTILINE)
     assert terms == sorted(terms, key=str.casefold)

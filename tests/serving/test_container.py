@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from fakenews_assets.compression.settings import FORMATS
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.bundle import BundleDamaged
 from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml, tree_digest
@@ -80,6 +81,10 @@ def test_requirements_are_of_the_lock_and_only_what_serving_needs(runtime: str):
     assert {"bentoml", "fastapi", "polars"} <= names
     assert not names & {"dagster", "lightning", "evidently", "nncf", "pytest"}
     assert ("torch" in names) == (runtime == "torch")
+
+
+def test_every_exported_format_can_be_served():
+    assert {variant.partition("-")[0] for variant in FORMATS} <= set(RUNTIMES)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
