@@ -112,7 +112,7 @@ def fill_bundle(
     manifest = Manifest(
         candidate=choice.winner,
         encoder=encoder_of(winner.lineage),
-        runtime=_runtime_of(winner.candidate.name),
+        runtime=runtime_of(winner.candidate.name),
         calibration=read_calibration(winner.evaluation.path),
         data_versions={key: record.version for key, record in winner.lineage.items()},
         config={key: record.config for key, record in winner.lineage.items()},
@@ -158,7 +158,8 @@ def encoder_of(lineage: Mapping[str, Record]) -> str | None:
     return None if record is None else record.config["encoder"]["name"]
 
 
-def _runtime_of(candidate: str) -> str:
+def runtime_of(candidate: str) -> str:
+    """What runs a candidate, by its name: torch, openvino, onnx or scikit-learn."""
     exported = next((variant for variant in FORMATS if candidate.endswith(f"-{variant}")), None)
     if exported is not None:
         return exported.partition("-")[0]

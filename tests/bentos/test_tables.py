@@ -66,9 +66,7 @@ def test_empty_lines_and_faulty_rows_count():
         count_rows(gaps, 4, 0)
     faulty = sheet([["title", "text"], ["x", ""], ["", "y"], ["x", ""], [" ", ""]])
     assert count_rows(faulty, 9, 2) == 4
-    with pytest.raises(
-        NotATable, match=r"more than 1 invalid rows. The first is row 2: no title"
-    ):
+    with pytest.raises(NotATable, match=r"more than 1 invalid rows. The first is row 2: no title"):
         count_rows(faulty, 9, 1)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fakenews_assets.selection.selecting import encoder_of
+from fakenews_assets.selection.selecting import encoder_of, runtime_of
 from fakenews_resources.storage.store import Record
 
 
@@ -36,3 +36,17 @@ def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
     keys: list[str], encoder: str | None
 ) -> None:
     assert encoder_of({key: record(key) for key in keys}) == encoder
+
+
+@pytest.mark.parametrize(
+    ("candidate", "runtime"),
+    [
+        ("baseline", "scikit-learn"),
+        ("finetuned", "torch"),
+        ("distilled-3l", "torch"),
+        ("finetuned-onnx-fp32", "onnx"),
+        ("distilled-3l-openvino-int8", "openvino"),
+    ],
+)
+def test_a_candidates_name_tells_its_runtime(candidate: str, runtime: str) -> None:
+    assert runtime_of(candidate) == runtime
