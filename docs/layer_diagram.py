@@ -18,7 +18,7 @@ import grimp
 ROOT: Final = Path(__file__).parents[1]
 DIAGRAM: Final = ROOT / "docs" / "images" / "layers.svg"
 
-_ROW, _BOX, _LEFT, _WIDTH = 40, 150, 80, 840
+_ROW, _BOX, _LEFT, _CHARACTER = 40, 150, 80, 6.3
 _FILL: Final = {"bentos": "#fde7c7", "fakenews_assets": "#dbe7f6", "fakenews_resources": "#dcefdc"}
 """By top package."""
 
@@ -46,12 +46,13 @@ def imports() -> dict[str, set[str]]:
 def draw(found: Mapping[str, set[str]]) -> str:
     """The diagram as SVG, highest layer first."""
     height = _ROW * len(found) + 10
+    width = round(_LEFT + _BOX + 30 + _CHARACTER * max(len(_purpose(layer)) for layer in found))
     middle = {layer: 5 + _ROW * row + _ROW / 2 for row, layer in enumerate(found)}
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>',
-        f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#fff"/>',
+        f'<rect width="{width}" height="{height}" rx="8" fill="#fff"/>',
     ]
     for layer, y in middle.items():
         parts += [
@@ -95,7 +96,7 @@ def _purpose(layer: str) -> str:
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
     assert said, f"{file} has no docstring, which the diagram shows"
-    return said.splitlines()[0].replace("`", "")
+    return " ".join(said.split("\n\n")[0].split()).replace("`", "")
 
 
 if __name__ == "__main__":
