@@ -103,7 +103,9 @@ def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
     from fakenews_assets.models.articles import articles_of
 
     return float(
-        f1_score(frame["label"].to_numpy(), classifier.predict(articles_of(frame)).label, average="macro")
+        f1_score(
+            frame["label"].to_numpy(), classifier.predict(articles_of(frame)).predicted_label, average="macro"
+        )
     )
 
 

@@ -191,7 +191,9 @@ def measure_quality(
             "distilled-3l-openvino-int8": variant_of(student, "openvino-int8", news),
         }
         models = {name: load_classifier(folder, name) for name, folder in folders.items()}
-        decisions = {name: model.predict(articles_of(news.test)).label for name, model in models.items()}
+        decisions = {
+            name: model.predict(articles_of(news.test)).predicted_label for name, model in models.items()
+        }
         truth = news.test["label"].to_numpy()
         scores = {name: float(f1_score(truth, found, average="macro")) for name, found in decisions.items()}
         agree = float((decisions["finetuned"] == decisions["finetuned-openvino-int8"]).mean())
@@ -297,7 +299,7 @@ def select(news: NewsSplits, folders: Mapping[str, Path]) -> Choice:
         classifier = load_classifier(folder, name)
         validation = predict_table(classifier, news.val)
         calibration = fit_calibration(
-            validation["label"].to_numpy(), validation["probability"].to_numpy(), CalibrationSettings()
+            validation["true_label"].to_numpy(), validation["probability"].to_numpy(), CalibrationSettings()
         )
         evaluation, predictions = evaluate(
             CalibratedClassifier(classifier, calibration),

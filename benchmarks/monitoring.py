@@ -48,10 +48,11 @@ from fakenews_assets.compression.settings import QuantizationSettings
 from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.classifier import Embedder
 from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.predictions import prediction_records
 from fakenews_assets.monitoring.drift.drift import feature_drifts
 from fakenews_assets.monitoring.drift.features import article_features
 from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line
 from fakenews_assets.monitoring.settings import DriftSettings
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
@@ -304,29 +305,24 @@ def write_log(store: Store, model_id: str, rows: int) -> None:
         usable = frame.drop_nulls("title").filter(pl.col("title").str.contains(r"\S"))
         articles = articles_of(usable.with_columns(pl.col("text").fill_null("")))
         scores = scorer.score(articles)
+        predictions = prediction_records(scores.article_ids, scores.predictions)
         records = []
-        for at, article in enumerate(articles):
-            if scores.article_ids[at] in seen or len(records) == left:
+        for article, prediction in zip(articles, predictions, strict=True):
+            if prediction["article_id"] in seen or len(records) == left:
                 continue
-            seen.add(scores.article_ids[at])
+            seen.add(prediction["article_id"])
             records.append(
-                {
-                    "time": stamp(datetime.now(UTC)),
-                    "request_id": new_request_id(),
-                    "row": 0,
-                    "endpoint": "/predict_batch",
-                    "article_id": scores.article_ids[at],
-                    "title_chars": len(article.title),
-                    "text_chars": len(article.text),
-                    "title": article.title,
-                    "text": article.text,
-                    "probability": float(scores.predictions.probability[at]),
-                    "label": int(scores.predictions.label[at]),
-                    "abstained": bool(scores.predictions.abstained[at]),
-                    "out_of_distribution": bool(scores.predictions.out_of_distribution[at]),
-                    "model_id": model_id,
-                    "latency_ms": 10.0,
-                }
+                log_line(
+                    article,
+                    prediction,
+                    time=datetime.now(UTC),
+                    request_id=new_request_id(),
+                    row=0,
+                    endpoint="/predict_batch",
+                    model_id=model_id,
+                    latency_ms=10.0,
+                    with_text=True,
+                )
             )
         log.append("predictions", records)
         left -= len(records)

@@ -93,7 +93,7 @@ def scores_by_seed(predictions: pl.DataFrame, model: str) -> list[float]:
     rows = predictions.filter(pl.col("protocol") == "source_disjoint", pl.col("model") == model)
     found = []
     for part in rows.sort("seed").partition_by("seed", maintain_order=True):
-        score = Metrics.of(part["label"].to_numpy(), part["probability"].to_numpy()).macro_f1
+        score = Metrics.of(part["true_label"].to_numpy(), part["probability"].to_numpy()).macro_f1
         assert score is not None
         found.append(score)
     return found

@@ -171,7 +171,13 @@ def _add_api(app: FastAPI) -> None:
             raise HTTPException(503, "The log cannot be read now; send the label again later.") from error
         if not known:
             raise HTTPException(404, f"The log holds no row {truth.row} of request {truth.request_id}.")
-        record = {"time": stamp(datetime.now(UTC)), **truth.model_dump()}
+        record = {
+            "time": stamp(datetime.now(UTC)),
+            "request_id": truth.request_id,
+            "row": truth.row,
+            "true_label": truth.label,
+            "source": truth.source,
+        }
         try:
             await asyncio.to_thread(runtime.log.append, "feedback", [record])
         except OSError as error:
@@ -278,7 +284,7 @@ def _article(article: ArticleIn) -> Article:
 
 
 def _verdict(predictions: Predictions, row: int) -> dict[str, Any]:
-    label, abstained = int(predictions.label[row]), bool(predictions.abstained[row])
+    label, abstained = int(predictions.predicted_label[row]), bool(predictions.abstained[row])
     return {
         "label": label,
         "verdict": "unsure" if abstained else ("real", "fake")[label],

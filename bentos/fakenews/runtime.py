@@ -16,7 +16,8 @@ from bentos.fakenews.batching import Batcher, Job
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
+from fakenews_assets.models.predictions import prediction_records
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_assets.registry.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, Bundle
 from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
@@ -170,28 +171,22 @@ class Runtime:
     def _records(
         self, job: Job[Answered], answered: Answered, article_ids: Sequence[str]
     ) -> list[dict[str, Any]]:
-        now, seconds = stamp(datetime.now(UTC)), perf_counter() - job.received
-        with_text = self.settings.log_content == "text"
-        found = answered.predictions
+        now, seconds = datetime.now(UTC), perf_counter() - job.received
+        logged = slice(len(job.rows))
+        predictions = prediction_records(article_ids[logged], answered.predictions.part(logged))
         return [
-            {
-                "time": now,
-                "request_id": job.request_id,
-                "row": row,
-                "endpoint": job.endpoint,
-                "article_id": article_ids[index],
-                "title_chars": len(article.title),
-                "text_chars": len(article.text),
-                "title": article.title if with_text else None,
-                "text": article.text if with_text else None,
-                "probability": float(found.probability[index]),
-                "label": int(found.label[index]),
-                "abstained": bool(found.abstained[index]),
-                "out_of_distribution": bool(found.out_of_distribution[index]),
-                "model_id": answered.model_id,
-                "latency_ms": round(1000 * seconds, 3),
-            }
-            for index, (row, article) in enumerate(zip(job.rows, job.articles, strict=False))
+            log_line(
+                article,
+                prediction,
+                time=now,
+                request_id=job.request_id,
+                row=row,
+                endpoint=job.endpoint,
+                model_id=answered.model_id,
+                latency_ms=round(1000 * seconds, 3),
+                with_text=self.settings.log_content == "text",
+            )
+            for row, article, prediction in zip(job.rows, job.articles[logged], predictions, strict=True)
         ]
 
     def _write(self, records: list[dict[str, Any]]) -> None:
@@ -294,7 +289,7 @@ def _count(records: list[dict[str, Any]], rows: int) -> None:
         metrics.SCORES.observe(record["probability"])
         unsure += record["abstained"]
         out_of_distribution += record["out_of_distribution"]
-        fake += record["label"] and not record["abstained"]
+        fake += record["predicted_label"] and not record["abstained"]
     metrics.ABSTENTIONS.labels("out_of_distribution").inc(out_of_distribution)
     metrics.ABSTENTIONS.labels("uncertain").inc(unsure - out_of_distribution)
     metrics.VERDICTS.labels("unsure").inc(unsure)

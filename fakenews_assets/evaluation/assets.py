@@ -106,7 +106,7 @@ def evaluation(
     val = splits.scan("val").collect()
     validation = predict_table(classifier, val)
     calibration = fit_calibration(
-        validation["label"].to_numpy(),
+        validation["true_label"].to_numpy(),
         validation["probability"].to_numpy(),
         CalibrationSettings(
             target_precision=config.target_precision, max_abstain=config.max_abstain, seed=config.seed

@@ -115,7 +115,7 @@ def evaluate(
         ood_limits: what the classifier applies, for the record.
 
     Returns:
-        The evaluation, and the predictions behind it (`PREDICTION_SCHEMA`, in the order of `test`).
+        The evaluation, and the predictions behind it (`LABELLED_PREDICTION_SCHEMA`, in the order of `test`).
 
     Raises:
         ValueError: the test split is empty, unlabelled in part, or lacks a column; or the classifier
@@ -127,7 +127,7 @@ def evaluate(
     _require_threshold(predictions, config.threshold, classifier.name)
     if calibration is not None:
         _require_calibrated(predictions, calibration, config.threshold, classifier.name)
-    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    labels, probabilities = predictions["true_label"].to_numpy(), predictions["probability"].to_numpy()
     answered = ~predictions["abstained"].to_numpy()
     metrics = Metrics.of(labels, probabilities, config.threshold)
     answered_metrics = None
@@ -183,7 +183,9 @@ def _require_usable(test: pl.DataFrame) -> None:
 
 def _require_threshold(predictions: pl.DataFrame, threshold: float, candidate: str) -> None:
     """Refuse to score decisions that the classifier would not take."""
-    other = predictions.filter((pl.col("probability") >= threshold) != (pl.col("predicted") == 1)).height
+    other = predictions.filter(
+        (pl.col("probability") >= threshold) != (pl.col("predicted_label") == 1)
+    ).height
     if other:
         raise ValueError(
             f"{candidate} decides {other} of {predictions.height} rows otherwise than a threshold of "

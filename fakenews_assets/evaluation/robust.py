@@ -49,7 +49,7 @@ def with_robustness(
     config = evaluation.config
     masked = measure_masked(
         classifier,
-        test.with_columns(predictions["predicted"]),
+        test.rename({"label": "true_label"}).with_columns(predictions["predicted_label"]),
         names,
         rows=config.masked_rows,
         reads_text=reads_text(model_folder),

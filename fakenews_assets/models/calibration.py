@@ -216,7 +216,7 @@ class CalibratedClassifier:
         out_of_distribution = raw.out_of_distribution | (ood_score > 1)
         return Predictions(
             probability=probability.astype(np.float32),
-            label=label,
+            predicted_label=label,
             abstained=uncertain | out_of_distribution | raw.abstained,
             out_of_distribution=out_of_distribution,
         )

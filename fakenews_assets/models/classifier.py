@@ -26,7 +26,7 @@ class Predictions:
 
     probability: NDArray[np.float32]
     """Probability of fake, in [0, 1], shape [n]."""
-    label: NDArray[np.int8]
+    predicted_label: NDArray[np.int8]
     """0 real, 1 fake, shape [n]. Filled in for abstained rows too: what the model would have said."""
     abstained: NDArray[np.bool_]
     """Whether the model declines to answer, for whatever reason, shape [n]."""
@@ -39,7 +39,7 @@ class Predictions:
         probability = probability.astype(np.float32)
         return cls(
             probability=probability,
-            label=(probability >= threshold).astype(np.int8),
+            predicted_label=(probability >= threshold).astype(np.int8),
             abstained=np.zeros(len(probability), dtype=np.bool_),
             out_of_distribution=np.zeros(len(probability), dtype=np.bool_),
         )
@@ -54,7 +54,7 @@ class Predictions:
         """Some rows of the answers."""
         return Predictions(
             probability=self.probability[rows],
-            label=self.label[rows],
+            predicted_label=self.predicted_label[rows],
             abstained=self.abstained[rows],
             out_of_distribution=self.out_of_distribution[rows],
         )

@@ -1,39 +1,57 @@
-"""Tables of predictions."""
+"""The record of a prediction: what the service's log, batch predictions and evaluations share."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import polars as pl
 
 from fakenews_assets.models.articles import articles_of
-from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.models.classifier import Classifier, Predictions
 
 PREDICTION_SCHEMA: Final = pl.Schema(
     {
         "article_id": pl.String,
-        "label": pl.Int8,
         "probability": pl.Float64,
-        "predicted": pl.Int8,
+        "predicted_label": pl.Int8,
         "abstained": pl.Boolean,
         "out_of_distribution": pl.Boolean,
     }
 )
-"""Columns of a prediction table: what the article is, the probability of fake, the label at the threshold,
-whether the classifier declined to answer, and whether it did so because the article is unlike what it learnt from."""
+"""What every table of predictions says of an article: the probability of fake, the label at the model's threshold (also
+where the model abstains), whether it abstains, and whether it does so because the article is out of distribution."""
 
+LABELLED_PREDICTION_SCHEMA: Final = pl.Schema({**PREDICTION_SCHEMA, "true_label": pl.Int8})
+"""A prediction beside the article's true label, which is null where it is not known."""
+
+_PREDICTED: Final = PREDICTION_SCHEMA.names()[1:]
 _ROWS_AT_ONCE: Final = 4096
 
 
+def prediction_table(article_ids: Sequence[str] | pl.Series, predictions: Predictions) -> pl.DataFrame:
+    """Predictions as a table of `PREDICTION_SCHEMA`, in the same order."""
+    columns = {"article_id": article_ids, **{name: getattr(predictions, name) for name in _PREDICTED}}
+    return pl.DataFrame(columns, schema=PREDICTION_SCHEMA)
+
+
+def prediction_records(article_ids: Sequence[str], predictions: Predictions) -> list[dict[str, Any]]:
+    """Predictions as one record per article, in the same order: keys of `PREDICTION_SCHEMA`, values for JSON."""
+    columns = (article_ids, *(getattr(predictions, name).tolist() for name in _PREDICTED))
+    return [dict(zip(PREDICTION_SCHEMA, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFrame:
-    """Predict every row, a few thousand at a time, into a table of `PREDICTION_SCHEMA`."""
-    parts = []
-    for part in articles.iter_slices(_ROWS_AT_ONCE):
-        answers = classifier.predict(articles_of(part))
-        parts.append(
-            part.select("article_id", "label").with_columns(
-                probability=pl.Series(answers.probability, dtype=pl.Float64),
-                predicted=pl.Series(answers.label, dtype=pl.Int8),
-                abstained=pl.Series(answers.abstained, dtype=pl.Boolean),
-                out_of_distribution=pl.Series(answers.out_of_distribution, dtype=pl.Boolean),
-            )
+    """Predict every row, a few thousand at a time.
+
+    Args:
+        classifier: the model.
+        articles: columns `article_id`, `title`, `text` and `label`, at least one row.
+
+    Returns:
+        A table of `LABELLED_PREDICTION_SCHEMA`.
+    """
+    return pl.concat(
+        prediction_table(part["article_id"], classifier.predict(articles_of(part))).with_columns(
+            true_label=part["label"].cast(pl.Int8)
         )
-    return pl.concat(parts).select(PREDICTION_SCHEMA.names()).cast(dict(PREDICTION_SCHEMA))
+        for part in articles.iter_slices(_ROWS_AT_ONCE)
+    )

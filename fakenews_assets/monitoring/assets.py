@@ -266,9 +266,9 @@ def _read_log(
     context: dg.AssetExecutionContext, storage: Storage, wanted: Sequence[date], table: str
 ) -> pl.LazyFrame:
     """The answers, or the late labels, of several days in order of time."""
-    from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
+    from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
 
-    schema = {"predictions": LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}[table]
+    schema = {"predictions": PREDICTION_LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}[table]
     frames = [storage.read(context, f"prediction_log/{one}").scan(table) for one in wanted]
     return pl.concat([schema.to_frame().lazy(), *frames])
 
@@ -277,16 +277,18 @@ def _labels_of_batches(
     context: dg.AssetExecutionContext, storage: Storage, day: date, count: int
 ) -> pl.LazyFrame:
     """Labels of the admitted batches that came on a day or so many days before it."""
-    from fakenews_assets.monitoring.performance import LABEL_SCHEMA
+    from fakenews_assets.monitoring.performance import BATCH_LABEL_SCHEMA
 
-    frames = [LABEL_SCHEMA.to_frame().lazy()]
+    frames = [BATCH_LABEL_SCHEMA.to_frame().lazy()]
     for name in sorted(storage.store.partitions("clean_news")):
         received_at = storage.store.current(f"clean_news/{name}").meta["received_at"]
         came = datetime.fromisoformat(received_at).astimezone(UTC)
         if 0 <= (day - came.date()).days < count:
             labelled = storage.read(context, f"clean_news/{name}").scan("articles").drop_nulls("label")
-            labels = labelled.select("article_id", "label", time=pl.lit(came), origin=pl.lit("batch"))
-            frames.append(labels.cast(LABEL_SCHEMA))
+            labels = labelled.select(
+                "article_id", true_label="label", time=pl.lit(came), origin=pl.lit("batch")
+            )
+            frames.append(labels.cast(BATCH_LABEL_SCHEMA))
     return pl.concat(frames)
 
 

@@ -43,15 +43,15 @@ def count_traffic(answers: pl.LazyFrame, feedback: pl.LazyFrame) -> Traffic:
     """Count a day.
 
     Args:
-        answers: columns of `LOG_SCHEMA`.
+        answers: columns of `PREDICTION_LOG_SCHEMA`.
         feedback: columns of `FEEDBACK_SCHEMA`.
     """
     unsure = pl.col("abstained")
     row = (
         answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS))
         .select(
-            real=(~unsure & (pl.col("label") == 0)).sum(),
-            fake=(~unsure & (pl.col("label") == 1)).sum(),
+            real=(~unsure & (pl.col("predicted_label") == 0)).sum(),
+            fake=(~unsure & (pl.col("predicted_label") == 1)).sum(),
             unsure=unsure.sum(),
             latency_p50_ms=pl.col("latency_ms").quantile(0.5),
             latency_p95_ms=pl.col("latency_ms").quantile(0.95),

@@ -9,23 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
 from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, PREDICTION_SCHEMA
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
 
-LABEL_SCHEMA: Final = pl.Schema(
-    {"article_id": pl.String, "label": pl.Int8, "time": pl.Datetime("ms", "UTC"), "origin": pl.String}
+BATCH_LABEL_SCHEMA: Final = pl.Schema(
+    {"article_id": pl.String, "true_label": pl.Int8, "time": pl.Datetime("ms", "UTC"), "origin": pl.String}
 )
 """Columns of labels that came from batches: of which article, what it is, when it became known, and from where."""
 
-ANSWER_SCHEMA: Final = pl.Schema(
-    {
-        "article_id": pl.String,
-        "probability": pl.Float64,
-        "answer": pl.Int8,
-        "abstained": pl.Boolean,
-        "label": pl.Int8,
-        "origin": pl.String,
-    }
+LABELLED_ANSWER_SCHEMA: Final = pl.Schema(
+    {**LABELLED_PREDICTION_SCHEMA, "origin": pl.String, "model_id": pl.String}
 )
 """Columns of answers with their late labels, a row per article. `origin` is `feedback` or `batch`."""
 
@@ -100,24 +94,24 @@ def join_labels(answers: pl.LazyFrame, feedback: pl.LazyFrame, batches: pl.LazyF
     trained on. For one article a batch counts more than feedback, and a later label more than an earlier one.
 
     Args:
-        answers: columns of `LOG_SCHEMA`.
+        answers: columns of `PREDICTION_LOG_SCHEMA`.
         feedback: columns of `FEEDBACK_SCHEMA`.
-        batches: columns of `LABEL_SCHEMA`.
+        batches: columns of `BATCH_LABEL_SCHEMA`.
 
     Returns:
-        Columns of `ANSWER_SCHEMA` and `model_id`.
+        Columns of `LABELLED_ANSWER_SCHEMA`.
     """
     given = answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS)).select(
-        "article_id", "request_id", "row", "probability", "abstained", "model_id", answer="label", answered="time"
-    )  # fmt: skip
-    said = feedback.select("request_id", "row", "label", "time").with_columns(origin=pl.lit("feedback"))
+        *PREDICTION_SCHEMA, "request_id", "row", "model_id", answered="time"
+    )
+    said = feedback.select("request_id", "row", "true_label", "time").with_columns(origin=pl.lit("feedback"))
     by_request = given.join(said, on=["request_id", "row"])
     by_article = given.join(batches, on="article_id").filter(pl.col("answered") < pl.col("time"))
     return (
         pl.concat([by_request, by_article], how="diagonal")
         .sort(pl.col("origin") == "batch", "time", "answered")
         .unique("article_id", keep="last", maintain_order=True)
-        .select(*ANSWER_SCHEMA, "model_id")
+        .select(*LABELLED_ANSWER_SCHEMA)
         .collect()
     )
 
@@ -152,7 +146,7 @@ def judge_performance(
     )
     if evaluated is None or own.height < settings.min_labels:
         return verdict
-    labels, probability = own["label"].to_numpy(), own["probability"].to_numpy()
+    labels, probability = own["true_label"].to_numpy(), own["probability"].to_numpy()
     threshold = evaluated.metrics.threshold
     return verdict.model_copy(
         update={

@@ -18,7 +18,7 @@ class Window:
     """Different articles that one model answered, in order of time."""
 
     answers: pl.DataFrame
-    """Columns of `LOG_SCHEMA`."""
+    """Columns of `PREDICTION_LOG_SCHEMA`."""
     model_id: str | None
     """Sha of the bundle that gave the last answer, and all of these; None: there were no answers."""
     by_other_models: int
@@ -49,7 +49,7 @@ def select_window(answers: pl.LazyFrame, settings: WindowSettings) -> Window:
     """The articles of a window out of the answers of its days.
 
     Args:
-        answers: columns of `LOG_SCHEMA`, in order of time.
+        answers: columns of `PREDICTION_LOG_SCHEMA`, in order of time.
         settings: which of them.
     """
     asked = answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS))

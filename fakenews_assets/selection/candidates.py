@@ -15,10 +15,10 @@ class Candidate:
     name: str
     evaluation: Evaluation
     predictions: pl.DataFrame
-    """The table of `PREDICTION_SCHEMA` that belongs to the evaluation."""
+    """The table of `LABELLED_PREDICTION_SCHEMA` that belongs to the evaluation."""
 
     def __post_init__(self) -> None:
-        right = self.predictions.filter(pl.col("predicted") == pl.col("label")).height
+        right = self.predictions.filter(pl.col("predicted_label") == pl.col("true_label")).height
         confusion = self.evaluation.metrics.confusion
         if (self.predictions.height, right) != (
             self.evaluation.rows,
@@ -58,7 +58,7 @@ def require_same_rows(predictions: Mapping[str, pl.DataFrame]) -> None:
     """
     groups: list[tuple[pl.DataFrame, list[str]]] = []
     for name, table in predictions.items():
-        rows = table.select("article_id", "label")
+        rows = table.select("article_id", "true_label")
         for reference, names in groups:
             if reference.equals(rows):
                 names.append(name)

@@ -74,7 +74,7 @@ def variant_keeps_quality(
 
     Args:
         choice: names the two, and the rule.
-        best: stored answers of the best candidate, a table of `PREDICTION_SCHEMA`.
+        best: stored answers of the best candidate, a table of `LABELLED_PREDICTION_SCHEMA`.
         winner: those of the choice, on the same rows.
         asked: what the model out of the finished bundle says of some of these rows.
         clusters: near-duplicate cluster of each row.
@@ -83,9 +83,9 @@ def variant_keeps_quality(
 
     policy = choice.policy
     gap = paired_bootstrap(  # of the best over the choice: what is lost is above 0
-        winner["label"],
-        winner["predicted"],
-        best["predicted"],
+        winner["true_label"],
+        winner["predicted_label"],
+        best["predicted_label"],
         clusters,
         resamples=policy.resamples,
         level=policy.significance_level,

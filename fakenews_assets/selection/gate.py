@@ -18,7 +18,7 @@ class Contender:
     bundle: str
     """Sha of its bundle."""
     predictions: pl.DataFrame
-    """A table of `PREDICTION_SCHEMA`, on the same rows as the other side's."""
+    """A table of `LABELLED_PREDICTION_SCHEMA`, on the same rows as the other side's."""
     rows_per_second: float
 
 
@@ -72,8 +72,8 @@ def gate(
     if min(challenger.rows_per_second, champion.rows_per_second) <= 0:
         raise ValueError("Articles per second must be above 0; measure the speed of both sides again.")
 
-    labels = champion.predictions["label"]
-    decisions = champion.predictions["predicted"], challenger.predictions["predicted"]
+    labels = champion.predictions["true_label"]
+    decisions = champion.predictions["predicted_label"], challenger.predictions["predicted_label"]
     test = mcnemar(labels, *decisions)
     paired = paired_bootstrap(
         labels,

@@ -82,9 +82,9 @@ def _judge(
 ) -> Verdict:
     rows = candidate.predictions
     difference = paired_bootstrap(
-        rows["label"],
-        best.predictions["predicted"],
-        rows["predicted"],
+        rows["true_label"],
+        best.predictions["predicted_label"],
+        rows["predicted_label"],
         clusters,
         resamples=policy.resamples,
         level=policy.significance_level,

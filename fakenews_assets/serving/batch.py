@@ -9,21 +9,12 @@ from typing import Final
 import polars as pl
 
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, prediction_table
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
 
-PREDICTION_SCHEMA: Final = pl.Schema(
-    {
-        "article_id": pl.String,
-        "probability": pl.Float32,
-        "label": pl.Int8,
-        "abstained": pl.Boolean,
-        "out_of_distribution": pl.Boolean,
-        "model_id": pl.String,
-    }
-)
-"""Columns of a table of answers, one row per article and in the same order. `label` is the model's. `abstained` without
-`out_of_distribution`: the model is uncertain."""
+BATCH_PREDICTION_SCHEMA: Final = pl.Schema({**LABELLED_PREDICTION_SCHEMA, "model_id": pl.String})
+"""Columns of `batch_predictions`, one row per article and in the same order. `model_id` is the bundle's sha."""
 
 _ROWS_AT_ONCE: Final = 4096
 
@@ -75,7 +66,7 @@ def score_table(
         summary += counts
         on_rows(summary.rows)
     if not summary.rows:
-        pl.DataFrame(schema=PREDICTION_SCHEMA).write_parquet(target / "predictions-0000.parquet")
+        pl.DataFrame(schema=BATCH_PREDICTION_SCHEMA).write_parquet(target / "predictions-0000.parquet")
     return summary
 
 
@@ -96,23 +87,15 @@ def _piece_scorer(
 def _score(scorer: Scorer, frame: pl.DataFrame) -> tuple[pl.DataFrame, BatchSummary]:
     scores = scorer.score([Article(*row) for row in frame.select("title", "text").iter_rows()])
     found = scores.predictions
-    answers = pl.DataFrame(
-        {
-            "article_id": frame["article_id"],
-            "probability": found.probability,
-            "label": found.label,
-            "abstained": found.abstained,
-            "out_of_distribution": found.out_of_distribution,
-            "model_id": [scorer.model_id] * len(frame),
-        },
-        schema=PREDICTION_SCHEMA,
+    answers = prediction_table(frame["article_id"], found).with_columns(
+        true_label=frame["label"], model_id=pl.lit(scorer.model_id)
     )
     return answers, BatchSummary(
         rows=len(frame),
-        fake=int((found.label[~found.abstained] == 1).sum()),
+        fake=int((found.predicted_label[~found.abstained] == 1).sum()),
         abstained=int(found.abstained.sum()),
         out_of_distribution=int(found.out_of_distribution.sum()),
         prepared_otherwise=int((frame["article_id"] != pl.Series(scores.article_ids)).sum()),
-        labelled=int(frame["label"].is_not_null().sum()),
-        right=int((frame["label"] == answers["label"]).fill_null(False).sum()),
+        labelled=int(answers["true_label"].is_not_null().sum()),
+        right=int((answers["true_label"] == answers["predicted_label"]).fill_null(False).sum()),
     )

@@ -71,7 +71,7 @@ def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
     return Comparison(
         articles=len(articles),
         largest_difference=float(np.abs(probability - expected.probability).max()),
-        other_labels=int(((label != expected.label) | np.array(otherwise)).sum()),
+        other_labels=int(((label != expected.predicted_label) | np.array(otherwise)).sum()),
         seconds_to_ready=seconds,
     )
 

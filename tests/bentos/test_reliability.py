@@ -14,7 +14,7 @@ import httpx
 import polars as pl
 import psutil
 
-from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA, PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry
 from fakenews_resources.request_ids import new_request_id
 from tests.support.champions import make_champion
@@ -88,7 +88,11 @@ def test_a_kill_loses_no_answered_request(tmp_path: Path, models: Path):
 
 def test_a_label_does_not_read_the_whole_day(tmp_path: Path, models: Path):
     log = PredictionLog(tmp_path / "log")
-    line = dict.fromkeys(LOG_SCHEMA) | {"time": stamp(datetime.now(UTC)), "row": 0, "title": "x" * 700}
+    line = dict.fromkeys(PREDICTION_LOG_SCHEMA) | {
+        "time": stamp(datetime.now(UTC)),
+        "row": 0,
+        "title": "x" * 700,
+    }
     ids = [new_request_id() for _ in range(30_000)]
     log.append("predictions", [line | {"request_id": one} for one in ids])
     log.close()

@@ -46,14 +46,14 @@ def test_one_article(client: httpx.Client, service: Server, scorer: Scorer):
     assert answer.headers["x-request-id"] == body["request_id"]
     assert body["model_id"] == scorer.model_id
     assert body["probability"] == pytest.approx(expected.predictions.probability[0], abs=1e-6)
-    assert body["label"] == expected.predictions.label[0]
+    assert body["label"] == expected.predictions.predicted_label[0]
     assert body["abstained"] == expected.predictions.abstained[0]
     assert body["verdict"] == ("unsure" if body["abstained"] else ("real", "fake")[body["label"]])
 
     (row,) = log_of(service, body["request_id"]).iter_rows(named=True)
     assert row["article_id"] == expected.article_ids[0]
     assert (row["title"], row["text"], row["row"]) == (TITLES[0], "the bank", 0)
-    assert (row["probability"], row["label"]) == (body["probability"], body["label"])
+    assert (row["probability"], row["predicted_label"]) == (body["probability"], body["label"])
     assert (row["abstained"], row["model_id"]) == (body["abstained"], body["model_id"])
     assert row["endpoint"] == "/predict"
     assert 0 < row["latency_ms"] < 60_000
@@ -169,7 +169,7 @@ def test_feedback_needs_an_answer_to_belong_to(client: httpx.Client, service: Se
     log = PredictionLog(service.log)
     stored = pl.concat([log.read(day, "feedback") for day in log.days()]).collect()
     (row,) = stored.filter(pl.col("request_id") == answered).iter_rows(named=True)
-    assert (row["label"], row["row"], row["source"]) == (1, 0, "desk")
+    assert (row["true_label"], row["row"], row["source"]) == (1, 0, "desk")
 
 
 def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):

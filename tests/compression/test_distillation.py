@@ -127,7 +127,7 @@ def test_smaller_models_learn_what_the_teacher_knows(
     assert small.model.config.num_hidden_layers == layers
     assert getattr(small.model.config, "kept_heads", None) == heads
     assert small.model.num_parameters() < large.model.num_parameters()
-    answers = [classifier.predict(articles_of(val)).label for classifier in (small, large)]
+    answers = [classifier.predict(articles_of(val)).predicted_label for classifier in (small, large)]
     assert (answers[0] == answers[1]).mean() > 0.95
     assert result.best.accuracy > 0.95
     assert result.settings.inputs == "title_and_text"

@@ -178,7 +178,7 @@ def _the_service_answers_from_the_bucket_and_its_log_arrives(
     log = PredictionLog(store.backend.fetch("service_log"))
     day = datetime.now(UTC).date()
     assert log.read(day, "predictions").collect()["request_id"].to_list() == [answer["request_id"]]
-    assert log.read(day, "feedback").collect()["label"].to_list() == [1]
+    assert log.read(day, "feedback").collect()["true_label"].to_list() == [1]
     assert not list((tmp_path / "one").rglob("*.jsonl")), "what was sent is removed"
     world.fakenews("audit", answer["request_id"])
 

@@ -16,7 +16,7 @@ from fakenews_assets.models.calibration import (
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
-from fakenews_assets.models.predictions import PREDICTION_SCHEMA
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from tests.support.out_of_distribution import foreign_titles
 
 FAST = EvaluationConfig(
@@ -30,12 +30,12 @@ def test_predictions_follow_the_split_and_explain_the_metrics(
     split = make_split(300)
     evaluation, predictions = evaluate(classify(split), split, FAST, model_folder)
 
-    assert predictions.schema == PREDICTION_SCHEMA
+    assert predictions.schema == LABELLED_PREDICTION_SCHEMA
     assert predictions["article_id"].to_list() == split["article_id"].to_list()
     assert evaluation.metrics == Metrics.of(
-        predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+        predictions["true_label"].to_numpy(), predictions["probability"].to_numpy()
     )
-    assert (predictions["predicted"] == predictions["label"]).mean() == evaluation.metrics.accuracy
+    assert (predictions["predicted_label"] == predictions["true_label"]).mean() == evaluation.metrics.accuracy
     assert 0.85 < evaluation.metrics.accuracy < 0.95
 
 
@@ -103,7 +103,7 @@ def test_a_calibration_is_judged_too(make_split: Callable, classify: Callable, m
     assert evaluation.calibration == calibration
     assert 0 < evaluation.abstained == 300 - answered.height < 300
     assert evaluation.answered == Metrics.of(
-        answered["label"].to_numpy(), answered["probability"].to_numpy(), calibration.threshold
+        answered["true_label"].to_numpy(), answered["probability"].to_numpy(), calibration.threshold
     )
     assert evaluation.metrics.rows == 300  # abstained rows count all the same
     assert evaluation.metrics.roc_auc == pytest.approx(plain.metrics.roc_auc)

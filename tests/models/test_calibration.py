@@ -153,7 +153,7 @@ class FixedClassifier:
     def predict(self, articles: Sequence[Article]) -> Predictions:
         plain = Predictions.from_probability(self._scores[: len(articles)])
         declined = np.arange(len(articles)) == len(self._scores) - 1
-        return Predictions(plain.probability, plain.label, declined, plain.out_of_distribution)
+        return Predictions(plain.probability, plain.predicted_label, declined, plain.out_of_distribution)
 
 
 def test_a_calibrated_classifier_answers_as_the_calibration_says():
@@ -168,7 +168,7 @@ def test_a_calibrated_classifier_answers_as_the_calibration_says():
     assert classifier.name == "fixed"
     assert answers.probability.dtype == np.float32
     assert (answers.probability == calibrated).all()  # single precision holds them exactly
-    assert answers.label.tolist() == label.tolist() == [0, 0, 0, 1, 1, 1]
+    assert answers.predicted_label.tolist() == label.tolist() == [0, 0, 0, 1, 1, 1]
     assert abstained.tolist() == [False, True, True, True, False, False]
     assert answers.abstained.tolist() == [False, True, True, True, False, True]
     assert len(classifier.predict([])) == 0

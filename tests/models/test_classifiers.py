@@ -38,7 +38,7 @@ def test_torch_classifier_equals_one_article_at_a_time(tiny_classifier: Path) ->
     np.testing.assert_allclose(predictions.probability, expected, atol=1e-5)
     assert len(np.unique(predictions.probability.round(3))) > 30  # else order could not show
     assert predictions.probability.dtype == np.float32
-    assert predictions.label.dtype == np.int8
+    assert predictions.predicted_label.dtype == np.int8
     assert not predictions.abstained.any()
 
 
@@ -114,7 +114,7 @@ def test_a_reason_for_each_abstention_and_parts_of_answers() -> None:
     out_of_distribution = np.array([False, False, True, True])
     answers = Predictions(
         probability=np.array([0.1, 0.5, 0.9, 0.5], np.float32),
-        label=np.array([0, 1, 1, 1], np.int8),
+        predicted_label=np.array([0, 1, 1, 1], np.int8),
         abstained=np.array([False, True, True, True]),
         out_of_distribution=out_of_distribution,
     )
@@ -122,14 +122,14 @@ def test_a_reason_for_each_abstention_and_parts_of_answers() -> None:
     assert [answers.abstain_reason(row) for row in range(4)] == reasons
     part = answers.part(slice(1, 3))
     assert [part.abstain_reason(row) for row in range(len(part))] == reasons[1:3]
-    assert part.label.tolist() == [1, 1]
+    assert part.predicted_label.tolist() == [1, 1]
 
 
 def test_threshold_decides_the_label() -> None:
     probability = np.array([0.2, 0.5, 0.7])
 
-    assert Predictions.from_probability(probability).label.tolist() == [0, 1, 1]
-    assert Predictions.from_probability(probability, threshold=0.6).label.tolist() == [0, 0, 1]
+    assert Predictions.from_probability(probability).predicted_label.tolist() == [0, 1, 1]
+    assert Predictions.from_probability(probability, threshold=0.6).predicted_label.tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("inputs", ["title", "title_and_text"])
@@ -146,7 +146,7 @@ def test_baseline_learns_and_survives_the_disk_to_the_bit(tmp_path: Path, inputs
     assert isinstance(loaded, BaselineClassifier)
     before, after = (classifier.predict(articles_of(test)) for classifier in (fitted, loaded))
     np.testing.assert_array_equal(before.probability, after.probability)
-    assert (after.label == test["label"].to_numpy()).mean() > 0.9
+    assert (after.predicted_label == test["label"].to_numpy()).mean() > 0.9
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     assert loaded.settings == fitted.settings
 
@@ -179,7 +179,7 @@ def test_baseline_reads_the_text_only_if_asked_to() -> None:
     hidden = fit_baseline(swapped, BaselineSettings()).predict(articles_of(swapped))
     shown = fit_baseline(swapped, BaselineSettings(inputs="title_and_text")).predict(articles_of(swapped))
 
-    assert (shown.label == swapped["label"].to_numpy()).mean() > 0.95
+    assert (shown.predicted_label == swapped["label"].to_numpy()).mean() > 0.95
     plain = [Article(article.title) for article in articles_of(swapped)]
     alone = fit_baseline(swapped, BaselineSettings()).predict(plain)
     np.testing.assert_array_equal(hidden.probability, alone.probability)

@@ -9,8 +9,8 @@ import pytest
 
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA
-from fakenews_assets.monitoring.performance import LABEL_SCHEMA, join_labels, judge_performance
+from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
+from fakenews_assets.monitoring.performance import BATCH_LABEL_SCHEMA, join_labels, judge_performance
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
 
@@ -26,7 +26,13 @@ def table(schema: pl.Schema, *rows: dict[str, Any]) -> pl.LazyFrame:
 
 
 def answer(article: str, minute: int, request: str = "r", row: int = 0, **changes: Any) -> dict[str, Any]:
-    usual = {"endpoint": "/predict", "probability": 0.9, "label": 1, "abstained": False, "model_id": "m1"}
+    usual = {
+        "endpoint": "/predict",
+        "probability": 0.9,
+        "predicted_label": 1,
+        "abstained": False,
+        "model_id": "m1",
+    }
     return {
         "article_id": article,
         "time": minutes(minute),
@@ -38,20 +44,22 @@ def answer(article: str, minute: int, request: str = "r", row: int = 0, **change
 
 
 def said(request: str, label: int, minute: int, row: int = 0) -> dict[str, Any]:
-    return {"time": minutes(minute), "request_id": request, "row": row, "label": label, "source": None}
+    return {"time": minutes(minute), "request_id": request, "row": row, "true_label": label, "source": None}
 
 
 def known(article: str, label: int, minute: int) -> dict[str, Any]:
-    return {"article_id": article, "label": label, "time": minutes(minute), "origin": "batch"}
+    return {"article_id": article, "true_label": label, "time": minutes(minute), "origin": "batch"}
 
 
 def joined(
     answers: list[dict[str, Any]], feedback: list[dict[str, Any]], batches: list[dict[str, Any]]
 ) -> Any:
     found = join_labels(
-        table(LOG_SCHEMA, *answers), table(FEEDBACK_SCHEMA, *feedback), table(LABEL_SCHEMA, *batches)
+        table(PREDICTION_LOG_SCHEMA, *answers),
+        table(FEEDBACK_SCHEMA, *feedback),
+        table(BATCH_LABEL_SCHEMA, *batches),
     )
-    return {row["article_id"]: (row["label"], row["origin"]) for row in found.to_dicts()}
+    return {row["article_id"]: (row["true_label"], row["origin"]) for row in found.to_dicts()}
 
 
 def test_feedback_finds_its_row_of_its_request() -> None:
@@ -75,7 +83,9 @@ def test_a_batch_counts_more_than_feedback() -> None:
 def test_an_article_counts_once_with_its_last_answer() -> None:
     answers = [answer("a", 0, "r1", probability=0.1), answer("a", 5, "r2", probability=0.7)]
     found = join_labels(
-        table(LOG_SCHEMA, *answers), table(FEEDBACK_SCHEMA), table(LABEL_SCHEMA, known("a", 1, 9))
+        table(PREDICTION_LOG_SCHEMA, *answers),
+        table(FEEDBACK_SCHEMA),
+        table(BATCH_LABEL_SCHEMA, known("a", 1, 9)),
     )
     assert found["probability"].to_list() == [0.7]
 
@@ -94,9 +104,9 @@ def labelled(rows: int, right: float, *, seed: int = 0, model_id: str = "m1") ->
         {
             "article_id": [f"a{row}" for row in range(rows)],
             "probability": 0.1 + 0.8 * says,
-            "answer": says,
+            "predicted_label": says,
             "abstained": False,
-            "label": label,
+            "true_label": label,
             "origin": "feedback",
             "model_id": model_id,
         }
@@ -107,7 +117,7 @@ def labelled(rows: int, right: float, *, seed: int = 0, model_id: str = "m1") ->
 def evaluated() -> Evaluation:
     """An evaluation with a macro-F1 of about 0.9."""
     rows = labelled(2000, 0.9, seed=9)
-    metrics = Metrics.of(rows["label"], rows["probability"])
+    metrics = Metrics.of(rows["true_label"], rows["probability"])
     return Evaluation.model_construct(metrics=metrics, note="generated")
 
 
@@ -136,7 +146,7 @@ def test_too_few_labels_say_nothing(evaluated: Evaluation) -> None:
 
 
 def test_labels_of_one_class_are_judged_by_accuracy(evaluated: Evaluation) -> None:
-    fakes = labelled(400, 0.6).filter(pl.col("label") == 1)
+    fakes = labelled(400, 0.6).filter(pl.col("true_label") == 1)
     verdict = judge_performance(fakes, "m1", "c", evaluated, PerformanceSettings())
     assert verdict.measure == "accuracy"
     assert verdict.dropped is True

@@ -61,7 +61,7 @@ def test_what_is_counted_is_what_the_service_logged(service: Server) -> None:
     assert sorted(answered.select("title", "text").rows()) == sorted(asked.rows())
     assert traffic.sent == answered.height == articles.height
     assert traffic.unsure == answered["abstained"].sum()
-    sure = answered.filter(~pl.col("abstained"))["label"]
+    sure = answered.filter(~pl.col("abstained"))["predicted_label"]
     assert (traffic.fake, traffic.real) == ((sure == 1).sum(), (sure == 0).sum())
     assert min(traffic.fake, traffic.real, traffic.unsure) > 0  # else any counts would do
     assert traffic.models == tuple(answered["model_id"].unique())
@@ -71,10 +71,10 @@ def test_what_is_counted_is_what_the_service_logged(service: Server) -> None:
     assert 0.2 < traffic.feedback / traffic.sent < 0.4
     assert set(told["source"]) == {"simulation"}
     truth = told.join(answered, on=["request_id", "row"], how="left", validate="1:1").join(
-        articles.unique("title", keep="none"), on="title", suffix="_true"
+        articles.unique("title", keep="none"), on="title"
     )
     assert truth.height > 0.8 * told.height  # copies aside, whose labels a title does not tell
-    assert truth["label"].to_list() == truth["label_true"].to_list()
+    assert truth["true_label"].to_list() == truth["label"].to_list()
 
     assert (reports[-1].done, reports[-1].total) == (traffic.sent + traffic.feedback,) * 2
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA
+from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.settings import WindowSettings
 from fakenews_assets.monitoring.windows import last_model, select_window, window_days
 
@@ -28,7 +28,7 @@ def log(*rows: dict[str, Any]) -> pl.LazyFrame:
         {"time": NOON + timedelta(minutes=at), "request_id": str(at), "article_id": f"a{at}"} | usual | row
         for at, row in enumerate(rows)
     ]
-    return pl.DataFrame(records, schema_overrides=dict(LOG_SCHEMA)).lazy()
+    return pl.DataFrame(records, schema_overrides=dict(PREDICTION_LOG_SCHEMA)).lazy()
 
 
 def test_all_of_the_day_by_default() -> None:

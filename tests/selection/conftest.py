@@ -12,7 +12,7 @@ from fakenews_assets.evaluation.metrics.speed import Speed
 from fakenews_assets.models.bootstrap import bootstrap_intervals
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.models.predictions import PREDICTION_SCHEMA
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from fakenews_assets.registry.bundle import Manifest, write_bundle
 from fakenews_assets.selection.candidates import Candidate
 
@@ -31,13 +31,13 @@ def make_predictions() -> MakePredictions:
         return pl.DataFrame(
             {
                 "article_id": [f"{row:032x}" for row in range(rows)],
-                "label": labels,
+                "true_label": labels,
                 "probability": np.where(predicted == 1, 0.9, 0.1),
-                "predicted": predicted,
+                "predicted_label": predicted,
                 "abstained": [False] * rows,
                 "out_of_distribution": [False] * rows,
             },
-            schema=PREDICTION_SCHEMA,
+            schema=LABELLED_PREDICTION_SCHEMA,
         )
 
     return make
@@ -56,7 +56,7 @@ def make_candidate(make_predictions: MakePredictions) -> MakeCandidate:
         megabytes: float = 80.0,
     ) -> Candidate:
         predictions = make_predictions(wrong)
-        labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+        labels, probabilities = predictions["true_label"].to_numpy(), predictions["probability"].to_numpy()
         metrics = Metrics.of(labels, probabilities)
         evaluation = Evaluation(
             candidate=name,

@@ -123,7 +123,7 @@ class Answers:
 
 def asked(model: pl.DataFrame, stored: pl.DataFrame, test: pl.DataFrame | None = None) -> Agreement:
     articles = (stored if test is None else test).select(
-        "article_id", "label", title="article_id", text=pl.lit("")
+        "article_id", label="true_label", title="article_id", text=pl.lit("")
     )
     return ask_again(Answers(model), "small", stored, articles)
 

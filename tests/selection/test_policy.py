@@ -113,7 +113,9 @@ def test_equal_speed_goes_to_the_smaller(make_candidate: Callable):
 def test_other_rows_or_another_order_are_refused_by_name(make_candidate: Callable):
     a, b, odd = (make_candidate(name) for name in ("a", "b", "odd"))
     reversed_rows = Candidate("odd", odd.evaluation, odd.predictions.reverse())
-    flipped = odd.predictions.with_columns(label=1 - pl.col("label"), predicted=1 - pl.col("predicted"))
+    flipped = odd.predictions.with_columns(
+        true_label=1 - pl.col("true_label"), predicted_label=1 - pl.col("predicted_label")
+    )
     relabelled = Candidate("odd", odd.evaluation, flipped)
 
     for other in (reversed_rows, relabelled):

@@ -7,7 +7,7 @@ from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.scorer import Scorer, Scores
 from fakenews_assets.serving import batch
-from fakenews_assets.serving.batch import PREDICTION_SCHEMA, score_table
+from fakenews_assets.serving.batch import BATCH_PREDICTION_SCHEMA, score_table
 
 
 def table(titles: list[str], labels: list[int | None]) -> pl.DataFrame:
@@ -40,16 +40,17 @@ def test_rows_keep_their_order_over_parts_and_pieces(scorer: Scorer, tmp_path: P
 
     found = pl.read_parquet(output / "predictions-*.parquet")
     expected = scorer.score([Article(title) for title in titles]).predictions
-    assert found.schema == PREDICTION_SCHEMA
+    assert found.schema == BATCH_PREDICTION_SCHEMA
     assert found["article_id"].to_list() == frame["article_id"].to_list()
-    assert found["label"].to_list() == expected.label.tolist()
+    assert found["predicted_label"].to_list() == expected.predicted_label.tolist()
     assert max(abs(found["probability"].to_numpy() - expected.probability)) < 1e-5
+    assert found["true_label"].to_list() == frame["label"].to_list()
     assert set(found["model_id"]) == {scorer.model_id}
     assert done == [7, 14, 17, 24, 30]
     assert (summary.rows, summary.labelled, summary.prepared_otherwise) == (30, 20, 0)
     assert summary.abstained == expected.abstained.sum()
     assert summary.right == sum(
-        label == said for label, said in zip(frame["label"], expected.label.tolist(), strict=True)
+        label == said for label, said in zip(frame["label"], expected.predicted_label.tolist(), strict=True)
     )
 
 
@@ -65,7 +66,7 @@ def test_no_rows_are_an_empty_table(scorer: Scorer, tmp_path: Path):
     output = tmp_path / "answers"
     output.mkdir()
     assert score_table(lambda: scorer, [tmp_path / "articles-0000.parquet"], output).rows == 0
-    assert pl.read_parquet(output / "predictions-0000.parquet").schema == PREDICTION_SCHEMA
+    assert pl.read_parquet(output / "predictions-0000.parquet").schema == BATCH_PREDICTION_SCHEMA
 
 
 def test_memory_does_not_grow_with_the_rows(scorer: Scorer, tmp_path: Path, monkeypatch):
@@ -75,7 +76,7 @@ def test_memory_does_not_grow_with_the_rows(scorer: Scorer, tmp_path: Path, monk
 
     def score(articles: list[Article]) -> Scores:
         repeated = type(empty)(*(getattr(article.predictions, name).repeat(len(articles)) for name in
-                                 ("probability", "label", "abstained", "out_of_distribution")))  # fmt: skip
+                                 ("probability", "predicted_label", "abstained", "out_of_distribution")))  # fmt: skip
         return Scores(repeated, [article_id(one.title, one.text) for one in articles])
 
     monkeypatch.setattr(scorer, "score", score)

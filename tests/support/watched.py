@@ -14,7 +14,8 @@ from rich.console import Console
 
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.models.articles import articles_of
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
+from fakenews_assets.models.predictions import prediction_records
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line, stamp
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.news.sample import SampleSpec, generate
@@ -68,31 +69,29 @@ class Watched:
         Returns:
             Request ids, in the order of the articles.
         """
-        scores = Scorer.open(self.store.bundles.root / self.champion).score(articles_of(articles))
-        ids = [new_request_id() for _ in range(articles.height)]
+        asked = articles_of(articles)
+        scores = Scorer.open(self.store.bundles.root / self.champion).score(asked)
+        ids = [new_request_id() for _ in asked]
         noon = datetime.combine(day, time(12), UTC)
         log = PredictionLog(self.store.root / "service_log", now=lambda: noon)
+        predictions = prediction_records(scores.article_ids, scores.predictions)
         log.append(
             "predictions",
             [
-                {
-                    "time": stamp(noon + timedelta(milliseconds=at)),
-                    "request_id": ids[at],
-                    "row": 0,
-                    "endpoint": endpoint,
-                    "article_id": scores.article_ids[at],
-                    "title_chars": len(row["title"]),
-                    "text_chars": len(row["text"]),
-                    "title": row["title"] if content == "text" else None,
-                    "text": row["text"] if content == "text" else None,
-                    "probability": float(scores.predictions.probability[at]),
-                    "label": int(scores.predictions.label[at]),
-                    "abstained": bool(scores.predictions.abstained[at]),
-                    "out_of_distribution": bool(scores.predictions.out_of_distribution[at]),
-                    "model_id": model_id or self.champion,
-                    "latency_ms": 5.0,
-                }
-                for at, row in enumerate(articles.iter_rows(named=True))
+                log_line(
+                    article,
+                    prediction,
+                    time=noon + timedelta(milliseconds=at),
+                    request_id=request_id,
+                    row=0,
+                    endpoint=endpoint,
+                    model_id=model_id or self.champion,
+                    latency_ms=5.0,
+                    with_text=content == "text",
+                )
+                for at, (article, prediction, request_id) in enumerate(
+                    zip(asked, predictions, ids, strict=True)
+                )
             ],
         )
         log.close()
@@ -105,7 +104,7 @@ class Watched:
         log.append(
             "feedback",
             [
-                {"time": stamp(moment), "request_id": one, "row": 0, "label": label, "source": "test"}
+                {"time": stamp(moment), "request_id": one, "row": 0, "true_label": label, "source": "test"}
                 for one, label in zip(ids, labels, strict=True)
                 if label is not None
             ],

@@ -86,7 +86,9 @@ def test_learns_what_can_be_learnt_and_saves_a_classifier(
     assert not (tmp_path / "work" / "checkpoints").exists()
 
     predictions = load_classifier(tmp_path / "model").predict([Article(title) for title in VAL["title"]])
-    assert (predictions.label == VAL["label"].to_numpy()).mean() == pytest.approx(result.best.accuracy)
+    assert (predictions.predicted_label == VAL["label"].to_numpy()).mean() == pytest.approx(
+        result.best.accuracy
+    )
 
 
 def test_validates_evenly_and_reports_what_it_did(make_settings: MakeSettings, tmp_path: Path) -> None:
@@ -331,7 +333,9 @@ def test_two_processes_train_as_one_does(
         np.testing.assert_allclose(found, expected, rtol=1e-4, err_msg=curve)
     assert result.best.macro_f1 > 0.95
     predictions = load_classifier(tmp_path / "model").predict([Article(title) for title in VAL["title"]])
-    assert (predictions.label == VAL["label"].to_numpy()).mean() == pytest.approx(result.best.accuracy)
+    assert (predictions.predicted_label == VAL["label"].to_numpy()).mean() == pytest.approx(
+        result.best.accuracy
+    )
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "apart"])

@@ -17,7 +17,7 @@ from fakenews_assets.evaluation.generalization.folds import PROTOCOLS, Fold, Pro
 from fakenews_assets.evaluation.generalization.repetition import Repetition
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.models.predictions import predict_table
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, predict_table
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.settings import FinetuneSettings
 
@@ -28,17 +28,16 @@ OnRun = Callable[[int, int, str], None]
 
 _TRAINING_ROWS_PER_VALIDATION_ROW: Final = 4
 
-PREDICTION_SCHEMA: Final = pl.Schema(
+GENERALIZATION_SCHEMA: Final = pl.Schema(
     {
         "protocol": pl.String,
         "held_out": pl.String,
         "model": pl.String,
         "seed": pl.Int64,
-        "article_id": pl.String,
-        "label": pl.Int8,
-        "probability": pl.Float64,
+        **LABELLED_PREDICTION_SCHEMA,
     }
 )
+"""A prediction of a test row of a fold, and which training it is of."""
 
 
 class GeneralizationSettings(Repetition):
@@ -93,7 +92,7 @@ def measure(
         on_run: told before each run and after the last.
 
     Returns:
-        PREDICTION_SCHEMA: every test row of every fold, by every model and seed; called fake from 0.5 on.
+        A table of `GENERALIZATION_SCHEMA`: every test row of every fold, by every model and seed; called fake from 0.5 on.
 
     Raises:
         ValueError: the corpus allows none of the protocols.
@@ -134,7 +133,7 @@ def spreads(predictions: pl.DataFrame) -> list[Spread]:
         "protocol", "part", "model", maintain_order=True
     ):
         runs = [
-            Metrics.of(run["label"].to_numpy(), run["probability"].to_numpy())
+            Metrics.of(run["true_label"].to_numpy(), run["probability"].to_numpy())
             for run in rows.partition_by("seed")
         ]
         scores = np.array([run.macro_f1 for run in runs], dtype=float)
@@ -210,9 +209,7 @@ def _run(
     if not finished.is_file():
         folder = work / name
         tables = [
-            predict_table(classifier, fold.test)
-            .select("article_id", "label", "probability")
-            .with_columns(
+            predict_table(classifier, fold.test).with_columns(
                 protocol=pl.lit(fold.protocol),
                 held_out=pl.lit(fold.held_out, dtype=pl.String),
                 model=pl.lit(of),
@@ -221,7 +218,9 @@ def _run(
             for of, classifier in _classifiers(fold, recipe, models, folder)
         ]
         aside = finished.with_suffix(".partial")
-        pl.concat(tables).select(PREDICTION_SCHEMA.names()).cast(PREDICTION_SCHEMA).write_parquet(aside)
+        pl.concat(tables).select(GENERALIZATION_SCHEMA.names()).cast(GENERALIZATION_SCHEMA).write_parquet(
+            aside
+        )
         aside.replace(finished)
         shutil.rmtree(folder, ignore_errors=True)
     return pl.read_parquet(finished)

@@ -44,7 +44,7 @@ def ask_again(classifier: Classifier, candidate: str, answers: pl.DataFrame, tes
     Args:
         classifier: the model, calibrated as it was judged.
         candidate: its name.
-        answers: what is stored, a table of `PREDICTION_SCHEMA`.
+        answers: what is stored, a table of `LABELLED_PREDICTION_SCHEMA`.
         test: the same articles in the same order, at least one.
 
     Raises:

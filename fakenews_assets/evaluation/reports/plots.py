@@ -31,10 +31,10 @@ def reliability_plot(predictions: pl.DataFrame, metrics: Metrics) -> Figure:
     """Draw observed share of fake against forecast, one point per bin, above the counts of forecasts.
 
     Args:
-        predictions: columns `label` and `probability`.
+        predictions: columns `true_label` and `probability`.
         metrics: scores of the same rows.
     """
-    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    labels, probabilities = predictions["true_label"].to_numpy(), predictions["probability"].to_numpy()
     bins = reliability_bins(labels, probabilities)
     forecast = np.array([one.mean_probability for one in bins])
     share = np.array([one.fake_share for one in bins])
@@ -98,12 +98,12 @@ def score_plot(predictions: pl.DataFrame, threshold: float) -> Figure:
     """Draw how the forecasts of each class spread; the counts are on a logarithmic scale.
 
     Args:
-        predictions: columns `label` and `probability`.
+        predictions: columns `true_label` and `probability`.
         threshold: where real ends and fake begins.
     """
     figure, (axis,) = new_figure(5.2, 3.4)
     for label, name in enumerate(("real", "fake")):
-        scores = predictions.filter(pl.col("label") == label)["probability"].to_numpy()
+        scores = predictions.filter(pl.col("true_label") == label)["probability"].to_numpy()
         axis.hist(
             scores,
             bins=_SCORE_BINS.tolist(),
@@ -132,7 +132,7 @@ def curves_plot(predictions: pl.DataFrame, metrics: Metrics) -> Figure:
     """Draw the ROC and the precision-recall curve side by side.
 
     Args:
-        predictions: columns `label` and `probability`.
+        predictions: columns `true_label` and `probability`.
         metrics: scores of the same rows.
 
     Raises:
@@ -140,7 +140,7 @@ def curves_plot(predictions: pl.DataFrame, metrics: Metrics) -> Figure:
     """
     if metrics.roc_auc is None or metrics.pr_auc is None:
         raise ValueError("ROC and precision-recall curves need articles of both classes.")
-    labels, probabilities = predictions["label"].to_numpy(), predictions["probability"].to_numpy()
+    labels, probabilities = predictions["true_label"].to_numpy(), predictions["probability"].to_numpy()
     figure, (left, right) = new_figure(8.4, 3.8, columns=2)
 
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
@@ -176,13 +176,13 @@ def risk_coverage_plot(predictions: pl.DataFrame, numbers: RiskCoverage, thresho
     """Draw the error among the surest answers against their share, beside the best order there could be.
 
     Args:
-        predictions: columns `label`, `probability`, `predicted` and `abstained`.
+        predictions: a table of `LABELLED_PREDICTION_SCHEMA`.
         numbers: of the same rows.
         threshold: where real ends and fake begins.
     """
-    labels = predictions["label"].to_numpy()
+    labels = predictions["true_label"].to_numpy()
     curve = RiskCoverageCurve.of(labels, predictions["probability"].to_numpy(), threshold)
-    wrong = predictions["predicted"].to_numpy() != labels
+    wrong = predictions["predicted_label"].to_numpy() != labels
     figure, (axis,) = new_figure(5.2, 3.4)
     _curve(axis, curve.coverage, 100 * curve.risk)
     rows = np.arange(1, wrong.size + 1)

@@ -123,9 +123,9 @@ def _as_demanded(
     demand: Demand, cases: list[Case], before: Predictions, after: Predictions
 ) -> NDArray[np.bool_]:
     if demand == "as labelled":
-        return after.label == np.array([case.label for case in cases])
+        return after.predicted_label == np.array([case.label for case in cases])
     if demand == "same decision":
-        return after.label == before.label
+        return after.predicted_label == before.predicted_label
     if demand == "same answer":
         return (after.probability == before.probability) & (after.abstained == before.abstained)
     if demand == "not lower":

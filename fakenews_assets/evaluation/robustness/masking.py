@@ -61,8 +61,8 @@ def measure_masked(
 
     Args:
         classifier: the candidate as served.
-        judged: test rows with `title`, `text`, `source`, `label`, the decision `predicted` on them as they are, and
-            `cluster_id` if near-duplicates are known.
+        judged: test rows with `title`, `text`, `source`, `true_label`, the `predicted_label` of them as they are,
+            and `cluster_id` if near-duplicates are known.
         names: of the training rows.
         rows: most rows to judge again, drawn by cluster.
         reads_text: whether the candidate reads texts; if not, hiding one means nothing.
@@ -81,11 +81,11 @@ def measure_masked(
         if not _comparable(whole):
             continue
         changed = ((whole["title"] != hidden["title"]) | (whole["text"] != hidden["text"])).to_numpy()
-        before = whole["predicted"].to_numpy()
+        before = whole["predicted_label"].to_numpy()
         after = before.copy()
         if changed.any() and not (blind and name in ("lower_case", "upper_case")):
-            after[changed] = classifier.predict(articles_of(hidden.filter(changed))).label
-        labels = whole["label"].to_numpy()
+            after[changed] = classifier.predict(articles_of(hidden.filter(changed))).predicted_label
+        labels = whole["true_label"].to_numpy()
         scores.append(
             MaskedScore(
                 name=name,
@@ -169,7 +169,7 @@ def _is_case_blind(classifier: Classifier, sample: pl.DataFrame) -> bool:
 
 def _comparable(table: pl.DataFrame) -> bool:
     unit = "cluster_id" if "cluster_id" in table.columns else "article_id"
-    clusters = [table.filter(pl.col("label") == label)[unit].n_unique() for label in (0, 1)]
+    clusters = [table.filter(pl.col("true_label") == label)[unit].n_unique() for label in (0, 1)]
     return min(clusters) >= _FEWEST_CLUSTERS
 
 

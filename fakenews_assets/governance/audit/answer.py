@@ -13,6 +13,7 @@ from fakenews_assets.governance.audit.evaluation import undecided
 from fakenews_assets.governance.audit.versions import audit_version
 from fakenews_assets.models.calibration import inside_band
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.predictions import PREDICTION_SCHEMA
 from fakenews_assets.monitoring.log.prediction_log import days_of, log_at
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.scorer import Scorer
@@ -36,7 +37,7 @@ class Answer:
     came: datetime
     """When the request came, as its id says."""
     line: Mapping[str, Any]
-    """By column of `LOG_SCHEMA`."""
+    """By column of `PREDICTION_LOG_SCHEMA`."""
 
 
 def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str, row: int) -> Answer:
@@ -76,14 +77,7 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
     """
     line = answer.line
     with audit_log.reading("answer", answer.name):
-        table = pl.DataFrame([line]).select(
-            "article_id",
-            "probability",
-            "abstained",
-            pl.lit(line.get("out_of_distribution"), dtype=pl.Boolean).alias("out_of_distribution"),
-            predicted="label",
-        )
-        fault = undecided(manifest.calibration, table)
+        fault = undecided(manifest.calibration, pl.DataFrame([line]).select(*PREDICTION_SCHEMA))
         audit_log.agree("answer", answer.name, f"probability {line['probability']:.6f}", fault)
         if bundle is None:
             audit_log.not_checked.append("The probability: the bundle that gave it is missing or damaged.")
@@ -107,7 +101,7 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
         _audit_ood(
             audit_log,
             answer.name,
-            line.get("out_of_distribution"),
+            line["out_of_distribution"],
             float(scorer.ood_score(asked)[0]),
             allowed,
         )
@@ -118,7 +112,7 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
                 f"the model gives another probability to this article; {allowed:g} of difference are allowed"
             )
         elif (
-            not line.get("out_of_distribution")
+            not line["out_of_distribution"]
             and line["abstained"] != inside_band(manifest.calibration, [probability])[0]
             and all(abs(probability - end) > allowed for end in band)
         ):
@@ -127,12 +121,9 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
 
 
 def _audit_ood(
-    audit_log: AuditLog, name: str, out_of_distribution: bool | None, ood_score: float, allowed: float
+    audit_log: AuditLog, name: str, out_of_distribution: bool, ood_score: float, allowed: float
 ) -> None:
-    """Compare whether the article was called out of distribution; None: the answer was given before anybody looked."""
-    if out_of_distribution is None:
-        audit_log.not_checked.append("Whether the article was in distribution: the log did not say so then.")
-        return
+    """Compare whether the article was called out of distribution."""
     differs = out_of_distribution != (ood_score > 1) and abs(ood_score - 1) > allowed
     fault = "the model finds otherwise" if differs else ""
     found = f"out of distribution: {ood_score > 1}, {ood_score:.3f} of what is allowed"

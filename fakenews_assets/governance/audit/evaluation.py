@@ -47,8 +47,9 @@ def audit_evaluation(
         if splits is None:
             return
         test = splits.scan("test").collect()
-        own = ["article_id", "label"]
-        fault = difference(predictions.select(own), test.select(own))
+        fault = difference(
+            predictions.select("article_id", "true_label"), test.select("article_id", true_label="label")
+        )
         audit_log.agree("test split", f"{key} {PREDICTIONS_FILE}", f"{test.height:,} articles", fault)
         if not fault and bundle is not None:
             left = ~test["article_id"].is_in(list(versions.ledger.erased))  # what was erased cannot be judged
@@ -62,30 +63,27 @@ def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:
 
     Args:
         calibration: the bundle's.
-        answers: columns `article_id`, `probability`, `predicted`, `abstained` and, unless they were given before that
-            was looked at, `out_of_distribution`.
+        answers: columns of `PREDICTION_SCHEMA`.
     """
-    if "out_of_distribution" not in answers.columns:
-        answers = answers.with_columns(out_of_distribution=pl.lit(False))
-    out_of_distribution = answers["out_of_distribution"].fill_null(False).to_numpy()
+    out_of_distribution = answers["out_of_distribution"].to_numpy()
     probability = answers["probability"].to_numpy()
     label = (probability >= calibration.threshold).astype(np.int8)
     silent = inside_band(calibration, probability)
     abstained = answers["abstained"].to_numpy()
-    wrong = (label != answers["predicted"].to_numpy()) | ((silent | out_of_distribution) != abstained)
+    wrong = (label != answers["predicted_label"].to_numpy()) | ((silent | out_of_distribution) != abstained)
     if not wrong.any():
         return ""
     first = answers.row(int(wrong.argmax()), named=True)
     return (
         f"{int(wrong.sum()):,} answers do not follow from their probability, first {first['article_id']}:"
-        f" {first['probability']:.4f} called {first['predicted']}, abstained: {first['abstained']},"
+        f" {first['probability']:.4f} called {first['predicted_label']}, abstained: {first['abstained']},"
         f" out of distribution: {first['out_of_distribution']}"
     )
 
 
 def _audit_metrics(audit_log: AuditLog, name: str, recorded: Metrics, predictions: pl.DataFrame) -> None:
     found = Metrics.of(
-        predictions["label"].to_numpy(), predictions["probability"].to_numpy(), recorded.threshold
+        predictions["true_label"].to_numpy(), predictions["probability"].to_numpy(), recorded.threshold
     )
     was, now = _flat(recorded.model_dump()), _flat(found.model_dump())
     wrong = [f"{key} is {was[key]}, computed {now[key]}" for key in was if not _same(was[key], now[key])]

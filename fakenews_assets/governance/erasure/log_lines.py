@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from fakenews_assets.governance.erasure.quoting import TEXTS, Wording
-from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA
+from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA
 
-_START: Final = re.compile(f'(?={{"{LOG_SCHEMA.names()[0]}":)'.encode())
+_NAMES: Final = PREDICTION_LOG_SCHEMA.names()
+_START: Final = re.compile(f'(?={{"{_NAMES[0]}":)'.encode())
 """Where a record begins. Within a title or a text the quotes are escaped."""
 
 _ID: Final = re.compile("[0-9a-f]{32}")
 _NAMED: Final = re.compile(f'"article_id":\\s*"{_ID.pattern}"'.encode())
 _FROM_THE_TEXTS_ON: Final = re.compile(
-    "|".join(f'"{name}":' for name in LOG_SCHEMA.names()[LOG_SCHEMA.names().index("title") :]).encode()
+    "|".join(f'"{name}":' for name in _NAMES[_NAMES.index("title") :]).encode()
 )
 """A piece of a record that holds one of these names may hold a title or a text too."""
 
@@ -112,7 +113,7 @@ def _read(piece: bytes) -> tuple[dict[str, Any] | None, bool]:
     if not isinstance(pairs, tuple):
         return None, False
     record = dict(pairs)
-    if len(record) < len(pairs) or not record.keys() <= LOG_SCHEMA.keys():
+    if len(record) < len(pairs) or not record.keys() <= PREDICTION_LOG_SCHEMA.keys():
         return None, False
     return record, not text[end:].strip()
 

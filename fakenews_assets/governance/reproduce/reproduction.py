@@ -232,7 +232,7 @@ def _predictions(store: Store, key: str, version: str, found: Artifact) -> Line:
     if not was["article_id"].equals(now["article_id"]):
         return line.model_copy(update={"note": "of other articles"})
     gap = (was["probability"] - now["probability"]).abs().to_numpy().max()
-    same = (was["predicted"] == now["predicted"]).mean()
+    same = (was["predicted_label"] == now["predicted_label"]).mean()
     update = {
         "recorded": f"{was.height:,} articles",
         "found": f"{same:.2%} decided alike",

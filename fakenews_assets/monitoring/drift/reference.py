@@ -24,7 +24,7 @@ class Reference:
     bundle: Bundle
     evaluation: Evaluation
     articles: pl.DataFrame
-    """`title` and `text` as prepared, `label`, `probability`, `predicted` and `abstained`, a row per test article."""
+    """`title` and `text` as prepared, and `LABELLED_PREDICTION_SCHEMA`; a row per test article."""
 
     @classmethod
     def of(cls, store: Store, model_id: str) -> Self:

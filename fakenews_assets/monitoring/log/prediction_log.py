@@ -25,6 +25,8 @@ from typing import Any, Final, Literal
 import polars as pl
 from filelock import FileLock, Timeout
 
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.predictions import PREDICTION_SCHEMA
 from fakenews_assets.monitoring.log.index import LogIndex, lines_that_name
 from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.backend import Backend
@@ -33,43 +35,42 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["predictions", "feedback"]
 
-LOG_SCHEMA: Final = pl.Schema(
+PREDICTION_LOG_SCHEMA: Final = pl.Schema(
     {
         "time": pl.Datetime("ms", "UTC"),
         "request_id": pl.String,
         "row": pl.Int64,
         "endpoint": pl.String,
-        "article_id": pl.String,
+        **PREDICTION_SCHEMA,
+        # Title and text stand behind the article's id and before other names: so an erasure finds them in torn lines.
         "title_chars": pl.Int64,
         "text_chars": pl.Int64,
         "title": pl.String,
         "text": pl.String,
-        "probability": pl.Float64,
-        "label": pl.Int8,
-        "abstained": pl.Boolean,
-        "out_of_distribution": pl.Boolean,
         "model_id": pl.String,
         "latency_ms": pl.Float64,
     }
 )
-"""Columns of an answered article. `article_id` is the hash of the prepared article, the same as in `clean_news`;
-`title` and `text` are as asked, and null unless the log is configured to hold them. `out_of_distribution` says why there
-is no answer; it is null where it was answered before that was looked at."""
+"""Columns of an answered article, whose true label nobody knows yet. `article_id` is the hash of the prepared article,
+the same as in `clean_news`; `title` and `text` are as asked, and null unless the log is configured to hold them."""
 
 FEEDBACK_SCHEMA: Final = pl.Schema(
     {
         "time": pl.Datetime("ms", "UTC"),
         "request_id": pl.String,
         "row": pl.Int64,
-        "label": pl.Int8,
+        "true_label": pl.Int8,
         "source": pl.String,
     }
 )
 """Columns of a label that came later. The last one for a row counts."""
 
-_SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {"predictions": LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}
+_SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
+    "predictions": PREDICTION_LOG_SCHEMA,
+    "feedback": FEEDBACK_SCHEMA,
+}
 
-_IN_JSON: Final = {"time": pl.String(), "label": pl.Int64()}
+_IN_JSON: Final = {"time": pl.String(), "predicted_label": pl.Int64(), "true_label": pl.Int64()}
 
 _STILL_WRITTEN: Final = timedelta(minutes=1)
 """How long after midnight a process may still be writing what it answered before."""
@@ -95,6 +96,46 @@ def days_of(request_id: str) -> list[date]:
         return [came.date(), (came + timedelta(days=1)).date()]
     except OverflowError as error:
         raise ValueError(f"{request_id} names the end of time") from error
+
+
+def log_line(
+    article: Article,
+    prediction: Mapping[str, Any],
+    *,
+    time: datetime,
+    request_id: str,
+    row: int,
+    endpoint: str,
+    model_id: str,
+    latency_ms: float,
+    with_text: bool,
+) -> dict[str, Any]:
+    """The line of one answered article, in the order of `PREDICTION_LOG_SCHEMA`.
+
+    Args:
+        article: as asked.
+        prediction: of `prediction_records`.
+        time: when it was answered.
+        request_id: of the request.
+        row: within the request.
+        endpoint: that was asked.
+        model_id: sha of the bundle that answered.
+        latency_ms: from the request to the answer.
+        with_text: whether the line holds title and text, or their lengths alone.
+    """
+    return {
+        "time": stamp(time),
+        "request_id": request_id,
+        "row": row,
+        "endpoint": endpoint,
+        **prediction,
+        "title_chars": len(article.title),
+        "text_chars": len(article.text),
+        "title": article.title if with_text else None,
+        "text": article.text if with_text else None,
+        "model_id": model_id,
+        "latency_ms": latency_ms,
+    }
 
 
 @contextmanager
@@ -202,7 +243,7 @@ class PredictionLog:
             logger.warning("The prediction log cannot be indexed, so labels read its lines: %s", error)
 
     def find(self, request_id: str, row: int) -> pl.DataFrame:
-        """What the log holds of one row of a request, in `LOG_SCHEMA`: one line, if all is well.
+        """What the log holds of one row of a request, in `PREDICTION_LOG_SCHEMA`: one line, if all is well.
 
         Raises:
             ValueError: not an id of this service.
@@ -214,7 +255,7 @@ class PredictionLog:
         """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
         table = self._table(day, kind)
         lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
-        frames = [_scan(table, kind)] if table.is_file() else []
+        frames = [pl.scan_parquet(table)] if table.is_file() else []
         # A kill between rotating and removing leaves lines that the table holds as well.
         return (
             pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()])
@@ -268,8 +309,8 @@ class PredictionLog:
         ]
         table = self._table(day, "predictions")
         if table.is_file():
-            frames.append(_scan(table, "predictions"))
-        return pl.concat([LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
+            frames.append(pl.scan_parquet(table))
+        return pl.concat([PREDICTION_LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
 
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
         table = self._table(day, kind)
@@ -304,11 +345,6 @@ class PredictionLog:
 
     def _table(self, day: date, kind: Kind) -> Path:
         return self.root / day.isoformat() / f"{kind}.parquet"
-
-
-def _scan(table: Path, kind: Kind) -> pl.LazyFrame:
-    """A day's table; columns that it was written before are null."""
-    return pl.scan_parquet(table, schema=_SCHEMAS[kind], missing_columns="insert")
 
 
 def _whole_lines(file: Path) -> bytes:

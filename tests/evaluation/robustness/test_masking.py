@@ -52,20 +52,22 @@ def articles() -> pl.DataFrame:
                 "title": f"{title.upper()}!" if fake else title,
                 "text": f"{word} of old" if row % 4 < 2 else "",
                 "source": "tribune",
-                "label": fake,
+                "true_label": fake,
                 "cluster_id": f"c{row // 2}",
             }
         )
-    return pl.DataFrame(rows, schema_overrides={"label": pl.Int8})
+    return pl.DataFrame(rows, schema_overrides={"true_label": pl.Int8})
 
 
 def scores(
     rule: Rule, articles: pl.DataFrame, *, reads_text: bool = False, rows: int = 1000
 ) -> dict[str, MaskedScore]:
-    predicted = rule.predict([Article(*row) for row in articles.select("title", "text").iter_rows()]).label
+    predicted = rule.predict(
+        [Article(*row) for row in articles.select("title", "text").iter_rows()]
+    ).predicted_label
     found = measure_masked(
         rule,
-        articles.with_columns(predicted=predicted),
+        articles.with_columns(predicted_label=predicted),
         NAMES,
         rows=rows,
         reads_text=reads_text,
@@ -125,7 +127,7 @@ def test_only_what_changed_is_judged_again(articles: pl.DataFrame):
 
 def test_who_leans_on_publishers_falls_without_them(articles: pl.DataFrame):
     named = articles.with_columns(
-        title=pl.when(pl.col("label") == 1)
+        title=pl.when(pl.col("true_label") == 1)
         .then(pl.col("title").str.replace("MERKEL", "Merkel of Breitbart"))
         .otherwise("title")
     )
@@ -141,9 +143,11 @@ def test_title_and_text_alone_are_for_those_who_read_both(articles: pl.DataFrame
 
 
 def test_too_few_articles_of_a_label_are_no_comparison(articles: pl.DataFrame):
-    few = pl.concat([articles.filter(pl.col("label") == 1).head(9), articles.filter(pl.col("label") == 0)])
+    few = pl.concat(
+        [articles.filter(pl.col("true_label") == 1).head(9), articles.filter(pl.col("true_label") == 0)]
+    )
     assert scores(Rule(reads_words), few) == {}
-    assert scores(Rule(reads_words), articles.filter(pl.col("label") == 0)) == {}
+    assert scores(Rule(reads_words), articles.filter(pl.col("true_label") == 0)) == {}
 
 
 def test_a_sample_is_enough(articles: pl.DataFrame):

@@ -105,7 +105,7 @@ def probability_after_materialization(project: Project) -> None:
 
 
 def label_in_materialized_log(project: Project) -> None:
-    label = (1 - pl.col("label")).cast(pl.Int8).alias("label")
+    label = (1 - pl.col("predicted_label")).cast(pl.Int8).alias("predicted_label")
     edit_table(project, f"prediction_log/{project.day}", "predictions.parquet", label)
 
 
@@ -312,7 +312,7 @@ FAULTS = (
     Fault("the manifest", other_commit_in_manifest, (("bundle", "manifest.json"), ("code", "git commit"))),
     Fault("the bundle is gone", bundle_removed, (("bundle", "manifest.json"),), "missing"),
     Fault("a probability in the log", before_materialization(probability=0.0123), (("probability", ""),)),
-    Fault("a label in the log", before_materialization(label=7), (("answer", ""),)),
+    Fault("a label in the log", before_materialization(predicted_label=7), (("answer", ""),)),
     Fault("an article id in the log", before_materialization(article_id="0" * 32), (("article id", ""),)),
     Fault("a model in the log", before_materialization(model_id="0" * 64), (("bundle", "manifest.json"), ("champion", "0"))),
     Fault("a line of the log that is cut", broken_line, (("service log", ""),)),

@@ -12,7 +12,7 @@ import pytest
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.log_lines import blank_lines, blank_unreadable_lines
 from fakenews_assets.governance.erasure.quoting import Wording
-from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA, PredictionLog
+from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog
 from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import log_record
@@ -25,7 +25,7 @@ WORDING = Wording(frozenset({TITLE}), frozenset({TEXT}))
 
 def record(article_id: str, title: str, text: str, request: str = "r") -> bytes:
     values = log_record(article_id, title, text, request, "2026-11-20T12:00:00.000+00:00")
-    assert list(values) == LOG_SCHEMA.names()
+    assert list(values) == PREDICTION_LOG_SCHEMA.names()
     return json.dumps(values).encode()
 
 
@@ -99,7 +99,9 @@ def test_a_line_that_is_half_blanked_at_any_byte(tmp_path: Path) -> None:
     for cut in range(len(MINE)):
         left = blanked(tmp_path, OTHERS[0] + b"\n" + new[:cut] + MINE[cut:] + b"\n" + OTHERS[1] + b"\n")
         assert not holds_words(left), cut
-        read = pl.read_ndjson(left, schema=dict.fromkeys(LOG_SCHEMA, pl.String))["request_id"].to_list()
+        read = pl.read_ndjson(left, schema=dict.fromkeys(PREDICTION_LOG_SCHEMA, pl.String))[
+            "request_id"
+        ].to_list()
         assert (read[0], read[-1]) == ("r1", "r2")
 
 

@@ -9,7 +9,7 @@ import pytest
 from fakenews_assets.monitoring.log import sending as log_sending
 from fakenews_assets.monitoring.log.folding import fold_sent_lines
 from fakenews_assets.monitoring.log.index import LogIndex
-from fakenews_assets.monitoring.log.prediction_log import LOG_SCHEMA, PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.address import backend_of
@@ -27,14 +27,17 @@ def backend(gate: Gate) -> Backend:
 
 
 def answer(log: PredictionLog, request: str) -> None:
-    record = dict.fromkeys(LOG_SCHEMA)
+    record = dict.fromkeys(PREDICTION_LOG_SCHEMA)
     record |= {"time": "2026-11-20T12:00:00.000+00:00", "request_id": request, "row": 0, "title": request}
     log.append("predictions", [record])
 
 
 def now(log: PredictionLog, request: str) -> None:
     moment = stamp(datetime.now(UTC))
-    log.append("predictions", [dict.fromkeys(LOG_SCHEMA) | {"time": moment, "request_id": request, "row": 0}])
+    log.append(
+        "predictions",
+        [dict.fromkeys(PREDICTION_LOG_SCHEMA) | {"time": moment, "request_id": request, "row": 0}],
+    )
 
 
 def sent(gate: Gate) -> list[str]:

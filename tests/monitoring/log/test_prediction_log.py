@@ -10,12 +10,21 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from filelock import FileLock
 
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.models.predictions import prediction_records
 from fakenews_assets.monitoring.log.index import LogIndex
-from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, LOG_SCHEMA, PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import (
+    FEEDBACK_SCHEMA,
+    PREDICTION_LOG_SCHEMA,
+    PredictionLog,
+    log_line,
+    stamp,
+)
 from fakenews_resources.request_ids import new_request_id
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -36,17 +45,36 @@ def record(request_id: str = "", **changes: Any) -> dict[str, Any]:
         "row": 0,
         "endpoint": "/predict",
         "article_id": "a" * 32,
+        "probability": 0.25,
+        "predicted_label": 0,
+        "abstained": False,
+        "out_of_distribution": False,
         "title_chars": 5,
         "text_chars": 0,
         "title": "line\nbreak \u2028 \"quoted\" 🙂 \x00",
         "text": None,
-        "probability": 0.25,
-        "label": 0,
-        "abstained": False,
-        "out_of_distribution": False,
         "model_id": "b" * 64,
         "latency_ms": 1.5,
     } | changes  # fmt: skip
+
+
+def test_a_line_holds_what_the_log_is_read_as():
+    (prediction,) = prediction_records(["a" * 32], Predictions.from_probability(np.array([0.75])))
+    said: dict[str, Any] = {
+        "time": NOON,
+        "request_id": "r",
+        "row": 3,
+        "endpoint": "/predict",
+        "model_id": "m",
+        "latency_ms": 1.5,
+    }
+    line = log_line(Article("title", "text"), prediction, **said, with_text=True)
+    assert list(line) == PREDICTION_LOG_SCHEMA.names()
+    assert said.items() - {("time", NOON)} <= line.items()
+    assert (line["time"], line["article_id"], line["predicted_label"]) == (stamp(NOON), "a" * 32, 1)
+    assert (line["title"], line["text"], line["title_chars"], line["text_chars"]) == ("title", "text", 5, 4)
+    hashed = log_line(Article("title", "text"), prediction, **said, with_text=False)
+    assert hashed == line | {"title": None, "text": None}
 
 
 def test_what_is_written_is_read_back(tmp_path: Path):
@@ -54,17 +82,19 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     asked = new_request_id()
     written = [record(asked, row=1), record(asked, row=0, text="x")]
     log.append("predictions", written)
-    log.append("feedback", [{"time": stamp(NOON), "request_id": "r", "row": 0, "label": 1, "source": None}])
+    log.append(
+        "feedback", [{"time": stamp(NOON), "request_id": "r", "row": 0, "true_label": 1, "source": None}]
+    )
 
     table = log.read(NOON.date(), "predictions").collect()
-    assert table.schema == LOG_SCHEMA
+    assert table.schema == PREDICTION_LOG_SCHEMA
     assert table["row"].to_list() == [0, 1]  # in order of time, then request and row
     for name in (
         "request_id",
         "title",
         "text",
         "probability",
-        "label",
+        "predicted_label",
         "abstained",
         "out_of_distribution",
         "model_id",
@@ -98,23 +128,6 @@ def test_a_day_that_is_over_becomes_a_table(tmp_path: Path):
 
     log.append("predictions", [record()])
     assert log.days() == [date(2026, 5, 4), date(2026, 5, 5)]
-
-
-def test_what_was_written_before_there_was_a_reason_is_still_read(tmp_path: Path):
-    clock = Clock(datetime.now(UTC))  # ids name their day, by which they are found
-    day, log, old = clock().date(), PredictionLog(tmp_path, clock), record()
-    del old["out_of_distribution"]
-    log.append("predictions", [old, record(out_of_distribution=True, abstained=True)])
-    assert set(log.read(day, "predictions").collect()["out_of_distribution"]) == {None, True}
-    assert log.find(old["request_id"], 0)["out_of_distribution"].to_list() == [None]
-
-    # And so is a table of a day that was over then.
-    clock.now += timedelta(days=1)
-    (table,) = log.rotate()
-    pl.read_parquet(table).drop("out_of_distribution").write_parquet(table)
-    stored = log.read(day, "predictions").collect()
-    assert (stored.schema, stored["out_of_distribution"].null_count()) == (LOG_SCHEMA, 2)
-    assert log.find(old["request_id"], 0)["out_of_distribution"].to_list() == [None]
 
 
 def test_a_kill_while_rotating_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
