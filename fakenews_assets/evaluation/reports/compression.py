@@ -51,7 +51,7 @@ def compression_costs(
 
     Args:
         evaluations: by candidate, all on the same test split.
-        predictions: by candidate, tables of `PREDICTION_SCHEMA` in the same order of rows.
+        predictions: by candidate, tables of `LABELLED_PREDICTION_SCHEMA` in the same order of rows.
         clusters: near-duplicate cluster of each row, which the interval draws whole; None: it draws rows.
 
     Returns:
@@ -66,8 +66,8 @@ def compression_costs(
         if source is None or source not in evaluations:
             continue
         theirs = evaluations[source]
-        before, after = predictions[source]["predicted"], predictions[candidate]["predicted"]
-        gained = paired_bootstrap(predictions[source]["label"], before, after, clusters)
+        before, after = predictions[source]["predicted_label"], predictions[candidate]["predicted_label"]
+        gained = paired_bootstrap(predictions[source]["true_label"], before, after, clusters)
         rows.append(
             {
                 "candidate": candidate,
@@ -97,11 +97,12 @@ def compression_plot(costs: pl.DataFrame) -> Figure:
         axis.annotate(
             f"{row['speedup']:.1f}x as fast, {row['size_share']:.0%} of the size,"
             f" {row['changed_share']:.1%} of the decisions changed",
-            (row["points"], place),
+            (0, place),
             xytext=(0, 8),
             textcoords="offset points",
             ha="center",
             fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
     pairs = costs.select("candidate", "made_of").rows()
     axis.set_yticks(range(costs.height), [f"{plain_label(own)}\nmade of {source}" for own, source in pairs])

@@ -24,9 +24,11 @@ def judged(
     of the student that decides the same."""
     split = make_split(ROWS)
     measured, predicted = evaluate(classify(split), split, FAST, model_folder)
-    right = np.flatnonzero(predicted["predicted"] == predicted["label"])[:20]
+    right = np.flatnonzero(predicted["predicted_label"] == predicted["true_label"])[:20]
     flipped = np.isin(np.arange(ROWS), right)
-    student = predicted.with_columns(predicted=pl.col("predicted") ^ pl.Series(flipped.astype(np.int8)))
+    student = predicted.with_columns(
+        predicted_label=pl.col("predicted_label") ^ pl.Series(flipped.astype(np.int8))
+    )
     sizes = {"finetuned": (100.0, 800), "distilled-3l": (200.0, 400), "distilled-3l-onnx-int8": (600.0, 100)}
     evaluations = {
         name: measured.model_copy(
