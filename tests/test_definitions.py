@@ -89,6 +89,7 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.server
 def test_graph_command_line_and_service_run_without_the_test_runner() -> None:
     """It is one of the project's requirements; images leave it out."""
     assert any(line.startswith("pytest") and ";" not in line for line in requires("fakenews") or [])

@@ -1,12 +1,13 @@
 """What GitHub reads: the workflow, Dependabot's file and the issue forms."""
 
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tests.deploy.files import faults
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = {
@@ -26,15 +27,11 @@ def test_every_file_has_a_schema() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_follows_its_schema(name: str) -> None:
-    command = [
-        Path(sys.executable).with_name("check-jsonschema"),
-        "--builtin-schema",
-        f"vendor.{FILES[name]}",
-    ]
-    checked = subprocess.run(
-        [*command, REPOSITORY / ".github" / name], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout
+    document = yaml.safe_load((REPOSITORY / ".github" / name).read_text())
+    if True in document:  # what YAML 1.1 reads `on` as
+        document["on"] = document.pop(True)
+    assert faults(document, FILES[name]) == []
+    assert faults([], FILES[name])
 
 
 def test_the_changelog_begins_with_this_version() -> None:

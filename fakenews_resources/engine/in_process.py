@@ -19,7 +19,7 @@ class OrderedMap(Protocol):
 
         Args:
             worker: called once in every worker process; returns the function that is applied to each piece, such as a
-            loaded model. It is pickled, like pieces and results; send files as a `ShippedFolder`.
+                loaded model. It is pickled, like pieces and results; send files as a `ShippedFolder`.
             pieces: drawn in the calling process.
 
         Raises:

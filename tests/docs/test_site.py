@@ -15,6 +15,7 @@ PAGES = sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if page.stem
 """Without the page whose commands tests/deploy/test_readme.py checks."""
 
 
+@pytest.mark.server
 def test_the_site_builds_strictly_and_refers_to_every_package(tmp_path: Path) -> None:
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
