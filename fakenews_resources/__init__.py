@@ -1,2 +1,1 @@
-"""Everything that talks to the outside: storage, news sources, experiment tracking, Ray, the landing folder, the
-notifier."""
+"""What talks to the outside: storage, news sources, tracking, Ray, landing folder, notifier."""

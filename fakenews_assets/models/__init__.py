@@ -1,1 +1,1 @@
-"""What a classifier is, and each runtime of it; calibration, abstention, out-of-distribution score."""
+"""Classifiers and their runtimes, calibration, abstention, out-of-distribution score."""
