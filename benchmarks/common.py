@@ -22,13 +22,13 @@ from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import SplitConfig, split_articles
 from fakenews_assets.evaluation.metrics.speed import processor_name
 from fakenews_assets.models.classifier import Classifier
-from fakenews_assets.training.history import ProgressListener
+from fakenews_assets.training.finetuning.history import ProgressListener
 from fakenews_assets.training.settings import FinetuneSettings
 
 if (
     TYPE_CHECKING
 ):  # its libraries take seconds to import; the data benchmark shares this module and must not carry torch
-    from fakenews_assets.training.finetuning import FinetuneResult
+    from fakenews_assets.training.finetuning.finetuning import FinetuneResult
 
 ROOT: Final = Path(__file__).parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -85,7 +85,7 @@ def finetuned(
     Returns:
         What the run did, and the classifier's folder.
     """
-    from fakenews_assets.training.finetuning import FinetuneResult, finetune
+    from fakenews_assets.training.finetuning.finetuning import FinetuneResult, finetune
 
     rows = [frame.select("title", "text", "label").hash_rows().sum() for frame in (news.train, news.val)]
     identity = sha256(f"{settings.model_dump_json()}{rows}{version('torch')}".encode()).hexdigest()[:16]
@@ -100,7 +100,7 @@ def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
     """Macro-F1 of a classifier on labelled articles."""
     from sklearn.metrics import f1_score
 
-    from fakenews_assets.models.articles import articles_of
+    from fakenews_assets.models.predictions import articles_of
 
     return float(
         f1_score(

@@ -38,11 +38,10 @@ from fakenews_assets.compression.distillation import distill
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import DistillationSettings, Format, QuantizationSettings
 from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate
-from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.calibration import CalibratedClassifier, CalibrationSettings, fit_calibration
-from fakenews_assets.models.encoder import EncoderClassifier, EncoderInputs
-from fakenews_assets.models.loading import load_classifier
-from fakenews_assets.models.predictions import predict_table
+from fakenews_assets.models.predictions import articles_of, predict_table
+from fakenews_assets.models.runtimes.encoder import EncoderClassifier, EncoderInputs
+from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import EncodingSettings
 from fakenews_assets.models.tokenization import ArticleEncoder
 from fakenews_assets.selection.candidates import Candidate

@@ -11,7 +11,7 @@ import torch
 from openvino import opset13 as ops
 from transformers import BertConfig
 
-from fakenews_assets.models.openvino import compile_model
+from fakenews_assets.models.runtimes.openvino import compile_model
 
 _SIZE = 2048
 _ROUNDS = 12

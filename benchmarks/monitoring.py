@@ -45,13 +45,12 @@ from benchmarks.compression import cached
 from benchmarks.quality import report as report_training
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings
-from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.classifier import Embedder
-from fakenews_assets.models.loading import load_classifier
-from fakenews_assets.models.predictions import prediction_records
+from fakenews_assets.models.predictions import articles_of, prediction_records
+from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.monitoring.drift.drift import feature_drifts
 from fakenews_assets.monitoring.drift.features import article_features
-from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line
 from fakenews_assets.monitoring.settings import DriftSettings
 from fakenews_assets.registry.champion import ChampionRegistry
@@ -285,7 +284,7 @@ def measure_report(storage: Path, rows: int) -> dict[str, Any]:
         seconds = time.perf_counter() - begin
         day = max(store.partitions("drift_report"))
         report = store.current(f"drift_report/{day}")
-        verdict = DriftVerdict.model_validate(report.read_json(VERDICT_FILE))
+        verdict = DriftVerdict.read(report.path)
         return {
             "rows": verdict.rows,
             "seconds": seconds,

@@ -22,10 +22,10 @@ from benchmarks.common import (
     macro_f1,
     write_results,
 )
-from fakenews_assets.models.linear import fit_baseline
-from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.runtimes.linear import fit_baseline
+from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import BaselineSettings
-from fakenews_assets.training.history import Progress
+from fakenews_assets.training.finetuning.history import Progress
 from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()

@@ -65,9 +65,9 @@ def model() -> Path:
     from benchmarks.compression import cached
     from fakenews_assets.compression.quantization import make_variant
     from fakenews_assets.compression.settings import QuantizationSettings
-    from fakenews_assets.models.loading import load_classifier
     from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
-    from fakenews_assets.training.finetuning import finetune
+    from fakenews_assets.models.runtimes.loading import load_classifier
+    from fakenews_assets.training.finetuning.finetuning import finetune
     from fakenews_assets.training.settings import FinetuneSettings
 
     settings = FinetuneSettings(epochs=1, evaluations_per_epoch=1)
@@ -170,8 +170,8 @@ def score(contender: Contender, folder: Path, parts: Path, target: Path) -> dict
 def article_cost(folder: Path) -> float:
     """Seconds per article of some 400 words, cut to 256 tokens, over seconds per title; in this process."""
     from benchmarks.compression import with_texts
-    from fakenews_assets.models.encoder import EncoderClassifier
-    from fakenews_assets.models.loading import load_classifier
+    from fakenews_assets.models.runtimes.encoder import EncoderClassifier
+    from fakenews_assets.models.runtimes.loading import load_classifier
 
     spec = SampleSpec(rows=4 * ARTICLE_ROWS, text_words=ARTICLE_WORDS)
     rows = pl.concat(_articles(spec)).filter(pl.col("text") != "").head(ARTICLE_ROWS)

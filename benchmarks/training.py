@@ -41,10 +41,9 @@ from benchmarks.common import (
     write_results,
 )
 from fakenews_assets.models.encoders import quiet_transformers, resolve
-from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_assets.models.tokenizer_files import load_tokenizer
-from fakenews_assets.models.torch import TorchClassifier
-from fakenews_assets.training.finetuning import finetune
+from fakenews_assets.models.runtimes.torch import TorchClassifier
+from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
+from fakenews_assets.training.finetuning.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
 
 PEER: Final = "Hugging Face Trainer"

@@ -4,12 +4,12 @@ import os
 
 import dagster as dg
 
-from fakenews_assets.automation.failures import failure_notifier
-from fakenews_assets.automation.ingestion import new_batch_sensor
 from fakenews_assets.automation.jobs import all_jobs
-from fakenews_assets.automation.retraining import drift_sensor, new_rows_sensor
 from fakenews_assets.automation.schedules import nightly_monitoring
-from fakenews_assets.automation.sensors import champion_changed, follow_up
+from fakenews_assets.automation.sensors.failures import failure_notifier
+from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
+from fakenews_assets.automation.sensors.refresh import champion_changed, refresh_downstream
+from fakenews_assets.automation.sensors.retraining import drift_sensor, new_rows_sensor
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
 from fakenews_assets.evaluation import assets as evaluation
@@ -37,7 +37,7 @@ defs = dg.Definitions(
         new_batch_sensor,
         new_rows_sensor,
         drift_sensor,
-        follow_up,
+        refresh_downstream,
         champion_changed,
         failure_notifier,
     ],

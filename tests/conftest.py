@@ -18,6 +18,8 @@ os.environ |= {
     "BENTOML_DO_NOT_TRACK": "True",
     "WANDB_MODE": "offline",
     "FAKENEWS_WANDB": "off",
+    # Threads gain nothing on models as small as these, and wait for each other when tests run in parallel.
+    "OMP_NUM_THREADS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray listens on all addresses of the machine; else it would write a token into the home folder.
     "RAY_AUTH_MODE": "token",

@@ -188,12 +188,7 @@ def _add_api(app: FastAPI) -> None:
     async def model(request: Request) -> ModelOut:
         return _runtime(request).champion().described
 
-    @app.get(
-        "/model/card",
-        summary="The model card as a page",
-        response_class=HTMLResponse,
-        responses={404: {"model": Problem, "description": "The model has no such page."}},
-    )
+    @app.get("/model/card", summary="The model card as a page", response_class=HTMLResponse)
     async def card(request: Request) -> Response:
         return card_page(_runtime(request).champion().card)
 

@@ -6,22 +6,12 @@ from base64 import b64encode
 from typing import Final
 
 from fastapi.responses import HTMLResponse, Response
-from starlette.exceptions import HTTPException
 
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def card_page(html: str | None) -> Response:
-    """Answer with a bundle's card. Its policy admits the pictures and the style that it holds, and nothing else.
-
-    Raises:
-        HTTPException: 404, the bundle is older than this page.
-    """
-    if html is None:
-        raise HTTPException(
-            404,
-            "This model's card is not there as a page: it was selected before there were such. See GET /model.",
-        )
+def card_page(html: str) -> Response:
+    """Answer with a bundle's card. Its policy admits the pictures and the style that it holds, and nothing else."""
     hashes = "".join(
         f" 'sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
         for style in _STYLE.findall(html)

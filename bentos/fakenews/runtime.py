@@ -19,7 +19,7 @@ from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
-from fakenews_assets.registry.bundle import MODEL_CARD_FILE, MODEL_CARD_PAGE, Bundle
+from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Bundle
 from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.storage.backend import Backend, Document, StoreError
@@ -45,8 +45,8 @@ class Served:
     scorer: Scorer
     pointer: Pointer
     described: ModelOut
-    card: str | None
-    """Its model card as a page; None if the bundle is older than that page."""
+    card: str
+    """Its model card as a page."""
 
     @property
     def reads_text(self) -> bool:
@@ -256,13 +256,12 @@ def _load(models: Backend, pointer: Pointer) -> Served:
     return Served(scorer, pointer, described, card)
 
 
-def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str | None]:
+def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str]:
     """The answer of `GET /model`, and the model card as a page. Read once, because the files may be removed while
     served."""
     manifest, calibration = bundle.manifest, bundle.manifest.calibration
     evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
     scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}
-    has_page = MODEL_CARD_PAGE in manifest.files
     described = ModelOut(
         model_id=bundle.sha,
         candidate=manifest.candidate,
@@ -276,10 +275,9 @@ def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str | None]:
         reads_text=bundle.reads_text,
         evaluation={"rows": evaluation["rows"], **scores},
         note=evaluation["note"],
-        model_card=(bundle.path / MODEL_CARD_FILE).read_text(encoding="utf-8"),
-        card_page=has_page,
+        model_card=bundle.card,
     )
-    return described, (bundle.path / MODEL_CARD_PAGE).read_text(encoding="utf-8") if has_page else None
+    return described, (bundle.path / MODEL_CARD_PAGE).read_text(encoding="utf-8")
 
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:

@@ -145,7 +145,6 @@ class ModelOut(BaseModel):
     )
     note: str | None = Field(description="A warning that belongs beside every score.")
     model_card: str = Field(description="Markdown.")
-    card_page: bool = Field(description="Whether `GET /model/card` shows the card as a page, with pictures.")
 
 
 class Fault(BaseModel):

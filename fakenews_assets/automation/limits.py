@@ -1,4 +1,4 @@
-"""What keeps retraining from running away. Each guard that objects says why."""
+"""Limits on automatic retraining: new rows, cooldown and weekly budget, and the reason for each that is not met."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _WEEK = timedelta(days=7)
 
 
 class RetrainSettings(BaseSettings):
-    """When training starts without a hand; read from environment variables that begin with FAKENEWS_RETRAIN_."""
+    """When retraining starts by itself. Environment variables that begin with FAKENEWS_RETRAIN_ set it."""
 
     model_config = SettingsConfigDict(env_prefix="FAKENEWS_RETRAIN_", frozen=True)
 
@@ -26,21 +26,21 @@ class RetrainSettings(BaseSettings):
     )
     max_per_week: int = Field(default=3, ge=0, description="Retrainings in any seven days, at most.")
     min_new_rows: int = Field(
-        default=1000, ge=1, description="New labelled articles that start a retraining by themselves."
+        default=1000, ge=1, description="New labelled articles that start a retraining without a trigger."
     )
     min_new_rows_on_trigger: int = Field(
         default=200,
         ge=1,
-        description="New labelled articles that a retraining needs after an alarm (drift, or a drop in quality):"
-        " training on what is known already would change nothing.",
+        description="New labelled articles that a retraining needs after a trigger (drift, or a drop in quality):"
+        " without new articles it would change nothing.",
     )
     warm_start: bool = Field(
-        default=True, description="Go on from the champion's weights instead of the pretrained encoder's."
+        default=True, description="Start from the champion's weights instead of the pretrained encoder's."
     )
 
     @property
     def remembered(self) -> timedelta:
-        """How far back an earlier retraining can object to another."""
+        """How far back an earlier retraining can keep another from starting."""
         return max(_WEEK, timedelta(hours=self.cooldown_hours))
 
 
@@ -73,10 +73,10 @@ def new_rows(store: Store) -> NewRows:
     return NewRows(rows, tuple(batches))
 
 
-def objections(
+def unmet_limits(
     now: datetime, retrains: Sequence[datetime], rows: int, needed: int, settings: RetrainSettings
 ) -> list[str]:
-    """What speaks against a retraining now; nothing does if the list is empty.
+    """Reasons not to retrain now; empty if there are none.
 
     Args:
         now: the time.
@@ -87,15 +87,15 @@ def objections(
     """
     found = []
     if rows < needed:
-        found.append(f"{rows:,} new labelled articles, {needed:,} are needed")
+        found.append(f"{rows:,} of {needed:,} new labelled articles")
     if retrains:
         over = max(retrains) + timedelta(hours=settings.cooldown_hours)
         if now < over:
             found.append(
-                f"the last retraining was started at {max(retrains):%Y-%m-%d %H:%M} UTC; cooldown until"
-                f" {over:%Y-%m-%d %H:%M}"
+                f"cooldown until {over:%Y-%m-%d %H:%M} UTC, since the last one started at"
+                f" {max(retrains):%Y-%m-%d %H:%M}"
             )
     week = [moment for moment in retrains if moment > now - _WEEK]
     if len(week) >= settings.max_per_week:
-        found.append(f"{len(week)} retrainings in the last seven days; {settings.max_per_week} are allowed")
+        found.append(f"{len(week)} of {settings.max_per_week} retrainings in the last seven days")
     return found

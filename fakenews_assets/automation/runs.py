@@ -1,26 +1,32 @@
-"""What sensors ask of the instance before they start anything."""
+"""What sensors and commands ask about runs: which are in progress, which were requested before, why one failed."""
 
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 SENSOR_SECONDS: Final = int(os.environ.get("FAKENEWS_SENSOR_SECONDS", "30"))
-"""How often a sensor looks, at most."""
+"""Seconds between two ticks of a sensor, at least."""
 
-_IN_PROGRESS = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
+_AT_WORK: Final = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_WAITING: Final = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+
+
+def runs_at_work(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
+    """The runs that may be reading or writing now."""
+    return instance.get_runs(dg.RunsFilter(statuses=_AT_WORK))
 
 
 def run_in_progress(instance: dg.DagsterInstance) -> str | None:
-    """A sentence about a run that is not over; None where there is none."""
-    running = instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS), limit=1)
+    """A sentence about a run that is at work or waits for its turn; None where there is none."""
+    running = instance.get_runs(dg.RunsFilter(statuses=[*_WAITING, *_AT_WORK]), limit=1)
     return f"Run {running[0].run_id[:8]} of {running[0].job_name} is in progress." if running else None
 
 
@@ -29,8 +35,47 @@ def was_requested(instance: dg.DagsterInstance, run_key: str | None) -> bool:
     return bool(instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key or ""}), limit=1))
 
 
-def assets_of(context: dg.SensorEvaluationContext) -> Mapping[str, dg.AssetsDefinition]:
-    """The definitions of the graph, by name."""
-    assert context.repository_def is not None
-    graph = context.repository_def.asset_graph
-    return {key.to_user_string(): graph.get(key).assets_def for key in graph.get_all_asset_keys()}
+def failure_reasons(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """Why a run failed: a line for each blocking check that failed and for each other failed step, else one on the run.
+
+    A step's line is the description of its `dagster.Failure`, or the message of the exception that began it all.
+    """
+    records = instance.get_records_for_run(
+        run_id,
+        of_type={
+            dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+            dg.DagsterEventType.STEP_FAILURE,
+            dg.DagsterEventType.RUN_FAILURE,
+        },
+    ).records
+    events = [record.event_log_entry.get_dagster_event() for record in records]
+    refused = _failed_blocking_checks(events)
+    of_steps, of_run = [], "no reason recorded"
+    for event in events:
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            step, data = event.step_key or "", event.step_failure_data
+            told = data.user_failure_data.description if data.user_failure_data else None
+            of_steps += refused.get(step) or [f"{step}: {told or _root_message(data.error)}"]
+        elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
+            data = event.job_failure_data
+            # None of a run that died without a word: then only the event says what happened.
+            of_run = _root_message(data.error) if data and data.error else event.message or of_run
+    return of_steps or [of_run]
+
+
+def _failed_blocking_checks(events: Sequence[dg.DagsterEvent]) -> dict[str, list[str]]:
+    """A line for each, by the step that made it."""
+    lines = defaultdict(list)
+    for event in events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if check.blocking and not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+                name = f"check {check.check_name} of {check.asset_key.to_user_string()}"
+                lines[event.step_key or ""].append(f"{name}: {check.description or 'failed'}")
+    return lines
+
+
+def _root_message(error: SerializableErrorInfo | None) -> str:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "no reason recorded"

@@ -1,4 +1,4 @@
-"""Schedules: what starts runs by the clock."""
+"""The schedule of the daily reports."""
 
 from datetime import timedelta
 
@@ -15,8 +15,8 @@ from fakenews_assets.monitoring.partitions import days
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def nightly_monitoring(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Report on the day that is over, once its log is written."""
+    """Report on the previous day."""
     day = (context.scheduled_execution_time.date() - timedelta(days=1)).isoformat()
     if not days.has_partition_key(day):
-        return dg.SkipReason(f"{day} lies before the first day that is monitored.")
+        return dg.SkipReason(f"{day} is before the first monitored day.")
     return dg.RunRequest(partition_key=day)

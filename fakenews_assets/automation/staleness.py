@@ -1,92 +1,88 @@
-"""Which stored values no longer follow from what they were made of.
+"""Which stored values are stale: older than their code, their configuration or their inputs.
 
 Dagster shows the same in its UI as "unsynced". This asks the store instead: it knows the version of every
 input that was really read, and it answers without a daemon.
 """
 
-import inspect
-from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any, get_origin
+from collections.abc import Container, Mapping
+from typing import Any
 
 import dagster as dg
 
+from fakenews_assets.automation.order import assets_of, whole_inputs
 from fakenews_resources.storage.io_manager import key_of
 from fakenews_resources.storage.store import Record, Store, ValueMissing
 
 
 def stale_assets(
-    assets: Iterable[dg.AssetsDefinition],
+    job: dg.JobDefinition,
     store: Store,
-    partitions: Mapping[str, str],
+    partition: str | None,
     config: Mapping[str, Mapping[str, Any]],
     outdated: Container[str] = (),
 ) -> list[dg.AssetsDefinition]:
-    """The assets that have to be made again, in the order given.
+    """The assets of a job that have to be made again, in order.
 
     An asset is stale when nothing is stored, when its code version or its configuration differs from what
-    is recorded, when an input has another version or more partitions by now, or when something before it is
+    is recorded, when an input has another version or more partitions by now, or when an asset upstream of it is
     stale.
 
     Args:
-        assets: in topological order.
-        partitions: partition by name of asset, for partitioned ones.
+        job: which.
+        store: holds the values.
+        partition: of the partitioned assets.
         config: configuration by name of asset, as far as it differs from the defaults.
         outdated: names of assets that the caller knows to be stale for a reason outside the graph.
     """
+    configs = _with_defaults(job, config)
     stale: list[dg.AssetsDefinition] = []
     remade: set[dg.AssetKey] = set()
-    for asset in assets:
+    for asset in assets_of(job):
         name = asset.key.to_user_string()
-        key = key_of(asset.key, partitions[name] if asset.partitions_def else None)
-        follows_stale = not remade.isdisjoint(asset.asset_deps[asset.key])
-        if name in outdated or follows_stale or _is_outdated(asset, store, key, config.get(name, {})):
+        key = key_of(asset.key, partition if asset.partitions_def else None)
+        upstream_is_stale = not remade.isdisjoint(asset.asset_deps[asset.key])
+        if name in outdated or upstream_is_stale or _differs(asset, store, key, configs[name]):
             stale.append(asset)
             remade.add(asset.key)
     return stale
 
 
-def follows_no_more(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
-    """Whether code or inputs have changed since a stored value was made, its configuration aside; or it is a decision
-    that was never carried out."""
+def is_stale(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
+    """Whether code or inputs have changed since a value was stored, its configuration aside; or it is a decision
+    whose promotion was never carried out."""
     try:
         return (
             record.code_version != asset.code_versions_by_key[asset.key]
             or any(store.current(name).version != version for name, version in record.upstream.items())
             or _misses_partitions(asset, store, record.upstream)
-            or _awaits_promotion(store, record)
+            or _misses_promotion(store, record)
         )
     except ValueMissing:
         return True
 
 
-def _is_outdated(asset: dg.AssetsDefinition, store: Store, key: str, config: Mapping[str, Any]) -> bool:
+def _differs(asset: dg.AssetsDefinition, store: Store, key: str, config: Mapping[str, Any]) -> bool:
     try:
         record = store.current(key).record
     except ValueMissing:
         return True
     assert record is not None
-    return record.config != _with_defaults(asset, config) or follows_no_more(asset, store, record)
+    return record.config != config or is_stale(asset, store, record)
 
 
 def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mapping[str, str]) -> bool:
-    """Whether an input that is taken with all of its partitions has more of them by now, or fewer.
+    """Whether an input that is read with every partition has more of them by now, or fewer.
 
     An asset that picks the partition it needs, as the selection does with its winner, misses none of the others.
     """
-    kinds = inspect.get_annotations(_body(asset))
-    whole = {
-        key.to_user_string()
-        for name, key in asset.keys_by_input_name.items()
-        if get_origin(kinds.get(name)) is dict
-    }
     return any(
         {f"{name}/{partition}" for partition in store.partitions(name)}
         != {key for key in upstream if key.startswith(f"{name}/")}
-        for name in whole
+        for name in whole_inputs(asset)
     )
 
 
-def _awaits_promotion(store: Store, record: Record) -> bool:
+def _misses_promotion(store: Store, record: Record) -> bool:
     """Whether a selection was stopped between its decision and the champion's move."""
     bundle = record.meta.get("promotes")
     if bundle is None:
@@ -100,11 +96,11 @@ def _awaits_promotion(store: Store, record: Record) -> bool:
     return not any((entry.bundle, entry.run_id) == (bundle, record.run_id) for entry in history)
 
 
-def _body(asset: dg.AssetsDefinition) -> Callable[..., Any]:
-    return asset.op.compute_fn.decorated_fn  # pyright: ignore[reportFunctionMemberAccess]
-
-
-def _with_defaults(asset: dg.AssetsDefinition, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration that a run records when it is given `config`."""
-    config_type = inspect.get_annotations(_body(asset)).get("config")
-    return config_type(**config).model_dump(mode="json") if config_type else {}
+def _with_defaults(
+    job: dg.JobDefinition, config: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The configuration of each asset that a run of the job records when it is given `config`."""
+    names = [asset.key.to_user_string() for asset in assets_of(job)]
+    given = {name: {"config": dict(config[name])} for name in names if name in config}
+    resolved = dg.validate_run_config(job, {"ops": given})["ops"]
+    return {name: resolved[name]["config"] or {} for name in names}

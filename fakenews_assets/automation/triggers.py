@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
-from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_resources.storage.store import Artifact, Store
 
 
@@ -34,13 +33,13 @@ def _finding(day: str, report: Artifact, champion: str) -> Finding:
     assert report.record is not None
     kind = report.record.key.partition("/")[0]
     if kind == "drift_report":
-        verdict = DriftVerdict.model_validate(report.read_json(VERDICT_FILE))
+        verdict = DriftVerdict.read(report.path)
         triggered, text = bool(verdict.drifted), f"Drift on {day}: {verdict.summary}"
     else:
         # Scores come with scikit-learn; nothing else here needs it.
         from fakenews_assets.monitoring.performance import PerformanceVerdict
 
-        quality = PerformanceVerdict.model_validate(report.read_json(PERFORMANCE_FILE))
+        quality = PerformanceVerdict.read(report.path)
         triggered, text = bool(quality.dropped), f"Quality on {day}: {quality.summary}"
     if triggered and report.meta["model_id"] != champion:
         return Finding(False, f"{text} That was an earlier champion.")

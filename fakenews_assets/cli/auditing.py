@@ -1,10 +1,8 @@
-"""`fakenews audit`: where an answer or a bundle comes from, computed anew."""
-
-import re
+"""`fakenews audit`: a prediction or a bundle traced back to its raw data, each step recomputed."""
 
 from rich.console import Console
 
-from fakenews_assets.cli.running import GraphFailed
+from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.governance.audit.answer import UnknownRequest
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import (
@@ -12,9 +10,9 @@ from fakenews_assets.governance.audit.chain import (
     audit_bundle,
     audit_champion,
     audit_request,
-    bundles_named,
 )
 from fakenews_assets.governance.audit.report import to_terminal
+from fakenews_assets.registry.bundle import BundleMissing, find_bundle, is_sha_beginning
 from fakenews_resources.storage.io_manager import Storage, storage_from_environment
 from fakenews_resources.storage.store import Store
 
@@ -30,14 +28,14 @@ def audit(subject: str, row: int) -> bool:
         Whether every check passed.
 
     Raises:
-        GraphFailed: there is nothing of that name.
+        CommandFailed: there is no such request or bundle.
     """
     console = Console()
     try:
-        with console.status("Computing the chain anew"):
+        with console.status("Recomputing the chain"):
             found = _audit(subject, row)
-    except (UnknownRequest, NothingToAudit) as error:
-        raise GraphFailed(str(error)) from error
+    except (UnknownRequest, NothingToAudit, BundleMissing) as error:
+        raise CommandFailed(str(error)) from error
     console.print(to_terminal(found))
     return found.intact
 
@@ -51,12 +49,6 @@ def _audit(subject: str, row: int) -> Audit:
 def _audit_in(store: Store, storage: Storage, subject: str, row: int) -> Audit:
     if not subject:
         return audit_champion(store)
-    if not re.fullmatch(r"[0-9a-f]{8,64}", subject):
-        return audit_request(store, storage.log_backend(store), subject, row)
-    bundles = bundles_named(store, subject)
-    if len(bundles) != 1:
-        raise NothingToAudit(
-            f"{len(bundles) or 'No'} bundles in {store.bundles.address} begin with {subject}. Give more digits, or a"
-            " request id."
-        )
-    return audit_bundle(store, bundles[0])
+    if is_sha_beginning(subject):
+        return audit_bundle(store, find_bundle(store.bundles, subject))
+    return audit_request(store, storage.log_backend(store), subject, row)

@@ -11,6 +11,7 @@ from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES
 from fakenews_assets.cli.running import DEFAULT_VARIANTS, GraphRunner
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Artifact
 
 BATCH = "sample"
@@ -64,7 +65,7 @@ def _show_results(runner: GraphRunner) -> None:
 
 def _show_leaderboard(runner: GraphRunner) -> None:
     board = pl.read_parquet(runner.store.current("leaderboard").path / "leaderboard.parquet")
-    decision = runner.store.current("selected_model").read_json("decision.json")
+    decision = Decision.read(runner.store.current("selected_model").path)
     champion = ChampionRegistry(runner.store.bundles).champion()
     table = Table(title="Leaderboard", title_justify="left")
     table.add_column("candidate", no_wrap=True)
@@ -78,12 +79,12 @@ def _show_leaderboard(runner: GraphRunner) -> None:
             f"{row['latency_p50_ms']:.1f}",
             f"{row['rows_per_second']:,.0f}",
             f"{row['megabytes']:.1f}",
-            style="bold green" if row["candidate"] == decision["candidate"] else "",
+            style="bold green" if row["candidate"] == decision.candidate else "",
         )
     runner.console.print(table)
     if champion is not None:
         runner.console.print(
-            f"Chosen: [bold green]{decision['candidate']}[/]. Champion: bundle {champion.bundle[:16]}"
+            f"Chosen: [bold green]{decision.candidate}[/]. Champion: bundle {champion.bundle[:16]}"
             f" ({escape(champion.reason)}).",
             soft_wrap=True,
         )

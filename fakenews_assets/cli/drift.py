@@ -1,13 +1,13 @@
-"""`fakenews simulate-drift`: traffic of another era for a running service, and one table of what was sent."""
+"""`fakenews simulate-drift`: traffic of another era for a running service, and a table of what was sent."""
 
 from pathlib import Path
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.common import progress
 from fakenews_assets.monitoring.simulation import ServiceError, Traffic, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec
@@ -22,18 +22,18 @@ def simulate_drift(
     batch: SampleSpec,
     folder: Path | None,
 ) -> None:
-    """Send articles to a service, land a labelled batch if there is a folder for it, and say what was done.
+    """Send articles to a service, write a labelled batch if there is a folder for it, and print a summary.
 
     Args:
-        url: where the service is.
+        url: address of the service.
         traffic: what to send.
-        feedback: how likely the label of an article is sent after it.
-        api_key: for a service that demands one.
-        batch: what to land.
-        folder: where to.
+        feedback: share of articles whose true label is sent as feedback.
+        api_key: the service's key, if it demands one.
+        batch: the labelled batch.
+        folder: where to write it.
 
     Raises:
-        typer.Exit: with status 1, and the reason printed. Without a service nothing lands.
+        CommandFailed: the service cannot be used, and then nothing lands; or the folder cannot be written.
     """
     console = Console()
     try:
@@ -49,17 +49,14 @@ def simulate_drift(
                 )
         landed = land(batch, folder) if folder else None
     except (ServiceError, OSError) as error:
-        Console(stderr=True).print(
-            f"[bold red]Failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True
-        )
-        raise typer.Exit(1) from None
+        raise CommandFailed(str(error)) from error
     console.print(_table(sent, traffic.era))
     if landed:
         console.print(f"Landed: {escape(str(landed))}, {batch.rows:,} rows", highlight=False, soft_wrap=True)
     console.print(
         "\nNext:\n"
-        "  .venv/bin/fakenews report   make the drift report of today\n"
-        "  make ui                     watch the sensors at work",
+        "  .venv/bin/fakenews report   report on today's traffic and drift\n"
+        "  make ui                     see what the sensors do",
         highlight=False,
     )
 
@@ -69,6 +66,6 @@ def _table(sent: Traffic, era: int) -> Table:
     table.add_row(f"articles of era {era}", f"{sent.sent:,}")
     for verdict, count in {"fake": sent.fake, "real": sent.real, "unsure": sent.unsure}.items():
         table.add_row(f"  judged {verdict}", f"{count:,} ({count / max(sent.sent, 1):.1%})")
-    table.add_row("labels sent after them", f"{sent.feedback:,}")
+    table.add_row("labels sent as feedback", f"{sent.feedback:,}")
     table.add_row("judged by", ", ".join(model[:16] for model in sent.models))
     return table

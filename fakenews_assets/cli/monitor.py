@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES
-from fakenews_assets.monitoring.page import PAGE_FILE
+from fakenews_assets.monitoring.page.page import PAGE_FILE
 from fakenews_resources.storage.store import Store, ValueMissing
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -22,7 +22,7 @@ def monitor_app(store: Store) -> Starlette:
         try:
             return FileResponse(store.current("monitoring_page").path / PAGE_FILE)
         except ValueMissing:
-            return PlainTextResponse("There is no monitoring page yet. `fakenews report` makes it.", 404)
+            return PlainTextResponse("There is no monitoring page yet. Run `fakenews report`.", 404)
 
     def report(request: Request) -> Response:
         day, page = request.path_params["day"], request.path_params["page"]
@@ -31,7 +31,7 @@ def monitor_app(store: Store) -> Starlette:
                 found = store.current(f"drift_report/{day}").path / f"{page}.html"
             except ValueMissing:
                 return PlainTextResponse(
-                    f"There is no drift report of {day}. `fakenews report {day}` makes it.", 404
+                    f"There is no drift report for {day}. Run `fakenews report {day}`.", 404
                 )
             if found.is_file():
                 return FileResponse(found)

@@ -1,6 +1,5 @@
-"""`fakenews reproduce`: a bundle's recipe run again in a store of its own, and the two results compared."""
+"""`fakenews reproduce`: a bundle retrained from its raw data in a scratch store, and the two compared."""
 
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,13 +11,15 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from fakenews_assets.cli.running import Bars, GraphFailed, load_graph, reason_of
+from fakenews_assets.automation.order import GraphOrder
+from fakenews_assets.automation.runs import failure_reasons
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import Bars, load_graph
 from fakenews_assets.common import progress
-from fakenews_assets.governance.audit.chain import bundles_named
 from fakenews_assets.governance.reproduce.recipe import RAW, CannotReproduce, Step, lay_out
 from fakenews_assets.governance.reproduce.report import to_terminal
 from fakenews_assets.governance.reproduce.reproduction import Reproduction, SeedSpread, compare, remarks
-from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
+from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, find_bundle, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, storage_from_environment
 from fakenews_resources.storage.store import Store
@@ -27,22 +28,22 @@ from fakenews_resources.tracking.resource import Tracker
 CHAMPION = "champion"
 
 _INSTANCE = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
-"""What the shipped dagster.yaml says of these; its pools are for several runs at once."""
+"""As in the shipped dagster.yaml; its pools are for several runs at once."""
 
 
 def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
-    """Make a bundle again and print what came out.
+    """Retrain a bundle from its raw data and print the comparison.
 
     Args:
         asked: `champion`, or a bundle's sha or its beginning.
-        keep: empty or missing folder that receives what is made, as `store` and `dagster`; None: nothing is kept.
-        json_file: receives the comparison.
+        keep: empty or missing folder that keeps the scratch store, as `store` and `dagster`; None: it is deleted.
+        json_file: file to write the comparison to.
 
     Returns:
         Whether all data are equal and every metric lies within what chance allows.
 
     Raises:
-        GraphFailed: there is no such bundle, something that its recipe starts from is gone, or a step failed.
+        CommandFailed: there is no such bundle, an input of its recipe is gone, or a step failed.
     """
     console = Console()
     store = storage_from_environment().store
@@ -55,11 +56,12 @@ def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
             scratch = Store(work / "store")
             with console.status("Loading the graph"):
                 defs = load_graph()
-            steps = lay_out(store, scratch, bundle.manifest, _order(defs))
+            order = list(GraphOrder(defs.get_repository_def()).assets)
+            steps = lay_out(store, scratch, bundle.manifest, order)
             _run(defs, scratch, steps, work, console)
             lines = compare(store, scratch, bundle, seed_spread(store, bundle.manifest))
     except (CannotReproduce, BundleError, RegistryError) as error:
-        raise GraphFailed(str(error)) from error
+        raise CommandFailed(str(error)) from error
     found = Reproduction(
         bundle=bundle.sha,
         candidate=bundle.manifest.candidate,
@@ -79,15 +81,10 @@ def _bundle(store: Store, asked: str) -> Bundle:
         pointer = ChampionRegistry(store.bundles).champion()
         if pointer is None:
             raise CannotReproduce(
-                f"There is no champion in {store.bundles.address}. Make one (`make demo`), or name a bundle."
+                f"No champion in {store.bundles.address}. Run `make demo` to train one, or give a bundle."
             )
         return open_bundle(store.bundle(pointer.bundle))
-    named = bundles_named(store, asked) if re.fullmatch(r"[0-9a-f]{8,64}", asked) else []
-    if len(named) != 1:
-        raise CannotReproduce(
-            f"{len(named) or 'No'} bundles in {store.bundles.address} begin with {asked}. Give at least eight digits of a sha."
-        )
-    return open_bundle(store.bundle(named[0]))
+    return open_bundle(store.bundle(find_bundle(store.bundles, asked)))
 
 
 @contextmanager
@@ -97,23 +94,19 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
             yield Path(folder)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise CannotReproduce(f"{keep} is not empty. Name a folder that is, or does not exist.")
+        raise CannotReproduce(f"{keep} is not empty. Give an empty folder, or one that does not exist.")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
 
 
-def _order(defs: dg.Definitions) -> list[str]:
-    return [key.to_user_string() for key in defs.resolve_asset_graph().toposorted_asset_keys]
-
-
 def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, console: Console) -> None:
-    """Make every value, one run each, on a Dagster instance that knows of nothing else."""
+    """Make every value, one run each, on a Dagster instance of its own."""
     storage = Storage(root=str(scratch.root))
     resources = {
         **(defs.resources or {}),
         "storage": storage,
         "io_manager": ArtifactIOManager(storage=storage),
-        "tracker": Tracker(storage=storage, mode="off"),  # nobody looks for these trainings among their own
+        "tracker": Tracker(storage=storage, mode="off"),  # these trainings are not experiments
     }
     assets = [one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition)]
     home = work / "dagster"
@@ -138,11 +131,11 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
                         instance=instance,
                         raise_on_error=False,
                     )
-                # A batch that its checks refuse was refused then too: it is stored all the same.
+                # A batch that its checks refuse was refused the first time too, and is stored all the same.
                 made = scratch.exists(step.key) and _run_of(scratch, step.key) == result.run_id
                 bars.finish(step.key, failed=not made)
                 if not made:
-                    raise CannotReproduce(f"{step.key} cannot be made again here. {_why(result)}")
+                    raise CannotReproduce(f"Could not make {step.key} again. {_why(instance, result)}")
 
 
 def _run_of(scratch: Store, key: str) -> str | None:
@@ -151,15 +144,15 @@ def _run_of(scratch: Store, key: str) -> str | None:
     return record.run_id
 
 
-def _why(result: dg.ExecuteInProcessResult) -> str:
+def _why(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str:
     if not result.success:
-        return reason_of(result)
+        return "\n".join(failure_reasons(instance, result.run_id))
     seen = [one.asset_observation_data.asset_observation for one in result.get_asset_observation_events()]
     return "; ".join(one.description for one in seen if one.description)
 
 
 def seed_spread(store: Store, manifest: Manifest) -> SeedSpread | None:
-    """How much the seed moves a bundle's recipe on its splits, if `generalization` has measured just that."""
+    """How much the scores of a bundle's recipe vary with the seed, if `generalization` has measured it on these splits."""
     from fakenews_assets.evaluation.generalization.generalization import measures, read_spreads
 
     if not store.exists("generalization"):

@@ -1,4 +1,4 @@
-"""`fakenews prune`, `erase` and `retire-batch`: taking things out, with a tombstone for each."""
+"""`fakenews prune`, `erase` and `retire-batch`: deletion, with a tombstone for each."""
 
 import getpass
 from collections.abc import Iterator, Sequence
@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-import dagster as dg
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.automation.runs import runs_at_work
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
@@ -26,11 +27,6 @@ from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import Store, StoreError
 from fakenews_resources.storage.tombstones import Erasure, Ledger, Removed, Tombstones
 
-_UNDER_WAY: Final = [
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 _REFUSALS: Final = (
     BatchInUse,
     BundleError,
@@ -42,42 +38,42 @@ _REFUSALS: Final = (
 
 
 def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: bool, by: str) -> None:
-    """Show what is no longer needed, and remove it once that is confirmed.
+    """Show what is no longer needed, and delete it once that is confirmed.
 
     Raises:
-        GraphFailed: it cannot be told what is needed, or a run is under way.
+        CommandFailed: a run is in progress, or damage keeps it from finding what is needed.
     """
     with _graph_at_rest() as (runner, store), _refusals():
         console = runner.console
-        with console.status("Looking for what is needed"):
+        with console.status("Looking for what is still needed"):
             gone = plan_pruning(store, keep_bundles, timedelta(days=older_than))
         if not gone:
-            console.print("Nothing to prune: everything is needed, or too young.")
+            console.print("Nothing to prune: everything is needed or too recent.")
             return
         console.print(_removed_table(gone))
-        if dry_run or not _confirmed(yes, "Remove all this?"):
-            console.print("Nothing was removed.")
+        if dry_run or not _confirmed(yes, "Delete all of this?"):
+            console.print("Nothing was deleted.")
             return
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
         prune(store, gone, by=by or getpass.getuser(), reason=reason)
         console.print(
-            f"Removed {_size(gone)}; {Tombstones(store).backend.address} says what.", soft_wrap=True
+            f"Deleted {_size(gone)}; recorded in {Tombstones(store).backend.address}.", soft_wrap=True
         )
 
 
 def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str) -> None:
-    """Erase an article, then say what still holds it.
+    """Erase an article, then print where it may remain.
 
     Raises:
-        GraphFailed: nothing holds it, or a run is under way.
+        CommandFailed: no file holds it, or a run is in progress.
     """
     storage = storage_from_environment()
     with _graph_at_rest() as (runner, store), _refusals():
         console = runner.console
-        if not _confirmed(yes, f"Erase {article_id} for ever?"):
+        if not _confirmed(yes, f"Erase {article_id}? This cannot be undone."):
             console.print("Nothing was erased.")
             return
-        # Of a bucket, from what is there: a copy may have been changed by an erasure that was killed.
+        # From the bucket itself: an erasure that was killed may have changed the local copy.
         with console.status("Erasing") as status, storage.afresh() as fresh:
             log = storage.log_backend(fresh)
             erased = erase(
@@ -96,17 +92,17 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
         _show_erased(console, erased)
         for file, count in erased.unreadable.items():
             console.print(
-                f"[yellow]Blanked as a whole:[/] {count} lines of {escape(file)}, which nobody can read"
-                " and which may have held it.",
+                f"[yellow]Blanked as a whole:[/] {count} lines of {escape(file)} that cannot be parsed"
+                " and may have contained it.",
                 highlight=False,
                 soft_wrap=True,
             )
         for line in _still_held(store, ledger, erased.tombstone, elsewhere, erased.titles):
-            console.print(f"[yellow]Still:[/] {escape(line)}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]Not erased:[/] {escape(line)}", highlight=False, soft_wrap=True)
         batches = [key.partition("/")[2] for key in erased.tombstone.raw_rows]
         if batches:
             console.print(
-                f"Next: materialize clean_news of {', '.join(batches)} and what follows; it stays out of that.",
+                f"Next: materialize clean_news of {', '.join(batches)} and everything downstream, now without it.",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
@@ -114,25 +110,23 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
 
 
 def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
-    """Remove a batch that no kept bundle was made of, and its partition.
+    """Delete a batch that no kept bundle was trained on, and its partition.
 
     Raises:
-        GraphFailed: a bundle was made of it, there is no such batch, or a run is under way.
+        CommandFailed: a kept bundle was trained on it, it does not exist, or a run is in progress.
     """
     with _graph_at_rest() as (runner, store), _refusals():
         known = batch in runner.instance.get_dynamic_partitions("news_batches")
         if not known and not store.exists(f"raw_news/{batch}"):
-            raise GraphFailed(f"There is no batch {batch!r}.")
-        if not trained_on(store, batch) and not _confirmed(
-            yes, f"Remove batch {batch}, its raw bytes included?"
-        ):
-            runner.console.print("Nothing was removed.")
+            raise CommandFailed(f"No batch {batch!r}.")
+        if not trained_on(store, batch) and not _confirmed(yes, f"Delete batch {batch} and its raw bytes?"):
+            runner.console.print("Nothing was deleted.")
             return
         tombstone = retire_batch(store, batch, by=by or getpass.getuser(), reason=reason)
         runner.instance.delete_dynamic_partition("news_batches", batch)
         runner.console.print(_removed_table(tombstone.removed))
         runner.console.print(
-            f"Batch {batch} is gone. What was made of it is stale: materialize article_clusters and what follows.",
+            f"Deleted batch {batch}. Next: materialize article_clusters and everything downstream.",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -141,13 +135,13 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
 
 @contextmanager
 def _graph_at_rest() -> Iterator[tuple[GraphRunner, Store]]:
-    """The graph, while nothing runs: a run may hold versions that nothing names yet."""
+    """The graph while no run is at work: a run may hold versions that no record names yet."""
     with GraphRunner() as runner:
-        runs = runner.instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))
+        runs = runs_at_work(runner.instance)
         if runs:
             names = ", ".join(f"{run.job_name} ({run.run_id[:8]})" for run in runs)
-            raise GraphFailed(
-                f"The graph is at work: {names}. Wait for it to end, or end it, then try again."
+            raise CommandFailed(
+                f"Runs in progress: {names}. Wait until they end, or terminate them, then try again."
             )
         yield runner, runner.store
 
@@ -157,7 +151,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except _REFUSALS as error:
-        raise GraphFailed(str(error)) from error
+        raise CommandFailed(str(error)) from error
 
 
 def _confirmed(yes: bool, question: str) -> bool:
@@ -166,7 +160,7 @@ def _confirmed(yes: bool, question: str) -> bool:
 
 def _removed_table(gone: Sequence[Removed]) -> Table:
     """Versions by key, and bundles by sha."""
-    table = Table("what", "versions", "MB", title="To remove", title_justify="left", show_footer=True)
+    table = Table("what", "versions", "MB", title="To delete", title_justify="left", show_footer=True)
     for key in dict.fromkeys(one.key for one in gone):
         mine = [one for one in gone if one.key == key]
         names = ", ".join(one.version[:8] for one in mine)
@@ -186,19 +180,19 @@ def _show_erased(console: Console, erased: Erased) -> None:
     if not erased.anew:
         console.print(
             f"{tombstone.article_id} was erased on {tombstone.at:%Y-%m-%d %H:%M} UTC by {tombstone.by};"
-            " nothing was left to do.",
+            " there was nothing left to erase.",
             markup=False,
             soft_wrap=True,
         )
         return
-    table = Table("key", "version", "file", title="Rewritten without it", title_justify="left")
+    table = Table("key", "version", "file", title="Rewritten without the article", title_justify="left")
     for one in tombstone.files:
         table.add_row(escape(one.key), one.version[:12], one.file)
     console.print(table)
 
 
 def _elsewhere(store: Store, log: Backend, erased: Erased) -> list[str]:
-    """Addresses of the files, raw ones left out, that hold its title still."""
+    """Addresses of the files, raw ones left out, that still contain its title."""
     backends = [store.backend] if log.root.is_relative_to(store.root) else [store.backend, log]
     raw = store.root / "raw_news"
     return [
@@ -211,20 +205,20 @@ def _elsewhere(store: Store, log: Backend, erased: Erased) -> list[str]:
 def _still_held(
     store: Store, ledger: Ledger, erasure: Erasure, elsewhere: Sequence[str], titles: Sequence[str]
 ) -> Iterator[str]:
-    """What an erasure does not reach, in sentences."""
+    """Where an article may remain after its erasure."""
     if not ledger.is_out_of_raw(erasure):
         for key, rows in erasure.raw_rows.items():
             shown = ", ".join(map(str, rows))
-            yield f"the raw bytes of {key} hold it as they were received, in record {shown} (from 0). --raw blanks it."
+            yield f"the raw bytes of {key}, record {shown} (from 0). Erase it there with --raw."
     for key in erasure.raw_rows:
         if store.exists(key):
-            yield f"{store.current(key).meta['source_uri']}, where the batch came from, is not the store's to change."
+            yield f"the source of the batch, {store.current(key).meta['source_uri']}, which is outside the store."
     if elsewhere:
-        yield f"another article with this title, or a file that quotes it: {', '.join(elsewhere)}"
+        yield f"files with another article of this title, or that quote it: {', '.join(elsewhere)}."
     if any(len(title) < TELLING_CHARS for title in titles):
-        yield f"its title has fewer than {TELLING_CHARS} characters: it was not looked for by its letters."
+        yield f"quotations of its title, which is too short to search for (under {TELLING_CHARS} characters)."
     if store.backend.is_bucket:
-        yield "lines that a running service has not sent yet: erase it again after FAKENEWS_LOG_SEND_SECONDS."
+        yield "log lines that a running service has not sent yet. Erase again after FAKENEWS_LOG_SEND_SECONDS."
     if erasure.bundles:
-        yield f"the weights of the models that learnt from it: bundles {', '.join(erasure.bundles)}."
-    yield "backups, and Dagster's own log in .dagster, where a refused batch may have been quoted."
+        yield f"the weights of models that were trained on it: bundles {', '.join(erasure.bundles)}."
+    yield "backups, and Dagster's own log in .dagster, which may quote a refused batch."

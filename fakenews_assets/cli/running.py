@@ -1,4 +1,4 @@
-"""Runs parts of the graph in this process, with a progress bar, on the same Dagster instance as the UI."""
+"""Runs parts of the graph in this process, with progress bars, on the same Dagster instance as the UI."""
 
 import os
 import platform
@@ -7,21 +7,20 @@ import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from fakenews_assets.automation.order import GraphOrder, assets_of
+from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.staleness import stale_assets
+from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.common import progress
-from fakenews_resources.landing import batch_name_of
-from fakenews_resources.storage.store import Store, StoreError, hash_file
+from fakenews_resources.storage.store import Store, hash_file
 
 _POLL_SECONDS = 0.25
 _STEP_EVENTS = {
@@ -33,35 +32,8 @@ _STEP_EVENTS = {
 _HOST_TAG = "fakenews/host"
 _PROCESS_TAG = "fakenews/process"
 
-
 DEFAULT_VARIANTS = ("distilled-3l", "finetuned-openvino-int8", "distilled-3l-openvino-int8")
 """What the whole lifecycle makes of the fine-tuned encoder: a student, and both in int8."""
-
-
-class GraphFailed(RuntimeError):
-    """A run did not succeed; the message is for the person at the terminal."""
-
-
-@contextmanager
-def abort_on_failure() -> Iterator[None]:
-    """Turn a failed run, or a storage that cannot be used, into its message and exit status 1, without a stack trace."""
-    try:
-        yield
-    except (GraphFailed, StoreError) as error:
-        Console(stderr=True).print(
-            f"[bold red]Failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True
-        )
-        raise typer.Exit(1) from None
-
-
-def batch_name(source: str) -> str:
-    """A name for what `source` holds: for a file, its stem and the start of its SHA-256, so that a changed
-    file gets another name; for any other source, its scheme or host and the date."""
-    path = Path(source)
-    if path.is_file():
-        return batch_name_of(path.name, hash_file(path).sha256)
-    stem = source.split(":")[0] if "://" not in source else source.rsplit("/", 1)[-1].split(".")[0]
-    return f"{stem}-{datetime.now(UTC):%Y%m%d}"
 
 
 def use_project_home() -> None:
@@ -71,14 +43,14 @@ def use_project_home() -> None:
     here = Path.cwd()
     home = next((folder for folder in (here, *here.parents) if (folder / "dagster.yaml").is_file()), None)
     if home is None:
-        raise GraphFailed(
+        raise CommandFailed(
             "No dagster.yaml here or above. Run this inside the project's folder, or set DAGSTER_HOME."
         )
     os.environ["DAGSTER_HOME"] = str(home)
 
 
 def load_graph() -> dg.Definitions:
-    """Everything that Dagster loads, without its warnings about what is new in it."""
+    """Everything that Dagster loads, without its warnings about beta features."""
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     from fakenews_assets.definitions import defs
@@ -101,11 +73,11 @@ class GraphRunner:
 
     def __enter__(self) -> Self:
         self.instance = dg.DagsterInstance.get()
-        self._bury_dead_runs()
+        self._close_dead_runs()
         return self
 
-    def _bury_dead_runs(self) -> None:
-        """Close the runs of killed `fakenews` commands: left open, they would hold their place in a pool for ever."""
+    def _close_dead_runs(self) -> None:
+        """Close the runs of killed `fakenews` commands; left open, they would hold their slot in a pool for ever."""
         here = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST_TAG: platform.node()})
         for run in self.instance.get_runs(here):
             if not _is_alive(int(run.tags[_PROCESS_TAG])):
@@ -130,7 +102,7 @@ class GraphRunner:
         config: Mapping[str, Mapping[str, Any]] | None = None,
         variants: Sequence[str] = DEFAULT_VARIANTS,
     ) -> None:
-        """One batch from its source to a champion; what is up to date is left alone.
+        """Take one batch from its source to a champion; what is up to date is left alone.
 
         Args:
             batch: partition of `news_batches`.
@@ -138,22 +110,11 @@ class GraphRunner:
             config: configuration by name of asset, as far as it differs from the defaults.
             variants: students and exported variants to make besides the baseline and the fine-tuned encoder.
         """
-        from fakenews_assets.compression.partitions import VARIANTS
-        from fakenews_assets.compression.settings import STUDENTS
-
         config = {"raw_news": {"uri": uri}, **(config or {})}
         self.run("full_lifecycle", batch, config)
-        for variant in variants:
-            if variant in STUDENTS:
-                self.run("distill_student", variant, config)
-            elif variant in VARIANTS:
-                self.run("quantize_model", variant, config)
-            else:
-                self.run("prune_encoder", None, config)
-        for candidate in ("baseline", "finetuned", *variants):
-            self.run("evaluate_candidate", candidate, config)
-        self.run("compare_candidates", None, config)
-        self.run("select_champion", None, config)
+        order = GraphOrder(self.defs.get_repository_def())
+        for value in order.downstream_of_training(["baseline", "finetuned", *variants]):
+            self.run(order.job_of[value.asset], value.partition, config)
 
     def run(
         self,
@@ -168,16 +129,15 @@ class GraphRunner:
             job_name: which.
             partition: of its partitioned assets.
             config: configuration by name of asset, as far as it differs from the defaults.
-            again: assets that are stale for a reason outside the graph.
+            again: assets to make again for a reason outside the graph.
 
         Raises:
-            GraphFailed: a step failed, or a blocking check stopped the run.
+            CommandFailed: a step failed, or a blocking check stopped the run.
         """
         job = self.defs.resolve_job_def(job_name)
-        assets = self._assets_of(job)
-        names = [asset.key.to_user_string() for asset in assets]
+        names = [asset.key.to_user_string() for asset in assets_of(job)]
         outdated = {*again, *(["raw_news"] if self._source_changed(f"raw_news/{partition}", config) else [])}
-        stale = stale_assets(assets, self.store, dict.fromkeys(names, partition or ""), config, outdated)
+        stale = stale_assets(job, self.store, partition, config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
         with Bars(
             self.console, names, todo, suffix=f" \\[{partition}]" if partition and len(names) == 1 else ""
@@ -200,36 +160,7 @@ class GraphRunner:
                 )
         self.run_ids.append(run_id)
         if not result.success:
-            raise GraphFailed(reason_of(result))
-
-    def show_summary(self, batch: str) -> None:
-        """Say what became of a batch."""
-        summary = self.store.current(f"clean_news/{batch}").read_json("summary.json")
-        table = Table(
-            "batch",
-            "rows in",
-            "rejected",
-            "real",
-            "fake",
-            "unlabelled",
-            title="Ingested",
-            title_justify="left",
-        )
-        rejected = summary["rows_in"] - summary["rows_out"]
-        table.add_row(
-            batch,
-            *(
-                f"{n:,}"
-                for n in (
-                    summary["rows_in"],
-                    rejected,
-                    summary["real"],
-                    summary["fake"],
-                    summary["unlabelled"],
-                )
-            ),
-        )
-        self.console.print(table)
+            raise CommandFailed("\n".join(failure_reasons(self.instance, run_id)))
 
     def _source_changed(self, key: str, config: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether a local file holds other bytes than were received from it; `raw_news` then says what to do."""
@@ -237,11 +168,6 @@ class GraphRunner:
         if not source.is_file() or not self.store.exists(key):
             return False
         return hash_file(source).sha256 != self.store.current(key).meta["sha256"]
-
-    def _assets_of(self, job: dg.JobDefinition) -> list[dg.AssetsDefinition]:
-        graph = self.defs.resolve_asset_graph()
-        selected = job.asset_layer.executable_asset_keys
-        return [graph.get(key).assets_def for key in graph.toposorted_asset_keys if key in selected]
 
 
 class Bars:
@@ -335,24 +261,3 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def reason_of(result: dg.ExecuteInProcessResult) -> str:
-    """Why a run failed, for the person at the terminal."""
-    refused = [
-        f"check {check.check_name} of {check.asset_key.to_user_string()}: {check.description}"
-        for check in result.get_asset_check_evaluations()
-        if check.blocking and not check.passed
-    ]
-    if refused:
-        return "\n".join(refused)
-    for event in result.all_events:
-        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            data = event.step_failure_data
-            if data.user_failure_data and data.user_failure_data.description:
-                return f"{event.step_key}: {data.user_failure_data.description}"
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            return f"{event.step_key}: {error.message.strip() if error else 'no reason recorded'}"
-    return "the run failed before its first step; look at it in the Dagster UI (`make ui`)"

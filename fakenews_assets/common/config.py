@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, Field, create_model
@@ -16,7 +16,8 @@ def plain_config(function: Callable[P, R]) -> Callable[P, R]:
     """Let an asset or op take plain pydantic settings as its `config`; goes directly under `@dg.asset` or `@dg.op`.
 
     Dagster takes subclasses of its own `dg.Config` only. It gets one with the same fields, defaults, descriptions and
-    validators, and the function gets the plain settings. Settings may nest others that have a default.
+    validators, and the function gets the plain settings. Settings may nest others that have a default; a tuple, of
+    strings with a default, is a list in the configuration.
     """
     settings: type[BaseModel] = inspect.get_annotations(function)["config"]
     config = _dagster_config(settings)
@@ -43,11 +44,14 @@ def plain_config(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _dagster_config(settings: type[BaseModel]) -> type[dg.Config]:
-    nested: dict[str, Any] = {}
+    replaced: dict[str, Any] = {}
     for name, field in settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if get_origin(field.annotation) is tuple:  # Dagster knows no tuples, and no lists of literals
+            default = list(field.get_default())
+            replaced[name] = (list[str], Field(default=default, description=field.description))
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             config = _dagster_config(field.annotation)
             default = config(**field.get_default().model_dump())
-            nested[name] = (config, Field(default=default, description=field.description))
+            replaced[name] = (config, Field(default=default, description=field.description))
     create: Any = create_model  # pyright finds no overload for bases of two kinds
-    return create(settings.__name__, __base__=(dg.Config, settings), __doc__=settings.__doc__, **nested)
+    return create(settings.__name__, __base__=(dg.Config, settings), __doc__=settings.__doc__, **replaced)

@@ -11,3 +11,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def cell(text: str) -> str:
     """Any text as one cell: a single line, with its bars escaped."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def bullets(items: Iterable[str], none: str = "none") -> str:
+    """A bulleted list; `none` where there are no items."""
+    return "\n".join(f"- {item}" for item in items) or none

@@ -2,10 +2,13 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
+
+if TYPE_CHECKING:  # matplotlib takes a second to import
+    from matplotlib.figure import Figure
 
 _CELL_CHARACTERS = 200
 
@@ -26,6 +29,13 @@ def records(table: pl.DataFrame) -> dg.TableMetadataValue:
             columns=[dg.TableColumn(name, _column_type(table[name].dtype)) for name in table.columns]
         ),
     )
+
+
+def plot(figure: "Figure", caption: str) -> dg.MarkdownMetadataValue:
+    """A figure, embedded."""
+    from fakenews_assets.common.plotting import to_markdown_image
+
+    return dg.MetadataValue.md(to_markdown_image(figure, caption))
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

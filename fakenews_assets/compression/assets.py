@@ -5,6 +5,7 @@ from functools import partial
 
 import dagster as dg
 
+from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.progress import report
 from fakenews_assets.compression.partitions import (
     SOURCES,
@@ -19,7 +20,8 @@ from fakenews_assets.compression.settings import (
     PruningSettings,
     QuantizationSettings,
 )
-from fakenews_assets.training.metadata import TrainingLog, training_metadata
+from fakenews_assets.data.splits.splitting import training_rows
+from fakenews_assets.training.metadata import TrainingLog
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Artifact
@@ -34,25 +36,12 @@ _asset = partial(
     code_version="1",
 )
 
-_COLUMNS = ("title", "text", "label", "source")
-
-
-class DistillationConfig(dg.Config, DistillationSettings):
-    """How a student is made of its teacher."""
-
-
-class PruningConfig(dg.Config, PruningSettings):
-    """How much of the model is cut away, and how the rest recovers."""
-
-
-class QuantizationConfig(dg.Config, QuantizationSettings):
-    """How a trained model is exported and made int8."""
-
 
 @_asset(partitions_def=students, kinds={"pytorch", "lightning", "huggingface"}, output_required=False)
+@plain_config
 def distilled_bert(
     context: dg.AssetExecutionContext,
-    config: DistillationConfig,
+    config: DistillationSettings,
     storage: Storage,
     tracker: Tracker,
     engine: Engine,
@@ -63,17 +52,17 @@ def distilled_bert(
     from fakenews_assets.models.encoders import EncoderUnavailable
 
     student = context.partition_key
-    settings = DistillationSettings.model_validate(config.model_dump())
     try:
-        yield _train_smaller(context, storage, tracker, engine, student, splits, finetuned_bert, settings)
+        yield _train_smaller(context, storage, tracker, engine, student, splits, finetuned_bert, config)
     except EncoderUnavailable as error:
         yield _skipped(context, str(error))
 
 
 @_asset(kinds={"pytorch", "lightning", "huggingface"})
+@plain_config
 def pruned_bert(
     context: dg.AssetExecutionContext,
-    config: PruningConfig,
+    config: PruningSettings,
     storage: Storage,
     tracker: Tracker,
     engine: Engine,
@@ -81,8 +70,7 @@ def pruned_bert(
     finetuned_bert: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     """The fine-tuned encoder with fewer heads and a narrower feed-forward part, recovered from its former self."""
-    settings = PruningSettings.model_validate(config.model_dump())
-    return _train_smaller(context, storage, tracker, engine, PRUNED, splits, finetuned_bert, settings)
+    return _train_smaller(context, storage, tracker, engine, PRUNED, splits, finetuned_bert, config)
 
 
 @_asset(
@@ -96,8 +84,9 @@ def pruned_bert(
     code_version="3",
     output_required=False,
 )
+@plain_config
 def quantized_bert(
-    context: dg.AssetExecutionContext, config: QuantizationConfig, storage: Storage, splits: Artifact
+    context: dg.AssetExecutionContext, config: QuantizationSettings, storage: Storage, splits: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
     """A trained model in another runtime's format, checked against its source; int8, or a reference for int8."""
     from fakenews_assets.compression.quantization import ExportMismatch, FormatUnavailable, make_variant
@@ -107,14 +96,7 @@ def quantized_bert(
     draft = storage.draft()
     report("quantized_bert", 0, None, f"exporting {source} as {variant}")
     try:
-        result = make_variant(
-            model.path,
-            variant,
-            splits.scan("train").select(_COLUMNS).collect(),
-            splits.scan("val").select(_COLUMNS).collect(),
-            QuantizationSettings.model_validate(config.model_dump()),
-            draft.path,
-        )
+        result = make_variant(model.path, variant, *training_rows(splits), config, draft.path)
     except FormatUnavailable as error:
         yield _skipped(context, str(error))
         return
@@ -147,7 +129,7 @@ def _train_smaller(
 ) -> dg.MaterializeResult[Artifact]:
     from fakenews_assets.compression.distillation import distill
     from fakenews_assets.models.structure import CannotCut
-    from fakenews_assets.training.finetuning import TrainingFailed
+    from fakenews_assets.training.finetuning.history import TrainingFailed
 
     step = context.asset_key.to_user_string()
     scoring: Callable[[int, int], None] = partial(report, step, note="asking the teacher")
@@ -157,8 +139,7 @@ def _train_smaller(
         result = distill(
             student,
             teacher.path,
-            splits.scan("train").select(_COLUMNS).collect(),
-            splits.scan("val").select(_COLUMNS).collect(),
+            *training_rows(splits),
             settings,
             draft.path,
             storage.store.workspace(step, student),
@@ -168,7 +149,7 @@ def _train_smaller(
         )
     except (CannotCut, TrainingFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    return dg.MaterializeResult(value=draft, metadata=training_metadata(result) | log.finish(result))
+    return dg.MaterializeResult(value=draft, metadata=log.finish(result))
 
 
 def _skipped(context: dg.AssetExecutionContext, reason: str) -> dg.AssetObservation:

@@ -23,14 +23,13 @@ from fakenews_assets.compression.teacher import TeacherScores, score_rows
 from fakenews_assets.models.encoders import load_encoder, resolve, weights_digest
 from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.models.structure import even_layers, keep_layers, layers_of
-from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_assets.models.tokenizer_files import load_tokenizer
-from fakenews_assets.training.batches import ValidationBatches
-from fakenews_assets.training.finetuning import FinetuneResult, Start, fit, read_result
-from fakenews_assets.training.history import ProgressListener
-from fakenews_assets.training.module import TokenBatch
+from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
+from fakenews_assets.training.finetuning.batches import ValidationBatches
+from fakenews_assets.training.finetuning.finetuning import FinetuneResult, Start, fit, read_result
+from fakenews_assets.training.finetuning.history import ProgressListener
+from fakenews_assets.training.finetuning.module import TokenBatch
+from fakenews_assets.training.finetuning.token_cache import tokenize_table
 from fakenews_assets.training.settings import FinetuneSettings
-from fakenews_assets.training.token_cache import tokenize_table
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 RowsListener = Callable[[int, int], None]
@@ -46,8 +45,6 @@ class Distillation(nn.Module):
     The first two terms are Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015); the
     cosine of hidden states is Sanh et al., "DistilBERT" (2019).
     """
-
-    needs_hidden_states = True
 
     def __init__(
         self,
@@ -117,7 +114,7 @@ def distill(
         student: `PRUNED` for the teacher itself, one of `STUDENTS`, or the id or folder of any other encoder.
             Whichever it is, it first loses the heads and the width that `settings` takes away.
         teacher: folder that `finetune` wrote.
-        train: columns `title`, `text`, `label` and `source`, as the teacher was trained on.
+        train: columns `title`, `text` and `label`, as the teacher was trained on.
         val: the same; decides when to stop and which weights to keep.
         settings: the recipe.
         output: the student's folder, written as `finetune` writes its own.
@@ -158,12 +155,7 @@ def _recipe(teacher: Path, settings: RecoverySettings) -> FinetuneSettings:
     """The teacher's own settings, with the training of the smaller model in place of its own."""
     own = read_result(teacher).settings.model_dump()
     shared = set(RecoverySettings.model_fields) & set(FinetuneSettings.model_fields)
-    changes = settings.model_dump(include=shared) | {"pruning": 0.0, "label_smoothing": 0.0}
-    # The teacher was asked about whole titles, and what group DRO taught it its answers pass on.
-    changes |= {"mask_names": 0.0}
-    if own["sources"] == "group_dro":
-        changes |= {"sources": "as_they_come"}
-    return FinetuneSettings.model_validate(own | changes)
+    return FinetuneSettings.model_validate(own | settings.model_dump(include=shared) | {"pruning": 0.0})
 
 
 def _first_weights(

@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.encoders import load_encoder, quiet_transformers
-from fakenews_assets.models.onnx import ONNX_FILE
+from fakenews_assets.models.runtimes.onnx import ONNX_FILE
+from fakenews_assets.models.runtimes.torch import mean_of_tokens
 from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_assets.models.torch import mean_of_tokens
 
 _EXAMPLES = (Article("A title"), Article("A somewhat longer title than the first", "and a text"))
 """Of two lengths, so that the mask that padding needs is part of what is traced."""

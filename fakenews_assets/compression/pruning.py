@@ -17,7 +17,7 @@ from fakenews_assets.models.structure import (
     keep_width,
     layers_of,
 )
-from fakenews_assets.training.module import TokenBatch, encoder_inputs
+from fakenews_assets.training.finetuning.module import TokenBatch, encoder_inputs
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from sklearn.metrics import f1_score
 from fakenews_assets.common.hardware import supports_bf16
 from fakenews_assets.compression.export import convert_to_openvino, export_onnx, save_openvino
 from fakenews_assets.compression.settings import Format, QuantizationSettings
-from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.classifier import RUNTIME_FILE, Classifier
-from fakenews_assets.models.encoder import EncoderInputs
-from fakenews_assets.models.loading import load_classifier
-from fakenews_assets.models.onnx import ONNX_FILE, OnnxClassifier
-from fakenews_assets.models.openvino import OPENVINO_FILE, OpenVinoClassifier, compile_model
+from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.runtimes.encoder import EncoderInputs
+from fakenews_assets.models.runtimes.loading import load_classifier
+from fakenews_assets.models.runtimes.onnx import ONNX_FILE, OnnxClassifier
+from fakenews_assets.models.runtimes.openvino import OPENVINO_FILE, OpenVinoClassifier, compile_model
 from fakenews_assets.models.tokenization import ArticleEncoder
 
 REPORT_FILE: Final = "export.json"
@@ -92,7 +92,7 @@ def make_variant(
     encoder = ArticleEncoder.load(source)
     encoder.save(output)
 
-    if variant.startswith("onnx"):
+    if variant == "onnx-int8":
         model = None
         export_onnx(source, output)
         exact: Classifier = OnnxClassifier.load(output)

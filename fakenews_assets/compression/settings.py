@@ -1,19 +1,13 @@
 """Every choice of the compression recipes, in plain records: nothing here needs a heavy library."""
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Format = Literal["onnx-fp32", "onnx-int8", "openvino-fp32", "openvino-bf16", "openvino-int8"]
+Format = Literal["openvino-int8", "onnx-int8", "openvino-bf16", "openvino-fp32"]
 
-FORMATS: Final[tuple[Format, ...]] = (
-    "openvino-int8",
-    "onnx-int8",
-    "openvino-bf16",
-    "openvino-fp32",
-    "onnx-fp32",
-)
-"""Formats that a trained model can be exported to; the last three are references for the first two."""
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+"""Formats that a trained model can be exported to; the last two are references for int8."""
 
 LAYERS_OF_STUDENT: Final = {"distilled-3l": 3, "distilled-2l": 2}
 """Students that start from evenly spaced layers of the teacher."""

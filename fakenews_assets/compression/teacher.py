@@ -18,10 +18,10 @@ from transformers import AutoConfig, PreTrainedModel
 
 from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
 from fakenews_assets.models.batching import budget_batches
-from fakenews_assets.models.encoder import EncoderInputs
 from fakenews_assets.models.encoders import load_encoder, weights_digest
+from fakenews_assets.models.runtimes.encoder import EncoderInputs
 from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_assets.training.token_cache import cache_key, tokenize_table
+from fakenews_assets.training.finetuning.token_cache import cache_key, tokenize_table
 from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
 
 _FORMAT: Final = 1

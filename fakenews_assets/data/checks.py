@@ -5,9 +5,8 @@ import polars as pl
 
 from fakenews_assets.common.metadata import partitioned_check_spec
 from fakenews_assets.data.batch_checks import CheckOutcome
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig
 from fakenews_assets.data.partitions import news_batches
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitConfig
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, ClusteringConfig
 from fakenews_assets.data.splits.verification import (
     Crossings,
     Shares,
@@ -74,15 +73,15 @@ def split_checks(splits: Artifact, accepted: Artifact | None) -> list[dg.AssetCh
         splits: the new split, still a draft.
         accepted: the last split that passed; None: there is none yet.
     """
-    clustering = splits.read_json(CLUSTERING_FILE)
+    clustering = ClusteringConfig.model_validate(splits.read_json(CLUSTERING_FILE))
     rows = _splits(splits)
     table = split_table(rows)
-    contents = verify_contents(rows, NearDuplicateConfig.model_validate(clustering))
+    contents = verify_contents(rows, clustering)
     return [
         _crossing_result("no_cluster_crosses", verify_clusters(table), "clusters"),
         _crossing_result("no_content_crosses", contents, "titles or texts"),
         _moves_result(table, accepted),
-        _shares_result(verify_shares(table, SplitConfig(**clustering["splits"]))),
+        _shares_result(verify_shares(table, clustering.splits)),
     ]
 
 

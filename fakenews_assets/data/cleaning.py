@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.readers.reading import RawChunk, read_raw
-from fakenews_assets.data.reasons import Reason
-from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, article_id
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _LABELS: Final = {

@@ -1,18 +1,41 @@
-"""The corpus: which stored batches count, and in which order."""
+"""The corpus: how a batch becomes part of it, which stored batches count, and in which order."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
+from pydantic import Field
 
-from fakenews_assets.data.batch_checks import CheckOutcome
-from fakenews_assets.data.cleaning import CleaningSummary
+from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_batch, fake_share
+from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
+from fakenews_resources.engine.in_process import OrderedMap, in_process
 from fakenews_resources.storage.store import Artifact
+
+_SUMMARY_FILE = "summary.json"
+_OUTCOMES_FILE = "checks.json"
+
+
+class CleanNewsSettings(CleaningLimits, BatchLimits):
+    """How a batch is cleaned, and when it is refused."""
+
+    extra_boilerplate: str = Field(
+        default="",
+        description="Path of a TOML table of publisher boilerplate to remove besides the project's own.",
+    )
+
+    @property
+    def preparation(self) -> TextPreparation:
+        """The text preparation with all boilerplate. Raises ValueError as `read_rules` does."""
+        extra = read_rules(Path(self.extra_boilerplate)) if self.extra_boilerplate else ()
+        return TextPreparation(rules=default_rules() + extra)
 
 
 @dataclass(frozen=True)
 class CleanBatch:
-    """One stored partition of `clean_news`."""
+    """One partition of `clean_news`, stored or as a draft."""
 
     name: str
     artifact: Artifact
@@ -20,17 +43,22 @@ class CleanBatch:
     @property
     def summary(self) -> CleaningSummary:
         """The counts of its cleaning."""
-        return CleaningSummary.model_validate(self.artifact.read_json("summary.json"))
+        return CleaningSummary.model_validate(self.artifact.read_json(_SUMMARY_FILE))
 
     @property
     def outcomes(self) -> list[CheckOutcome]:
         """The verdicts of its checks."""
-        return [CheckOutcome.model_validate(outcome) for outcome in self.artifact.read_json("checks.json")]
+        return [CheckOutcome.model_validate(outcome) for outcome in self.artifact.read_json(_OUTCOMES_FILE)]
 
     @property
     def admitted(self) -> bool:
         """Whether it passed every check, so that the corpus may use it."""
         return all(outcome.passed for outcome in self.outcomes)
+
+    @property
+    def received_at(self) -> str:
+        """When its bytes arrived, as ISO 8601 in UTC."""
+        return self.artifact.meta["received_at"]
 
     @property
     def generated(self) -> bool:
@@ -43,11 +71,56 @@ class CleanBatch:
         return self.artifact.scan("articles")
 
 
+def clean_and_check(
+    raw: Artifact,
+    batch: CleanBatch,
+    corpus: Iterable[CleanBatch],
+    settings: CleanNewsSettings,
+    *,
+    erased: Collection[str] = (),
+    on_progress: Callable[[int], None] = lambda _rows: None,
+    over: OrderedMap = in_process,
+) -> None:
+    """Clean a received batch, and check it against the corpus that it has to fit.
+
+    Args:
+        raw: what `raw_news` stored.
+        batch: its artifact is an empty draft, which receives what `clean_batch` writes, the summary and the outcomes
+            of the checks.
+        corpus: the batches of the corpus; those that were received before count.
+        settings: how it is cleaned, and when it is refused.
+        erased: as in `clean_batch`, like the two below.
+        on_progress: called with the rows read so far.
+        over: where the chunks are cleaned.
+
+    Raises:
+        UnreadableFile, BatchRejected: as `clean_batch` does.
+    """
+    draft = batch.artifact
+    draft.meta.update(received_at=raw.meta["received_at"], source_uri=raw.meta["source_uri"])
+    summary = clean_batch(
+        raw.path / raw.meta["file"],
+        batch.name,
+        draft.path,
+        preparation=settings.preparation,
+        limits=settings,
+        erased=erased,
+        on_progress=on_progress,
+        over=over,
+    )
+    earlier = [one.summary for one in corpus if one.received_at < batch.received_at]
+    outcomes = check_batch(summary, batch.articles, fake_share(earlier), settings)
+    (draft.path / _SUMMARY_FILE).write_text(summary.model_dump_json(indent=2), encoding="utf-8")
+    (draft.path / _OUTCOMES_FILE).write_text(
+        json.dumps([one.model_dump(mode="json") for one in outcomes], indent=2)
+    )
+
+
 def in_order_of_arrival(clean_news: Mapping[str, Artifact]) -> list[CleanBatch]:
     """All stored batches; the earliest received first, by name where two arrived at once."""
     return sorted(
         (CleanBatch(name, artifact) for name, artifact in clean_news.items()),
-        key=lambda batch: (batch.artifact.meta["received_at"], batch.name),
+        key=lambda batch: (batch.received_at, batch.name),
     )
 
 

@@ -5,7 +5,7 @@ normalised title and text have the same id, whatever file they came from.
 """
 
 import hashlib
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 import polars as pl
@@ -47,10 +47,21 @@ RAW_SCHEMA: Final = pl.Schema(
 records of the file from 0. A column that the file lacks is all null."""
 
 
+class Reason(StrEnum):
+    """The `reason` of a quarantined row; what exactly was wrong stands in its `detail`."""
+
+    EMPTY_TITLE = "empty title"
+    UNREADABLE_ROW = "unreadable row"
+    LABEL_OUT_OF_RANGE = "label out of range"
+    FIELD_TOO_LONG = "over-long field"
+    WRONG_ENCODING = "wrong encoding"
+    ERASED = "erased"
+
+
 QUARANTINE_SCHEMA: Final = pl.Schema(
     {"row": pl.Int64, "reason": pl.String, "detail": pl.String, "record": pl.String}
 )
-"""Columns of a quarantine table: record number in the file, one of a few fixed reasons, what exactly was
+"""Columns of a quarantine table: record number in the file, a `Reason`, what exactly was
 wrong, and the start of the record itself (the whole of it stays in the raw bytes)."""
 
 

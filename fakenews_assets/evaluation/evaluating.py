@@ -1,4 +1,4 @@
-"""The whole evaluation of one candidate on the frozen test split."""
+"""The record of one evaluation, and the scores, speed and size in it."""
 
 from pathlib import Path
 
@@ -12,36 +12,25 @@ from fakenews_assets.evaluation.metrics.slices import SliceConfig, SliceScore, s
 from fakenews_assets.evaluation.metrics.speed import Speed, SpeedConfig, measure_speed
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
-from fakenews_assets.models.articles import articles_of
+from fakenews_assets.evaluation.settings import ScoringSettings
 from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
 from fakenews_assets.models.calibration import Calibration, inside_band, undo_temperature
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.out_of_distribution import OodLimits
-from fakenews_assets.models.predictions import predict_table
+from fakenews_assets.models.predictions import articles_of, predict_table
 
 _SPEED_ARTICLES = 512
 
 
-class EvaluationConfig(BaseModel):
+class EvaluationConfig(ScoringSettings):
     """How a candidate is judged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float = Field(
         default=0.5,
         ge=0,
         le=1,
         description="An article is called fake from this probability on; the classifier's own.",
-    )
-    resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
-    level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
-    seed: int = Field(default=0, description="Draws the bootstrap and the articles of the speed measurement.")
-    masked_rows: int = Field(
-        default=2000, ge=1, description="Test rows that are judged again with shortcuts hidden, at most."
-    )
-    behaviour_cases: int = Field(
-        default=200, ge=1, description="Test rows that the behavioural tests change, at most."
     )
     slices: SliceConfig = Field(default=SliceConfig(), description="How the rows are divided.")
     speed: SpeedConfig = Field(default=SpeedConfig(), description="How long speed is measured.")
@@ -66,6 +55,7 @@ class Evaluation(BaseModel):
     speed: Speed
     bytes_on_disk: int
     parameters: int | None = Field(description="None where the model's format does not tell.")
+    risk_coverage: RiskCoverage = Field(description="How wrong the surest answers are.")
     answered: Metrics | None = Field(
         default=None, description="Of the rows with an answer; None: there is none."
     )
@@ -80,9 +70,6 @@ class Evaluation(BaseModel):
     )
     out_of_distribution: int = Field(
         default=0, description="Rows without an answer because they are out of distribution."
-    )
-    risk_coverage: RiskCoverage | None = Field(
-        default=None, description="How wrong the surest answers are; None: judged before this was measured."
     )
     masked: tuple[MaskedScore, ...] | None = Field(
         default=None, description="Quality with shortcuts hidden; None: not measured."

@@ -98,12 +98,6 @@ def budget_batches(
     return batches
 
 
-def padding_share(lengths: NDArray[np.integer], batches: list[NDArray[np.int64]]) -> float:
-    """Share of padded tokens among all tokens computed, in [0, 1)."""
-    computed = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
-    return 1 - sum(int(lengths[batch].sum()) for batch in batches) / computed
-
-
 def _equal_shares(sorted_lengths: NDArray[np.integer], parts: int, least: int) -> NDArray[np.int64]:
     """Where to cut rows into parts of equal token count, none with fewer than `least` rows; shape [parts - 1]."""
     tokens = np.cumsum(sorted_lengths)

@@ -18,8 +18,8 @@ from fakenews_assets.models.classifier import (
     OnePassEmbedder,
     Predictions,
 )
-from fakenews_assets.models.loading import load_classifier
 from fakenews_assets.models.out_of_distribution import OodDetector
+from fakenews_assets.models.runtimes.loading import load_classifier
 
 CALIBRATION_FILE: Final = "calibration.json"
 
@@ -237,7 +237,7 @@ class CalibratedClassifier:
         if not self.ood_detector.needs_embedding:
             return self.inner.predict(articles), self.ood_detector.ood_score(articles)
         if not isinstance(self.inner, OnePassEmbedder):
-            raise NoEmbedding(f"{self.name} has no embedding, by which it is to be told what is familiar.")
+            raise NoEmbedding(f"{self.name} has no embedding, which its out-of-distribution detector needs.")
         raw, embeddings = self.inner.predict_and_embed(articles)
         return raw, self.ood_detector.ood_score(articles, embeddings)
 

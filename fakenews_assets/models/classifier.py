@@ -81,11 +81,7 @@ class Embedder(Protocol):
     """A loaded model that also tells where articles lie in its own space."""
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
-        """One vector per article, in the order asked, shape [n, dimensions]; no article gives [0, 0].
-
-        Raises:
-            NoEmbedding: the model was exported before exports had an embedding.
-        """
+        """One vector per article, in the order asked, shape [n, dimensions]; no article gives [0, 0]."""
         ...
 
 
@@ -94,24 +90,12 @@ class OnePassEmbedder(Embedder, Protocol):
     """An encoder that has read an article and so can tell both, its answer and where the article lies."""
 
     def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
-        """What `predict` and `embed` say, for the price of little more than one of them.
-
-        Raises:
-            NoEmbedding: as in `Embedder`.
-        """
+        """What `predict` and `embed` say, for the price of little more than one of them."""
         ...
 
 
 class NoEmbedding(RuntimeError):
-    """The model predicts but has no embedding; the message says how to get one that has."""
-
-    @classmethod
-    def of(cls, name: str) -> "NoEmbedding":
-        """A model whose file was exported with its logits alone."""
-        return cls(
-            f"{name} was exported without an embedding. Materialize quantized_bert again, and then evaluation and"
-            " selected_model."
-        )
+    """The model predicts but has no embedding."""
 
 
 RUNTIME_FILE: Final = "runtime.json"

@@ -21,7 +21,7 @@ from transformers import logging as transformers_logging
 
 from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.models.structure import keep_heads, layers_of
-from fakenews_assets.models.tokenizer_files import EncoderUnavailable
+from fakenews_assets.models.tokenization import EncoderUnavailable
 
 ID2LABEL: Final = {0: "real", 1: "fake"}
 

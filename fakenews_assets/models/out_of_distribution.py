@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from fakenews_assets.models.classifier import Article, Classifier, NoEmbedding, OnePassEmbedder
+from fakenews_assets.models.classifier import Article, Classifier, OnePassEmbedder
+from fakenews_assets.models.predictions import articles_of
 
 OOD_FILE: Final = "ood.safetensors"
 
@@ -147,14 +148,14 @@ def fit_ood_detector(
     judged by character surprise alone: its embedding found 2 % of what is not news.
 
     Args:
-        classifier: embeds; one that is no encoder, or was exported without embedding, is judged by character surprise alone.
+        classifier: embeds; one that is no encoder is judged by character surprise alone.
         train: columns `title`, `text` and `label` of articles that the model was trained on.
         validation: the same of others.
         settings: how much may be refused.
         reads_text: whether the model reads the text beside the title.
     """
     train, validation = _drawn(train, settings), _drawn(validation, settings)
-    learnt, others = _articles(train), _articles(validation)
+    learnt, others = articles_of(train), articles_of(validation)
     surprise = _surprise(_read(learnt, reads_text))
     char_surprise = _char_surprise(surprise, _read(others, reads_text))
     means, whitening = np.zeros((2, 0), np.float32), np.zeros((0, 0), np.float32)
@@ -185,20 +186,10 @@ def _drawn(table: pl.DataFrame, settings: OodSettings) -> pl.DataFrame:
     return table.sample(min(settings.rows, table.height), seed=settings.seed)
 
 
-def _articles(table: pl.DataFrame) -> list[Article]:
-    return [
-        Article(title, text)
-        for title, text in table.select("title", pl.col("text").fill_null("")).iter_rows()
-    ]
-
-
 def _embedded(classifier: Classifier, *parts: Sequence[Article]) -> tuple[NDArray[np.float32], ...] | None:
     if not isinstance(classifier, OnePassEmbedder):
         return None
-    try:
-        return tuple(classifier.embed(articles) for articles in parts)
-    except NoEmbedding:
-        return None
+    return tuple(classifier.embed(articles) for articles in parts)
 
 
 def _limit(values: NDArray[np.float64], kept: float) -> float:

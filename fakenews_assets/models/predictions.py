@@ -5,8 +5,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from fakenews_assets.models.articles import articles_of
-from fakenews_assets.models.classifier import Classifier, Predictions
+from fakenews_assets.models.classifier import Article, Classifier, Predictions
 
 PREDICTION_SCHEMA: Final = pl.Schema(
     {
@@ -25,6 +24,12 @@ LABELLED_PREDICTION_SCHEMA: Final = pl.Schema({**PREDICTION_SCHEMA, "true_label"
 
 _PREDICTED: Final = PREDICTION_SCHEMA.names()[1:]
 _ROWS_AT_ONCE: Final = 4096
+
+
+def articles_of(table: pl.DataFrame) -> list[Article]:
+    """The rows of a table as classifiers take them; a missing text is empty."""
+    rows = table.select("title", pl.col("text").fill_null("")).iter_rows()
+    return [Article(title=title, text=text) for title, text in rows]
 
 
 def prediction_table(article_ids: Sequence[str] | pl.Series, predictions: Predictions) -> pl.DataFrame:

@@ -12,14 +12,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.settings import EncodingSettings
-from fakenews_assets.models.tokenizer_files import load_tokenizer
 
 _SETTINGS_FILE = "encoding.json"
 _CHUNK = 8192
+
+
+class EncoderUnavailable(RuntimeError):
+    """The weights of an encoder cannot be had here; the message says what to change."""
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Load the tokenizer of a local folder.
+
+    Raises:
+        EncoderUnavailable: the folder has no tokenizer in the fast (Rust) form.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise EncoderUnavailable(
+            f"{folder} has no tokenizer.json, so only a slow tokenizer. Convert it once with"
+            " AutoTokenizer.from_pretrained(...).save_pretrained(...) where sentencepiece is installed."
+        )
+    return tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +57,6 @@ class Ragged:
         lengths = lengths.astype(np.int64)
         return cls(values=values, lengths=lengths, starts=np.cumsum(lengths) - lengths)
 
-    def followed_by(self, other: "Ragged") -> "Ragged":
-        """These rows, and the other's after them."""
-        return self.from_flat(
-            np.concatenate([self.values, other.values]), np.concatenate([self.lengths, other.lengths])
-        )
-
     def head(self, row: int, length: int) -> NDArray[np.int32]:
         """The first `length` ids of a row."""
         start = self.starts[row]
@@ -60,10 +72,6 @@ class TokenTable:
 
     def __len__(self) -> int:
         return len(self.titles.lengths)
-
-    def followed_by(self, other: "TokenTable") -> "TokenTable":
-        """These articles, and the other's after them."""
-        return TokenTable(self.titles.followed_by(other.titles), self.texts.followed_by(other.texts))
 
 
 @dataclass(frozen=True, slots=True)

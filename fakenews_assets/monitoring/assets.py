@@ -4,27 +4,31 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
 
+from fakenews_assets.common import markdown
+from fakenews_assets.common.config import plain_config
+from fakenews_assets.common.metadata import plot
 from fakenews_assets.common.progress import report
 from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
-from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.partitions import days
 from fakenews_assets.monitoring.settings import (
     LOOK_BACK_DAYS,
-    DriftSettings,
+    DriftReportSettings,
+    PageSettings,
     PerformanceSettings,
-    WindowSettings,
 )
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Artifact, ValueMissing
 
-_asset = partial(dg.asset, group_name="monitoring", owners=["team:ml"])
+if TYPE_CHECKING:  # scores come with scikit-learn, which takes seconds to import
+    from fakenews_assets.monitoring.performance import PerformanceVerdict
 
-PERFORMANCE_FILE = "performance.json"
+_asset = partial(dg.asset, group_name="monitoring", owners=["team:ml"])
 
 _recent_log = dg.AssetDep(
     "prediction_log",
@@ -35,9 +39,9 @@ _recent_log = dg.AssetDep(
 @_asset(partitions_def=days, kinds={"parquet", "polars"}, code_version="1")
 def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
     """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
-    from fakenews_assets.monitoring.history import count_traffic
     from fakenews_assets.monitoring.log.folding import fold_sent_lines
     from fakenews_assets.monitoring.log.prediction_log import log_at
+    from fakenews_assets.monitoring.page.history import count_traffic
 
     day, backend = _day(context), storage.log_backend(storage.store)
     # In a folder the service does it; from a bucket it may not remove anything.
@@ -66,74 +70,64 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     )
 
 
-class DriftReportConfig(dg.Config, WindowSettings, DriftSettings):
-    """Which answers are looked at, and what counts as drift."""
-
-
 @_asset(
     partitions_def=days,
     deps=[_recent_log, "selected_model"],
     kinds={"evidently"},
     code_version="1",
     check_specs=[NO_DRIFT],
-    # The model embeds the articles: no training may run beside it.
-    pool="training",
+    pool="training",  # the model embeds the articles: no training may run beside it
 )
+@plain_config
 def drift_report(
-    context: dg.AssetExecutionContext, config: DriftReportConfig, storage: Storage
+    context: dg.AssetExecutionContext, config: DriftReportSettings, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """One day's articles against those that their model was judged on: Evidently's pages, and a verdict in numbers."""
-    from fakenews_assets.common.plotting import to_markdown_image
     from fakenews_assets.models.classifier import NoEmbedding
-    from fakenews_assets.monitoring.drift.drift import judge_drift
-    from fakenews_assets.monitoring.drift.plots import effects_plot
-    from fakenews_assets.monitoring.drift.reference import Reference
-    from fakenews_assets.monitoring.windows import select_window, window_days
+    from fakenews_assets.monitoring.drift.drift import report_drift
+    from fakenews_assets.monitoring.windows import window_days
     from fakenews_assets.registry.bundle import BundleError
 
-    chosen = config.model_dump()
-    window_settings = WindowSettings(**{name: chosen[name] for name in WindowSettings.model_fields})
-    settings = DriftSettings(**{name: chosen[name] for name in DriftSettings.model_fields})
     day = _day(context)
     try:
-        wanted = window_days(day, window_settings, _logged_days(storage))
-        window = select_window(_read_log(context, storage, wanted, "predictions"), window_settings)
-        report("drift_report", 0, None, f"{window.answers.height:,} articles")
-        reference = Reference.of(storage.store, window.model_id) if window.model_id else None
-        verdict, compared = judge_drift(
-            reference, window, window_settings, settings, storage.store.workspace("reference_embeddings")
-        )
+        wanted = window_days(day, config, _logged_days(storage))
+        answers = _read_log(context, storage, wanted, "predictions")
+        verdict, compared = report_drift(storage.store, answers, config)
     except (BundleError, ValueMissing, NoEmbedding, ValueError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     draft = storage.draft()
-    (draft.path / VERDICT_FILE).write_text(verdict.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    verdict.write(draft.path)
     draft.meta.update(model_id=verdict.model_id, drifted=verdict.drifted, day=day.isoformat())
-    metadata: dict[str, dg.MetadataValue | int | float | str] = {
+    metadata = _drift_metadata(verdict)
+    if compared is not None:
+        from fakenews_assets.monitoring.drift.pages import write_drift_pages
+
+        report("drift_report", 0, None, "drawing the pages")
+        pages = write_drift_pages(compared, verdict.features, draft.path)
+        metadata |= {page.stem: _page_link(day, page.stem) for page in pages}
+    yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[no_drift(verdict)])
+
+
+def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
+    from fakenews_assets.monitoring.drift.report import effects_plot, effects_table
+
+    effects: dict[str, Any] = {}
+    if verdict.features:
+        effects = {
+            "effects": dg.MetadataValue.md(effects_table(verdict)),
+            "plot": plot(effects_plot(verdict), "how far each feature has moved"),
+            "drift_score": verdict.score,
+        }
+    return {
         "verdict": verdict.summary,
         "drifted": {True: "yes", False: "no", None: "not known"}[verdict.drifted],
         "model_id": verdict.model_id or "no answers",
         "rows": verdict.rows,
         "by_other_models": verdict.by_other_models,
         "repeated": verdict.repeated,
-        "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in verdict.notes) or "none"),
+        "notes": dg.MetadataValue.md(markdown.bullets(verdict.notes)),
+        **effects,
     }
-    if compared is not None:
-        from fakenews_assets.monitoring.drift.pages import write_drift_pages
-
-        report("drift_report", 0, None, "drawing the pages")
-        pages = write_drift_pages(compared, verdict.features, draft.path)
-        figure = effects_plot(verdict)
-        metadata |= {
-            "effects": dg.MetadataValue.md(_effects_table(verdict)),
-            "plot": dg.MetadataValue.md(to_markdown_image(figure, "how far each feature has moved")),
-            "drift_score": verdict.score or 0.0,
-            **{page.stem: _page_link(day, page.stem) for page in pages},
-        }
-    yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[no_drift(verdict)])
-
-
-class PerformanceReportConfig(dg.Config, PerformanceSettings):
-    """Which late labels count, and what a drop is."""
 
 
 @_asset(
@@ -147,43 +141,41 @@ class PerformanceReportConfig(dg.Config, PerformanceSettings):
     code_version="1",
     check_specs=[AS_EVALUATED],
 )
+@plain_config
 def performance_report(
-    context: dg.AssetExecutionContext, config: PerformanceReportConfig, storage: Storage
+    context: dg.AssetExecutionContext, config: PerformanceSettings, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Answers held against labels that came on the day or shortly before it, from feedback and labelled batches."""
-    from fakenews_assets.monitoring.drift.reference import Reference
-    from fakenews_assets.monitoring.performance import join_labels, judge_performance
-    from fakenews_assets.monitoring.windows import last_model
+    from fakenews_assets.monitoring.performance import report_performance
     from fakenews_assets.registry.bundle import BundleError
 
-    settings = PerformanceSettings.model_validate(config.model_dump())
     day = _day(context)
     logged = [one for one in _logged_days(storage) if 0 <= (day - one).days <= LOOK_BACK_DAYS]
-    answers = _read_log(context, storage, logged, "predictions")
-    labelled_on = [one for one in logged if (day - one).days < settings.days]
-    labelled = join_labels(
-        answers,
-        _read_log(context, storage, labelled_on, "feedback"),
-        _labels_of_batches(context, storage, day, settings.days),
-    )
-    model_id = last_model(answers)
+    labelled_on = [one for one in logged if (day - one).days < config.days]
     try:
-        reference = Reference.of(storage.store, model_id) if model_id else None
+        verdict = report_performance(
+            storage.store,
+            _read_log(context, storage, logged, "predictions"),
+            _read_log(context, storage, labelled_on, "feedback"),
+            _labels_of_batches(context, storage, day, config.days),
+            config,
+        )
     except (BundleError, ValueMissing) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    verdict = judge_performance(
-        labelled,
-        model_id,
-        reference.bundle.manifest.candidate if reference else None,
-        reference.evaluation if reference else None,
-        settings,
-    )
     draft = storage.draft()
-    (draft.path / PERFORMANCE_FILE).write_text(verdict.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    draft.meta.update(model_id=model_id, dropped=verdict.dropped, day=day.isoformat())
-    metadata: dict[str, dg.MetadataValue | int | float | str] = {
+    verdict.write(draft.path)
+    draft.meta.update(model_id=verdict.model_id, dropped=verdict.dropped, day=day.isoformat())
+    yield dg.MaterializeResult(
+        value=draft,
+        metadata=_performance_metadata(verdict),
+        check_results=[as_good_as_evaluated(verdict)],
+    )
+
+
+def _performance_metadata(verdict: "PerformanceVerdict") -> dict[str, Any]:
+    metadata: dict[str, Any] = {
         "verdict": verdict.summary,
-        "model_id": model_id or "no answers",
+        "model_id": verdict.model_id or "no answers",
         **{f"labels_from_{origin}": count for origin, count in verdict.labels.items()},
         "by_other_models": verdict.by_other_models,
     }
@@ -195,14 +187,7 @@ def performance_report(
         }
         if verdict.metrics.macro_f1 is not None:
             metadata["macro_f1"] = verdict.metrics.macro_f1
-    yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[as_good_as_evaluated(verdict)])
-
-
-class MonitoringPageConfig(dg.Config):
-    """What the page shows."""
-
-    days: int = Field(default=30, ge=2, le=366, description="Days on the page, the last of them today.")
-    until: str = Field(default="", description="ISO date of the last day; empty: today.")
+    return metadata
 
 
 @_asset(
@@ -210,33 +195,28 @@ class MonitoringPageConfig(dg.Config):
     kinds={"matplotlib"},
     code_version="1",
 )
+@plain_config
 def monitoring_page(
-    context: dg.AssetExecutionContext, config: MonitoringPageConfig, storage: Storage
+    context: dg.AssetExecutionContext, config: PageSettings, storage: Storage
 ) -> dg.MaterializeResult[Artifact]:
     """Traffic, verdicts, drift, quality and champions of the last days, in pictures. Look at it with `make monitor`."""
-    from fakenews_assets.monitoring.history import Day, count_traffic
-    from fakenews_assets.monitoring.page import PAGE_FILE, last_days, monitoring_html
-    from fakenews_assets.monitoring.performance import PerformanceVerdict
+    from fakenews_assets.monitoring.page.history import read_day
+    from fakenews_assets.monitoring.page.page import PAGE_FILE, last_days, monitoring_html
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 
-    until = date.fromisoformat(config.until) if config.until else datetime.now(UTC).date()
-    found: list[Day] = []
-    for day in last_days(until, config.days):
-        log, drift, performance = (
-            storage.read(context, f"{asset}/{day}") if storage.store.exists(f"{asset}/{day}") else None
-            for asset in ("prediction_log", "drift_report", "performance_report")
+    store = storage.store
+    found = [
+        read_day(
+            day,
+            *(
+                storage.read(context, f"{asset}/{day}") if store.exists(f"{asset}/{day}") else None
+                for asset in ("prediction_log", "drift_report", "performance_report")
+            ),
         )
-        found.append(
-            Day(
-                day,
-                count_traffic(log.scan("predictions"), log.scan("feedback")) if log else None,
-                DriftVerdict.model_validate(drift.read_json(VERDICT_FILE)) if drift else None,
-                PerformanceVerdict.model_validate(performance.read_json(PERFORMANCE_FILE)) if performance else None,
-                tuple(page for page in DRIFT_PAGES if drift and (drift.path / f"{page}.html").is_file()),
-            )
-        )  # fmt: skip
+        for day in last_days(config.last_day, config.days)
+    ]
     try:
-        champions = ChampionRegistry(storage.store.bundles).history()
+        champions = ChampionRegistry(store.bundles).history()
     except RegistryError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     notes = [day.drift.data_note for day in found if day.drift and day.drift.data_note]
@@ -290,23 +270,6 @@ def _labels_of_batches(
             )
             frames.append(labels.cast(BATCH_LABEL_SCHEMA))
     return pl.concat(frames)
-
-
-def _effects_table(verdict: DriftVerdict) -> str:
-    from fakenews_assets.common import markdown
-
-    rows = [
-        (
-            one.name,
-            one.measure,
-            f"{one.value:.3f}",
-            f"{one.threshold:.3f}",
-            f"{one.chance:.3f}",
-            "**yes**" if one.drifted else "no",
-        )
-        for one in verdict.features
-    ]
-    return markdown.table(("feature", "measure", "value", "tolerated", "by chance", "drifted"), rows)
 
 
 def _monitor_url() -> str:

@@ -1,17 +1,20 @@
 """How good the answers were, by labels that came after them."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from fakenews_assets.common.records import StoredRecord
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, PREDICTION_SCHEMA
+from fakenews_assets.monitoring.drift.reference import Reference
 from fakenews_assets.monitoring.settings import PerformanceSettings
-from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
+from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS, last_model
+from fakenews_resources.storage.store import Store
 
 BATCH_LABEL_SCHEMA: Final = pl.Schema(
     {"article_id": pl.String, "true_label": pl.Int8, "time": pl.Datetime("ms", "UTC"), "origin": pl.String}
@@ -24,10 +27,10 @@ LABELLED_ANSWER_SCHEMA: Final = pl.Schema(
 """Columns of answers with their late labels, a row per article. `origin` is `feedback` or `batch`."""
 
 
-class PerformanceVerdict(BaseModel):
-    """What a day's report says, in numbers; stored as performance.json."""
+class PerformanceVerdict(StoredRecord):
+    """What a day's report says, in numbers."""
 
-    model_config = ConfigDict(frozen=True)
+    file: ClassVar[str] = "performance.json"
 
     model_id: str | None = Field(description="Bundle whose answers are judged; None: there were no answers.")
     candidate: str | None
@@ -85,6 +88,36 @@ class PerformanceVerdict(BaseModel):
         return (
             f"{name} {now:.3f}{span} on {self.rows:,} labelled articles, {then:.3f} when evaluated: {judged}."
         )
+
+
+def report_performance(
+    store: Store,
+    answers: pl.LazyFrame,
+    feedback: pl.LazyFrame,
+    batches: pl.LazyFrame,
+    settings: PerformanceSettings,
+) -> PerformanceVerdict:
+    """Compare the last answering model's answers with the labels that came after them.
+
+    Args:
+        store: holds the model's bundle and its evaluation.
+        answers: columns of `PREDICTION_LOG_SCHEMA`, in order of time.
+        feedback: columns of `FEEDBACK_SCHEMA`.
+        batches: columns of `BATCH_LABEL_SCHEMA`.
+        settings: how.
+
+    Raises:
+        BundleError, ValueMissing: see `Reference.of`.
+    """
+    model_id = last_model(answers)
+    reference = Reference.of(store, model_id) if model_id else None
+    return judge_performance(
+        join_labels(answers, feedback, batches),
+        model_id,
+        reference.bundle.manifest.candidate if reference else None,
+        reference.evaluation if reference else None,
+        settings,
+    )
 
 
 def join_labels(answers: pl.LazyFrame, feedback: pl.LazyFrame, batches: pl.LazyFrame) -> pl.DataFrame:

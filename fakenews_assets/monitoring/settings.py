@@ -1,6 +1,6 @@
 """Every choice of the monitoring, in plain records: nothing here needs a heavy library."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -94,6 +94,10 @@ class DriftSettings(BaseModel):
         return self
 
 
+class DriftReportSettings(WindowSettings, DriftSettings):
+    """Which answers are looked at, and what counts as drift."""
+
+
 class PerformanceSettings(BaseModel):
     """How the answers are held against labels that came later."""
 
@@ -117,6 +121,27 @@ class PerformanceSettings(BaseModel):
     resamples: int = Field(default=1000, ge=100, description="Bootstrap samples behind each interval.")
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(default=0, ge=0, description="Draws the bootstrap.")
+
+
+class PageSettings(BaseModel):
+    """What the monitoring page shows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: int = Field(default=30, ge=2, le=366, description="Days on the page, the last of them today.")
+    until: str = Field(default="", description="ISO date of the last day; empty: today.")
+
+    @field_validator("until")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        if value:
+            date.fromisoformat(value)
+        return value
+
+    @property
+    def last_day(self) -> date:
+        """`until` as a date."""
+        return date.fromisoformat(self.until) if self.until else datetime.now(UTC).date()
 
 
 def _moment(text: str) -> datetime:

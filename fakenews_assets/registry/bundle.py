@@ -2,14 +2,14 @@
 
 <models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
 <models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
-<models>/<sha>/model_card.md, evaluation.json, prepare.json, calibration.json
-<models>/<sha>/model_card.html, sbom.cdx.json     from format 2 on
+<models>/<sha>/model_card.md, model_card.html, sbom.cdx.json, evaluation.json, prepare.json, calibration.json
 <models>/<sha>/ood.safetensors            unless the model was judged without
 <models>/<sha>.json                 when it was made, and by which run: not part of the content
 """
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from fakenews_assets.models.calibration import (
     Calibration,
     read_calibration,
 )
-from fakenews_assets.models.loading import reads_text
+from fakenews_assets.models.runtimes.loading import reads_text
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.durable import rename_folder
-from fakenews_resources.storage.store import FileEntry, hash_file
+from fakenews_resources.storage.store import FileEntry, compare_files, hash_file, hash_files
 
 MANIFEST_FILE: Final = "manifest.json"
 MODEL_CARD_FILE: Final = "model_card.md"
@@ -36,15 +36,21 @@ MODEL_CARD_PAGE: Final = "model_card.html"
 SBOM_FILE: Final = "sbom.cdx.json"
 PREPARE_FILE: Final = "prepare.json"
 MODEL_FOLDER: Final = "model"
-Format = Literal[1, 2]
 
-_FIRST_FILES: Final = (MANIFEST_FILE, MODEL_CARD_FILE, "evaluation.json", PREPARE_FILE, CALIBRATION_FILE)
-REQUIRED_FILES: Final[Mapping[Format, tuple[str, ...]]] = {
-    1: _FIRST_FILES,
-    2: (*_FIRST_FILES, MODEL_CARD_PAGE, SBOM_FILE),
-}
-"""What a bundle holds beside the folder `model`, by the format in its manifest. Bundles of an older format stay what
-they are: they open, serve and are audited."""
+REQUIRED_FILES: Final = (
+    MANIFEST_FILE,
+    MODEL_CARD_FILE,
+    MODEL_CARD_PAGE,
+    SBOM_FILE,
+    "evaluation.json",
+    PREPARE_FILE,
+    CALIBRATION_FILE,
+)
+"""What a bundle holds beside the folder `model`."""
+
+_SHA_DIGITS: Final = 64
+_BUNDLE: Final = re.compile(r"[0-9a-f]{64}(\.json)?")
+_SHA_BEGINNING: Final = re.compile(r"[0-9a-f]{8,64}")
 
 
 class BundleError(RuntimeError):
@@ -64,7 +70,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Format = Field(default=2, description="Version of this layout.")
+    format: Literal[1] = Field(default=1, description="Version of this layout.")
     candidate: str = Field(description="Name under which the model was evaluated.")
     encoder: str | None = Field(
         description="Pretrained encoder whose weights it started from; None: from none. A student may have another one than"
@@ -114,6 +120,11 @@ class Bundle:
         return self.path / MODEL_FOLDER
 
     @property
+    def card(self) -> str:
+        """The model card, as Markdown."""
+        return (self.path / MODEL_CARD_FILE).read_text(encoding="utf-8")
+
+    @property
     def reads_text(self) -> bool:
         """Whether the model reads the text beside the title."""
         return reads_text(self.model)
@@ -137,7 +148,7 @@ def write_bundle(
         ValueError: something is missing, is a link, or contradicts the manifest; or the draft lies elsewhere.
         BundleDamaged: the bundle is there already and is damaged.
     """
-    missing = [name for name in missing_parts(draft, manifest.format) if name != MANIFEST_FILE]
+    missing = [name for name in missing_parts(draft) if name != MANIFEST_FILE]
     if missing:
         raise ValueError(f"{draft} is no complete bundle: {', '.join(missing)} missing. Write them first.")
     links = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_symlink()]
@@ -152,11 +163,11 @@ def write_bundle(
             f"{draft} and {models.root} lie on different file systems; make the draft in the latter."
         )
 
-    files = _hash_files(draft)
+    files = files_of(draft)
     text = _to_json(manifest.model_copy(update={"files": files}))
     sha = hashlib.sha256(text.encode()).hexdigest()
     target = models.root / sha
-    is_whole = (target / MANIFEST_FILE).is_file() and _hash_files(target) == files
+    is_whole = (target / MANIFEST_FILE).is_file() and files_of(target) == files
     if models.is_bucket and target.exists() and not is_whole:
         shutil.rmtree(target)  # a copy of what a killed process had sent so far
     if not target.exists():
@@ -195,7 +206,7 @@ def open_bundle(folder: Path) -> Bundle:
         raise BundleError(
             f"{file} is of another version of this program: {error}. Open it with that version, or select again."
         ) from error
-    faults = _compare(manifest.files, _hash_files(folder))
+    faults = compare_files(manifest.files, files_of(folder))
     if faults:
         raise _damaged(folder, faults)
     return Bundle(folder, sha, manifest)
@@ -206,9 +217,9 @@ def load_bundled(bundle: Bundle) -> CalibratedClassifier:
     return CalibratedClassifier.load(bundle.model, bundle.path, bundle.manifest.candidate)
 
 
-def missing_parts(folder: Path, layout: Format) -> tuple[str, ...]:
-    """Names of files that a format requires and that are not there, and `model/` if that folder holds no file."""
-    missing = [name for name in REQUIRED_FILES[layout] if not (folder / name).is_file()]
+def missing_parts(folder: Path) -> tuple[str, ...]:
+    """Names of required files that are not there, and `model/` if that folder holds no file."""
+    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
     if not any(path.is_file() for path in (folder / MODEL_FOLDER).rglob("*")):
         missing.append(f"{MODEL_FOLDER}/")
     return tuple(missing)
@@ -222,28 +233,42 @@ def read_record(models: Backend | Path, sha: str) -> BundleRecord:
     return BundleRecord.model_validate_json(document.data)
 
 
-def _hash_files(folder: Path) -> dict[str, FileEntry]:
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+def bundles_in(models: Backend) -> list[str]:
+    """Shas of all bundles, in order, those that were only partly written or removed included."""
+    return sorted({name[:_SHA_DIGITS] for name in models.children() if _BUNDLE.fullmatch(name)})
+
+
+def find_bundle(models: Backend, beginning: str) -> str:
+    """The sha of the one bundle whose sha begins like this.
+
+    Raises:
+        BundleMissing: there is none, there are several, or these are no eight digits.
+    """
+    is_sha = is_sha_beginning(beginning)
+    found = [sha for sha in bundles_in(models) if is_sha and sha.startswith(beginning)]
+    if len(found) != 1:
+        raise BundleMissing(
+            f"{len(found) or 'No'} bundles in {models.address} begin with {beginning}. Give at least eight digits of a"
+            " sha, and more where several begin alike."
+        )
+    return found[0]
+
+
+def is_sha_beginning(text: str) -> bool:
+    """Whether a text can name a bundle: its sha, or the first eight digits or more."""
+    return _SHA_BEGINNING.fullmatch(text) is not None
+
+
+def files_of(folder: Path) -> dict[str, FileEntry]:
+    """SHA-256 and size of every file of a bundle but its manifest, by its path within, in order of path."""
+    files = hash_files(folder)
     files.pop(MANIFEST_FILE, None)
-    return {name: hash_file(path) for name, path in files.items()}
+    return files
 
 
 def _to_json(manifest: Manifest) -> str:
     # Sorted, so that the order in which a caller filled a dictionary does not change the sha.
     return json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _compare(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) -> dict[str, str]:
-    """What is wrong with which file, in order of name."""
-    faults = {}
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            faults[name] = "missing"
-        elif name not in expected:
-            faults[name] = "extra"
-        elif found[name] != expected[name]:
-            faults[name] = "changed"
-    return faults
 
 
 def _damaged(folder: Path, faults: Mapping[str, str]) -> BundleDamaged:

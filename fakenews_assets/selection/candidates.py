@@ -1,4 +1,4 @@
-"""Candidates as the selection sees them, and the proof that they were judged on the same articles."""
+"""The candidates that a selection compares, all evaluated on the same articles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.registry.lineage import MixedVersions, ancestors
+from fakenews_resources.storage.store import Artifact, Record, Store, ValueMissing
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,48 @@ def require_same_rows(predictions: Mapping[str, pl.DataFrame]) -> None:
             f"{', '.join(odd)}: evaluated on other test rows, or in another order, than {', '.join(agreed)}."
             " Materialize every evaluation on the current splits, then select again."
         )
+
+
+@dataclass(frozen=True)
+class EligibleCandidate:
+    """A candidate with everything that it was made of."""
+
+    candidate: Candidate
+    evaluation: Artifact
+    model: Artifact
+    lineage: Mapping[str, Record]
+
+
+def eligible_candidates(
+    store: Store, evaluations: Mapping[str, Artifact], models: Mapping[str, str], splits: Artifact
+) -> tuple[dict[str, EligibleCandidate], dict[str, str]]:
+    """Load the candidates whose model and evaluation belong to the current splits.
+
+    Args:
+        store: where they lie.
+        evaluations: current evaluations by candidate.
+        models: store key of each candidate's model.
+        splits: the current ones.
+
+    Returns:
+        The candidates by name, and for each other evaluation why it was left out.
+    """
+    eligible: dict[str, EligibleCandidate] = {}
+    left_out: dict[str, str] = {}
+    for name, evaluation in evaluations.items():
+        model = store.current(models[name])
+        if evaluation.meta["model"] != model.version:
+            left_out[name] = "its model has changed since it was judged"
+            continue
+        try:
+            lineage = ancestors(store, evaluation)
+        except (MixedVersions, ValueMissing) as error:
+            left_out[name] = str(error)
+            continue
+        if lineage["splits"].version != splits.version:
+            left_out[name] = "judged on other splits"
+            continue
+        predictions = pl.read_parquet(evaluation.path / PREDICTIONS_FILE)
+        candidate = Candidate(name, read_evaluation(evaluation.path), predictions)
+        eligible[name] = EligibleCandidate(candidate, evaluation, model, lineage)
+    return eligible, left_out

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
-from fakenews_assets.evaluation.robustness.masking_settings import PERTURBATIONS
+from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, PERTURBATIONS
 
 if TYPE_CHECKING:
     from fakenews_assets.evaluation.evaluating import Evaluation
     from fakenews_assets.evaluation.metrics.agreement import Agreement
     from fakenews_assets.selection.policy import Choice
+    from fakenews_assets.selection.promotion import Challenge, Selection
 
 SELECTION_CHECKS = {
     "variant_is_faster": "A smaller variant scores more articles per second than the fine-tuned model it replaces.",
@@ -39,7 +39,34 @@ def selection_check_specs() -> list[dg.AssetCheckSpec]:
     ]
 
 
-def variant_is_faster(winner: str, speeds: dict[str, float], reference: str) -> dg.AssetCheckResult:
+def blocking_checks(
+    selection: "Selection", challenge: "Challenge", bundle: Path
+) -> list[dg.AssetCheckResult]:
+    """What the choice must pass to be promoted.
+
+    Args:
+        selection: which candidate was chosen.
+        challenge: its bundle, compared with the champion.
+        bundle: the bundle's folder, read anew from the store.
+    """
+    from fakenews_assets.selection.promotion import REFERENCE
+
+    choice = selection.choice
+    best, winner = selection.predictions(choice.best), selection.predictions(choice.winner)
+    clusters = selection.splits.scan("test").select("cluster_id").collect()["cluster_id"]
+    return [
+        variant_is_faster(choice.winner, challenge.speeds, REFERENCE),
+        variant_keeps_quality(choice, best, winner, challenge.agreement, clusters),
+        bundle_is_complete(bundle),
+    ]
+
+
+def warning_checks(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
+    """How the chosen candidate behaves, and how it does without shortcuts; a failure stops nothing."""
+    return [*behaves(evaluation), *stands(evaluation)]
+
+
+def variant_is_faster(winner: str, speeds: Mapping[str, float], reference: str) -> dg.AssetCheckResult:
     """Compare speeds measured turn by turn.
 
     Args:
@@ -111,7 +138,7 @@ def bundle_is_complete(folder: Path) -> dg.AssetCheckResult:
 
     try:
         manifest = open_bundle(folder).manifest
-        files, missing = len(manifest.files), missing_parts(folder, manifest.format)
+        files, missing = len(manifest.files), missing_parts(folder)
         fault = f"missing: {', '.join(missing)}" if missing else ""
     except BundleError as error:
         files, fault = 0, str(error)
@@ -185,7 +212,7 @@ def stands(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
     return results
 
 
-_NOT_MEASURED = "Not measured: the evaluation is older than this check. Materialize `evaluation` again."
+_NOT_MEASURED = "Not measured. Materialize `evaluation` again."
 
 
 def _warning(

@@ -38,3 +38,12 @@ class SelectionPolicy(BaseModel):
         description="A challenger that is only as good must exceed this multiple of the champion's articles per"
         " second.",
     )
+
+
+class Rollback(BaseModel):
+    """Why the champion goes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = Field(min_length=3, description="Kept in the champion's history, for those who will ask.")
+    promoted_by: str = Field(default="rollback_champion", description="Who asks for it.")

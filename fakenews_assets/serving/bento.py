@@ -4,7 +4,6 @@ A bento is a folder: `bento.yaml`, `src/` with what is needed to serve, `env/` w
 requirements. The champion lies in `src/models`, as in the registry, so the service finds it as everywhere else.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,20 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pydantic import Field
 
+from fakenews_assets.common.records import StoredRecord
 from fakenews_assets.registry.bundle import open_bundle, read_record
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, Pointer
 from fakenews_resources.storage.backend import Backend, as_backend
-from fakenews_resources.storage.hashing import digest
+from fakenews_resources.storage.store import hash_files, version_of
 
 SERVICE: Final = "bentos.fakenews.service:FakeNews"
 ARCHIVE_FILE: Final = "fakenews.bento"
-RECORD_FILE: Final = "bento.json"
 PACKAGES: Final = ("bentos", "fakenews_assets", "fakenews_resources")
 """Folders of code that go in."""
 
@@ -60,7 +60,24 @@ class BuiltBento:
 
     tag: str
     model_id: str
-    path: Path
+    home: Path
+    """BentoML's own store of bentos."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.home / "bentos" / self.tag.replace(":", "/")
+
+
+class BentoRecord(StoredRecord):
+    """What a bento is, stored beside its archive."""
+
+    file: ClassVar[str] = "bento.json"
+
+    tag: str = Field(description="Name and version under which BentoML knows it.")
+    model_id: str = Field(description="Sha of the bundle that it carries.")
+    content: str = Field(description="Hash of its code and model, as the store hashes a version.")
+    bytes: int = Field(description="Size of the archive.")
 
 
 def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
@@ -178,10 +195,39 @@ def build(models: Backend | Path, work: Path) -> BuiltBento:
     home = work / "home"
     printed = run_bentoml(["build", "--output", "tag", "--version", pointer.bundle[:16]], home, context)
     tag = printed.strip().splitlines()[-1].removeprefix("__tag__:")
-    path = home / "bentos" / tag.replace(":", "/")
-    if not (path / "bento.yaml").is_file():
-        raise BentoFailed(f"BentoML reported {tag}, but left no bento in {path.parent}.")
-    return BuiltBento(tag, pointer.bundle, path)
+    bento = BuiltBento(tag, pointer.bundle, home)
+    if not (bento.path / "bento.yaml").is_file():
+        raise BentoFailed(f"BentoML reported {tag}, but left no bento in {bento.path.parent}.")
+    return bento
+
+
+def export_bento(bento: BuiltBento, folder: Path) -> BentoRecord:
+    """Write a bento as one archive, with a record of it.
+
+    Raises:
+        BentoFailed: BentoML refused.
+    """
+    archive = folder / ARCHIVE_FILE
+    run_bentoml(["export", bento.tag, str(archive)], bento.home)
+    record = BentoRecord(
+        tag=bento.tag,
+        model_id=bento.model_id,
+        content=version_of(hash_files(bento.path / "src")),
+        bytes=archive.stat().st_size,
+    )
+    record.write(folder)
+    return record
+
+
+def import_bento(folder: Path, home: Path) -> BuiltBento:
+    """Unpack what `export_bento` wrote into an empty home of BentoML.
+
+    Raises:
+        BentoFailed: BentoML refused.
+    """
+    record = BentoRecord.read(folder)
+    run_bentoml(["import", str(folder / ARCHIVE_FILE)], home)
+    return BuiltBento(record.tag, record.model_id, home)
 
 
 def run_bentoml(arguments: Sequence[str], home: Path, folder: Path | None = None) -> str:
@@ -202,12 +248,3 @@ def run_bentoml(arguments: Sequence[str], home: Path, folder: Path | None = None
     if answer.returncode:
         raise BentoFailed(f"bentoml {arguments[0]} failed: {(answer.stderr or answer.stdout)[-2000:]}")
     return answer.stdout
-
-
-def tree_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files of a folder."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        total.update(bytes.fromhex(digest(path)))
-    return total.hexdigest()

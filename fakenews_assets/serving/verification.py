@@ -6,15 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
 import numpy as np
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.scorer import Scorer
-from fakenews_assets.serving.bento import BentoFailed
+from fakenews_assets.serving.bento import BentoFailed, BentoRecord, build, export_bento
 from fakenews_resources.processes import ServerFailed, serving
+from fakenews_resources.storage.backend import Backend
 
 TOLERANCE: Final = 1e-6
 """Largest difference between two probabilities that are the same: both sides do the same arithmetic on the same
@@ -35,6 +38,28 @@ class Comparison:
     def equal(self) -> bool:
         """Whether the two say the same."""
         return self.other_labels == 0 and self.largest_difference <= TOLERANCE
+
+
+def build_verified_bento(
+    models: Backend, articles: Sequence[Article], folder: Path
+) -> tuple[BentoRecord, Comparison]:
+    """Build a bento of the champion, start it, compare its answers with the model's, and write it as one archive.
+
+    Args:
+        models: holds the bundles.
+        articles: what both are asked about, at most as many as a request may hold.
+        folder: receives the archive and its record.
+
+    Raises:
+        BentoFailed: there is no champion, BentoML refused, or the bento does not answer.
+        BundleError: the champion's bundle is damaged.
+    """
+    with TemporaryDirectory() as work:  # not in the store: BentoML refuses to build below a hidden folder
+        report("fakenews_bento", 0, None, "building")
+        bento = build(models, Path(work))
+        report("fakenews_bento", 0, None, "starting it, and comparing its answers")
+        comparison = compare(bento.path, articles, Path(work) / "trial")
+        return export_bento(bento, folder), comparison
 
 
 def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:

@@ -1,17 +1,20 @@
-"""What the Dagster UI shows of a training, while it runs and afterwards."""
+"""What the Dagster UI and Weights & Biases show of a training or a search, while it runs and afterwards."""
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
+import polars as pl
 
+from fakenews_assets.common.metadata import plot, records
 from fakenews_assets.common.progress import report
-from fakenews_assets.training.curves import Curves
+from fakenews_assets.training.finetuning.history import Curves
+from fakenews_assets.training.plots import curves_figure, history_figure, settings_figure
 from fakenews_resources.tracking.run import Tracked
 
-if TYPE_CHECKING:  # torch and lightning take seconds to import
-    from fakenews_assets.training.finetuning import FinetuneResult
-    from fakenews_assets.training.history import Progress
+if TYPE_CHECKING:  # torch, lightning and optuna take seconds to import
+    from fakenews_assets.training.finetuning.finetuning import FinetuneResult
+    from fakenews_assets.training.finetuning.history import Progress
+    from fakenews_assets.training.search.result import SearchResult, TrialRecord
 
 
 class TrainingLog:
@@ -34,28 +37,55 @@ class TrainingLog:
         self.curves(progress.history)
         self.tracked.log({"rows_per_second": progress.rows_per_second}, progress.step)
 
-    def finish(self, result: "FinetuneResult") -> dict[str, dg.MetadataValue]:
-        """Complete the tracked run. Returns: where it is."""
+    def finish(self, result: "FinetuneResult") -> dict[str, Any]:
+        """Complete the tracked run. Returns: numbers and curves of the training, and where the run is."""
         self.curves(result.history)
         results = {f"best/{name}": value for name, value in result.best.model_dump().items()}
-        return self.tracked.finish({**results, "steps": result.steps, "seconds": result.seconds})
+        return {
+            "encoder": result.settings.encoder.name,
+            "validation_macro_f1": result.best.macro_f1,
+            "validation_loss": result.best.loss,
+            "best_step": result.best.step,
+            "steps": result.steps,
+            "stopped_early": result.stopped_early,
+            "resumed_from_step": result.resumed_from_step,
+            "precision": result.precision,
+            "rows_per_second": result.rows_per_second,
+            "seconds": result.seconds,
+            "curves": plot(curves_figure(result.history), "training curves"),
+            **self.tracked.finish({**results, "steps": result.steps, "seconds": result.seconds}),
+        }
 
 
-def training_metadata(result: "FinetuneResult") -> dict[str, Any]:
-    """Numbers and curves of a finished training."""
-    from fakenews_assets.common.plotting import to_markdown_image
-    from fakenews_assets.training.plots import curves_figure
+class SearchLog:
+    """Writes the trials of a search to a log, to whoever draws a bar, and to its tracked run."""
 
-    return {
-        "encoder": result.settings.encoder.name,
-        "validation_macro_f1": result.best.macro_f1,
-        "validation_loss": result.best.loss,
-        "best_step": result.best.step,
-        "steps": result.steps,
-        "stopped_early": result.stopped_early,
-        "resumed_from_step": result.resumed_from_step,
-        "precision": result.precision,
-        "rows_per_second": result.rows_per_second,
-        "seconds": result.seconds,
-        "curves": dg.MetadataValue.md(to_markdown_image(curves_figure(result.history), "training curves")),
-    }
+    def __init__(self, log: logging.Logger, task: str, tracked: Tracked, trials: int) -> None:
+        self.log = log
+        self.task = task
+        self.tracked = tracked
+        self.trials = trials
+
+    def __call__(self, trial: "TrialRecord") -> None:
+        note = f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}"
+        self.log.info(note)
+        report(self.task, trial.number + 1, self.trials, note)
+        self.tracked.log({"macro_f1": trial.value, "seconds": trial.seconds, **trial.params}, trial.number)
+
+    def finish(self, result: "SearchResult") -> dict[str, Any]:
+        """Complete the tracked run. Returns: numbers and plots of the search, and where the run is."""
+        trials = pl.DataFrame(
+            [trial.model_dump(exclude={"params"}) | trial.params for trial in result.trials]
+        )
+        return {
+            "best_validation_macro_f1": result.best_value,
+            "best_settings": result.best_changes,
+            "finished_trials": result.finished,
+            "seconds": result.seconds,
+            "trials": records(trials),
+            "history": plot(history_figure(result), "search history"),
+            "settings": plot(settings_figure(result), "searched settings"),
+            **self.tracked.finish(
+                {"best_macro_f1": result.best_value, **result.best_changes}, {"trials": trials}
+            ),
+        }

@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from fakenews_assets.training.assets import COLUMNS, FinetuneConfig, settings_of
-from fakenews_assets.training.finetuning import FinetuneResult, finetune
+from fakenews_assets.data.splits.splitting import training_rows
+from fakenews_assets.training.finetuning.finetuning import FinetuneResult, finetune
+from fakenews_assets.training.settings import FinetunedBertSettings
 from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import Store
 
 
-def join(config: FinetuneConfig, store: Store) -> FinetuneResult:
+def join(config: FinetunedBertSettings, store: Store) -> FinetuneResult:
     """Train along, on the current splits and in the work folder of the node that leads.
 
     Raises:
@@ -29,20 +30,15 @@ def join(config: FinetuneConfig, store: Store) -> FinetuneResult:
         raise ValueError(
             "use_search and warm_start name values that may change meanwhile: write the settings out."
         )
-    splits = store.current("splits")
+    train, val = training_rows(store.current("splits"))
     with TemporaryDirectory() as folder:
-        return finetune(
-            splits.scan("train").select(COLUMNS).collect(),
-            splits.scan("val").select(COLUMNS).collect(),
-            settings_of(config),
-            Path(folder) / "model",
-            store.workspace("finetuned_bert"),
-        )
+        work = store.workspace("finetuned_bert")
+        return finetune(train, val, config.training(), Path(folder) / "model", work)
 
 
 if __name__ == "__main__":
     run = yaml.safe_load(Path(sys.argv[1]).read_text(encoding="utf-8"))
     join(
-        FinetuneConfig.model_validate(run["ops"]["finetuned_bert"]["config"]),
+        FinetunedBertSettings.model_validate(run["ops"]["finetuned_bert"]["config"]),
         storage_from_environment().store,
     )

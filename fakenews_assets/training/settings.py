@@ -1,13 +1,15 @@
 """Settings of a training, in plain records: nothing here needs a heavy library."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fakenews_assets.common.hardware import Accelerator
 from fakenews_assets.models.settings import EncoderSpec, EncodingSettings, Inputs
 
-Sources = Literal["as_they_come", "balanced", "group_dro"]
+NOT_THE_RESULT: Final = {"resume", "checkpoint_every"}
+"""Fields of `FinetuneSettings` that two runs may differ in and still be the same run."""
 
 
 class FinetuneSettings(BaseModel):
@@ -38,23 +40,6 @@ class FinetuneSettings(BaseModel):
     )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on matrices only.")
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the whole gradient.")
-    label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="Probability moved to the other class."
-    )
-    sources: Sources = Field(
-        default="as_they_come",
-        description="`as_they_come`: every row once in an epoch. `balanced`: as many rows, equally many of each pair of"
-        " source and label, a row ten times at most; where no two sources are known, as they come. `group_dro`: every"
-        " row once, and the pairs with the largest loss weigh most. On sources that were not trained on, none was better than"
-        " the default by more than the seeds differ: benchmarks/trust.py.",
-    )
-    mask_names: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Share of the rows whose names of people, places and organisations are hidden, drawn anew in each"
-        " epoch.",
-    )
     dropout: float | None = Field(
         default=None,
         ge=0,
@@ -120,3 +105,22 @@ class FinetuneSettings(BaseModel):
     def encoding(self) -> EncodingSettings:
         """How articles are laid out, as stored beside the tokenizer."""
         return EncodingSettings(inputs=self.inputs, max_tokens=self.max_tokens)
+
+
+class FinetunedBertSettings(FinetuneSettings):
+    """Settings of the fine-tuning."""
+
+    use_search: bool = Field(
+        default=False,
+        description="Take the settings that `hyperparameter_search` found best in place of those given here.",
+    )
+    warm_start: str = Field(
+        default="",
+        description="Continue from the fine-tuned encoder behind a bundle: `champion`, or the bundle's sha. Empty: start"
+        " from the pretrained encoder.",
+    )
+
+    def training(self, found: Mapping[str, Any] | None = None) -> FinetuneSettings:
+        """What `finetune` takes, with the settings that a search found in place of those given here."""
+        own = self.model_dump(include=set(FinetuneSettings.model_fields))
+        return FinetuneSettings.model_validate(own | dict(found or {}))

@@ -122,6 +122,11 @@ def checked(
     return dg.MaterializeResult(value=value, metadata=metadata, check_results=checks)
 
 
+def reads_every_partition(declared: dg.DagsterType) -> bool:
+    """Whether an input of this type, `dict[str, Artifact]`, gets every stored partition."""
+    return get_origin(declared.typing_type) is dict
+
+
 class ArtifactIOManager(dg.ConfigurableIOManager):
     """Commits the `Artifact` that an asset returns, and loads the current version for downstream assets. A version
     that failed a blocking check is stored as refused, and readers keep the last accepted one. Assets with blocking
@@ -166,7 +171,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact]:
-        if context.has_asset_partitions and get_origin(context.dagster_type.typing_type) is dict:
+        if context.has_asset_partitions and reads_every_partition(context.dagster_type):
             return self._load_all(context)
         key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
         try:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, unquote
 
 import polars as pl
@@ -339,7 +339,7 @@ class Store:
     def verify(self, artifact: Artifact) -> list[str]:
         """Re-hash every file of a version. Returns the sorted names of missing, changed and extra files."""
         assert artifact.record is not None
-        return changed_files(artifact.record.files, hash_files(artifact.path))
+        return list(compare_files(artifact.record.files, hash_files(artifact.path)))
 
     def _named(self, key: str, pointer: str) -> str | None:
         """The version that a pointer of a key names."""
@@ -361,9 +361,15 @@ def hash_files(folder: Path) -> dict[str, FileEntry]:
     }
 
 
-def changed_files(expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]) -> list[str]:
-    """Sorted names of missing, changed and extra files."""
-    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+def compare_files(
+    expected: Mapping[str, FileEntry], found: Mapping[str, FileEntry]
+) -> dict[str, Literal["missing", "changed", "extra"]]:
+    """What is wrong with which file, in order of name; empty: nothing."""
+    return {
+        name: "missing" if name not in found else "changed" if name in expected else "extra"
+        for name in sorted(expected.keys() | found.keys())
+        if expected.get(name) != found.get(name)
+    }
 
 
 def version_of(files: Mapping[str, FileEntry]) -> str:

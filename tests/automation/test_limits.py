@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.automation.limits import RetrainSettings, new_rows, objections
+from fakenews_assets.automation.limits import RetrainSettings, new_rows, unmet_limits
 from tests.support.graphs import Graph
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -14,38 +14,34 @@ SETTINGS = RetrainSettings(cooldown_hours=24, max_per_week=2)
 
 
 def against(*hours_ago: float, rows: int = 200, settings: RetrainSettings = SETTINGS) -> list[str]:
-    return objections(NOW, [NOW - timedelta(hours=hours) for hours in hours_ago], rows, 200, settings)
+    return unmet_limits(NOW, [NOW - timedelta(hours=hours) for hours in hours_ago], rows, 200, settings)
 
 
-def test_nothing_speaks_against_the_first_retraining() -> None:
+def test_the_first_retraining_has_no_limit() -> None:
     assert against() == []
 
 
 def test_too_few_new_rows() -> None:
-    assert against(rows=199) == ["199 new labelled articles, 200 are needed"]
+    assert against(rows=199) == ["199 of 200 new labelled articles"]
 
 
 def test_the_cooldown_begins_with_the_last_start() -> None:
     (found,) = against(23.9)
-    assert found == (
-        "the last retraining was started at 2026-11-23 12:06 UTC; cooldown until 2026-11-24 12:06"
-    )
+    assert found == ("cooldown until 2026-11-24 12:06 UTC, since the last one started at 2026-11-23 12:06")
     assert against(24) == []
     assert found in against(100, 23.9), "in any order"
     assert against(0, settings=RetrainSettings(cooldown_hours=0)) == []
 
 
 def test_so_many_in_seven_days() -> None:
-    assert against(24, 100) == ["2 retrainings in the last seven days; 2 are allowed"]
+    assert against(24, 100) == ["2 of 2 retrainings in the last seven days"]
     assert against(24, 7 * 24 - 0.1) != []
     assert against(24, 7 * 24) == []
     assert against(8 * 24, 9 * 24, 10 * 24) == []
-    assert against(settings=RetrainSettings(max_per_week=0)) == [
-        "0 retrainings in the last seven days; 0 are allowed"
-    ]
+    assert against(settings=RetrainSettings(max_per_week=0)) == ["0 of 0 retrainings in the last seven days"]
 
 
-def test_every_guard_says_its_own() -> None:
+def test_every_unmet_limit_gives_its_reason() -> None:
     assert len(against(1, 2, rows=0)) == 3
 
 

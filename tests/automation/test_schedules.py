@@ -36,6 +36,4 @@ def test_every_night_reports_on_the_day_before(night: datetime, day: str) -> Non
 
 
 def test_nothing_is_reported_of_the_time_before_the_first_day() -> None:
-    assert at(datetime(2026, 11, 1, 0, 20, tzinfo=UTC)) == (
-        "2026-10-31 lies before the first day that is monitored."
-    )
+    assert at(datetime(2026, 11, 1, 0, 20, tzinfo=UTC)) == ("2026-10-31 is before the first monitored day.")

@@ -82,7 +82,7 @@ def test_what_it_says_of_its_model_needs_no_file_any_more(tmp_path: Path, models
                 path.unlink()
         served = runtime.champion()
         assert served.described.model_id == champion.bundle
-        assert served.described.card_page == (served.card is not None)
+        assert served.card
         assert served.described.model_card
         await runtime.stop()
 

@@ -5,7 +5,6 @@ import random
 import re
 from base64 import b64encode
 from hashlib import sha256
-from pathlib import Path
 
 import httpx
 import polars as pl
@@ -17,8 +16,7 @@ from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.request_ids import time_of
-from tests.support.champions import make_champion
-from tests.support.servers import Server, serve
+from tests.support.servers import Server
 
 TITLES = ["Senate passes budget", "SHOCKING hoax exposed!!", "Talks in the city", "a bank says the report"]
 
@@ -180,7 +178,6 @@ def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):
     assert body["evaluation"] == {"rows": 100, "accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
     assert body["note"].startswith("An untrained model")
     assert body["model_card"].startswith("# Model card")
-    assert body["card_page"] is True
 
 
 def test_the_card_is_a_page_that_loads_nothing(client: httpx.Client):
@@ -198,18 +195,6 @@ def test_the_card_is_a_page_that_loads_nothing(client: httpx.Client):
     assert answer.headers["x-content-type-options"] == "nosniff"
     (common,) = client.get("/").headers.get_list("content-security-policy")
     assert common.startswith("default-src 'self'")
-
-
-def test_a_bundle_of_the_first_format_is_served_without_the_page(tmp_path: Path):
-    models = tmp_path / "models"
-    models.mkdir()
-    make_champion(models, layout=1)
-    with serve(tmp_path, models) as old, httpx.Client(base_url=old.url, timeout=60) as client:
-        assert client.post("/predict", json={"title": TITLES[0]}).status_code == 200
-        assert client.get("/model").json()["card_page"] is False
-        answer = client.get("/model/card")
-        assert answer.status_code == 404
-        assert "selected before there were such" in answer.json()["error"]["message"]
 
 
 def test_metrics_count_what_was_answered(client: httpx.Client):

@@ -31,7 +31,7 @@ def test_a_broken_one_ends_with_status_1_and_names_the_fault(watched: Watched) -
 def test_what_is_not_there_ends_with_status_1_and_says_what_to_do() -> None:
     result = run("00000000")
     assert result.exit_code == 1
-    assert "Give more digits" in result.output
+    assert "Give at least eight digits" in result.output
     result = run("no-request")
     assert result.exit_code == 1
     assert "is no request id" in result.output

@@ -37,20 +37,20 @@ def test_pruning_shows_asks_and_removes(watched: Watched, outdated: str) -> None
     shown = run("prune", "--dry-run")
     assert (shown.exit_code, hash_files(watched.store.root)) == (0, before)
     assert outdated[:8] in shown.output
-    assert "Nothing was removed" in shown.output
-    assert "Nothing was removed" in run("prune", answer="n\n").output
+    assert "Nothing was deleted" in shown.output
+    assert "Nothing was deleted" in run("prune", answer="n\n").output
     assert run("prune", answer="").exit_code == 1  # nobody to ask
     assert hash_files(watched.store.root) == before
 
     removed = run("prune", "--yes", "--by", "somebody")
     assert removed.exit_code == 0, removed.output
-    assert "Removed 1 versions and bundles" in removed.output
+    assert "Deleted 1 versions and bundles" in removed.output
     assert outdated not in watched.store.versions("notes")
     assert "Nothing to prune" in run("prune").output
 
 
 @pytest.mark.usefixtures("outdated")
-def test_nothing_is_taken_out_while_the_graph_is_at_work(watched: Watched) -> None:
+def test_nothing_is_deleted_while_a_run_is_at_work(watched: Watched) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         job = runner.defs.resolve_job_def("prepare_corpus")
         started = runner.instance.create_run_for_job(job)
@@ -58,7 +58,7 @@ def test_nothing_is_taken_out_while_the_graph_is_at_work(watched: Watched) -> No
     for command in (("prune", "--yes"), ("erase", "0" * 32, "--reason", "x", "--yes")):
         result = run(*command)
         assert result.exit_code == 1
-        assert "The graph is at work: prepare_corpus" in result.output
+        assert "Runs in progress: prepare_corpus" in result.output
     assert not (watched.store.root / "tombstones").exists()
 
 
@@ -69,7 +69,7 @@ def test_erasing_says_what_still_holds_it(watched: Watched) -> None:
     result = run(*command, "--yes")
     assert result.exit_code == 0, result.output
     assert "train.parquet" in result.output
-    assert "the raw bytes of raw_news/b1 hold it" in result.output
+    assert "Not erased: the raw bytes of raw_news/b1" in result.output
     assert watched.champion in result.output
     assert "Next: materialize clean_news of b1" in result.output
     assert subject.title not in result.output
@@ -77,9 +77,9 @@ def test_erasing_says_what_still_holds_it(watched: Watched) -> None:
     audit = run("audit")
     assert audit.exit_code == 0, audit.output
     assert "by the court: order 17" in " ".join(audit.output.split())
-    assert "nothing was left to do" in run(*command, "--yes").output
+    assert "there was nothing left to erase" in run(*command, "--yes").output
     result = run(*command, "--yes", "--raw")
-    assert "hold it as they were received" not in result.output
+    assert "Not erased: the raw bytes" not in result.output
     assert held_by(watched.store, subject.title) == []
     assert run("audit").exit_code == 0
 
@@ -109,10 +109,10 @@ def test_a_batch_is_retired_with_its_partition(watched: Watched) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b2")
     assert run("retire-batch", "b1", "--reason", "x", "--yes").exit_code == 1
-    assert "Nothing was removed" in run("retire-batch", "b2", "--reason", "x", answer="n\n").output
+    assert "Nothing was deleted" in run("retire-batch", "b2", "--reason", "x", answer="n\n").output
     result = run("retire-batch", "b2", "--reason", "the licence ended", "--yes")
     assert result.exit_code == 0, result.output
     assert watched.store.partitions("raw_news") == {"b1"}
     with GraphRunner(Console(quiet=True)) as runner:
         assert runner.instance.get_dynamic_partitions("news_batches") == ["b1"]
-    assert "There is no batch" in run("retire-batch", "b2", "--reason", "x", "--yes").output
+    assert "No batch" in run("retire-batch", "b2", "--reason", "x", "--yes").output

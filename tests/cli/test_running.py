@@ -9,10 +9,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from fakenews_assets.cli import app, reporting
-from fakenews_assets.cli.running import Bars, GraphFailed
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import Bars
 from fakenews_assets.common.progress import Progress
-from fakenews_assets.monitoring.assets import PERFORMANCE_FILE
-from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_resources.storage.store import Store
 
@@ -30,7 +30,7 @@ def test_a_storage_that_cannot_be_used_is_a_message(command: str, monkeypatch: p
 
 def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
-        raise GraphFailed(LIKE_MARKUP)
+        raise CommandFailed(LIKE_MARKUP)
 
     monkeypatch.setattr("fakenews_assets.cli.demo.run_demo", fail)
     result = CliRunner().invoke(app, ["demo"])
@@ -74,12 +74,12 @@ def test_the_notes_of_a_report_are_not_read_as_markup(
         evaluated=None,
     )
     store = Store(tmp_path)
-    for key, file, verdict in (
-        ("drift_report/2026-11-01", VERDICT_FILE, drift),
-        ("performance_report/2026-11-01", PERFORMANCE_FILE, performance),
+    for key, verdict in (
+        ("drift_report/2026-11-01", drift),
+        ("performance_report/2026-11-01", performance),
     ):
         draft = store.draft()
-        (draft.path / file).write_text(verdict.model_dump_json())
+        verdict.write(draft.path)
         store.commit(key, draft)
 
     class Runner:

@@ -46,7 +46,7 @@ def test_it_sends_lands_and_says_what_it_did(
     unsure = int(answered["abstained"].sum())
     assert shown["articles of era 3"] == str(answered.height)
     assert shown["judged unsure"] == f"{unsure} ({unsure / answered.height:.1%})"
-    assert shown["labels sent after them"] == str(told.height)
+    assert shown["labels sent as feedback"] == str(told.height)
     assert shown["judged by"] == answered["model_id"][0][:16]
 
     landed = tmp_path / "landing" / "era-3-seed-8.csv"

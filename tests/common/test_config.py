@@ -23,6 +23,7 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optimizer: Optimizer = Field(default=Optimizer(rate=0.5), description="How weights change.")
+    layers: tuple[Literal["dense", "norm"], ...] = Field(default=("dense",), description="What is trained.")
     bounds: Annotated[list[float], Field(min_length=2)] | None = Field(default=None, description="Searched.")
     epochs: int = Field(default=3, ge=1, description="Passes over the rows.")
     stop_after: int = Field(default=2, ge=1, description="Passes without progress.")
@@ -66,12 +67,12 @@ def run(config: dict[str, Any]) -> dg.ExecuteInProcessResult:
 
 
 def test_a_step_gets_the_plain_settings_with_what_was_given_over_the_defaults() -> None:
-    result = run({"epochs": 5, "optimizer": {"name": "sgd"}, "bounds": [0.0, 1.0]})
+    result = run({"epochs": 5, "optimizer": {"name": "sgd"}, "bounds": [0.0, 1.0], "layers": ["norm"]})
     assert result.success
     assert result.output_for_node("yielded") == 3 + 5
     assert received == [
         Training(),
-        Training(epochs=5, optimizer=Optimizer(name="sgd", rate=0.5), bounds=[0, 1]),
+        Training(epochs=5, optimizer=Optimizer(name="sgd", rate=0.5), bounds=[0, 1], layers=("norm",)),
     ]
     assert all(type(config) is Training and type(config.optimizer) is Optimizer for config in received)
 
@@ -97,6 +98,7 @@ def test_the_launchpad_shows_the_fields_flat_with_defaults_and_descriptions() ->
         }
         assert fields["optimizer"].default_value == {"name": "adamw", "rate": 0.5}
         assert (fields["epochs"].default_value, fields["bounds"].default_value) == (3, None)
+        assert fields["layers"].default_value == ["dense"]
     assert returned.descriptions_by_key[dg.AssetKey("returned")] == "A model."
 
 
@@ -106,6 +108,7 @@ def test_the_launchpad_shows_the_fields_flat_with_defaults_and_descriptions() ->
         ({"epoch": 1}, dg.DagsterInvalidConfigError),
         ({"optimizer": {"name": "adam"}}, dg.DagsterInvalidConfigError),
         ({"optimizer": {"rate": -1.0}}, ValidationError),
+        ({"layers": ["convolution"]}, ValidationError),
         ({"epochs": 1}, ValidationError),  # the validator compares it with stop_after
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fakenews_assets.models.settings import EncoderSpec
-from fakenews_assets.training.finetuning import finetune
+from fakenews_assets.training.finetuning.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
 from tests.support.models import build_tiny_bert, separable_articles
 

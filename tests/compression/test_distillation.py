@@ -17,11 +17,11 @@ from fakenews_assets.compression.settings import (
     RecoverySettings,
 )
 from fakenews_assets.compression.teacher import TeacherScores, score_rows
-from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.encoders import EncoderUnavailable
-from fakenews_assets.models.loading import load_classifier
+from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.runtimes.loading import load_classifier
+from fakenews_assets.models.runtimes.torch import TorchClassifier
 from fakenews_assets.models.structure import CannotCut
-from fakenews_assets.models.torch import TorchClassifier
 from tests.support.models import build_tiny_bert
 
 QUICK = {"learning_rate": 3e-3, "epochs": 3}

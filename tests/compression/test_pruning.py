@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from fakenews_assets.compression.pruning import Importance, measure_importance, prune
 from fakenews_assets.models.encoders import load_encoder
 from fakenews_assets.models.structure import layers_of
-from fakenews_assets.training.module import TokenBatch
+from fakenews_assets.training.finetuning.module import TokenBatch
 from tests.support.models import build_tiny_classifier
 
 

@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from fakenews_assets.training.assets import FinetuneConfig
+from fakenews_assets.training.settings import FinetunedBertSettings
 from tests.deploy.files import DEPLOY, read
 
 KUBERNETES = DEPLOY / "kubernetes"
@@ -118,7 +118,7 @@ def test_nodes_that_train_together_find_each_other_and_are_configured_alike():
     for document in (settings, service, job):
         kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
     run = yaml.safe_load(settings["data"]["run.yaml"])
-    config = FinetuneConfig.model_validate(run["ops"]["finetuned_bert"]["config"])
+    config = FinetunedBertSettings.model_validate(run["ops"]["finetuned_bert"]["config"])
     pod, name = job["spec"]["template"]["spec"], job["metadata"]["name"]
     (container,) = pod["containers"]
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}

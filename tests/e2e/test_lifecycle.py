@@ -1,13 +1,11 @@
 """The whole graph with a tiny encoder on a real Dagster instance: from files to a champion."""
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,19 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.splits.splitting import SPLITS
 from fakenews_assets.data.splits.verification import moved_articles, split_table
 from fakenews_assets.definitions import defs
 from fakenews_assets.models.predictions import predict_table
 from fakenews_assets.registry.bundle import load_bundled, open_bundle, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.selection.decision import Decision
+from fakenews_assets.serving.bento import BentoRecord
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.storage.store import Artifact, Store
+from tests.support.forked import start, wait
 from tests.support.models import build_tiny_bert
 
 ROWS = 1500
@@ -84,16 +86,14 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
 
     board = pl.read_parquet(store.current("leaderboard").path / "leaderboard.parquet")
     assert set(board["candidate"]) == candidates
-    decision = store.current("selected_model").read_json("decision.json")
+    decision = Decision.read(store.current("selected_model").path)
     champion = ChampionRegistry(store.root / "models").champion()
     assert champion is not None
-    assert (decision["promoted"], decision["bundle"]) == (True, champion.bundle)
+    assert (decision.promoted, decision.bundle) == (True, champion.bundle)
     bundle = open_bundle(store.root / "models" / champion.bundle)
     assert bundle.manifest.data_versions["splits"] == splits.version
     assert {"raw_news/b1", "clean_news/b1", "article_clusters"} < bundle.manifest.data_versions.keys()
-    judged = pl.read_parquet(
-        store.current(f"evaluation/{decision['candidate']}").path / "predictions.parquet"
-    )
+    judged = pl.read_parquet(store.current(f"evaluation/{decision.candidate}").path / "predictions.parquet")
     served = predict_table(load_bundled(bundle), splits.scan("test").collect())
     assert served.equals(judged)
 
@@ -201,9 +201,9 @@ def test_the_champion_leaves_as_a_bento_and_judges_a_batch(project: Path, encode
         runner.run("predict_batch", "b1", {})
 
     bento = store.current("fakenews_bento")
-    record = bento.read_json("bento.json")
-    assert record["model_id"] == champion.bundle
-    assert record["bytes"] == (bento.path / "fakenews.bento").stat().st_size
+    record = BentoRecord.read(bento.path)
+    assert record.model_id == champion.bundle
+    assert record.bytes == (bento.path / "fakenews.bento").stat().st_size
     context = store.current("container_context")
     assert context.record is not None
     assert context.record.upstream == {"fakenews_bento": bento.version}
@@ -228,7 +228,7 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
             runner.add_batch(name)
             if name == "bad":
                 with pytest.raises(
-                    GraphFailed, match="label_semantics of clean_news: The labels are the wrong way round"
+                    CommandFailed, match="label_semantics of clean_news: The labels are the wrong way round"
                 ):
                     runner.ingest(name, str(file))
             else:
@@ -255,7 +255,7 @@ def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
         runner.run("prepare_corpus", None, {})
         accepted = runner.store.current("splits")
         for _ in range(2):
-            with pytest.raises(GraphFailed, match="every_article_keeps_its_split"):
+            with pytest.raises(CommandFailed, match="every_article_keeps_its_split"):
                 runner.run("prepare_corpus", None, others)
             assert runner.store.current("splits").version == accepted.version
         probes = runner.store.current("shortcut_probes").record
@@ -286,7 +286,7 @@ def test_other_bytes_under_a_known_name_are_refused_and_the_old_ones_stay(projec
         runner.ingest("b1", str(file))
         stored = runner.store.current("raw_news/b1").version
         sample(file, seed=2)
-        with pytest.raises(GraphFailed, match="holds other bytes"):
+        with pytest.raises(CommandFailed, match="holds other bytes"):
             runner.ingest("b1", str(file))
         assert runner.store.current("raw_news/b1").version == stored
 
@@ -309,49 +309,41 @@ def test_bad_files_fail_with_what_to_do_and_their_bytes_are_kept(
     file.write_bytes(content)
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("bad")
-        with pytest.raises(GraphFailed, match=said):
+        with pytest.raises(CommandFailed, match=said):
             runner.ingest("bad", str(file))
         raw = runner.store.current("raw_news/bad")
         assert (raw.path / raw.meta["file"]).read_bytes() == content
         assert not runner.store.exists("clean_news/bad")
 
 
-DRIVER = """
-import json, sys
-from rich.console import Console
-from fakenews_assets.cli.running import GraphRunner
-with GraphRunner(Console(quiet=True)) as runner:
-    for job, partition, config in json.loads(sys.argv[1]):
-        if job == "ingest_batch":
-            runner.add_batch(partition)
-        runner.run(job, partition, config)
-"""
+Job = tuple[str, str | None, Mapping[str, Any]]
 
 
-def start(*jobs: tuple[str, str | None, Mapping[str, Any]]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(jobs)], start_new_session=True)
+def drive(jobs: Sequence[Job]) -> None:
+    """What a child process does, in a group of its own that a kill reaches as a whole."""
+    os.setsid()
+    with GraphRunner(Console(quiet=True)) as runner:
+        for job, partition, config in jobs:
+            if job == "ingest_batch":
+                assert partition
+                runner.add_batch(partition)
+            runner.run(job, partition, config)
 
 
-def exit_status(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return process.wait(timeout=240)
-    finally:
-        process.kill()
+def finish(*jobs: Job) -> None:
+    assert wait(start(drive, jobs)) == 0
 
 
-def finish(*jobs: tuple[str, str | None, Mapping[str, Any]]) -> None:
-    assert exit_status(start(*jobs)) == 0
-
-
-def kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+def kill_when(process: ForkServerProcess, ready: Callable[[], bool]) -> None:
     """kill -9 as soon as `ready`; fails if the process ends before."""
     until = time.monotonic() + 240
     while not ready():
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         assert time.monotonic() < until
         time.sleep(0.005)
+    assert process.pid is not None
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.join()
 
 
 def drafts(store: Store, pattern: str) -> list[Path]:
@@ -365,7 +357,7 @@ def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project
     finish(ingest)
     old = store.current("clean_news/b1")
 
-    kill_when(start(changed), lambda: bool(drafts(store, "articles-0000.parquet")))
+    kill_when(start(drive, [changed]), lambda: bool(drafts(store, "articles-0000.parquet")))
     assert store.current("clean_news/b1") == old
     assert store.verify(old) == []
 
@@ -385,7 +377,7 @@ def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(proje
     finish(ingest, prepare, ingest_more)
     old = store.current("splits")
 
-    kill_when(start(prepare), lambda: bool(drafts(store, "train.parquet")))
+    kill_when(start(drive, [prepare]), lambda: bool(drafts(store, "train.parquet")))
     assert store.current("splits") == old
     assert store.verify(old) == []
 
@@ -410,7 +402,7 @@ def test_kill_9_while_training_leaves_the_old_model_and_training_resumes(
     old = store.current("finetuned_bert")
 
     work = store.root / ".work" / "finetuned_bert" / "checkpoints"
-    kill_when(start(long), lambda: len(list(work.glob("*.ckpt"))) > 1)
+    kill_when(start(drive, [long]), lambda: len(list(work.glob("*.ckpt"))) > 1)
     assert store.current("finetuned_bert") == old
     assert store.verify(old) == []
 

@@ -19,8 +19,9 @@ from rich.console import Console
 
 from fakenews_assets.automation.runs import run_in_progress
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_assets.monitoring.drift.verdict import VERDICT_FILE, DriftVerdict
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
+from fakenews_assets.selection.decision import Decision
 from fakenews_resources import processes
 from fakenews_resources.news.sample import SampleSpec, generate, write_sample
 from fakenews_resources.storage.store import Store
@@ -115,8 +116,8 @@ class Loop:
                         return tick.skip_reason or str(tick.error or tick.status)
         return ""
 
-    def decision(self) -> dict[str, object]:
-        return self.store.current("selected_model").read_json("decision.json")
+    def decision(self) -> Decision:
+        return Decision.read(self.store.current("selected_model").path)
 
     def wait(self, what: str, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -124,7 +125,7 @@ class Loop:
             if time.monotonic() > deadline:
                 said = {
                     name: self.last_tick(name)
-                    for name in ("new_batch_sensor", "drift_sensor", "new_rows_sensor", "follow_up")
+                    for name in ("new_batch_sensor", "drift_sensor", "new_rows_sensor", "refresh_downstream")
                 }
                 tail = (self.project / "daemon.log").read_text(errors="replace")[-3000:]
                 pytest.fail(f"no {what} in {PATIENCE} s; {said}\n{tail}")
@@ -170,16 +171,14 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
             [*send, "report"], cwd=loop.project, env=loop.environment, check=True, capture_output=True
         )
         day = max(loop.store.partitions("drift_report"))
-        verdict = DriftVerdict.model_validate(
-            loop.store.current(f"drift_report/{day}").read_json(VERDICT_FILE)
-        )
+        verdict = DriftVerdict.read(loop.store.current(f"drift_report/{day}").path)
         assert verdict.drifted is True
 
         with loop.daemon():
             # No labelled articles of the new era: retraining would change nothing.
             loop.wait(
                 "reason to wait",
-                lambda: "0 new labelled articles, 300 are needed" in loop.last_tick("drift_sensor"),
+                lambda: "0 of 300 new labelled articles" in loop.last_tick("drift_sensor"),
             )
 
             # They come. One is half-written for a while.
@@ -213,7 +212,7 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
             )
             loop.wait(
                 "reason to wait",
-                lambda: "0 new labelled articles, 2,000 are needed" in loop.last_tick("new_rows_sensor"),
+                lambda: "0 of 2,000 new labelled articles" in loop.last_tick("new_rows_sensor"),
             )
             assert not any(name.startswith("flipped") for name in loop.store.partitions("clean_news"))
             (flipped,) = loop.store.refused_partitions("clean_news")
@@ -229,7 +228,7 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
             lot = np.random.default_rng(0).integers(0, 2, noise.height).astype(str)
             loop.land("noise.csv", noise.with_columns(label=pl.Series(lot)))
             loop.wait("second retraining", lambda: len(loop.runs("retrain")) == 2)
-            loop.wait("decision", lambda: loop.decision()["promoted"] is False)
+            loop.wait("decision", lambda: loop.decision().promoted is False)
             assert loop.runs("retrain")[0].tags["fakenews/trigger"] == "new rows"
             assert loop.champion() == second
             assert (

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
 from tests.support.watched import Watched
 
 
@@ -41,6 +42,6 @@ def test_the_leaderboard_shows_what_was_measured_on_its_splits(
 def test_an_unknown_division_is_refused(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(watched.root)
     config = {"generalization": {"protocols": ["by_mood"]}}
-    with GraphRunner(Console(quiet=True)) as runner, pytest.raises(GraphFailed, match="by_mood"):
+    with GraphRunner(Console(quiet=True)) as runner, pytest.raises(CommandFailed, match="by_mood"):
         runner.run("measure_generalization", None, config, {"generalization"})
     assert not (Path(watched.store.root) / "generalization" / "CURRENT").exists()

@@ -14,7 +14,7 @@ from fakenews_assets.common import hardware as machine
 from fakenews_assets.models import encoders
 from fakenews_assets.models.encoders import EncoderUnavailable, load_encoder, resolve, weights_digest
 from fakenews_assets.models.settings import EncoderSpec
-from fakenews_assets.models.tokenizer_files import load_tokenizer
+from fakenews_assets.models.tokenization import load_tokenizer
 from fakenews_assets.training.settings import FinetuneSettings
 from tests.support.models import build_tiny_bert
 

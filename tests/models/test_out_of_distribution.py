@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import LedoitWolf
 
-from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.calibration import CalibratedClassifier, Calibration
 from fakenews_assets.models.classifier import Article, NoEmbedding, Predictions
-from fakenews_assets.models.linear import fit_baseline
 from fakenews_assets.models.out_of_distribution import (
     OOD_FILE,
     OodDetector,
     OodSettings,
     fit_ood_detector,
 )
+from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.runtimes.linear import fit_baseline
+from fakenews_assets.models.runtimes.torch import TorchClassifier
 from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
-from fakenews_assets.models.torch import TorchClassifier
-from fakenews_assets.training.finetuning import finetune
+from fakenews_assets.training.finetuning.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
 from tests.support.out_of_distribution import FOREIGN, gibberish
 from tests.support.watched import sample_articles
@@ -34,21 +34,24 @@ def titles(found: Sequence[str]) -> list[Article]:
     return [Article(title) for title in found]
 
 
-class Placed:
-    """Puts each article where a table says, and says 0.9 of it."""
+class Plain:
+    """Says 0.9 of each article, and has no embedding."""
 
-    name = "placed"
-
-    def __init__(self, places: dict[str, NDArray[np.float32]], *, exported: bool = True) -> None:
-        self.places = places
-        self.exported = exported
+    name = "plain"
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
         return Predictions.from_probability(np.full(len(articles), 0.9))
 
+
+class Placed(Plain):
+    """Puts each article where a table says."""
+
+    name = "placed"
+
+    def __init__(self, places: dict[str, NDArray[np.float32]]) -> None:
+        self.places = places
+
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
-        if not self.exported:
-            raise NoEmbedding.of(self.name)
         return np.stack([self.places[article.title] for article in articles])
 
     def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
@@ -159,7 +162,7 @@ def test_equal_rows_give_an_equal_file(finetuned: TorchClassifier, articles: pl.
 
 def test_without_an_embedding_character_surprise_decides(articles: pl.DataFrame):
     train, validation = articles[:800], articles[800:1100]
-    for classifier in (fit_baseline(train, BaselineSettings()), Placed({}, exported=False)):
+    for classifier in (fit_baseline(train, BaselineSettings()), Plain()):
         ood_detector = fit_ood_detector(classifier, train, validation, SETTINGS, reads_text=False)
         assert ood_detector.limits.embedding_distance is None
         answers = CalibratedClassifier(classifier, Calibration.identity(), ood_detector)
@@ -173,9 +176,7 @@ def test_the_text_counts_only_if_the_model_reads_it(articles: pl.DataFrame):
     foreign = " ".join(FOREIGN["Polish"]) * 400  # some 100,000 characters
     asked = [Article(title, foreign) for title in validation["title"][:20]]
     for reads_text, refused in ((False, 0), (True, 1)):
-        ood_detector = fit_ood_detector(
-            Placed({}, exported=False), train, validation, SETTINGS, reads_text=reads_text
-        )
+        ood_detector = fit_ood_detector(Plain(), train, validation, SETTINGS, reads_text=reads_text)
         assert abs((ood_detector.ood_score(asked) > 1).mean() - refused) < 0.11
 
 
@@ -190,11 +191,5 @@ def test_odd_articles_get_a_number_of_their_own(served: CalibratedClassifier):
 
 
 def test_a_check_that_needs_an_embedding_says_so_without_one(served: CalibratedClassifier):
-    class Plain:
-        name = "plain"
-
-        def predict(self, articles: Sequence[Article]) -> Predictions:
-            return Predictions.from_probability(np.zeros(len(articles)))
-
     with pytest.raises(NoEmbedding, match="plain"):
         CalibratedClassifier(Plain(), Calibration.identity(), served.ood_detector).predict(titles(["a"]))

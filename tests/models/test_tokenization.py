@@ -12,12 +12,11 @@ from transformers import AutoTokenizer
 
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.settings import EncodingSettings, Inputs
-from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_assets.models.tokenizer_files import load_tokenizer
-from fakenews_assets.training import token_cache
-from fakenews_assets.training.batches import TrainingBatches, TrainingRows
+from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
+from fakenews_assets.training.finetuning import token_cache
+from fakenews_assets.training.finetuning.batches import TrainingBatches
+from fakenews_assets.training.finetuning.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.settings import FinetuneSettings
-from fakenews_assets.training.token_cache import cache_key, tokenize_table
 from tests.support.models import separable_articles
 
 ARTICLES = [
@@ -224,7 +223,8 @@ def test_texts_are_dropped_in_the_share_asked_for_and_anew_in_each_epoch(tiny_be
 
     def shown_in(epoch: int) -> float:
         batches = TrainingBatches(
-            TrainingRows(table, labels),
+            table,
+            labels,
             encoder,
             settings,
             steps_done=lambda: epoch * len(batches),
@@ -235,7 +235,7 @@ def test_texts_are_dropped_in_the_share_asked_for_and_anew_in_each_epoch(tiny_be
 
     assert shown_in(0) == pytest.approx(0.7, abs=0.07)
     assert shown_in(1) == pytest.approx(0.7, abs=0.07)
-    batches = TrainingBatches(TrainingRows(table, labels), encoder, settings, steps_done=lambda: 0)
+    batches = TrainingBatches(table, labels, encoder, settings, steps_done=lambda: 0)
     assert (batches.shows_text(0) != batches.shows_text(1)).any()
     assert (batches.shows_text(1) == batches.shows_text(1)).all()
 
@@ -248,7 +248,7 @@ def test_training_batches_carry_their_labels_and_resume_in_mid_epoch(tiny_bert: 
     settings = FinetuneSettings(batch_size=16)
 
     def run(step: int) -> list[list[int]]:
-        batches = TrainingBatches(TrainingRows(table, labels), encoder, settings, steps_done=lambda: step)
+        batches = TrainingBatches(table, labels, encoder, settings, steps_done=lambda: step)
         assert len(batches) == 7
         return [batch["input_ids"].flatten().tolist() + batch["labels"].tolist() for batch in batches]
 

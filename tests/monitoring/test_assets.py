@@ -1,6 +1,5 @@
 """The monitoring group on a real graph with a real champion."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.monitor import monitor_app
-from fakenews_assets.cli.running import GraphFailed, GraphRunner
-from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, VERDICT_FILE, DriftVerdict
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from tests.support.watched import DAY, Watched, sample_articles
@@ -29,12 +29,11 @@ def report(day: Any = DAY, **drift: Any) -> GraphRunner:
 
 
 def drift(watched: Watched, day: Any = DAY) -> DriftVerdict:
-    return DriftVerdict.model_validate(watched.store.current(f"drift_report/{day}").read_json(VERDICT_FILE))
+    return DriftVerdict.read(watched.store.current(f"drift_report/{day}").path)
 
 
 def performance(watched: Watched, day: Any = DAY) -> PerformanceVerdict:
-    found = watched.store.current(f"performance_report/{day}").read_json("performance.json")
-    return PerformanceVerdict.model_validate(found)
+    return PerformanceVerdict.read(watched.store.current(f"performance_report/{day}").path)
 
 
 def checks(runner: GraphRunner) -> dict[str, bool]:
@@ -122,7 +121,7 @@ def test_the_last_rows_reach_into_earlier_days(watched: Watched) -> None:
 
 def test_answers_of_a_model_that_is_gone_are_refused_with_a_reason(watched: Watched) -> None:
     watched.answer(sample_articles(300), model_id="0" * 64)
-    with pytest.raises(GraphFailed, match="no bundle"):
+    with pytest.raises(CommandFailed, match="no bundle"):
         report()
 
 
@@ -201,7 +200,7 @@ def test_the_page_shows_the_days_and_leads_to_the_reports(watched: Watched) -> N
 def test_the_verdict_is_stored_as_numbers(watched: Watched) -> None:
     watched.answer(sample_articles(300))
     report()
-    found = json.loads((watched.store.current(f"drift_report/{DAY}").path / VERDICT_FILE).read_text())
+    found = watched.store.current(f"drift_report/{DAY}").read_json("verdict.json")
     for feature in found["features"]:
         assert feature["measure"] in ("wasserstein", "auc")
         assert feature["value"] >= 0

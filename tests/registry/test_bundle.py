@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakenews_assets.models.calibration import Calibration
-from fakenews_assets.models.linear import fit_baseline
+from fakenews_assets.models.runtimes.linear import fit_baseline
 from fakenews_assets.models.settings import BaselineSettings, Inputs
 from fakenews_assets.registry.bundle import (
     REQUIRED_FILES,
@@ -17,6 +17,8 @@ from fakenews_assets.registry.bundle import (
     BundleError,
     BundleMissing,
     Manifest,
+    bundles_in,
+    find_bundle,
     missing_parts,
     open_bundle,
     read_record,
@@ -24,7 +26,7 @@ from fakenews_assets.registry.bundle import (
 )
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources.storage.address import backend_of
-from fakenews_resources.storage.backend import StoreError
+from fakenews_resources.storage.backend import StoreError, as_backend
 from fakenews_resources.storage.store import hash_file
 from tests.support.buckets import OUTAGE, Gate, objects
 from tests.support.buckets import gate as gate
@@ -50,7 +52,7 @@ def test_a_bundle_is_named_by_its_manifest_and_opens(make_draft: Callable, model
     assert bundle.manifest.files["model/weights.bin"].bytes == len("weights")
     assert bundle.manifest.model_copy(update={"files": {}}) == manifest
     assert (bundle.model / "weights.bin").read_text() == "weights"
-    assert missing_parts(bundle.path, 2) == ()
+    assert missing_parts(bundle.path) == ()
     record = read_record(models, sha)
     assert (record.sha, record.run_id) == (sha, "run")
     assert not draft.exists()
@@ -121,35 +123,36 @@ def test_a_changed_manifest_or_another_name_is_refused(make_bundle: Callable, mo
 def test_a_manifest_of_another_version_says_so(make_bundle: Callable, models: Path):
     folder = models / make_bundle("weights")
     file = folder / "manifest.json"
-    file.write_text(file.read_text().replace('"format": 2', '"format": 3'))
+    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
 
     with pytest.raises(BundleError, match="another version of this program"):
         open_bundle(folder.rename(models / hash_file(file).sha256))
 
 
-@pytest.mark.parametrize("name", REQUIRED_FILES[2][1:])
+@pytest.mark.parametrize("name", REQUIRED_FILES[1:])
 def test_an_incomplete_draft_gets_no_name(make_draft: Callable, models: Path, manifest: Manifest, name: str):
     draft = make_draft()
-    assert missing_parts(draft, 2) == ("manifest.json",)
+    assert missing_parts(draft) == ("manifest.json",)
     (draft / name).unlink()
 
-    assert missing_parts(draft, 2) == ("manifest.json", name)
+    assert missing_parts(draft) == ("manifest.json", name)
     with pytest.raises(ValueError, match=f"no complete bundle: {name} missing"):
         write_bundle(draft, models, manifest)
     assert list(models.iterdir()) == []
 
 
-def test_a_bundle_of_the_first_format_needs_no_page_and_no_bill(
-    make_draft: Callable, models: Path, manifest: Manifest
-):
-    draft = make_draft()
-    for name in ("model_card.html", "sbom.cdx.json"):
-        (draft / name).unlink()
-
-    assert missing_parts(draft, 1) == ("manifest.json",)
-    sha = write_bundle(draft, models, manifest.model_copy(update={"format": 1}))
-    assert open_bundle(models / sha).manifest.format == 1
-    ChampionRegistry(models).promote(sha, expected=None, reason="", run_id=None, promoted_by="test")
+def test_a_bundle_is_found_by_the_beginning_of_its_sha(make_bundle: Callable, models: Path):
+    backend, shas = as_backend(models), [make_bundle("weights"), make_bundle("others")]
+    assert bundles_in(backend) == sorted(shas)
+    assert find_bundle(backend, shas[0]) == find_bundle(backend, shas[0][:8]) == shas[0]
+    for beginning in (shas[0][:7], "0" * 9, "champion"):
+        with pytest.raises(
+            BundleMissing, match=f"No bundles in .* begin with {beginning}. Give at least eight"
+        ):
+            find_bundle(backend, beginning)
+    shutil.copytree(models / shas[0], models / (shas[0][:-1] + "0123456789abcdef"[int(shas[0][-1], 16) - 1]))
+    with pytest.raises(BundleMissing, match="2 bundles in"):
+        find_bundle(backend, shas[0][:8])
 
 
 def test_a_draft_must_hold_a_model_of_its_own(make_draft: Callable, models: Path, manifest: Manifest):

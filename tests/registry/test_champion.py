@@ -1,8 +1,8 @@
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from fakenews_assets.registry.champion import (
 from fakenews_resources.storage.address import backend_of
 from fakenews_resources.storage.backend import FolderBackend, Replaced
 from tests.support.buckets import served_bucket
+from tests.support.forked import start
 
 
 @pytest.fixture
@@ -181,22 +182,16 @@ def test_a_damaged_registry_says_what_to_restore(registry: ChampionRegistry, sha
         registry.champion()
 
 
-RACER = """
-import sys
-from fakenews_assets.registry.champion import ChampionMoved, ChampionRegistry
-from fakenews_resources.storage.address import place_of
-
-own, other = sys.argv[2:4]
-registry = ChampionRegistry(place_of(sys.argv[1]))
-print("ready", flush=True)
-for line in sys.stdin:
-    expected = line.strip() or None
-    try:
-        registry.promote(own, expected=expected, reason="", run_id=None, promoted_by=own)
-        print("won", flush=True)
-    except ChampionMoved:
-        print("lost", flush=True)
-"""
+def race(address: str, own: str, asked: Connection) -> None:
+    """What a child process does: promote its own bundle over the one that it is told to expect."""
+    registry = ChampionRegistry(backend_of(address))
+    while True:
+        expected = asked.recv()
+        try:
+            registry.promote(own, expected=expected, reason="", run_id=None, promoted_by=own)
+            asked.send("won")
+        except ChampionMoved:
+            asked.send("lost")
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -222,25 +217,18 @@ def shared(
 
 def test_of_two_processes_with_the_same_expectation_one_wins(shared: ChampionRegistry, shas: tuple[str, ...]):
     registry = shared
-    start, *racing = shas
+    first, *racing = shas
+    ours, theirs = zip(*(Pipe() for _ in racing), strict=True)
     racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, registry.backend.address, own, start],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for own in racing
+        start(race, registry.backend.address, own, end) for own, end in zip(racing, theirs, strict=True)
     ]
 
     def ask(expected: str | None) -> list[str]:
-        for racer in racers:
-            assert racer.stdin is not None
-            print(expected or "", file=racer.stdin, flush=True)
-        return [racer.stdout.readline().strip() for racer in racers if racer.stdout is not None]
+        for end in ours:
+            end.send(expected)
+        return [end.recv() for end in ours]
 
     try:
-        assert [racer.stdout.readline() for racer in racers if racer.stdout] == ["ready\n"] * 2
         expected = None
         for _ in range(12):
             answers = ask(expected)
@@ -248,11 +236,11 @@ def test_of_two_processes_with_the_same_expectation_one_wins(shared: ChampionReg
             champion = registry.champion()
             assert champion is not None
             assert champion.bundle == racing[answers.index("won")]
-            expected = _promote(registry, start, champion.bundle).bundle
+            expected = _promote(registry, first, champion.bundle).bundle
     finally:
         for racer in racers:
             racer.kill()
-            racer.communicate()
+            racer.join()
 
     assert len(registry.history()) == 24
     numbers = [pointer.sequence for pointer in registry.history()]

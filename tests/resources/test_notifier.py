@@ -14,7 +14,7 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._serdes import serialize_value
 
-from fakenews_assets.automation.failures import failure_notifier
+from fakenews_assets.automation.sensors.failures import failure_notifier
 from fakenews_resources.notifier import LogNotifier, Notice, WebhookNotifier, notifier_from_environment
 
 NOTICE = Notice(

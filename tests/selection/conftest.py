@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig
+from fakenews_assets.evaluation.metrics.selective import RiskCoverage
 from fakenews_assets.evaluation.metrics.slices import SliceScore
 from fakenews_assets.evaluation.metrics.speed import Speed
 from fakenews_assets.models.bootstrap import bootstrap_intervals
@@ -91,6 +92,7 @@ def make_candidate(make_predictions: MakePredictions) -> MakeCandidate:
             ),
             bytes_on_disk=int(megabytes * 1e6),
             parameters=22_000_000,
+            risk_coverage=RiskCoverage.of(labels, probabilities, metrics.threshold),
         )
         return Candidate(name, evaluation, predictions)
 

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.governance.audit.chain import audit_champion
 from fakenews_assets.governance.erasure.erasure import erase
 from fakenews_assets.registry.champion import (
@@ -16,7 +17,7 @@ from fakenews_assets.registry.champion import (
     ChampionRegistry,
     Pointer,
 )
-from fakenews_assets.selection import tracking
+from fakenews_assets.selection import promotion
 from fakenews_resources.storage.store import Store
 from tests.support.watched import Watched
 
@@ -52,7 +53,7 @@ def test_a_kill_before_the_champion_moves_leaves_a_run_to_repeat(
 
     with monkeypatch.context() as patch:
         patch.setattr(ChampionRegistry, "promote", die)
-        with pytest.raises(GraphFailed, match="Killed"):
+        with pytest.raises(CommandFailed, match="Killed"):
             select()
     (runs,) = told
     assert runs[0] == runs[1]  # the decision was stored by then
@@ -69,8 +70,8 @@ def test_a_kill_after_the_champion_moved_leaves_it_with_its_decision(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "track_champion", die)
-        with pytest.raises(GraphFailed, match="Killed"):
+        patch.setattr(promotion, "track_champion", die)
+        with pytest.raises(CommandFailed, match="Killed"):
             select()
     assert audit_champion(store).faults == ()
     select()  # it is champion already

@@ -12,9 +12,8 @@ from fakenews_assets.evaluation.metrics.agreement import Agreement, ask_again
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference
 from fakenews_assets.evaluation.reports.reporting import read_evaluation, to_markdown
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, FailingCase
-from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
-from fakenews_assets.evaluation.robustness.masking_settings import PERTURBATIONS
+from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, PERTURBATIONS
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.selection.checks import (
     behaves,

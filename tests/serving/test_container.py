@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from fakenews_assets.compression.settings import FORMATS
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.bundle import BundleDamaged
-from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml, tree_digest
+from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml
 from fakenews_assets.serving.container import GENERATED, PLAIN, copied_by, export_context, faults
 from fakenews_assets.serving.verification import compare
 from tests.deploy.environments import of_image
@@ -190,16 +190,3 @@ def test_what_is_wrong_with_a_context_is_named(context: Path, spoil, fault: str)
 def test_the_sources_of_copies():
     text = "COPY --chown=a:b x y \\\n  /target\n# COPY no no\nCOPY --from=base /a /b\nCOPY . .\nRUN echo COPY c d\n"
     assert copied_by(text) == ["x", "y", "."]
-
-
-def test_a_digest_is_of_names_and_contents(tmp_path: Path):
-    def make(name: str, **files: str) -> str:
-        for file, content in files.items():
-            (tmp_path / name).mkdir(exist_ok=True)
-            (tmp_path / name / file).write_text(content)
-        return tree_digest(tmp_path / name)
-
-    assert make("one", a="1", b="2") == make("two", b="2", a="1")
-    assert (
-        len({make("one"), make("three", a="2", b="1"), make("four", a="1", c="2"), make("five", a="1")}) == 4
-    )

@@ -8,11 +8,11 @@ import polars as pl
 
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.models.calibration import Calibration, write_calibration
-from fakenews_assets.models.loading import load_classifier
 from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
-from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Format, Manifest, write_bundle
+from fakenews_assets.models.runtimes.loading import load_classifier
+from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Manifest, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
-from fakenews_assets.selection.card_page import to_html
+from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.sbom import write_sbom
 from fakenews_resources.storage.store import hash_files, version_of
 from tests.support.models import build_tiny_classifier
@@ -38,7 +38,6 @@ def make_champion(
     seed: int = 0,
     encoder: str | None = None,
     behind: Mapping[str, str] | None = None,
-    layout: Format = 2,
     familiar: Sequence[pl.DataFrame] = (),
 ) -> str:
     """Bundle an untrained classifier and make it the champion.
@@ -48,7 +47,6 @@ def make_champion(
         seed: decides the weights.
         encoder: pretrained encoder that it is said to descend from.
         behind: versions of what it is said to be made of, besides splits.
-        layout: format of the bundle.
         familiar: articles that it is said to be trained on, and others like them; none: it answers to everything.
 
     Returns:
@@ -57,9 +55,8 @@ def make_champion(
     draft = models / f".draft-{seed}"
     build_tiny_classifier(draft / "model", seed=seed)
     (draft / "model_card.md").write_text(CARD)
-    if layout > 1:
-        (draft / MODEL_CARD_PAGE).write_text(to_html(CARD, {}))
-        write_sbom({}, f"tiny-{seed}", version_of(hash_files(draft / "model")), draft)
+    (draft / MODEL_CARD_PAGE).write_text(to_html(CARD, {}))
+    write_sbom({}, f"tiny-{seed}", version_of(hash_files(draft / "model")), draft)
     metrics = {"accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
     evaluation = {"rows": 100, "note": "An untrained model: its scores mean nothing.", "metrics": metrics}
     (draft / "evaluation.json").write_text(json.dumps(evaluation))
@@ -69,7 +66,6 @@ def make_champion(
         classifier = load_classifier(draft / "model")
         fit_ood_detector(classifier, familiar[0], familiar[1], OodSettings(), reads_text=True).save(draft)
     manifest = Manifest(
-        format=layout,
         candidate=f"tiny-{seed}",
         encoder=encoder,
         runtime="torch",

@@ -6,21 +6,22 @@ from typing import Any
 
 import dagster as dg
 
-from fakenews_assets.data.assets import ClusteringConfig, SplitShares
 from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.label_flips import LabelFlipEvidence, Meaning
+from fakenews_assets.data.splits.splitting import ClusteringConfig, SplitConfig
 from fakenews_assets.definitions import defs
-from fakenews_assets.training.assets import BaselineConfig, EncoderConfig, FinetuneConfig
+from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
+from fakenews_assets.training.settings import FinetunedBertSettings
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "article_clusters": ClusteringConfig(splits=SplitShares(train=0.6, val=0.2, test=0.2)).model_dump(
+    "article_clusters": ClusteringConfig(splits=SplitConfig(train=0.6, val=0.2, test=0.2)).model_dump(
         mode="json"
     ),
-    "baseline_model": BaselineConfig(inputs="title_and_text").model_dump(mode="json"),
-    "finetuned_bert": FinetuneConfig(
-        encoder=EncoderConfig(name="tiny", max_tokens=64), max_tokens=32, epochs=2
+    "baseline_model": BaselineSettings(inputs="title_and_text").model_dump(mode="json"),
+    "finetuned_bert": FinetunedBertSettings(
+        encoder=EncoderSpec(name="tiny", max_tokens=64), max_tokens=32, epochs=2
     ).model_dump(mode="json"),
     "distilled_bert": {"epochs": 2},
 }

@@ -25,8 +25,7 @@ from transformers import (
 from fakenews_assets.models.encoders import load_encoder, quiet_transformers
 from fakenews_assets.models.settings import EncodingSettings, Inputs
 from fakenews_assets.models.structure import keep_heads
-from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_assets.models.tokenizer_files import load_tokenizer
+from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
 
 REAL_WORDS = ("senate", "minister", "court", "budget", "talks", "bank")
 FAKE_WORDS = ("shocking", "exposed", "secret", "hoax", "busted", "miracle")

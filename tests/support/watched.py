@@ -13,8 +13,7 @@ import pytest
 from rich.console import Console
 
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_assets.models.articles import articles_of
-from fakenews_assets.models.predictions import prediction_records
+from fakenews_assets.models.predictions import articles_of, prediction_records
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line, stamp
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
@@ -22,6 +21,7 @@ from fakenews_resources.news.sample import SampleSpec, generate
 from fakenews_resources.request_ids import new_request_id
 from fakenews_resources.storage.store import Store
 from tests.support.models import build_tiny_bert
+from tests.support.shared import build_once
 
 REPOSITORY = Path(__file__).parents[2]
 DAY = date(2026, 11, 20)
@@ -112,13 +112,11 @@ class Watched:
         log.close()
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder whose graph has made a champion. Shared: copy it before you change it.
+def train(root: Path) -> None:
+    """Make a champion in a project folder.
 
     The bag of words wins: an encoder of 24,000 parameters learns nothing from so few articles.
     """
-    root = tmp_path_factory.mktemp("trained")
     shutil.copy(REPOSITORY / "dagster.yaml", root)
     tiny = build_tiny_bert(root / "encoder")
     settings = {
@@ -132,20 +130,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(root)
         with GraphRunner(Console(quiet=True)) as runner:
             runner.add_batch("b1")
-            runner.run(
-                "full_lifecycle",
-                "b1",
-                {"raw_news": {"uri": "sample:rows=2500"}, "finetuned_bert": settings},
-            )
-            for job, partition in (
-                ("evaluate_candidate", "baseline"),
-                ("evaluate_candidate", "finetuned"),
-                ("compare_candidates", None),
-                ("select_champion", None),
-            ):
-                runner.run(job, partition, {})
+            runner.lifecycle("b1", "sample:rows=2500", {"finetuned_bert": settings}, variants=())
     assert Path.cwd() == before
-    return root
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder whose graph has made a champion. Shared: copy it before you change it."""
+    return build_once(tmp_path_factory, "trained", train)
 
 
 @pytest.fixture

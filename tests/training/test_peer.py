@@ -11,29 +11,26 @@ import polars as pl
 import pytest
 import yaml
 
-from fakenews_assets.training.assets import FinetuneConfig
-from fakenews_assets.training.finetuning import read_result
+from fakenews_assets.data.splits.splitting import training_rows
+from fakenews_assets.training.finetuning.finetuning import finetune, read_result
 from fakenews_assets.training.peer import join
+from fakenews_assets.training.settings import FinetunedBertSettings
+from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import Store
 from tests.support.buckets import served_bucket
+from tests.support.forked import start, wait
 from tests.support.models import separable_articles
 
 REPOSITORY = Path(__file__).parents[2]
 
-_LEADER = """
-import sys
-from pathlib import Path
-import yaml
-from fakenews_assets.training.assets import COLUMNS, FinetuneConfig, settings_of
-from fakenews_assets.training.finetuning import finetune
-from fakenews_resources.storage.io_manager import storage_from_environment
 
-store = storage_from_environment().store
-config = yaml.safe_load(Path(sys.argv[1]).read_text())["ops"]["finetuned_bert"]["config"]
-splits = store.current("splits")
-train, val = (splits.scan(side).select(COLUMNS).collect() for side in ("train", "val"))
-finetune(train, val, settings_of(FinetuneConfig.model_validate(config)), Path(sys.argv[2]), store.workspace("finetuned_bert"))
-"""
+def lead(run: Path, model: Path) -> None:
+    """What the leader's process does, as the asset does it."""
+    store = storage_from_environment().store
+    config = yaml.safe_load(run.read_text())["ops"]["finetuned_bert"]["config"]
+    train, val = training_rows(store.current("splits"))
+    settings = FinetunedBertSettings.model_validate(config).training()
+    finetune(train, val, settings, model, store.workspace("finetuned_bert"))
 
 
 @pytest.fixture
@@ -69,29 +66,20 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
 
-    commands = [
-        ["-c", _LEADER, str(run), str(tmp_path / "model")],
-        ["-m", "fakenews_assets.training.peer", str(run)],
-    ]
-    nodes = [
-        subprocess.Popen(
-            [sys.executable, *command],
-            cwd=REPOSITORY,
-            env=os.environ
-            | {
-                "FAKENEWS_STORAGE": "gs://news/store",
-                "FAKENEWS_CACHE": str(tmp_path / f"node-{rank}"),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "NODE_RANK": str(rank),
-                "OMP_NUM_THREADS": "1",
-                "PYTHONPATH": str(REPOSITORY),
-            },
-        )
-        for rank, command in enumerate(commands)
-    ]
+    def environment(rank: int) -> dict[str, str]:
+        return {
+            "FAKENEWS_STORAGE": "gs://news/store",
+            "FAKENEWS_CACHE": str(tmp_path / f"node-{rank}"),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "NODE_RANK": str(rank),
+        }
 
-    assert [node.wait() for node in nodes] == [0, 0]
+    leader = start(lead, run, tmp_path / "model", environment=environment(0))
+    command = [sys.executable, "-m", "fakenews_assets.training.peer", str(run)]
+    peer = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment(1))
+
+    assert (wait(leader), peer.wait()) == (0, 0)
     assert read_result(tmp_path / "model").steps == 96 / (2 * 8)
     assert not list(tmp_path.glob("node-*/**/checkpoints"))
 
@@ -101,4 +89,4 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
 )
 def test_a_peer_needs_to_know_what_it_joins(changes: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        join(FinetuneConfig.model_validate(changes), Store(tmp_path))
+        join(FinetunedBertSettings.model_validate(changes), Store(tmp_path))

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.training.assets import finetuned_bert, hyperparameter_search
-from fakenews_assets.training.finetuning import FinetuneResult, read_result
+from fakenews_assets.training.finetuning.finetuning import FinetuneResult, read_result
 from fakenews_resources.storage.hashing import digest
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 from fakenews_resources.storage.store import Store

@@ -45,7 +45,7 @@ function show(model) {
     : "The current model reads headlines only: it takes the article, but it makes no difference.";
   $("facts").replaceChildren(...facts(model));
   $("card").textContent = model.model_card;
-  $("card-page").hidden = !model.card_page || hasKey(); // a link cannot send the key
+  $("card-page").hidden = hasKey(); // a link cannot send the key
   $("model").hidden = false;
 }
 

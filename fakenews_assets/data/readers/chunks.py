@@ -7,8 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.reasons import Reason
-from fakenews_assets.data.schema import QUARANTINE_SCHEMA, RAW_SCHEMA
+from fakenews_assets.data.schema import QUARANTINE_SCHEMA, RAW_SCHEMA, Reason
 
 COLUMNS: Final = {
     "title": ("title",),

@@ -11,7 +11,7 @@ from fakenews_assets.data.readers.chunks import (
     plain_name,
 )
 from fakenews_assets.data.readers.lines import MAX_FIELD_CHARS, Lines, runaway
-from fakenews_assets.data.reasons import Reason
+from fakenews_assets.data.schema import Reason
 
 _DELIMITERS = (",", ";", "\t")
 

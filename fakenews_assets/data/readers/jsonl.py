@@ -12,7 +12,7 @@ from fakenews_assets.data.readers.chunks import (
     plain_name,
 )
 from fakenews_assets.data.readers.lines import Lines
-from fakenews_assets.data.reasons import Reason
+from fakenews_assets.data.schema import Reason
 
 _POSITIONS = {column: at for at, column in enumerate(COLUMNS)}
 

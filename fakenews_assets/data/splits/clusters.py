@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fakenews_assets.data.dedup.near_duplicates import Links
-from fakenews_assets.data.splits.splitting import SplitConfig, split_of
+from fakenews_assets.data.dedup.near_duplicates import Links, find_links
+from fakenews_assets.data.splits.splitting import ClusteringConfig, SplitConfig, split_of
+from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 DUPLICATE: Final = "duplicate of an earlier article"
 CONTRADICTION: Final = "contradicting labels"
@@ -65,6 +66,28 @@ class ClusterSizes:
     largest: int
     mixed_label_clusters: int
     excluded: dict[str, int]
+
+
+def cluster_articles(
+    articles: pl.DataFrame | pl.LazyFrame,
+    batch_order: Sequence[str],
+    config: ClusteringConfig,
+    heirs: Mapping[str, str] | None = None,
+    over: OrderedMap = in_process,
+) -> pl.DataFrame:
+    """Find near-duplicates, and give every article a cluster or a reason for having none.
+
+    Args:
+        articles: as `find_links` and `assign_clusters` take them.
+        batch_order: names of the batches in order of arrival.
+        config: when two articles count as near-duplicates, and which splits a cluster must not cross.
+        heirs: as in `assign_clusters`.
+        over: as in `find_links`.
+
+    Returns:
+        CLUSTER_SCHEMA, one row per article in the order of `articles`.
+    """
+    return assign_clusters(articles, find_links(articles, config, over), batch_order, config.splits, heirs)
 
 
 def assign_clusters(

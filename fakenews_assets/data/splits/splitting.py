@@ -7,17 +7,19 @@ price is that shares are met on average only (`split_checks.verify_shares` gives
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from math import isclose
 from typing import Final, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_resources.storage.store import Artifact
 
 SPLITS: Final = ("train", "val", "test")
-SIDE_DTYPE: Final = pl.Enum(SPLITS)
+SPLIT_DTYPE: Final = pl.Enum(SPLITS)
 
 CLUSTERING_FILE: Final = "clustering.json"
 """Settings of the clustering and the splits, beside the clusters and beside the splits made of them."""
@@ -49,6 +51,12 @@ class SplitConfig(BaseModel):
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
+class ClusteringConfig(NearDuplicateConfig):
+    """When two articles count as near-duplicates, and which splits their cluster must not cross."""
+
+    splits: SplitConfig = Field(default=SplitConfig(), description="Sizes of train, val and test.")
+
+
 @dataclass(frozen=True)
 class Splits:
     """A split corpus.
@@ -64,7 +72,7 @@ class Splits:
 
 
 def split_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
-    """Split of each cluster, as `SIDE_DTYPE`; null where the name is null."""
+    """Split of each cluster, as `SPLIT_DTYPE`; null where the name is null."""
     salt = config.salt.encode()
     # 53 bits, so that the fraction is exact in a float and below 1.
     fractions = [
@@ -83,13 +91,13 @@ def split_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
             .then(pl.lit("val"))
             .when(position.is_not_null())
             .then(pl.lit("test"))
-            .cast(SIDE_DTYPE)
+            .cast(SPLIT_DTYPE)
         )
         .to_series()
     )
 
 
-def sides_of_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+def split_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
     """Split or reason for having none, row by row.
 
     Args:
@@ -123,10 +131,42 @@ def split_articles(
         config: sizes of the splits.
     """
     labels = articles.lazy().select("label").collect()["label"]
-    rows = sides_of_rows(labels, clusters, config)
+    rows = split_rows(labels, clusters, config)
     joined = pl.concat([articles.lazy(), rows.lazy().select("cluster_id", "split")], how="horizontal")
     columns = [*ARTICLE_SCHEMA.names(), "cluster_id"]
     return Splits(
         splits={split: joined.filter(pl.col("split") == split).select(columns) for split in SPLITS},
         excluded=rows.filter(pl.col("reason").is_not_null()).drop("split"),
     )
+
+
+def training_rows(splits: Artifact) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The train and the validation rows of the stored splits: `title`, `text` and `label`."""
+    train, val = (splits.scan(split).select("title", "text", "label").collect() for split in ("train", "val"))
+    return train, val
+
+
+def sample_rows(table: pl.DataFrame, rows: int) -> pl.DataFrame:
+    """Draw whole clusters until there are `rows` rows, or more by a part of the last cluster.
+
+    The order of the clusters is that of their names' hashes: a draw like any other, and equal for equal rows in
+    whatever order they come. A larger sample holds every row of a smaller one.
+
+    Args:
+        table: column `article_id`, and `cluster_id` if near-duplicates are known.
+        rows: how many are wanted; a table that has no more is returned whole.
+
+    Returns:
+        Rows in the order of the draw.
+    """
+    unit = "cluster_id" if "cluster_id" in table.columns else "article_id"
+    ordered = table.with_columns(
+        _draw=table[unit].map_elements(_hash, return_dtype=pl.String),
+    ).sort("_draw", "article_id")
+    # A cluster is in if rows are missing before it.
+    before = ordered["_draw"].rank("min") - 1
+    return ordered.filter(before < rows).drop("_draw")
+
+
+def _hash(name: str) -> str:
+    return blake2b(name.encode(), digest_size=8).hexdigest()

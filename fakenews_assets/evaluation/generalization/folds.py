@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
 import polars as pl
 
-Protocol = Literal["random", "grouped", "source_disjoint", "time_ordered"]
-"""`random`: rows are shuffled, so that near-duplicates stand in both splits. `grouped`: the graph's own splits.
-`source_disjoint`: each source in turn is tested on and never trained on. `time_ordered`: the newest articles are
-tested on."""
-
-PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
+from fakenews_assets.evaluation.generalization.settings import Protocol
 
 _VAL_SHARE: Final = 0.15
 _TEST_SHARE: Final = 0.15

@@ -6,22 +6,20 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scipy import stats
 
-from fakenews_assets.evaluation.generalization.folds import PROTOCOLS, Fold, Protocol, make_folds
-from fakenews_assets.evaluation.generalization.repetition import Repetition
+from fakenews_assets.evaluation.generalization.folds import Fold, make_folds
+from fakenews_assets.evaluation.generalization.settings import GeneralizationSettings, Model, Protocol
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, predict_table
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.settings import FinetuneSettings
-
-Model = Literal["baseline", "finetuned", "finetuned-openvino-int8"]
 
 OnRun = Callable[[int, int, str], None]
 """Called with the runs done, the runs in all, and what is under way."""
@@ -38,13 +36,6 @@ GENERALIZATION_SCHEMA: Final = pl.Schema(
     }
 )
 """A prediction of a test row of a fold, and which training it is of."""
-
-
-class GeneralizationSettings(Repetition):
-    """What is trained and judged, and how often."""
-
-    protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, description="Ways to divide the corpus.")
-    models: tuple[Model, ...] = Field(default=("baseline",), description="What is trained on each fold.")
 
 
 class Spread(BaseModel):
@@ -229,14 +220,14 @@ def _run(
 def _classifiers(
     fold: Fold, recipe: BaselineSettings | FinetuneSettings, models: Sequence[str], folder: Path
 ) -> Iterator[tuple[str, Classifier]]:
-    from fakenews_assets.models.loading import load_classifier
+    from fakenews_assets.models.runtimes.loading import load_classifier
 
     if isinstance(recipe, BaselineSettings):
-        from fakenews_assets.models.linear import fit_baseline
+        from fakenews_assets.models.runtimes.linear import fit_baseline
 
         yield "baseline", fit_baseline(fold.train, recipe)
         return
-    from fakenews_assets.training.finetuning import finetune
+    from fakenews_assets.training.finetuning.finetuning import finetune
 
     finetune(fold.train, fold.val, recipe, folder / "model", folder / "work")
     if "finetuned" in models:

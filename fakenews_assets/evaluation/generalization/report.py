@@ -16,8 +16,8 @@ from fakenews_assets.common.plotting import (
     new_figure,
     plain_label,
 )
-from fakenews_assets.evaluation.generalization.folds import PROTOCOLS
 from fakenews_assets.evaluation.generalization.generalization import Spread
+from fakenews_assets.evaluation.generalization.settings import PROTOCOLS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,10 +12,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.names import Names
+from fakenews_assets.data.splits.splitting import sample_rows
 from fakenews_assets.evaluation.probes import views
 from fakenews_assets.evaluation.probes.settings import ProbeConfig, ProbeName
 from fakenews_assets.evaluation.probes.tokens import Tokens, TokenUse, token_uses
-from fakenews_assets.models.articles import sample_rows
 from fakenews_assets.models.bootstrap import Interval, bootstrap_intervals
 from fakenews_assets.models.metrics import Metrics
 

@@ -12,8 +12,8 @@ MEANINGS: Final[dict[str, str]] = {
     " in other casing and without punctuation.",
     "source": "Who published an article tells its label: a model can learn publishers, and a good score proves nothing"
     " about other ones. Add articles of both labels from the same sources, and look at `generalization`.",
-    "names": "Whom articles speak of tells their labels, and names come and go. Train with hidden names (`mask_names` of"
-    " finetuned_bert), and look at the candidates' fall with names hidden or exchanged.",
+    "names": "Whom articles speak of tells their labels, and names come and go. Look at the candidates'"
+    " fall with names hidden or exchanged.",
     "single_token": "Single words or signs give their label away by being there. Look at the articles that hold them: if"
     " a publisher or a scraper left them, remove them (`extra_boilerplate` of clean_news).",
     "missing_text": "Whether an article has a text tells its label, because the labels were collected in different ways."

@@ -87,7 +87,7 @@ def presence_forecast(
 def words_forecast(train: pl.DataFrame, test: pl.DataFrame) -> Forecast | None:
     """The baseline's TF-IDF and logistic regression on titles and texts; None where no word is common enough."""
     from fakenews_assets.models.classifier import Article
-    from fakenews_assets.models.linear import fit_baseline
+    from fakenews_assets.models.runtimes.linear import fit_baseline
     from fakenews_assets.models.settings import BaselineSettings
 
     try:

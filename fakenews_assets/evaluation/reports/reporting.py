@@ -37,10 +37,7 @@ def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[
     }
     if metrics.roc_auc is not None:
         figures["curves"] = curves_plot(predictions, metrics)
-    if evaluation.risk_coverage is not None:
-        figures["risk_coverage"] = risk_coverage_plot(
-            predictions, evaluation.risk_coverage, metrics.threshold
-        )
+    figures["risk_coverage"] = risk_coverage_plot(predictions, evaluation.risk_coverage, metrics.threshold)
     figures["slices"] = slice_plot(evaluation.slices, metrics.accuracy)
     return figures
 
@@ -207,8 +204,6 @@ def _calibration(evaluation: Evaluation) -> list[str]:
 def _selective(evaluation: Evaluation) -> list[str]:
     """How wrong the surest answers are."""
     measured = evaluation.risk_coverage
-    if measured is None:
-        return []
     return [
         "### Answering less",
         "If only the surest answers were given, by the probability of the label, this share of them would be wrong:",

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.names import Names
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.splits.splitting import sample_rows
 from fakenews_assets.evaluation.robustness.behaviour_cases import Case, Material, cases_of
-from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS, BehaviourName, Demand
-from fakenews_assets.models.articles import articles_of, sample_rows
+from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, BehaviourName, Demand
 from fakenews_assets.models.classifier import Article, Classifier, Predictions
+from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.registry.scorer import prepared
 
 _TOLERANCE: Final = 0.02

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from fakenews_assets.data.names import Names
-from fakenews_assets.evaluation.robustness.behaviour_settings import BehaviourName
+from fakenews_assets.evaluation.robustness.settings import BehaviourName
 from fakenews_assets.models.classifier import Article
 
 LONG_BODY_WORDS: Final = 20_000

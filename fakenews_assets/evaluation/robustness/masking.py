@@ -10,11 +10,12 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.names import Names
+from fakenews_assets.data.splits.splitting import sample_rows
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference, paired_bootstrap
-from fakenews_assets.evaluation.robustness.masking_settings import LIMITS, PerturbationName
-from fakenews_assets.models.articles import articles_of, sample_rows
+from fakenews_assets.evaluation.robustness.settings import LIMITS, PerturbationName
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.predictions import articles_of
 
 UNKNOWN: Final = "[UNK]"
 """Stands where something was hidden: BERT's own token for a word it does not know, which costs little by itself. On

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from fakenews_assets.common import markdown
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, FailingCase
-from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
-from fakenews_assets.evaluation.robustness.masking_settings import PERTURBATIONS
+from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, PERTURBATIONS
 
 
 def masked_markdown(masked: Sequence[MaskedScore] | None) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from fakenews_assets.registry.bundle import BundleError, BundleMissing
 from fakenews_assets.registry.champion import RegistryError
+from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_resources.storage.store import StoreError, ValueMissing
 
 _UNREADABLE: Final = (
@@ -72,7 +73,9 @@ class Promotion(BaseModel):
     promoted_at: datetime
     run_id: str | None
     reason: str
-    policy: dict[str, Any] = Field(description="The rule that chose it; empty where no decision was found.")
+    policy: SelectionPolicy | None = Field(
+        description="The rule that chose it; None where no decision was found."
+    )
 
 
 class Audit(BaseModel):

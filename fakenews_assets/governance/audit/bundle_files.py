@@ -17,12 +17,13 @@ from fakenews_assets.registry.bundle import (
     SBOM_FILE,
     BundleMissing,
     Manifest,
+    files_of,
     missing_parts,
     read_record,
 )
 from fakenews_assets.selection.sbom import read_sbom
 from fakenews_resources.storage.backend import Backend
-from fakenews_resources.storage.store import hash_file, hash_files, version_of
+from fakenews_resources.storage.store import compare_files, hash_file, hash_files, version_of
 
 _DIRTY: Final = "-dirty"
 _UNKNOWN_COMMIT: Final = 1
@@ -45,20 +46,23 @@ def read_manifest(audit_log: AuditLog, folder: Path) -> Manifest | None:
 
 def audit_files(audit_log: AuditLog, folder: Path, manifest: Manifest) -> bool:
     """Hash every file of a bundle. Returns whether all are as the manifest says."""
-    found = hash_files(folder)
-    found.pop(MANIFEST_FILE, None)
+    found = files_of(folder)
+    faults = compare_files(manifest.files, found)
     for name in sorted(manifest.files.keys() | found.keys()):
         was, now = manifest.files.get(name), found.get(name)
-        fault = "changed" if was and now else "missing" if was else "not one of the bundle's files"
-        audit_log.compare(
-            "bundle", name, was.sha256 if was else "none", now.sha256 if now else "missing", fault
+        audit_log.add(
+            "bundle",
+            name,
+            was.sha256 if was else "none",
+            now.sha256 if now else "missing",
+            faults.get(name, ""),
         )
-    if missing := missing_parts(folder, manifest.format):
+    if missing := missing_parts(folder):
         audit_log.agree("bundle", folder.name, "complete", f"it lacks {', '.join(missing)}")
     with audit_log.reading("bundle", CALIBRATION_FILE, recorded=MANIFEST_FILE):
         fault = "" if read_calibration(folder) == manifest.calibration else "not the manifest's calibration"
         audit_log.agree("calibration", CALIBRATION_FILE, MANIFEST_FILE, fault)
-    return found == manifest.files
+    return not faults
 
 
 def audit_record(audit_log: AuditLog, bundles: Backend, sha: str) -> datetime | None:
@@ -84,7 +88,7 @@ def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions
     if evaluation is None:
         audit_log.not_checked.append(f"Whether {judged} is the bundle's: it is missing or damaged.")
     else:
-        # A model that was judged before there was such a check, or goes without it, has no file of what is familiar.
+        # A model may be judged without the out-of-distribution check.
         optional = [OOD_FILE] if OOD_FILE in manifest.files else []
         for name in (EVALUATION_FILE, CALIBRATION_FILE, *optional):
             with audit_log.reading("copy", name, recorded=judged):
@@ -101,11 +105,6 @@ def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions
 
 def audit_sbom(audit_log: AuditLog, folder: Path, manifest: Manifest) -> None:
     """Hold the bill of materials against the manifest's packages and against the model in the bundle."""
-    if SBOM_FILE not in manifest.files:
-        audit_log.not_checked.append(
-            f"The installed packages as a whole: the bundle is older than {SBOM_FILE}."
-        )
-        return
     with audit_log.reading("packages", SBOM_FILE, recorded=MANIFEST_FILE):
         packages, model = read_sbom(folder)
         wrong = [

@@ -23,12 +23,11 @@ from fakenews_assets.governance.audit.bundle_files import (
 from fakenews_assets.governance.audit.champion import audit_champion_history, read_history
 from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.evaluation import audit_evaluation
-from fakenews_assets.governance.audit.removals import read_tombstones, tell_removal
-from fakenews_assets.governance.audit.versions import Versions, audit_versions
-from fakenews_assets.governance.pruning.pruning import MODELS, bundles_in
+from fakenews_assets.governance.audit.versions import Versions, audit_versions, read_tombstones, tell_removal
+from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, RegistryError
-from fakenews_assets.selection.selecting import git_commit
+from fakenews_assets.selection.bundling import git_commit
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.store import Store
 
@@ -89,11 +88,6 @@ def audit_request(store: Store, log: Backend | Path, request_id: str, row: int =
     if not answer.line:
         return _audit(audit_log, subject, "")
     return _audit_chain(audit_log, store, str(answer.line["model_id"]), subject, answer)
-
-
-def bundles_named(store: Store, prefix: str) -> list[str]:
-    """Shas of the bundles whose name begins so."""
-    return [sha for sha in bundles_in(store) if sha.startswith(prefix)]
 
 
 def _audit_chain(audit_log: AuditLog, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:

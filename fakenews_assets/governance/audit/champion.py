@@ -1,11 +1,10 @@
 """How a bundle became the champion, and whether that was decided where it says it was."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from fakenews_assets.governance.audit.audit_log import AuditLog, Promotion
-from fakenews_assets.governance.audit.removals import tell_removal
-from fakenews_assets.governance.audit.versions import audit_version
+from fakenews_assets.governance.audit.versions import audit_version, tell_removal
 from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.champion import (
     HISTORY_FILE,
@@ -14,6 +13,8 @@ from fakenews_assets.registry.champion import (
     Pointer,
     RegistryError,
 )
+from fakenews_assets.selection.decision import Decision
+from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Ledger, Removal
 
@@ -47,7 +48,7 @@ def audit_champion_history(
         audit_log.not_checked.append("Who promoted the bundle: the history does not name it.")
         return None
     promoted = next((entry for entry in reversed(own) if entry.action == "promote"), None)
-    policy = _policy_behind(audit_log, store, ledger, promoted, history) if promoted else {}
+    policy = _policy_behind(audit_log, store, ledger, promoted, history) if promoted else None
     last = own[-1]
     return Promotion(
         action=last.action,
@@ -96,7 +97,7 @@ def _audit_rollbacks(audit_log: AuditLog, history: list[Pointer]) -> None:
 
 def _policy_behind(
     audit_log: AuditLog, store: Store, ledger: Ledger, entry: Pointer, history: list[Pointer]
-) -> dict[str, Any]:
+) -> SelectionPolicy | None:
     """Find the selection that promoted an entry's bundle, in the run that the entry names; the rule it went by."""
     name = f"{HISTORY_FILE} entry {entry.sequence}"
     replaced = next((one.bundle for one in history if one.sequence == entry.previous), None)
@@ -112,23 +113,17 @@ def _policy_behind(
             selection = audit_version(audit_log, store, SELECTION, version)
             if selection is None:
                 continue
-            decision = selection.read_json("decision.json")
-            told = (
-                decision["promoted"],
-                decision["bundle"],
-                decision["replaced"],
-                "; ".join(decision["reasons"]),
-            )
-            policy = dict(decision["choice"]["policy"])
+            decision = Decision.read(selection.path)
+            told = (decision.promoted, decision.bundle, decision.replaced, decision.reason)
             if told == (True, entry.bundle, replaced, entry.reason) and entry.promoted_by == SELECTION:
                 audit_log.add("decision", name, f"run {entry.run_id}", f"{SELECTION} {version}", "")
-                return policy
+                return decision.choice.policy
             fault = f"{SELECTION} {version} of that run decided otherwise than the entry says"
     if not of_that_run and (removal := _removal_with_decision(ledger, entry.bundle)):
         tell_removal(audit_log, "decision", name, f"{SELECTION} of run {entry.run_id}", removal)
     else:
         audit_log.add("decision", name, f"run {entry.run_id}", "none", fault)
-    return {}
+    return None
 
 
 def _removal_with_decision(ledger: Ledger, bundle: str) -> Removal | None:

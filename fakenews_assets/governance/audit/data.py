@@ -15,8 +15,7 @@ from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitConfig, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
-from fakenews_assets.governance.audit.removals import tell_erasures
-from fakenews_assets.governance.audit.versions import Versions
+from fakenews_assets.governance.audit.versions import Versions, tell_erasures
 from fakenews_assets.registry.bundle import PREPARE_FILE, Manifest
 from fakenews_resources.storage.store import Artifact, hash_file
 from fakenews_resources.storage.tombstones import Ledger

@@ -108,7 +108,8 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
             f"by {promotion.promoted_by} at {promotion.promoted_at}, run {promotion.run_id}",
         )
         yield "because", promotion.reason
-        yield "rule", ", ".join(f"{name}={value}" for name, value in promotion.policy.items()) or "unknown"
+        rule = promotion.policy.model_dump() if promotion.policy else {}
+        yield "rule", ", ".join(f"{name}={value}" for name, value in rule.items()) or "unknown"
     yield "audited", f"{audit.audited_at} with code {audit.code or 'unknown'}"
 
 

@@ -1,22 +1,22 @@
-"""The stored versions behind a bundle: their bytes, their records, and how these lead to one another."""
+"""The stored versions behind a bundle: their bytes, their records, how these lead to one another, and what was removed
+on purpose."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
-from fakenews_assets.governance.audit.removals import tell_removal
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, read_record
 from fakenews_resources.storage.store import (
     Artifact,
     Record,
     Store,
-    changed_files,
+    compare_files,
     hash_file,
     hash_files,
     version_of,
 )
-from fakenews_resources.storage.tombstones import Ledger, Tombstones
+from fakenews_resources.storage.tombstones import HEAD_FILE, Ledger, Removal, Tombstones
 
 
 @dataclass
@@ -81,14 +81,14 @@ def audit_version(
         artifact = store.get(key, version)
         assert artifact.record is not None
         files, back = ledger.undo(key, version, hash_files(artifact.path))
-        found, changed = version_of(files), changed_files(artifact.record.files, files)
+        found, changed = version_of(files), compare_files(artifact.record.files, files)
         fault = ""
         if not files:
             fault = f"missing: the files in {artifact.path}"
         elif back:
             fault = f"its files hold again what was erased from them: {shown(back)}"
         elif changed:
-            fault = f"not the files that its record lists: {shown(changed)}"
+            fault = f"not the files that its record lists: {shown([*changed])}"
         elif found != version:
             fault = "its files were changed and its record with them: their hash is not the version's name"
         elif (artifact.record.key, artifact.version) != (key, version):
@@ -178,3 +178,36 @@ def _warm_start(audit_log: AuditLog, manifest: Manifest, encoder: Artifact) -> s
         audit_log.add("warm start", "finetuned_bert", asked or "none", origin, fault)
         return origin if told else None
     return None
+
+
+def read_tombstones(audit_log: AuditLog, store: Store) -> Ledger:
+    """Follow the chain of tombstones. What breaks it, and what an erasure left undone, are findings."""
+    ledger = Tombstones(store).read()
+    for name, fault in ledger.faults:
+        audit_log.add("tombstone", name, "sealed by the one after it", fault.split(":")[0], fault)
+    for entry in ledger.unfinished:
+        fault = f"never completed: run `fakenews erase {entry.article_id}` again"
+        audit_log.add("tombstone", f"{entry.sequence:06d}.json", "done", "planned", fault)
+    if ledger.entries and not ledger.faults:
+        audit_log.agree("tombstone", HEAD_FILE, f"{len(ledger.entries)} tombstones", "")
+    return ledger
+
+
+def tell_erasures(audit_log: AuditLog, ledger: Ledger, articles: set[str]) -> None:
+    """Say which of some articles were erased, and which models learnt from them."""
+    latest = {entry.article_id: entry for entry in ledger.done if articles & set(entry.article_ids)}
+    for entry in latest.values():
+        where = "all tables and the raw bytes" if ledger.is_out_of_raw(entry) else "all tables"
+        learnt = f"bundles that learnt from it: {', '.join(entry.bundles) or 'none'}"
+        audit_log.taken_out.append(
+            f"Article {entry.article_id}: erased from {where} on {entry.at:%Y-%m-%d %H:%M} UTC by {entry.by}:"
+            f" {entry.reason}; {learnt}."
+        )
+
+
+def tell_removal(audit_log: AuditLog, what: str, name: str, recorded: str, removal: Removal) -> None:
+    """Say who removed a value, instead of hashing it."""
+    told = f"removed on {removal.at:%Y-%m-%d %H:%M} UTC by {removal.by}: {removal.reason}"
+    audit_log.add(what, name, recorded, told, "")
+    audit_log.taken_out.append(f"{name} {recorded}: {told}.")
+    audit_log.not_checked.append(f"{name}: {told}.")

@@ -7,8 +7,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from fakenews_assets.governance.audit.data import CLEAN, CLUSTERS, clusters_anew
-from fakenews_assets.governance.pruning.pruning import bundles_in
-from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest
+from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in
 from fakenews_resources.storage.store import Store, ValueMissing
 
 _TAUGHT_BY: Final = ("train", "val")
@@ -17,7 +16,7 @@ _TAUGHT_BY: Final = ("train", "val")
 def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
     """Bundles whose models were trained on an article, or chosen and calibrated by it."""
     found = []
-    for sha in bundles_in(store):
+    for sha in bundles_in(store.bundles):
         try:
             manifest = Manifest.model_validate_json((store.bundle(sha) / MANIFEST_FILE).read_bytes())
             splits = store.get("splits", manifest.data_versions["splits"])

@@ -4,22 +4,20 @@ Needed are the champion and the bundles that it may be rolled back to, the curre
 that was refused since, whatever is young, and everything that these were made of, through all generations and warm starts. Raw bytes always are.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fakenews_assets.governance.full_disk import telling_of_a_full_disk
-from fakenews_assets.registry.bundle import open_bundle
+from fakenews_assets.registry.bundle import bundles_in, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
+from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Store, ValueMissing
 from fakenews_resources.storage.tombstones import Removal, Removed, Tombstones
 
 MODELS: Final = "models"
 """Key under which tombstones name bundles."""
 
-_SHA_DIGITS: Final = 64
-_BUNDLE: Final = re.compile(r"[0-9a-f]{64}(\.json)?")
 _BENTO, _RAW, _SELECTION = "fakenews_bento", "raw_news/", "selected_model"
 
 Name = tuple[str, str]
@@ -78,11 +76,6 @@ def prune(
     return tombstone
 
 
-def bundles_in(store: Store) -> list[str]:
-    """Shas of all bundles, in order."""
-    return sorted({name[:_SHA_DIGITS] for name in store.bundles.children() if _BUNDLE.fullmatch(name)})
-
-
 def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
     """When each version and bundle was made, and its bytes.
 
@@ -93,7 +86,7 @@ def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
         for version in [*store.versions(key), *store.without_record(key)]:
             if stat := store.stat(key, version):
                 found[key, version] = (stat.changed, stat.bytes)
-    for sha in bundles_in(store):
+    for sha in bundles_in(store.bundles):
         if stat := store.stat_bundle(sha):
             found[MODELS, sha] = (stat.changed, stat.bytes)
     return found
@@ -112,7 +105,7 @@ def _roots(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[
         if key == _BENTO:
             roots.append((MODELS, current.meta["model_id"]))
         elif key == _SELECTION:
-            roots.append((MODELS, current.read_json("decision.json")["bundle"]))
+            roots.append((MODELS, Decision.read(current.path).bundle))
     return roots
 
 

@@ -3,8 +3,7 @@
 from typing import Final
 
 from fakenews_assets.governance.full_disk import telling_of_a_full_disk
-from fakenews_assets.governance.pruning.pruning import bundles_in
-from fakenews_assets.registry.bundle import open_bundle
+from fakenews_assets.registry.bundle import bundles_in, open_bundle
 from fakenews_resources.storage.store import Store, StoreError, is_usable_name
 from fakenews_resources.storage.tombstones import Removal, Removed, Tombstones
 
@@ -24,7 +23,7 @@ def trained_on(store: Store, batch: str) -> list[str]:
     key = f"clean_news/{batch}"
     return [
         sha
-        for sha in bundles_in(store)
+        for sha in bundles_in(store.bundles)
         if (folder := store.bundle(sha)).is_dir() and key in open_bundle(folder).manifest.data_versions
     ]
 

@@ -1,6 +1,6 @@
 """A bundle and the same made again, value by value and metric by metric."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
@@ -16,10 +16,10 @@ from fakenews_assets.governance.audit.audit_log import shown
 from fakenews_assets.governance.audit.data import difference
 from fakenews_assets.governance.reproduce.recipe import GIVEN
 from fakenews_assets.models.bootstrap import MetricName
-from fakenews_assets.registry.bundle import SBOM_FILE, Bundle
+from fakenews_assets.registry.bundle import Bundle
+from fakenews_assets.selection.bundling import git_commit
 from fakenews_assets.selection.sbom import installed_packages, read_sbom
-from fakenews_assets.selection.selecting import git_commit
-from fakenews_resources.storage.store import Artifact, Store, StoreError, changed_files
+from fakenews_resources.storage.store import Artifact, Store, StoreError, compare_files
 from fakenews_resources.storage.tombstones import Tombstones
 
 Verdict = Literal["equal", "within", "outside", "different", "not comparable"]
@@ -161,7 +161,7 @@ def _changes(recorded: Artifact, found: Artifact) -> list[str]:
     assert recorded.record is not None
     assert found.record is not None
     changes = []
-    for name in changed_files(recorded.record.files, found.record.files):
+    for name in compare_files(recorded.record.files, found.record.files):
         files = recorded.path / name, found.path / name
         fault = ""
         if name.endswith(".parquet") and all(file.is_file() for file in files):
@@ -262,9 +262,7 @@ def _environment(bundle: Bundle, recorded: Evaluation) -> Iterator[Line]:
     yield _same("environment", "git commit", manifest.git_commit or "unknown", git_commit() or "unknown")
     yield _same("environment", "processor", recorded.speed.processor, processor_name())
     yield _same("environment", "threads", str(recorded.speed.threads), str(thread_count()))
-    known: Mapping[str, str] = manifest.package_versions
-    if SBOM_FILE in manifest.files:
-        known, _ = read_sbom(bundle.path)
+    known, _ = read_sbom(bundle.path)
     here = {name: package.version for name, package in installed_packages().items()}
     equal = [name for name, version in known.items() if here.get(name) == version]
     yield _same(

@@ -8,13 +8,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fakenews_assets.models.articles import articles_of
+from fakenews_assets.common.progress import report
+from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.monitoring.drift.features import LOGGED_FEATURES, article_features
 from fakenews_assets.monitoring.drift.reference import Reference, draw_rows
 from fakenews_assets.monitoring.drift.two_sample import column_distances, domain_separation
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict, FeatureDrift
-from fakenews_assets.monitoring.settings import DriftSettings, WindowSettings
-from fakenews_assets.monitoring.windows import Window
+from fakenews_assets.monitoring.settings import DriftReportSettings, DriftSettings
+from fakenews_assets.monitoring.windows import Window, select_window
+from fakenews_resources.storage.store import Store
 
 EMBEDDING: Final = "embedding"
 """The feature that the model's own encoder gives: how well a classifier tells the window from the reference."""
@@ -36,28 +38,35 @@ class Compared:
     """Prepared titles of both sides; None where the log holds none."""
 
 
-def judge_drift(
-    reference: Reference | None,
-    window: Window,
-    window_settings: WindowSettings,
-    settings: DriftSettings,
-    cache: Path,
+def report_drift(
+    store: Store, answers: pl.LazyFrame, settings: DriftReportSettings
 ) -> tuple[DriftVerdict, Compared | None]:
-    """Compare a window with the reference of the model that answered it.
+    """Compare the articles of a window with those that their model was evaluated on.
 
     Args:
-        reference: of `window.model_id`; None if there were no answers.
-        window: what was answered.
-        window_settings: how it was chosen.
-        settings: what counts as drift.
-        cache: folder that keeps the reference's embeddings.
+        store: holds the model's bundle, its splits and its evaluation.
+        answers: columns of `PREDICTION_LOG_SCHEMA`, in order of time; see `window_days`.
+        settings: which of them are judged, and what counts as drift.
 
     Returns:
         The verdict, and the tables behind it; None where there are too few rows.
+
+    Raises:
+        BundleError, ValueMissing: see `Reference.of`.
+        NoEmbedding: the model has no embeddings.
     """
+    window = select_window(answers, settings)
+    report("drift_report", 0, None, f"{window.answers.height:,} articles")
+    reference = Reference.of(store, window.model_id) if window.model_id else None
+    return _judge(reference, window, settings, store.workspace("reference_embeddings"))
+
+
+def _judge(
+    reference: Reference | None, window: Window, settings: DriftReportSettings, cache: Path
+) -> tuple[DriftVerdict, Compared | None]:
     answers, notes = window.answers, []
     titled = answers.filter(pl.col("title").is_not_null())
-    with_titles = titled.height >= window_settings.min_rows
+    with_titles = titled.height >= settings.min_rows
     if with_titles:
         answers = titled
         if titled.height < window.answers.height:
@@ -71,11 +80,11 @@ def judge_drift(
         last=answers["time"].max() if answers.height else None,  # pyright: ignore[reportArgumentType]
         by_other_models=window.by_other_models,
         repeated=window.repeated,
-        min_rows=window_settings.min_rows,
+        min_rows=settings.min_rows,
         features=(),
         data_note=reference.evaluation.note if reference else None,
     )
-    if reference is None or answers.height < window_settings.min_rows:
+    if reference is None or answers.height < settings.min_rows:
         return verdict, None
     if with_titles:
         compared, features = _compare_articles(reference, answers, settings, cache)

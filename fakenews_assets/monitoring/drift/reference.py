@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
-from fakenews_assets.models.articles import articles_of
 from fakenews_assets.models.classifier import Embedder
+from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
 from fakenews_resources.storage.store import Store
 

@@ -1,11 +1,11 @@
 """What a drift report says, as a record that is quick to read."""
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERDICT_FILE = "verdict.json"
+from fakenews_assets.common.records import StoredRecord
 
 DRIFT_PAGES = ("data_drift", "drift_tests", "text_metrics")
 """Names of Evidently's pages beside the verdict, without `.html`; the last one needs titles in the log."""
@@ -42,10 +42,10 @@ class FeatureDrift(BaseModel):
         return max(0.0, self.value - zero) / max(self.threshold - zero, 1e-9)
 
 
-class DriftVerdict(BaseModel):
-    """What a day's report says, in numbers; stored as verdict.json."""
+class DriftVerdict(StoredRecord):
+    """What a day's report says, in numbers."""
 
-    model_config = ConfigDict(frozen=True)
+    file: ClassVar[str] = "verdict.json"
 
     model_id: str | None = Field(description="Bundle that answered; None: no answers at all.")
     candidate: str | None

@@ -1,12 +1,15 @@
 """What a hyperparameter search reports: nothing here needs a heavy library."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.training.search.settings import SearchSettings
 from fakenews_assets.training.settings import FinetuneSettings
+
+SEARCH_FILE: Final = "search.json"
+"""What a search found, as `hyperparameter_search` stores it."""
 
 RecordState = Literal["complete", "pruned", "failed"]
 
@@ -40,7 +43,6 @@ class SearchResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     settings: SearchSettings
-    base: FinetuneSettings
     train_rows: int = Field(description="Training rows of a trial.")
     val_rows: int = Field(description="Validation rows of a trial.")
     best_trial: int = Field(description="Number of the trial with the highest macro-F1; the first of equals.")
@@ -48,7 +50,7 @@ class SearchResult(BaseModel):
         description="Its macro-F1 on the validation rows. Chosen as the best, so too high."
     )
     best_changes: dict[str, int | float] = Field(
-        description="What that trial changed of `base`, by name in `FinetuneSettings`."
+        description="What that trial changed of `settings.base`, by name in `FinetuneSettings`."
     )
     trials: tuple[TrialRecord, ...]
     seconds: float = Field(description="Time of the latest call.")
@@ -61,5 +63,5 @@ class SearchResult(BaseModel):
 
     @property
     def tuned(self) -> FinetuneSettings:
-        """`base` with the best changes: what to fine-tune with."""
-        return FinetuneSettings.model_validate(self.base.model_dump() | self.best_changes)
+        """`settings.base` with the best changes: what to fine-tune with."""
+        return FinetuneSettings.model_validate(self.settings.base.model_dump() | self.best_changes)

@@ -15,8 +15,8 @@ import optuna
 import polars as pl
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from fakenews_assets.training.finetuning import finetune
-from fakenews_assets.training.history import Progress
+from fakenews_assets.training.finetuning.finetuning import finetune
+from fakenews_assets.training.finetuning.history import Progress
 from fakenews_assets.training.search.result import SearchResult, TrialListener
 from fakenews_assets.training.search.settings import SearchSettings
 from fakenews_assets.training.search.study import SearchFailed, alone_in, open_study, record_of, study_name
@@ -33,21 +33,19 @@ class _OutOfTime(Exception):
 def search(
     train: pl.DataFrame,
     val: pl.DataFrame,
-    base: FinetuneSettings,
     settings: SearchSettings,
     work: Path,
     on_trial: TrialListener | None = None,
 ) -> SearchResult:
-    """Try settings around `base` until there are enough trials or time is up.
+    """Try settings around `settings.base` until there are enough trials or time is up.
 
-    The first trial is `base` itself, as far as it lies within the bounds. Every other is drawn from the seed and
+    The first trial is the base itself, as far as it lies within the bounds. Every other is drawn from the seed and
     the finished trials alone, so a search that was killed goes on as if nothing had happened.
 
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
         val: the same, what trials are judged on.
-        base: every choice that is not searched.
-        settings: what is searched, and for how long.
+        settings: what is searched, around what, and for how long.
         work: folder that outlives a killed process. The same call with the same folder adds to the trials it
             holds; other rows, settings or weights begin anew. Tokenised tables are kept for the next trial,
             models are not.
@@ -56,19 +54,20 @@ def search(
     Raises:
         EncoderUnavailable: the pretrained weights are not here.
         TrainingFailed: the tables cannot be trained on.
-        SearchFailed: another process searches in `work`, `base` wants several processes, or no trial came to its end.
+        SearchFailed: another process searches in `work`, the base wants several processes, or no trial came to its end.
     """
-    if base.devices * base.num_nodes > 1:
+    processes = settings.base.devices * settings.base.num_nodes
+    if processes > 1:
         raise SearchFailed(
-            f"A search trains in one process, not in {base.devices * base.num_nodes}; set devices and num_nodes to 1."
+            f"A search trains in one process, not in {processes}; set devices and num_nodes to 1."
         )
     began = time.perf_counter()
     train = _draw(train, settings.rows, settings.seed)
     val = _draw(val, settings.val_rows, settings.seed)
     work.mkdir(parents=True, exist_ok=True)
-    file = work / f"{study_name(train, val, base, settings)}.journal"
+    file = work / f"{study_name(train, val, settings)}.journal"
     with alone_in(work), open_study(file, settings) as study:
-        _Trials(study, train, val, base, settings, work / "trial", began).run(on_trial)
+        _Trials(study, train, val, settings, work / "trial", began).run(on_trial)
         trials = study.trials
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     if not complete:
@@ -79,7 +78,6 @@ def search(
     best = max(complete, key=lambda trial: trial.values[0])
     return SearchResult(
         settings=settings,
-        base=base,
         train_rows=len(train),
         val_rows=len(val),
         best_trial=best.number,
@@ -100,7 +98,6 @@ class _Trials:
         study: optuna.Study,
         train: pl.DataFrame,
         val: pl.DataFrame,
-        base: FinetuneSettings,
         settings: SearchSettings,
         scratch: Path,
         began: float,
@@ -108,7 +105,6 @@ class _Trials:
         self.study = study
         self.train = train
         self.val = val
-        self.base = base
         self.settings = settings
         self.scratch = scratch
         self.deadline = math.inf if settings.minutes is None else began + 60 * settings.minutes
@@ -174,10 +170,10 @@ class _Trials:
             within = {
                 name: value
                 for name, (low, high) in self.settings.bounds.items()
-                if (value := getattr(self.base, name)) is not None and low <= value <= high
+                if (value := getattr(self.settings.base, name)) is not None and low <= value <= high
             }
-            if self.base.batch_size in (self.settings.batch_size or ()):
-                within["batch_size"] = self.base.batch_size
+            if self.settings.base.batch_size in (self.settings.batch_size or ()):
+                within["batch_size"] = self.settings.base.batch_size
             self.study.enqueue_trial(within)
         return self.study.ask()
 
@@ -192,7 +188,7 @@ class _Trials:
             "resume": False,
             "checkpoint_every": _NEVER,
         }
-        return FinetuneSettings.model_validate(self.base.model_dump() | trial.params | changes)
+        return FinetuneSettings.model_validate(self.settings.base.model_dump() | trial.params | changes)
 
     def _finished(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fakenews_assets.training.settings import FinetuneSettings
+
 Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 """Lowest and highest value, both included."""
 
@@ -12,6 +14,10 @@ class SearchSettings(BaseModel):
     """Settings of `search`. A setting of the training that has no bounds here keeps its value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: FinetuneSettings = Field(
+        default=FinetuneSettings(), description="Every choice that is not searched."
+    )
 
     trials: int = Field(
         default=20,
@@ -49,13 +55,6 @@ class SearchSettings(BaseModel):
         default=[0.0, 0.2], description="Lowest and highest share of the steps; null: not searched."
     )
     dropout: Bounds | None = Field(default=[0.0, 0.3], description="Lowest and highest; null: not searched.")
-    label_smoothing: Bounds | None = Field(
-        default=None, description="Lowest and highest; null: not searched."
-    )
-    pruning: Bounds | None = Field(
-        default=[0.0, 0.5],
-        description="Lowest and highest share of the linear weights set to zero; null: not searched.",
-    )
 
     random_trials: int = Field(
         default=8,
@@ -89,5 +88,5 @@ class SearchSettings(BaseModel):
     @property
     def bounds(self) -> dict[str, list[float]]:
         """The searched settings that have a lowest and a highest value, by their name in `FinetuneSettings`."""
-        names = ("learning_rate", "warmup", "dropout", "label_smoothing", "pruning")
+        names = ("learning_rate", "warmup", "dropout")
         return {name: bounds for name in names if (bounds := getattr(self, name)) is not None}

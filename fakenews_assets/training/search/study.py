@@ -18,13 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 from fakenews_assets.models.encoders import resolve, weights_digest
 from fakenews_assets.training.search.result import RecordState, TrialRecord
 from fakenews_assets.training.search.settings import SearchSettings
-from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_assets.training.settings import NOT_THE_RESULT
 
-_NOT_THE_STUDY: Final = {"trials", "minutes"}
-"""Search settings that two calls may differ in and still add to the same study."""
-
-_NOT_THE_VALUE: Final = {"resume", "checkpoint_every"}
-"""Training settings that do not change what a trial reaches."""
+_NOT_THE_STUDY: Final = {"trials": True, "minutes": True, "base": NOT_THE_RESULT}
+"""Settings that two calls may differ in and still add to the same study."""
 
 _STATES: Final[dict[int, RecordState]] = {
     TrialState.COMPLETE: "complete",
@@ -87,14 +84,11 @@ def _drop_torn_line(file: Path) -> None:
         journal.truncate(journal.read().rfind(b"\n") + 1)
 
 
-def study_name(
-    train: pl.DataFrame, val: pl.DataFrame, base: FinetuneSettings, settings: SearchSettings
-) -> str:
+def study_name(train: pl.DataFrame, val: pl.DataFrame, settings: SearchSettings) -> str:
     """Name everything that decides the value of a trial, and how its study is stored."""
     digest = hashlib.sha256()
     for part in (
-        weights_digest(resolve(base.encoder)),
-        base.model_dump_json(exclude=_NOT_THE_VALUE),
+        weights_digest(resolve(settings.base.encoder)),
         settings.model_dump_json(exclude=_NOT_THE_STUDY),
         version("optuna"),
         *(frame.write_ndjson() for frame in (train, val)),

@@ -13,8 +13,7 @@ from pyarrow.parquet import write_table
 from fakenews_assets.data.readers import chunks as reading_chunks
 from fakenews_assets.data.readers import lines as reading_lines
 from fakenews_assets.data.readers.reading import RawChunk, UnreadableFile, read_raw
-from fakenews_assets.data.reasons import Reason
-from fakenews_assets.data.schema import QUARANTINE_SCHEMA, RAW_SCHEMA
+from fakenews_assets.data.schema import QUARANTINE_SCHEMA, RAW_SCHEMA, Reason
 
 
 def read(path: Path, content: bytes | str, chunk_rows: int = 100_000) -> RawChunk:

@@ -17,9 +17,9 @@ from fakenews_assets.data.splits.splitting import (
     SPLITS,
     UNLABELLED,
     SplitConfig,
-    sides_of_rows,
     split_articles,
     split_of,
+    split_rows,
 )
 from fakenews_assets.data.splits.verification import (
     moved_articles,
@@ -129,7 +129,7 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
 
 def test_rows_have_a_side_or_a_reason() -> None:
     table = articles(4)
-    rows = sides_of_rows(pl.Series([0, None, 1, 1], dtype=pl.Int8), own_clusters(table), CONFIG)
+    rows = split_rows(pl.Series([0, None, 1, 1], dtype=pl.Int8), own_clusters(table), CONFIG)
     assert (rows["split"].is_null() != rows["reason"].is_null()).all()
     assert rows["reason"].to_list() == [None, UNLABELLED, None, None]
 

@@ -11,14 +11,10 @@ import pytest
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.evaluation.checks import carries_over
-from fakenews_assets.evaluation.generalization.folds import PROTOCOLS, make_folds, sources_to_hold_out
-from fakenews_assets.evaluation.generalization.generalization import (
-    GeneralizationSettings,
-    Spread,
-    measure,
-    spreads,
-)
+from fakenews_assets.evaluation.generalization.folds import make_folds, sources_to_hold_out
+from fakenews_assets.evaluation.generalization.generalization import Spread, measure, spreads
 from fakenews_assets.evaluation.generalization.report import generalization_markdown, generalization_plot
+from fakenews_assets.evaluation.generalization.settings import PROTOCOLS, GeneralizationSettings
 from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
 from fakenews_assets.training.settings import FinetuneSettings
 

@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.common.plotting import to_png
+from fakenews_assets.data.splits.splitting import sample_rows
 from fakenews_assets.evaluation.checks import PROBE_CHECKS, probe_checks
 from fakenews_assets.evaluation.probes.plots import probe_plot
 from fakenews_assets.evaluation.probes.probes import Probe, ProbeReport, is_shortcut, probe_shortcuts
@@ -9,7 +10,6 @@ from fakenews_assets.evaluation.probes.report import MEANINGS, probe_markdown
 from fakenews_assets.evaluation.probes.settings import ProbeConfig
 from fakenews_assets.evaluation.probes.tokens import Tokens, token_uses
 from fakenews_assets.evaluation.probes.views import source_forecast
-from fakenews_assets.models.articles import sample_rows
 from tests.support.corpora import broad_corpus, with_token
 
 CONFIG = ProbeConfig(resamples=100)

@@ -15,10 +15,10 @@ from fakenews_assets.evaluation.metrics.speed import SpeedConfig
 from fakenews_assets.evaluation.reports.leaderboard import (
     LEADERBOARD_SCHEMA,
     leaderboard_markdown,
-    leaderboard_plot,
     leaderboard_table,
     pareto_front,
 )
+from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 from fakenews_assets.models.bootstrap import Interval
 
 FAST = EvaluationConfig(

@@ -13,8 +13,8 @@ from fakenews_assets.evaluation.robustness.behaviour_cases import (
     cases_of,
     templates,
 )
-from fakenews_assets.evaluation.robustness.behaviour_settings import BEHAVIOURS
 from fakenews_assets.evaluation.robustness.report import behaviour_markdown
+from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.registry.scorer import prepared
 

@@ -13,7 +13,7 @@ from fakenews_assets.evaluation.robustness.masking import (
     measure_masked,
     without_punctuation,
 )
-from fakenews_assets.evaluation.robustness.masking_settings import LIMITS, PERTURBATIONS
+from fakenews_assets.evaluation.robustness.settings import LIMITS, PERTURBATIONS
 from fakenews_assets.models.classifier import Article, Predictions
 from tests.support.models import FAKE_WORDS, REAL_WORDS
 

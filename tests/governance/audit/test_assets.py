@@ -5,7 +5,8 @@ import shutil
 import pytest
 from rich.console import Console
 
-from fakenews_assets.cli.running import GraphFailed, GraphRunner
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.governance.audit.report import AUDIT_FILE, REPORT_FILE
 from tests.governance.audit.conftest import Project, flip_byte
 
@@ -24,7 +25,7 @@ def test_the_check_passes_on_a_sound_chain_and_fails_on_a_fault(project: Project
 
     flip_byte(project.stored("splits").path / "train.parquet")
     with pytest.raises(
-        GraphFailed, match=r"chain_is_intact of audit_report: The chain is broken.*\n.*train\.parquet"
+        CommandFailed, match=r"chain_is_intact of audit_report: The chain is broken.*\n.*train\.parquet"
     ):
         run()
     # The audit itself is kept to be looked at, and takes no place of one that passed.
@@ -36,11 +37,11 @@ def test_the_check_passes_on_a_sound_chain_and_fails_on_a_fault(project: Project
 
 def test_a_damaged_selection_is_a_finding_too(project: Project) -> None:
     project.record("selected_model").write_text("{")
-    with pytest.raises(GraphFailed, match=r"version selected_model .*: cannot be read"):
+    with pytest.raises(CommandFailed, match=r"version selected_model .*: cannot be read"):
         run()
 
 
 def test_without_a_champion_the_run_says_what_to_do(project: Project) -> None:
     shutil.rmtree(project.models)
-    with pytest.raises(GraphFailed, match=r"There is no champion in .*select_champion"):
+    with pytest.raises(CommandFailed, match=r"There is no champion in .*select_champion"):
         run()

@@ -1,13 +1,14 @@
 """Erasing an article: no word of it is left, the chain still holds, and no kill leaves it half done."""
 
 import json
+import os
 import shutil
-import subprocess
-import sys
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.governance.audit.chain import audit_champion
+from fakenews_assets.governance.erasure import erasure
 from fakenews_assets.governance.erasure.blanking import blanked
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
@@ -25,6 +27,7 @@ from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 from fakenews_resources.storage.store import Store, hash_files
 from fakenews_resources.storage.tombstones import Erasure, Tombstones
 from tests.governance.erasure.conftest import Subject, held_by, subject_of
+from tests.support.forked import start, wait
 from tests.support.watched import DAY, Watched
 
 
@@ -237,28 +240,21 @@ def test_a_record_is_blanked_however_it_spells_the_title(tmp_path: Path, write: 
     assert holders(tmp_path, [title]) == [tmp_path / "quarantine.parquet"]
 
 
-ERASER = """
-import os, signal, sys
-from fakenews_assets.governance.erasure import erasure
-from fakenews_resources.storage.store import Store
-from fakenews_resources.storage.tombstones import Tombstones
+def erase_until(root: Path, log: Path, article: str, module: str, name: str, count: int) -> None:
+    """What a child process does: an erasure that is killed at a call."""
+    holder = {"erasure": erasure, "tombstones": Tombstones}[module]
+    original = getattr(holder, name)
+    left = count
 
-root, log, article, module, name, count = sys.argv[1:]
-left = int(count)
-place = {"erasure": erasure, "tombstones": Tombstones}[module]
-original = getattr(place, name)
+    def die(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
 
-def die(*arguments, **named):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments, **named)
-
-setattr(place, name, die)
-from pathlib import Path
-erasure.erase(Store(root), Path(log), article, by="the court", reason="order 17", raw=True)
-"""
+    setattr(holder, name, die)
+    by_order(Store(root), log, article, raw=True)
 
 
 @pytest.mark.parametrize(
@@ -277,9 +273,8 @@ def test_kill_9_is_finished_by_the_same_command(
     store: Store, service_log: Path, asked: Subject, module: str, name: str, count: int
 ) -> None:
     rotate(service_log)
-    arguments = [str(store.root), str(service_log), asked.article_id, module, name, str(count)]
-    killed = subprocess.run([sys.executable, "-c", ERASER, *arguments], capture_output=True)
-    assert killed.returncode == -9, killed.stderr
+    killed = start(erase_until, store.root, service_log, asked.article_id, module, name, count)
+    assert wait(killed) == -signal.SIGKILL
     planned = (module, name, count) != ("tombstones", "append", 0)
     found = audit_champion(store)
     assert found.intact is not planned

@@ -1,22 +1,24 @@
 """Pruning: what is needed stays whole, the rest goes, and a kill leaves nothing half removed."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakenews_assets.governance.audit.chain import audit_bundle, audit_champion
-from fakenews_assets.governance.pruning.pruning import MODELS, bundles_in, plan_pruning, prune
-from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, open_bundle, write_bundle
+from fakenews_assets.governance.pruning.pruning import MODELS, plan_pruning, prune
+from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in, open_bundle, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Store, hash_files
 from fakenews_resources.storage.tombstones import Removal, Tombstones
+from tests.support.forked import start, wait
 from tests.support.watched import Watched
 
 DAY = timedelta(days=1)
@@ -89,9 +91,9 @@ def test_what_nothing_needs_goes_and_the_champion_stays_auditable(aged: Aged) ->
     tombstone = prune(store, plan, by="somebody", reason="room")
 
     assert store.versions("notes") == [new]
-    assert set(bundles_in(store)) == {aged.first, aged.others[1], aged.others[2]}
+    assert set(bundles_in(store.bundles)) == {aged.first, aged.others[1], aged.others[2]}
     assert {path.stem for path in store.bundles.root.glob("*") if len(path.stem) == 64} == set(
-        bundles_in(store)
+        bundles_in(store.bundles)
     )
     assert aged.plan() == []
     assert tombstone.removed == tuple(plan)
@@ -178,14 +180,9 @@ def decide(store: Store, sha: str) -> None:
     registry, current = ChampionRegistry(store.bundles.root), store.current("selected_model")
     champion, run = registry.champion(), f"run of {sha[:8]}"
     assert champion is not None
-    decision = current.read_json("decision.json") | {
-        "promoted": True,
-        "bundle": sha,
-        "replaced": champion.bundle,
-        "reasons": ["better"],
-    }
+    changes = {"promoted": True, "bundle": sha, "replaced": champion.bundle, "reasons": ("better",)}
     draft = store.draft()
-    (draft.path / "decision.json").write_text(json.dumps(decision))
+    Decision.read(current.path).model_copy(update=changes).write(draft.path)
     store.commit("selected_model", draft, run_id=run)
     registry.promote(sha, expected=champion.bundle, reason="better", run_id=run, promoted_by="selected_model")
 
@@ -211,30 +208,25 @@ def test_a_champion_moved_by_hand_stays_one_after_its_bundle_was_pruned(aged: Ag
     assert [check.what for check in audit_bundle(aged.store, aged.others[0]).faults] == ["decision"]
 
 
-PRUNER = """
-import os, shutil, signal, sys
-from datetime import timedelta
-from pathlib import Path
-from fakenews_assets.governance.pruning import pruning
-from fakenews_resources.storage.store import Store
+def prune_until(root: Path, moment: str, count: int) -> None:
+    """What a child process does: a pruning that is killed at a call."""
+    holder, name = {"unlink": (Path, "unlink"), "rename": (Path, "rename"), "rmtree": (shutil, "rmtree")}[
+        moment
+    ]
+    original = getattr(holder, name)
+    left = count
 
-root, moment, count = sys.argv[1:]
-left = int(count)
-holder, name = {"unlink": (Path, "unlink"), "rename": (Path, "rename"), "rmtree": (shutil, "rmtree")}[moment]
-original = getattr(holder, name)
+    def die(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
 
-def die(*arguments, **named):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments, **named)
-
-store = Store(root)
-plan = pruning.plan_pruning(store, 1, timedelta(days=1))
-setattr(holder, name, die)
-pruning.prune(store, plan, by="x", reason="y")
-"""
+    store = Store(root)
+    plan = plan_pruning(store, 1, DAY)
+    setattr(holder, name, die)
+    prune(store, plan, by="x", reason="y")
 
 
 @pytest.mark.parametrize(
@@ -246,9 +238,7 @@ def test_kill_9_leaves_things_whole_or_gone_and_the_next_pruning_finishes(
     store = aged.store
     planned = set(aged.plan())
     assert len(planned) == 3
-    command = [sys.executable, "-c", PRUNER, str(store.root), moment, str(count)]
-    killed = subprocess.run(command, capture_output=True)
-    assert killed.returncode == -9, killed.stderr
+    assert wait(start(prune_until, store.root, moment, count)) == -signal.SIGKILL
 
     for key, version in planned:
         folder = (store.root / key) / version

@@ -10,7 +10,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_resources.storage.store import Artifact, Store, StoreError, ValueMissing, is_usable_name
+from fakenews_resources.storage.store import (
+    Artifact,
+    Store,
+    StoreError,
+    ValueMissing,
+    hash_files,
+    is_usable_name,
+    version_of,
+)
 
 
 def draft_of(store: Store, **files: str) -> Artifact:
@@ -52,6 +60,19 @@ def test_equal_content_has_one_version_and_other_content_another(store: Store) -
     assert len({first.version, other.version, renamed.version}) == 3
     assert store.current("k").version == renamed.version
     assert (store.get("k", first.version).path / "a").read_text() == "one"
+
+
+def test_a_version_is_of_names_and_contents(tmp_path: Path) -> None:
+    def make(name: str, **files: str) -> str:
+        for file, content in files.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / file).write_text(content)
+        return version_of(hash_files(tmp_path / name))
+
+    assert make("one", a="1", b="2") == make("two", b="2", a="1")
+    assert (
+        len({make("one"), make("three", a="2", b="1"), make("four", a="1", c="2"), make("five", a="1")}) == 4
+    )
 
 
 def test_what_is_not_there_says_what_to_do(store: Store) -> None:

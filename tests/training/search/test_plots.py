@@ -3,10 +3,9 @@
 import numpy as np
 
 from fakenews_assets.common.plotting import to_png
-from fakenews_assets.training.search.plots import history_figure, settings_figure
+from fakenews_assets.training.plots import history_figure, settings_figure
 from fakenews_assets.training.search.result import RecordState, SearchResult, TrialRecord
 from fakenews_assets.training.search.settings import SearchSettings
-from fakenews_assets.training.settings import FinetuneSettings
 
 OUTCOMES: list[tuple[RecordState, float | None]] = [
     ("complete", 0.6),
@@ -31,7 +30,6 @@ def make_result() -> SearchResult:
     )
     return SearchResult(
         settings=SearchSettings(batch_size=[16, 32]),
-        base=FinetuneSettings(),
         train_rows=96,
         val_rows=32,
         best_trial=3,

@@ -10,8 +10,8 @@ import pytest
 from filelock import FileLock
 
 from fakenews_assets.models.settings import EncoderSpec
-from fakenews_assets.training.finetuning import TrainingFailed
-from fakenews_assets.training.history import Progress, TrainingHistory, ValidationPoint
+from fakenews_assets.training.finetuning.finetuning import TrainingFailed
+from fakenews_assets.training.finetuning.history import Progress, TrainingHistory, ValidationPoint
 from fakenews_assets.training.search import search as search_module
 from fakenews_assets.training.search.result import SearchResult, TrialRecord
 from fakenews_assets.training.search.search import search
@@ -21,7 +21,7 @@ from fakenews_assets.training.settings import FinetuneSettings
 from tests.support.models import separable_articles
 
 TRAIN, VAL = separable_articles(128, seed=1), separable_articles(48, seed=2)
-ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout", "label_smoothing", "pruning")
+ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout")
 
 
 @pytest.fixture
@@ -95,15 +95,15 @@ def test_tries_the_base_first_then_others_and_says_which_was_best(
 ) -> None:
     heard: list[TrialRecord] = []
 
-    result = search(TRAIN, VAL, base, make_settings(), tmp_path, heard.append)
+    result = search(TRAIN, VAL, make_settings(base=base), tmp_path, heard.append)
 
     assert [trial.number for trial in result.trials] == [0, 1, 2]
     assert tuple(heard) == result.trials
     assert (result.train_rows, result.val_rows, result.finished) == (96, 32, 3)
     first, second, _ = (trial.params for trial in result.trials)
-    assert first.keys() == {"learning_rate", "batch_size", "warmup", "dropout", "pruning"}
+    assert first.keys() == {"learning_rate", "batch_size", "warmup", "dropout"}
     # 5e-3 lies outside the bounds, and the base leaves the dropout to the encoder: those two are drawn.
-    assert (first["batch_size"], first["warmup"], first["pruning"]) == (16, 0.06, 0.0)
+    assert (first["batch_size"], first["warmup"]) == (16, 0.06)
     assert 2e-5 <= first["learning_rate"] <= 3e-4
     assert second["warmup"] != first["warmup"]
     best = max(result.trials, key=lambda trial: trial.value or 0)
@@ -120,10 +120,10 @@ def test_tries_the_base_first_then_others_and_says_which_was_best(
 
 
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(base: FinetuneSettings, tmp_path: Path) -> None:
-    settings = only("learning_rate", [1e-3, 1e-2], trials=3)
-    whole = search(TRAIN, VAL, base, settings, tmp_path / "whole")
+    settings = only("learning_rate", [1e-3, 1e-2], base=base, trials=3)
+    whole = search(TRAIN, VAL, settings, tmp_path / "whole")
     work = tmp_path / "killed"
-    search(TRAIN, VAL, base, settings.model_copy(update={"trials": 1}), work)
+    search(TRAIN, VAL, settings.model_copy(update={"trials": 1}), work)
     # What a kill leaves behind: a trial that nobody finishes, and its files.
     (file,) = work.glob("*.journal")
     with open_study(file, settings) as study:
@@ -133,7 +133,7 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(base: FinetuneSettin
     (work / "trial" / "checkpoints").mkdir()
     (work / "trial" / "checkpoints" / "best-step=3.ckpt").touch()
 
-    resumed = search(TRAIN, VAL, base, settings, work)
+    resumed = search(TRAIN, VAL, settings, work)
 
     assert [trial.state for trial in resumed.trials] == ["complete", "failed", "complete", "complete"]
     assert resumed.trials[1].seconds is None
@@ -147,10 +147,17 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(base: FinetuneSettin
 def test_a_hopeless_trial_is_pruned_in_mid_training(base: FinetuneSettings, tmp_path: Path) -> None:
     # The first trial learns; those below it, at learning rates that change nothing, are cut short.
     settings = only(
-        "learning_rate", [1e-8, 5e-3], pruner_trials=1, pruner_validations=1, epochs=4, trials=2, seed=3
+        "learning_rate",
+        [1e-8, 5e-3],
+        base=base,
+        pruner_trials=1,
+        pruner_validations=1,
+        epochs=4,
+        trials=2,
+        seed=3,
     )
 
-    result = search(TRAIN, VAL, base, settings, tmp_path)
+    result = search(TRAIN, VAL, settings, tmp_path)
 
     learnt, pruned = result.trials
     assert (learnt.state, learnt.pruned_at_step) == ("complete", None)
@@ -170,7 +177,7 @@ def test_pruning_waits_for_enough_trials_and_validations(
 ) -> None:
     play([0.8, 0.9, 0.9], [0.1, 0.1, 0.2], [0.1, 0.1, 0.9], [0.7, 0.8, 0.9])
 
-    result = search(TRAIN, VAL, base, make_settings(trials=4, pruner_trials=2), tmp_path)
+    result = search(TRAIN, VAL, make_settings(base=base, trials=4, pruner_trials=2), tmp_path)
 
     # The median after two validations is 0.5: the third falls short of it, the fourth does not.
     assert [trial.state for trial in result.trials] == ["complete", "complete", "pruned", "complete"]
@@ -183,20 +190,20 @@ def test_trials_are_short_trainings_of_their_own(
 ) -> None:
     script = play([0.5], [0.6])
 
-    search(TRAIN, VAL, base, make_settings(trials=2, epochs=2, evaluations_per_epoch=3), tmp_path)
+    search(TRAIN, VAL, make_settings(base=base, trials=2, epochs=2, evaluations_per_epoch=3), tmp_path)
 
     assert {(one.epochs, one.evaluations_per_epoch, one.resume) for one in script.seen} == {(2, 3, False)}
-    assert {one.label_smoothing for one in script.seen} == {base.label_smoothing}
+    assert {one.weight_decay for one in script.seen} == {base.weight_decay}
 
 
 def test_later_calls_add_to_earlier_ones(
     base: FinetuneSettings, tmp_path: Path, play: Callable[..., Script]
 ) -> None:
     script = play([0.5], [0.7], [0.6])
-    search(TRAIN, VAL, base, make_settings(trials=2), tmp_path)
+    search(TRAIN, VAL, make_settings(base=base, trials=2), tmp_path)
 
-    more = search(TRAIN, VAL, base, make_settings(trials=3), tmp_path)
-    again = search(TRAIN, VAL, base, make_settings(trials=3), tmp_path)
+    more = search(TRAIN, VAL, make_settings(base=base, trials=3), tmp_path)
+    again = search(TRAIN, VAL, make_settings(base=base, trials=3), tmp_path)
 
     assert len(script.seen) == 3
     assert [trial.value for trial in more.trials] == [0.5, 0.7, 0.6]
@@ -216,7 +223,7 @@ def test_no_trial_starts_after_the_time(
 ) -> None:
     script = play([0.5], [0.6], [0.7])
     clock.perf_counter = lambda: 40.0 * len(script.seen)
-    result = search(TRAIN, VAL, base, make_settings(minutes=1), tmp_path)
+    result = search(TRAIN, VAL, make_settings(base=base, minutes=1), tmp_path)
 
     assert len(script.seen) == len(result.trials) == 2
     assert result.seconds == 80
@@ -228,9 +235,9 @@ def test_the_trial_that_runs_out_of_time_is_given_up_and_repeated(
     script = play([0.5], [0.6, 0.6], [0.6, 0.6])
 
     clock.perf_counter = lambda: 61.0 if len(script.seen) == 2 else 0.0
-    first = search(TRAIN, VAL, base, make_settings(trials=2, minutes=1), tmp_path)
+    first = search(TRAIN, VAL, make_settings(base=base, trials=2, minutes=1), tmp_path)
     clock.perf_counter = lambda: 0.0
-    second = search(TRAIN, VAL, base, make_settings(trials=2, minutes=1), tmp_path)
+    second = search(TRAIN, VAL, make_settings(base=base, trials=2, minutes=1), tmp_path)
 
     assert [trial.state for trial in first.trials] == ["complete", "failed"]
     assert [trial.state for trial in second.trials] == ["complete", "failed", "complete"]
@@ -243,7 +250,7 @@ def test_without_a_result_the_time_is_exceeded(
     script = play([0.5])
     clock.perf_counter = lambda: 61.0 * len(script.seen)
 
-    result = search(TRAIN, VAL, base, make_settings(minutes=1), tmp_path)
+    result = search(TRAIN, VAL, make_settings(base=base, minutes=1), tmp_path)
 
     assert [trial.state for trial in result.trials] == ["complete"]
 
@@ -253,7 +260,7 @@ def test_a_diverged_trial_is_pruned_and_never_the_best(
 ) -> None:
     play([0.9, math.nan, 0.99], [0.5])
 
-    result = search(TRAIN, VAL, base, make_settings(trials=2), tmp_path)
+    result = search(TRAIN, VAL, make_settings(base=base, trials=2), tmp_path)
 
     diverged, good = result.trials
     assert (diverged.state, diverged.value, diverged.pruned_at_step) == ("pruned", 0.9, 10)
@@ -266,7 +273,7 @@ def test_nothing_but_diverged_trials_is_an_error(
     play([math.nan], [math.nan])
 
     with pytest.raises(SearchFailed, match="lower the bounds of learning_rate"):
-        search(TRAIN, VAL, base, make_settings(trials=2), tmp_path)
+        search(TRAIN, VAL, make_settings(base=base, trials=2), tmp_path)
 
 
 @pytest.mark.parametrize("before", [[], [[0.5]]])
@@ -275,12 +282,12 @@ def test_an_error_ends_the_search_and_the_next_call_tries_again(
 ) -> None:
     heard: list[TrialRecord] = []
     script = play(*before, RuntimeError("out of memory"), [0.6])
-    settings = make_settings(trials=len(before) + 1)
+    settings = make_settings(base=base, trials=len(before) + 1)
     with pytest.raises(RuntimeError, match="out of memory"):
-        search(TRAIN, VAL, base, settings, tmp_path, heard.append)
+        search(TRAIN, VAL, settings, tmp_path, heard.append)
     assert heard[-1].state == "failed"
 
-    result = search(TRAIN, VAL, base, settings, tmp_path)
+    result = search(TRAIN, VAL, settings, tmp_path)
 
     assert [trial.state for trial in result.trials] == ["complete"] * len(before) + ["failed", "complete"]
     assert script.seen[-1] == script.seen[-2]
@@ -288,14 +295,14 @@ def test_an_error_ends_the_search_and_the_next_call_tries_again(
 
 def test_tables_that_cannot_be_trained_on(base: FinetuneSettings, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="both labels"):
-        search(TRAIN.filter(pl.col("label") == 1), VAL, base, make_settings(), tmp_path)
+        search(TRAIN.filter(pl.col("label") == 1), VAL, make_settings(base=base), tmp_path)
 
 
 def test_one_search_at_a_time_in_a_folder(base: FinetuneSettings, tmp_path: Path) -> None:
     with FileLock(tmp_path / "search.lock"), pytest.raises(SearchFailed, match="Another process"):
-        search(TRAIN, VAL, base, make_settings(), tmp_path)
+        search(TRAIN, VAL, make_settings(base=base), tmp_path)
 
 
 def test_a_base_for_several_processes_is_refused(base: FinetuneSettings, tmp_path: Path) -> None:
     with pytest.raises(SearchFailed, match="set devices"):
-        search(TRAIN, VAL, base.model_copy(update={"devices": 2}), make_settings(), tmp_path)
+        search(TRAIN, VAL, make_settings(base=base.model_copy(update={"devices": 2})), tmp_path)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from fakenews_assets.training.search.settings import SearchSettings
 
-ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout", "label_smoothing", "pruning")
+ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout")
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout", "label_smoothi
         {"learning_rate": [0.0, 1e-4]},
         {"dropout": [0.1]},
         {"dropout": [0.0, 1.0]},
-        {"pruning": [-0.1, 0.5]},
+        {"warmup": [-0.1, 0.5]},
         {"batch_size": []},
         {"batch_size": [0, 8]},
         dict.fromkeys(ALL_BOUNDS),
@@ -28,10 +28,9 @@ def test_bounds_without_sense_are_refused(changes: dict[str, object]) -> None:
 
 
 def test_bounds_are_those_that_are_given() -> None:
-    settings = SearchSettings(learning_rate=[1e-5, 1e-5], warmup=None, dropout=None, label_smoothing=[0, 0.1])
+    settings = SearchSettings(learning_rate=[1e-5, 1e-5], warmup=None, dropout=[0, 0.1])
 
     assert settings.bounds == {
         "learning_rate": [1e-5, 1e-5],
-        "label_smoothing": [0, 0.1],
-        "pruning": [0.0, 0.5],
+        "dropout": [0, 0.1],
     }

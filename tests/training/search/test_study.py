@@ -20,31 +20,34 @@ def base(tiny_bert: Path) -> FinetuneSettings:
 
 
 def test_a_study_is_named_by_what_decides_its_values(base: FinetuneSettings, tmp_path: Path) -> None:
-    settings = SearchSettings()
-    name = study_name(TRAIN, VAL, base, settings)
+    settings = SearchSettings(base=base)
+    name = study_name(TRAIN, VAL, settings)
+
+    def around(base: FinetuneSettings) -> SearchSettings:
+        return SearchSettings(base=base)
 
     others = {
-        study_name(TRAIN.reverse(), VAL, base, settings),
-        study_name(TRAIN, VAL.head(40), base, settings),
-        study_name(TRAIN.with_columns(label=1 - pl.col("label")), VAL, base, settings),
-        study_name(TRAIN, VAL, base.model_copy(update={"seed": 1}), settings),
-        study_name(TRAIN, VAL, base, SearchSettings(pruning=[0.0, 0.6])),
-        study_name(TRAIN, VAL, base, SearchSettings(epochs=2)),
+        study_name(TRAIN.reverse(), VAL, settings),
+        study_name(TRAIN, VAL.head(40), settings),
+        study_name(TRAIN.with_columns(label=1 - pl.col("label")), VAL, settings),
+        study_name(TRAIN, VAL, around(base.model_copy(update={"seed": 1}))),
+        study_name(TRAIN, VAL, SearchSettings(base=base, warmup=[0.0, 0.6])),
+        study_name(TRAIN, VAL, SearchSettings(base=base, epochs=2)),
     }
     weights = Path(base.encoder.name)
     changed = tmp_path / "other"
     changed.mkdir()
     for file in weights.iterdir():
         (changed / file.name).write_bytes(file.read_bytes())
-    moved = base.model_copy(update={"encoder": EncoderSpec(name=str(changed), max_tokens=64)})
-    before = study_name(TRAIN, VAL, moved, settings)
+    moved = around(base.model_copy(update={"encoder": EncoderSpec(name=str(changed), max_tokens=64)}))
+    before = study_name(TRAIN, VAL, moved)
     (changed / "config.json").write_text((changed / "config.json").read_text() + " ")
-    others |= {before, study_name(TRAIN, VAL, moved, settings)}
+    others |= {before, study_name(TRAIN, VAL, moved)}
 
     assert len(others) == 8
     assert name not in others
-    assert name == study_name(TRAIN.clone(), VAL, base, SearchSettings(trials=9, minutes=5.0))
-    assert name == study_name(TRAIN, VAL, base.model_copy(update={"resume": False}), settings)
+    assert name == study_name(TRAIN.clone(), VAL, SearchSettings(base=base, trials=9, minutes=5.0))
+    assert name == study_name(TRAIN, VAL, around(base.model_copy(update={"resume": False})))
 
 
 def test_a_line_torn_by_a_crash_is_forgotten(tmp_path: Path) -> None:

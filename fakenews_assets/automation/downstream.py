@@ -1,0 +1,65 @@
+"""Which values downstream of a training are stale, in the order in which they have to be made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fakenews_assets.automation.jobs import FIRST_CANDIDATES
+from fakenews_assets.automation.order import GraphOrder, Value
+from fakenews_assets.automation.staleness import is_stale
+from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.store import Record, Store
+
+
+@dataclass(frozen=True)
+class StaleValue:
+    """A value that is older than its inputs, or was never made of them."""
+
+    value: Value
+    config: Mapping[str, Any]
+    """As it was made with before; empty for the defaults."""
+    made_of: tuple[str, ...]
+    """Key and version of each input that it would be made of now, and the asset's code version."""
+
+
+def stale_values(order: GraphOrder, store: Store) -> list[StaleValue]:
+    """The stale values downstream of a training whose inputs are all up to date, in order.
+
+    A variant counts only if it was made before. An evaluation counts once its model is there, leaderboard and
+    selection once there is an evaluation. The splits count as they are: batches that arrive after a training belong
+    to the next one.
+    """
+    # Not to be made here: what is built on an old model waits for the next training.
+    stale = {key for key in FIRST_CANDIDATES if _is_stale(order, store, Value(key))}
+    found: list[StaleValue] = []
+    for value in order.downstream_of_training():
+        if not _is_wanted(store, value):
+            continue
+        inputs = order.inputs_of(value, store, pending=stale)
+        blocked = any(key in stale or not store.exists(key) for key in inputs)
+        if not blocked and not _is_stale(order, store, value):
+            continue
+        stale.add(value.key)
+        if not blocked:
+            record, asset = _record(store, value), order.assets[value.asset]
+            versions = [f"{key} {store.current(key).version}" for key in sorted(inputs)]
+            made_of = (*versions, f"code {asset.code_versions_by_key[asset.key]}")
+            found.append(StaleValue(value, record.config if record else {}, made_of))
+    return found
+
+
+def _is_wanted(store: Store, value: Value) -> bool:
+    if value.asset == "evaluation":
+        return store.exists(CANDIDATES[value.partition or ""])
+    if value.key in CANDIDATES.values():
+        return store.exists(value.key)
+    return bool(store.partitions("evaluation"))
+
+
+def _is_stale(order: GraphOrder, store: Store, value: Value) -> bool:
+    record = _record(store, value)
+    return record is None or is_stale(order.assets[value.asset], store, record)
+
+
+def _record(store: Store, value: Value) -> Record | None:
+    return store.current(value.key).record if store.exists(value.key) else None

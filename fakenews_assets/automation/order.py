@@ -1,0 +1,110 @@
+"""The order of the graph, as Dagster's asset graph states it: what each value is made of, and which job makes it."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import dagster as dg
+
+from fakenews_assets.automation.jobs import REFRESH_JOBS
+from fakenews_assets.compression.partitions import SOURCES, VARIANTS
+from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.io_manager import reads_every_partition
+from fakenews_resources.storage.store import Store
+
+_MODEL_OF: Final = {
+    **{f"quantized_bert/{variant}": SOURCES[source] for variant, (source, _) in VARIANTS.items()},
+    **{f"evaluation/{candidate}": model for candidate, model in CANDIDATES.items()},
+}
+"""The one model that a partition is made of. The graph has an edge from every model: a partition mapping cannot leave
+out an upstream asset that has no partitions."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is stored under one key: an asset, or one partition of it."""
+
+    asset: str
+    partition: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The store key."""
+        return self.asset if self.partition is None else f"{self.asset}/{self.partition}"
+
+
+def assets_of(job: dg.JobDefinition) -> list[dg.AssetsDefinition]:
+    """The assets that a job makes, each after those that it is made of."""
+    layer = job.asset_layer
+    return [
+        layer.get(key).assets_def
+        for key in layer.asset_graph.toposorted_asset_keys
+        if key in layer.executable_asset_keys
+    ]
+
+
+def whole_inputs(asset: dg.AssetsDefinition) -> list[str]:
+    """The inputs that an asset reads with every stored partition."""
+    return [name for name, declared in _inputs(asset).items() if reads_every_partition(declared)]
+
+
+class GraphOrder:
+    """The assets downstream of a training, in order.
+
+    Attributes:
+        assets: every asset of the graph by name, each after those that it is made of.
+        job_of: for each asset downstream of a training, the job that makes it.
+    """
+
+    def __init__(self, repository: dg.RepositoryDefinition) -> None:
+        graph = repository.asset_graph
+        self.assets = {key.to_user_string(): graph.get(key).assets_def for key in graph.toposorted_asset_keys}
+        self.job_of = {
+            key.to_user_string(): job.name for job in REFRESH_JOBS for key in job.selection.resolve(graph)
+        }
+
+    def downstream_of_training(self, candidates: Collection[str] = tuple(CANDIDATES)) -> list[Value]:
+        """What is made after a training, each value after those that it is made of.
+
+        Args:
+            candidates: whose models and evaluations are included.
+        """
+        chosen, every = _of_candidates(candidates), _of_candidates(CANDIDATES)
+        values = [
+            Value(name, partition)
+            for name, asset in self.assets.items()
+            if name in self.job_of
+            for partition in (asset.partitions_def.get_partition_keys() if asset.partitions_def else [None])
+        ]
+        return [value for value in values if value.key in chosen or value.key not in every]
+
+    def inputs_of(self, value: Value, store: Store, pending: Collection[str] = ()) -> set[str]:
+        """The keys that a value downstream of a training would be made of now.
+
+        Args:
+            value: which.
+            store: holds the partitions, and the inputs that are read only if they are there.
+            pending: keys that count as stored.
+        """
+        model = _MODEL_OF.get(value.key)
+        found = {model} if model else set()
+        for name, declared in _inputs(self.assets[value.asset]).items():
+            partitions = {f"{name}/{partition}" for partition in store.partitions(name)}
+            if reads_every_partition(declared):
+                found |= partitions | {key for key in pending if key.startswith(f"{name}/")}
+            elif declared.typing_type is not dg.Nothing:
+                found.add(name)
+            elif model is None:  # an edge without an argument: the asset looks for itself
+                found |= partitions | ({name} if store.exists(name) else set())
+        return found
+
+
+def _inputs(asset: dg.AssetsDefinition) -> dict[str, dg.DagsterType]:
+    """The declared type of each asset upstream; `Nothing` where the asset has no argument for it."""
+    return {
+        asset.keys_by_input_name[one.name].to_user_string(): one.dagster_type for one in asset.op.input_defs
+    }
+
+
+def _of_candidates(names: Iterable[str]) -> set[str]:
+    return {key for name in names for key in (CANDIDATES[name], f"evaluation/{name}")}

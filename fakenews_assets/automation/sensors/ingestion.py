@@ -1,0 +1,88 @@
+"""The sensor that ingests new files of the landing folder: one batch and one run for each."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import dagster as dg
+
+from fakenews_assets.automation.jobs import ingest_batch
+from fakenews_assets.automation.runs import SENSOR_SECONDS
+from fakenews_assets.data.partitions import news_batches
+from fakenews_resources.landing import LandedFile, Landing
+from fakenews_resources.storage.io_manager import Storage
+
+_RUNS_PER_TICK = 20
+_KEYS_PER_QUERY = 500  # databases limit the variables of a query
+_NAMED = 5
+
+
+@dg.sensor(
+    job=ingest_batch, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
+)
+def new_batch_sensor(
+    context: dg.SensorEvaluationContext, landing: Landing, storage: Storage
+) -> dg.SensorResult:
+    """Ingest every new, complete file of the landing folder as a batch, in order of arrival.
+
+    There is no cursor: a file is done when its batch is stored or a run of it was launched, so the next tick makes
+    up for one that was killed. What failed is left to a person.
+    """
+    store = storage.store
+    landed = landing.look(store.workspace("landing"))
+    # By batch: one content may lie there as `news.csv` and as `news.copy.csv`.
+    unstored = {file.batch: file for file in landed.files if not store.exists(f"raw_news/{file.batch}")}
+    runs = _last_runs(context.instance, [_run_key(file) for file in unstored.values()])
+    new: list[LandedFile] = []
+    left: defaultdict[str, list[str]] = defaultdict(list)
+    for batch, file in unstored.items():
+        run = runs.get(_run_key(file))
+        # A daemon that is killed may leave a run that was never launched. Asked again, Dagster launches that one.
+        if run is None or run.status == dg.DagsterRunStatus.NOT_STARTED:
+            new.append(file)
+        elif run.is_finished:
+            left["failed before, see their runs"].append(batch)
+        else:
+            left["in progress"].append(batch)
+    asked, later = new[:_RUNS_PER_TICK], new[_RUNS_PER_TICK:]
+    if later:
+        left["left for the next tick"] = [file.batch for file in later]
+    notes = " ".join(_note(why, names) for why, names in {**left, **landed.waiting}.items())
+    if not asked:
+        return dg.SensorResult(skip_reason=f"No new files in {landing.root}. {notes}".rstrip())
+    if notes:
+        context.log.info(notes)
+    return dg.SensorResult(
+        dynamic_partitions_requests=[news_batches.build_add_request([file.batch for file in asked])],
+        run_requests=[
+            dg.RunRequest(
+                run_key=_run_key(file),
+                partition_key=file.batch,
+                run_config={"ops": {"raw_news": {"config": _raw_news_config(file)}}},
+            )
+            for file in asked
+        ],
+    )
+
+
+def _raw_news_config(file: LandedFile) -> dict[str, str]:
+    # A file may change between this tick and its run; in a bucket, the address names one generation.
+    return {"uri": file.uri} if file.uri.startswith("gs://") else {"uri": file.uri, "sha256": file.identity}
+
+
+def _run_key(file: LandedFile) -> str:
+    return f"raw_news/{file.batch}:{file.identity}"
+
+
+def _last_runs(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> dict[str, dg.DagsterRun]:
+    """The latest run of each key that has one."""
+    found: dict[str, dg.DagsterRun] = {}
+    for start in range(0, len(run_keys), _KEYS_PER_QUERY):
+        keys = run_keys[start : start + _KEYS_PER_QUERY]
+        for run in instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": keys})):  # latest first
+            found.setdefault(run.tags["dagster/run_key"], run)
+    return found
+
+
+def _note(why: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{len(names)} {why}: {', '.join(names[:_NAMED])}{more}."

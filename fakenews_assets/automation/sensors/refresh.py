@@ -1,0 +1,86 @@
+"""Sensors that refresh what is downstream of a training, and of a new champion."""
+
+import hashlib
+from collections.abc import Iterator
+
+import dagster as dg
+
+from fakenews_assets.automation.downstream import StaleValue, stale_values
+from fakenews_assets.automation.jobs import REFRESH_JOBS, build_bento
+from fakenews_assets.automation.order import GraphOrder
+from fakenews_assets.automation.runs import SENSOR_SECONDS, run_in_progress, was_requested
+from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Store
+
+
+@dg.sensor(
+    jobs=REFRESH_JOBS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=min(10, SENSOR_SECONDS),
+)
+def refresh_downstream(
+    context: dg.SensorEvaluationContext, storage: Storage
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """After a training, refresh its variants, then the evaluations, the leaderboard and the selection.
+
+    It compares the versions that each value was made of with those in the store. A variant is refreshed only if it
+    was made before, and with the same configuration. One run at a time, and one for each combination of inputs: what
+    failed is left to a person.
+    """
+    busy = run_in_progress(context.instance)
+    if busy:
+        yield dg.SkipReason(busy)
+        return
+    requests = requests_downstream(context, storage.store)
+    for request in requests.values():
+        if not was_requested(context.instance, request.run_key):
+            yield request
+            return
+    yield dg.SkipReason(
+        f"Already tried with the same inputs; see the runs of: {', '.join(requests)}."
+        if requests
+        else "Everything is up to date."
+    )
+
+
+def requests_downstream(context: dg.SensorEvaluationContext, store: Store) -> dict[str, dg.RunRequest]:
+    """A run for each stale value downstream of a training whose inputs are up to date, in order, by store key."""
+    assert context.repository_def is not None
+    order = GraphOrder(context.repository_def)
+    return {stale.value.key: _request(order, stale) for stale in stale_values(order, store)}
+
+
+def _request(order: GraphOrder, stale: StaleValue) -> dg.RunRequest:
+    value = stale.value
+    identity = hashlib.sha256("\n".join([value.key, *stale.made_of]).encode()).hexdigest()[:16]
+    return dg.RunRequest(
+        run_key=f"{value.key}:{identity}",
+        job_name=order.job_of[value.asset],
+        partition_key=value.partition,
+        run_config={"ops": {value.asset: {"config": stale.config}}} if stale.config else {},
+    )
+
+
+@dg.sensor(
+    job=build_bento,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=SENSOR_SECONDS,
+)
+def champion_changed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
+    """After a promotion or a rollback, build the champion's bento and its container's context.
+
+    A running service needs no build: it loads the new champion by itself.
+    """
+    from fakenews_assets.registry.champion import ChampionRegistry
+
+    pointer = ChampionRegistry(storage.store.bundles).champion()
+    if pointer is None:
+        return dg.SkipReason("There is no champion yet.")
+    store = storage.store
+    if store.exists("fakenews_bento") and store.current("fakenews_bento").meta["model_id"] == pointer.bundle:
+        return dg.SkipReason(f"The bento holds the champion, {pointer.bundle[:12]}.")
+    # The sequence too: a champion that comes back by a rollback is built again.
+    request = dg.RunRequest(run_key=f"bento:{pointer.sequence}:{pointer.bundle}")
+    if was_requested(context.instance, request.run_key):
+        return dg.SkipReason(f"Already tried to build the bento of {pointer.bundle[:12]}; see its run.")
+    return request

@@ -1,0 +1,58 @@
+"""`fakenews ingest`: one batch registered, received and cleaned, and with `--train` a champion made of it."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_resources.landing import batch_name_of
+from fakenews_resources.storage.store import hash_file
+
+
+def ingest(source: str, batch: str, *, train: bool) -> None:
+    """Ingest a batch and print its numbers of rows.
+
+    Args:
+        source: a file, or an address of a news source.
+        batch: its name; empty for one made of the source.
+        train: go on to a champion.
+
+    Raises:
+        CommandFailed: a step failed, or a blocking check refused the batch.
+        typer.BadParameter: the batch cannot have this name.
+    """
+    source = str(Path(source).resolve()) if Path(source).is_file() else source
+    name = batch or batch_name(source)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
+        raise typer.BadParameter(
+            "use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch"
+        )
+    with GraphRunner() as runner:
+        runner.add_batch(name)
+        runner.lifecycle(name, source) if train else runner.ingest(name, source)
+        _show_summary(runner, name)
+
+
+def batch_name(source: str) -> str:
+    """A name for what `source` holds: for a file, its stem and the start of its SHA-256, so that a changed
+    file gets another name; for any other source, its scheme or host and the date."""
+    path = Path(source)
+    if path.is_file():
+        return batch_name_of(path.name, hash_file(path).sha256)
+    stem = source.split(":")[0] if "://" not in source else source.rsplit("/", 1)[-1].split(".")[0]
+    return f"{stem}-{datetime.now(UTC):%Y%m%d}"
+
+
+def _show_summary(runner: GraphRunner, batch: str) -> None:
+    summary = runner.store.current(f"clean_news/{batch}").read_json("summary.json")
+    counts = {
+        "rows in": summary["rows_in"],
+        "rejected": summary["rows_in"] - summary["rows_out"],
+        **{label: summary[label] for label in ("real", "fake", "unlabelled")},
+    }
+    table = Table("batch", *counts, title="Ingested", title_justify="left")
+    table.add_row(batch, *(f"{count:,}" for count in counts.values()))
+    runner.console.print(table)

@@ -1,0 +1,87 @@
+"""The bytes of a batch as they were received, and the manifest that says what they are."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
+from fakenews_resources.news.base import Received
+
+
+class RawNewsSettings(BaseModel):
+    """Where one batch comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str = Field(
+        default="",
+        description=(
+            "`sample:rows=6000,seed=7,era=0`, `welfake:`, a path, or a file://, https:// or gs:// address. "
+            "Empty: where this batch came from before, else the news source's default."
+        ),
+    )
+    sha256: str = Field(
+        default="",
+        description="SHA-256 that the bytes must have: of the file that gave the batch its name. Empty: any.",
+    )
+
+
+class BatchChanged(ValueError):
+    """An address gives other bytes than those that the batch was named for; nothing of it is stored."""
+
+    def __init__(self, message: str, hashes: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.hashes = hashes
+
+
+def store_raw_file(
+    received: Received, batch: str, folder: Path, known: Mapping[str, Any], expected_sha256: str = ""
+) -> dict[str, Any]:
+    """Check a received file against what is known of its batch, and move it into the folder of the batch.
+
+    Args:
+        received: the file; removed if the batch may not have it.
+        batch: name of the batch.
+        folder: receives the file.
+        known: manifest of the batch if it was received before, else empty.
+        expected_sha256: as `RawNewsSettings.sha256`.
+
+    Returns:
+        The manifest; `rows` is None for a file that cannot be read, which `clean_batch` will say.
+
+    Raises:
+        BatchChanged: the bytes are not those of the batch.
+    """
+    if expected_sha256 and expected_sha256 != received.sha256:
+        received.path.unlink()
+        raise BatchChanged(
+            f"{received.uri} has changed since it gave batch {batch!r} its name. As it is now it becomes a batch of"
+            " another name.",
+            {"expected_sha256": expected_sha256, "received_sha256": received.sha256},
+        )
+    if known and known["sha256"] != received.sha256:
+        received.path.unlink()
+        raise BatchChanged(
+            f"Batch {batch!r} holds other bytes than {received.uri} gives today, and a batch never changes. "
+            "Ingest the new file under a new name: fakenews ingest FILE --batch NAME.",
+            {"stored_sha256": known["sha256"], "received_sha256": received.sha256},
+        )
+    file = received.path.replace(folder / received.path.name)
+    return {
+        "file": file.name,
+        "source_uri": received.uri,
+        "sha256": received.sha256,
+        "bytes": received.size_bytes,
+        "rows": _rows_in(file),
+        "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
+    }
+
+
+def _rows_in(path: Path) -> int | None:
+    try:
+        return sum(len(chunk.rows) + len(chunk.rejects) for chunk in read_raw(path))
+    except UnreadableFile:
+        return None

@@ -1,0 +1,170 @@
+"""The whole evaluation of one candidate: calibrated on validation, then scored, timed and put to the test."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from fakenews_assets.common.progress import report
+from fakenews_assets.data.names import Names
+from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.splits.splitting import sample_rows
+from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.reports.reporting import write_evaluation
+from fakenews_assets.evaluation.robustness.behaviour import run_behaviour_tests
+from fakenews_assets.evaluation.robustness.masking import measure_masked
+from fakenews_assets.evaluation.settings import EvaluationSettings, ScoringSettings
+from fakenews_assets.models.calibration import (
+    CalibratedClassifier,
+    Calibration,
+    CalibrationSettings,
+    fit_calibration,
+    write_calibration,
+)
+from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.models.out_of_distribution import OodDetector, OodSettings, fit_ood_detector
+from fakenews_assets.models.predictions import predict_table
+from fakenews_assets.models.runtimes.loading import load_classifier, reads_text
+from fakenews_resources.storage.store import Artifact
+
+_NAMED_ROWS: Final = 20_000
+"""Training rows that names are learnt from, at most: seconds, and all names that are common."""
+_DETECTOR_WORDS: Final = 1_000
+"""More than the beginning of a text that `OodDetector` looks at."""
+
+
+@dataclass(frozen=True)
+class EvaluatedCandidate:
+    """A candidate's evaluation with all that was fitted for it."""
+
+    evaluation: Evaluation
+    predictions: pl.DataFrame
+    """A table of `PREDICTION_SCHEMA`, in the order of the test split."""
+    calibration: Calibration
+    ood_detector: OodDetector | None
+    """None: nothing is refused as out of distribution."""
+
+    def write(self, folder: Path) -> None:
+        """Write the evaluation with its report and plots, the calibration and the detector."""
+        write_evaluation(self.evaluation, self.predictions, folder)
+        write_calibration(self.calibration, folder)
+        if self.ood_detector is not None:
+            self.ood_detector.save(folder)
+
+    def key_figures(self) -> dict[str, float | str | None]:
+        """What to compare candidates by, at a glance."""
+        evaluation, metrics = self.evaluation, self.evaluation.metrics
+        return {
+            "accuracy": metrics.accuracy,
+            "macro_f1": metrics.macro_f1,
+            "roc_auc": metrics.roc_auc if metrics.roc_auc is not None else "undefined",
+            "ece": metrics.ece,
+            "temperature": self.calibration.temperature,
+            "answered_share": 1 - evaluation.abstained / evaluation.rows,
+            "out_of_distribution": evaluation.out_of_distribution,
+            "latency_ms_p50": evaluation.speed.latency_p50_ms,
+            "rows_per_second": evaluation.speed.rows_per_second,
+            "test_rows": evaluation.rows,
+        }
+
+
+def evaluate_candidate(
+    name: str,
+    model_folder: Path,
+    splits: Artifact,
+    preparation: TextPreparation,
+    settings: EvaluationSettings,
+) -> EvaluatedCandidate:
+    """Calibrate a model on the validation split, then judge it on the test split.
+
+    Args:
+        name: of the candidate.
+        model_folder: the model as its asset saved it.
+        splits: a version of `splits`.
+        preparation: what articles go through before the model reads them, as served.
+        settings: how it is judged.
+
+    Raises:
+        ValueError: see `evaluate`.
+    """
+    train, val, test = (splits.scan(split).collect() for split in ("train", "val", "test"))
+    classifier = load_classifier(model_folder, name)
+    report("evaluation", 0, None, "calibrating on the validation split")
+    validation = predict_table(classifier, val)
+    calibration = fit_calibration(
+        validation["true_label"].to_numpy(),
+        validation["probability"].to_numpy(),
+        CalibrationSettings(
+            target_precision=settings.target_precision, max_abstain=settings.max_abstain, seed=settings.seed
+        ),
+    )
+    ood_detector = None
+    if settings.ood_share is not None:
+        report("evaluation", 0, None, "fitting the out-of-distribution detector")
+        ood = OodSettings(refused_share=settings.ood_share, seed=settings.seed)
+        ood_detector = fit_ood_detector(classifier, train, val, ood, reads_text=reads_text(model_folder))
+    report("evaluation", 0, None, "predicting the test split")
+    served = CalibratedClassifier(classifier, calibration, ood_detector)
+    scoring = settings.model_dump(include=set(ScoringSettings.model_fields))
+    evaluation, predictions = evaluate(
+        served,
+        test,
+        EvaluationConfig(threshold=calibration.threshold, **scoring),
+        model_folder,
+        data_note=splits.meta["data_note"],
+        calibration=calibration,
+        ood_limits=ood_detector.limits if ood_detector else None,
+    )
+    report("evaluation", 0, None, "hiding shortcuts and testing behaviour")
+    names = _learn_names(train)
+    evaluation = _with_robustness(evaluation, predictions, served, test, model_folder, names, preparation)
+    return EvaluatedCandidate(evaluation, predictions, calibration, ood_detector)
+
+
+def _learn_names(train: pl.DataFrame) -> Names:
+    """The names of the training rows, by a fixed part of them."""
+    return Names.learn(sample_rows(train, _NAMED_ROWS).with_columns(pl.col("text").fill_null("")))
+
+
+def _with_robustness(
+    evaluation: Evaluation,
+    predictions: pl.DataFrame,
+    classifier: Classifier,
+    test: pl.DataFrame,
+    model_folder: Path,
+    names: Names,
+    preparation: TextPreparation,
+) -> Evaluation:
+    """The same evaluation with `masked` and `behaviour` filled in."""
+    config = evaluation.config
+    masked = measure_masked(
+        classifier,
+        test.rename({"label": "true_label"}).with_columns(predictions["predicted_label"]),
+        names,
+        rows=config.masked_rows,
+        reads_text=reads_text(model_folder),
+        resamples=config.resamples,
+        level=config.level,
+        seed=config.seed,
+    )
+    behaviour = run_behaviour_tests(
+        classifier,
+        preparation,
+        test,
+        names,
+        cases=config.behaviour_cases,
+        reads_words=_words_read(model_folder),
+        seed=config.seed,
+    )
+    return evaluation.model_copy(update={"masked": masked, "behaviour": behaviour})
+
+
+def _words_read(model_folder: Path) -> int | None:
+    """Words of a body beyond which nothing reaches a saved model; None: it reads all, or does not say."""
+    encoding = model_folder / "encoding.json"
+    if encoding.is_file():
+        # A word is one token at least.
+        return max(_DETECTOR_WORDS, json.loads(encoding.read_bytes())["max_tokens"])
+    return None if reads_text(model_folder) else _DETECTOR_WORDS

@@ -1,0 +1,44 @@
+"""Every choice of the generalization measurement, in a plain record: nothing here needs a heavy library."""
+
+from typing import Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Protocol = Literal["random", "grouped", "source_disjoint", "time_ordered"]
+"""`random`: rows are shuffled, so that near-duplicates stand in both splits. `grouped`: the graph's own splits.
+`source_disjoint`: each source in turn is tested on and never trained on. `time_ordered`: the newest articles are
+tested on."""
+
+PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
+
+Model = Literal["baseline", "finetuned", "finetuned-openvino-int8"]
+
+
+class GeneralizationSettings(BaseModel):
+    """What is trained and judged, and how often."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocols: tuple[Protocol, ...] = Field(
+        default=PROTOCOLS,
+        description="Ways to divide the corpus; those that it does not allow are left out.",
+    )
+    models: tuple[Model, ...] = Field(
+        default=("baseline",),
+        description="`baseline` takes seconds. `finetuned` is trained as the present fine-tuned model was, once for"
+        " each fold and seed: hours on a laptop. `finetuned-openvino-int8` is made of it.",
+    )
+    seeds: int = Field(
+        default=3, ge=1, description="Trainings of each fold; the baseline knows no chance: one."
+    )
+    rows_of_a_source: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most training rows of one source; others are left out, by a fixed draw.",
+    )
+    test_rows: int = Field(default=6_000, ge=1, description="Most rows that a fold is judged on.")
+    largest_drop: float = Field(
+        default=10.0,
+        ge=0,
+        description="Points of macro-F1 that sources or times not trained on may cost before the check warns.",
+    )

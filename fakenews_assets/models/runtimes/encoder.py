@@ -1,0 +1,89 @@
+"""What all runtimes of an encoder share: articles in, batches of similar length, answers in the order asked."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fakenews_assets.models.batching import budget_batches
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.models.tokenization import ArticleEncoder
+
+EncoderInputs = dict[str, NDArray[np.int64]]
+"""What an encoder reads, each of shape [batch, tokens]."""
+
+Output = Literal["logits", "embedding"]
+"""What an encoder can be asked for: float32 [batch, 2], real and fake; or float32 [batch, hidden]."""
+
+OUTPUTS: Final[tuple[Output, ...]] = ("logits", "embedding")
+"""The order in which an exported encoder has them."""
+
+
+class EncoderClassifier(ABC):
+    """Works in batches of similar length; each runtime says how a batch becomes its outputs."""
+
+    def __init__(
+        self, encoder: ArticleEncoder, *, name: str, batch_rows: int = 64, batch_tokens: int = 4096
+    ) -> None:
+        """Bind the text side.
+
+        Args:
+            encoder: tokenizer and layout that the model was trained with.
+            name: for tables and logs.
+            batch_rows: most rows per batch.
+            batch_tokens: most padded tokens per batch; bounds the memory that long articles take.
+        """
+        self.encoder = encoder
+        self.name = name
+        self.batch_rows = batch_rows
+        self.batch_tokens = batch_tokens
+
+    def predict(self, articles: Sequence[Article]) -> Predictions:
+        """Judge articles; the probability of fake is the softmax of the two logits."""
+        (logits,) = self._answers(articles, "logits")
+        return _predictions(logits)
+
+    def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
+        """Mean of the last hidden state over an article's tokens, shape [n, hidden]; as `Embedder` says."""
+        (embeddings,) = self._answers(articles, "embedding")
+        return embeddings
+
+    def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
+        """Both in one pass through the encoder, as `OnePassEmbedder` says."""
+        logits, embeddings = self._answers(articles, "logits", "embedding")
+        return _predictions(logits), embeddings
+
+    def fitted(self, batch: EncoderInputs) -> EncoderInputs:
+        """A batch as this runtime likes it: perhaps with more padding, at the end of its rows and below them."""
+        return batch
+
+    @abstractmethod
+    def run(
+        self, batches: Iterable[EncoderInputs], *outputs: Output
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        """Answer batches in their order, each in one pass with the outputs asked for."""
+
+    def _answers(self, articles: Sequence[Article], *outputs: Output) -> tuple[NDArray[np.float32], ...]:
+        """Each output in the order of the articles, without what padding said; no article gives [0, 0]."""
+        table = self.encoder.encode(articles)
+        plan = budget_batches(
+            self.encoder.lengths(table), max_tokens=self.batch_tokens, max_rows=self.batch_rows
+        )
+        batches = (self.fitted(self.encoder.batch(table, rows)) for rows in plan)
+        answers = [
+            [padded[: len(rows)] for padded in found]
+            for rows, found in zip(plan, self.run(batches, *outputs), strict=True)
+        ]
+        if not answers:
+            return tuple(np.zeros((0, 0), dtype=np.float32) for _ in outputs)
+        order = np.argsort(np.concatenate(list(plan)))
+        return tuple(np.concatenate(parts)[order] for parts in zip(*answers, strict=True))
+
+
+def _predictions(logits: NDArray[np.float32]) -> Predictions:
+    if not len(logits):
+        return Predictions.from_probability(np.zeros(0))
+    # Softmax of two logits, without an exponential that could overflow.
+    return Predictions.from_probability(0.5 * (1 + np.tanh(0.5 * (logits[:, 1] - logits[:, 0]))))

@@ -1,0 +1,54 @@
+"""Loads whichever kind of model a folder holds."""
+
+import json
+from pathlib import Path
+
+from fakenews_assets.models.classifier import RUNTIME_FILE, Classifier
+
+
+def reads_text(folder: Path) -> bool:
+    """Whether a saved model reads the text beside the title."""
+    known = (folder / name for name in ("encoding.json", "baseline.json"))
+    return any(json.loads(file.read_bytes())["inputs"] != "title" for file in known if file.is_file())
+
+
+def load_classifier(folder: Path, name: str | None = None) -> Classifier:
+    """Load whichever kind of model a folder holds.
+
+    Args:
+        folder: what a model asset stored, or the model of a bundle.
+        name: the candidate's name, for tables and logs; None: that of its kind.
+
+    Raises:
+        FileNotFoundError: the folder holds none of the known kinds.
+    """
+    # Each kind pulls in a heavy library that the others do not need.
+    if (folder / "baseline.json").is_file():
+        from fakenews_assets.models.runtimes.linear import BaselineClassifier
+
+        return BaselineClassifier.load(folder)
+    if (folder / RUNTIME_FILE).is_file():
+        return _load_exported(folder, name)
+    if (folder / "config.json").is_file() and (folder / "encoding.json").is_file():
+        from fakenews_assets.models.runtimes.torch import TorchClassifier
+
+        return TorchClassifier.load(folder, name=name or "finetuned")
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no such folder"
+    raise FileNotFoundError(
+        f"{folder} is not a saved classifier: expected baseline.json (baseline), {RUNTIME_FILE} (exported encoder),"
+        f" or config.json with encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
+    )
+
+
+def _load_exported(folder: Path, name: str | None) -> Classifier:
+    variant = json.loads((folder / RUNTIME_FILE).read_text())["format"]
+    runtime, _, arithmetic = variant.partition("-")
+    if runtime == "onnx":
+        from fakenews_assets.models.runtimes.onnx import OnnxClassifier
+
+        return OnnxClassifier.load(folder, name=name or variant)
+    from fakenews_assets.models.runtimes.openvino import Arithmetic, OpenVinoClassifier
+
+    # What int8 leaves in floating point may be as rough as int8 itself.
+    chosen: dict[str, Arithmetic] = {"fp32": "f32", "bf16": "bf16", "int8": "fastest"}
+    return OpenVinoClassifier.load(folder, name=name or variant, arithmetic=chosen[arithmetic])

@@ -1,0 +1,239 @@
+"""The model card: what a reader must know of a selected model before using it, as Markdown."""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+from fakenews_assets.common import markdown
+from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.reports.reporting import to_markdown
+from fakenews_assets.models.calibration import Calibration
+from fakenews_assets.registry.bundle import SBOM_FILE, Manifest
+from fakenews_assets.selection.card.corpus import Corpus, SplitFacts
+from fakenews_assets.selection.policy import Choice, Verdict
+
+LIMITS: Final = "## Limits"
+"""The heading after the scores."""
+
+_USES = """\
+It is meant for:
+
+- putting English news articles in order, so that people read the doubtful ones first;
+- estimating the share of dubious articles in a collection, with the error rates below in mind;
+- research on how publishers write.
+
+It is not meant for:
+
+- removing, hiding or labelling articles that nobody has read;
+- judging a claim, an author or a publisher: it checks no fact and knows no source;
+- other languages, satire, social media posts, or texts that are not news."""
+
+_LIMITS = """\
+- The labels say who published an article, not whether its claims were checked. The model has learnt to tell
+  publishers' ways of writing apart; a true story in a sensational tone can be called fake, and a sober lie real.
+- It was trained on past news. New topics, publishers and ways of writing wear it out: measure it again on recent articles.
+- It reads English titles and texts as text. It knows no images, no links and no author's reputation.
+- Who wants to pass as real can write for it. Whatever depends on its answers invites that."""
+
+
+def model_card(
+    manifest: Manifest, evaluation: Evaluation, choice: Choice, corpus: Corpus, note: str | None
+) -> str:
+    """Write the card as Markdown; equal input gives an equal card.
+
+    Args:
+        manifest: what the bundle is, with or without `files`.
+        evaluation: of the selected candidate on the test split.
+        choice: how it was selected.
+        corpus: the articles behind it.
+        note: the warning that belongs beside every score, such as the one on generated data.
+
+    Raises:
+        ValueError: the manifest or the evaluation is not the winner's.
+    """
+    winner = next(verdict for verdict in choice.verdicts if verdict.name == choice.winner)
+    if (manifest.candidate, evaluation.metrics.macro_f1) != (winner.name, winner.macro_f1):
+        raise ValueError(
+            f"The manifest is of {manifest.candidate} and the evaluation of {evaluation.candidate}, but"
+            f" {winner.name} was selected; pass the winner's."
+        )
+    parts = [f"# Model card: {markdown.cell(manifest.candidate)}"]
+    if note:
+        parts.append(f"> **{note}**")
+    parts += [
+        "## What it is",
+        _what_it_is(manifest, evaluation),
+        "## What it is for",
+        _USES,
+        "## What it answers",
+        _answers(manifest.calibration),
+        "## When it gives no answer",
+        *_abstention(manifest.calibration, evaluation),
+        "## Data",
+        *_data(corpus),
+        "## Splits",
+        *_splits(corpus),
+        # The note stands at the top already.
+        to_markdown(evaluation.model_copy(update={"note": None})),
+        LIMITS,
+        _LIMITS,
+        "## How it was chosen",
+        _how_chosen(choice),
+        "## How to reproduce it",
+        *_how_to_reproduce(manifest),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what_it_is(manifest: Manifest, evaluation: Evaluation) -> str:
+    origin = f"fine-tuned from {_code(manifest.encoder)}" if manifest.encoder else "trained from scratch"
+    parameters = "" if evaluation.parameters is None else f", {evaluation.parameters:,} parameters"
+    return (
+        f"A classifier of English news articles, real or fake, {origin}. It runs on {_code(manifest.runtime)} and takes"
+        f" {evaluation.bytes_on_disk / 1e6:,.1f} MB{parameters}."
+    )
+
+
+def _answers(calibration: Calibration) -> str:
+    temperature = (
+        "The probability is the model's own."
+        if calibration.temperature == 1
+        else f"The probability is calibrated: the log odds are divided by {calibration.temperature:.3f}."
+    )
+    decision = f"From {calibration.threshold:.3f} on an article is called fake, below it real."
+    return f"The probability that an article is fake. {temperature} {decision}"
+
+
+def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
+    uncertain = "It always answers, however uncertain it is."
+    if calibration.abstain_low < calibration.abstain_high:
+        uncertain = (
+            f"**When it is uncertain:** between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f} it gives"
+            f" no answer. On validation that leaves {calibration.answered_share:.1%} of the articles with an answer."
+        )
+    out_of_distribution = "It does not look whether an article is of the kind that it has learnt from."
+    if evaluation.ood_limits is not None:
+        share = evaluation.out_of_distribution / evaluation.rows
+        out_of_distribution = (
+            "**When the article is out of distribution:** one that is unlike those it has learnt from, in language or in kind, gets"
+            f" no answer. Of the test articles these were {evaluation.out_of_distribution:,} ({share:.2%})."
+        )
+    answered = 1 - evaluation.abstained / evaluation.rows
+    right = (
+        ""
+        if evaluation.answered is None
+        else f"; {evaluation.answered.accuracy:.1%} of the answers were right"
+    )
+    return [uncertain, out_of_distribution, f"Of the test articles {answered:.1%} got an answer{right}."]
+
+
+def _data(corpus: Corpus) -> list[str]:
+    batches = markdown.table(
+        ("batch", "from", "received", "rows", "rejected", "real", "fake", "unlabelled"),
+        [
+            (
+                markdown.cell(one.name),
+                markdown.cell(one.origin),
+                f"{one.received}",
+                *(f"{count:,}" for count in (one.rows_in, one.rejected, one.real, one.fake, one.unlabelled)),
+            )
+            for one in corpus.batches
+        ],
+    )
+    if not corpus.sources:
+        return [batches, "Which publication an article comes from is not known."]
+    shown = len(corpus.sources)
+    more = (
+        f"The {shown} largest of {corpus.sources_known:,} sources"
+        if shown < corpus.sources_known
+        else "Sources"
+    )
+    return [
+        batches,
+        f"{more}, by articles in a split; of {corpus.unsourced:,} articles the source is not known.",
+        markdown.table(
+            ("source", "real", "fake"),
+            [(markdown.cell(one.name), f"{one.real:,}", f"{one.fake:,}") for one in corpus.sources],
+        ),
+    ]
+
+
+def _splits(corpus: Corpus) -> list[str]:
+    return [
+        "Near-duplicates stand in one split together, and no article ever changes its split. The model learnt from train;"
+        " its checkpoint, temperature, threshold and band were chosen on val; every score below is of test.",
+        markdown.table(
+            ("split", "articles", "real", "fake", "near-duplicate clusters", "published"),
+            [
+                (
+                    one.name,
+                    *(f"{count:,}" for count in (one.real + one.fake, one.real, one.fake, one.clusters)),
+                    _period(one),
+                )
+                for one in corpus.splits
+            ],
+        ),
+    ]
+
+
+def _period(split: SplitFacts) -> str:
+    if split.first is None or split.last is None:
+        return "not known"
+    return f"{_day(split.first)} to {_day(split.last)}"
+
+
+def _day(day: date) -> str:
+    return day.isoformat()
+
+
+def _how_chosen(choice: Choice) -> str:
+    policy = choice.policy
+    limits = [f"at most {policy.max_loss_points:g} points of macro-F1 below the best, {_code(choice.best)}"]
+    limits.append(f"not significantly worse than it (paired bootstrap, {policy.significance_level:.0%})")
+    if policy.max_megabytes is not None:
+        limits.append(f"at most {policy.max_megabytes:g} MB")
+    if policy.max_latency_ms is not None:
+        limits.append(f"at most {policy.max_latency_ms:g} ms for one article")
+    table = markdown.table(
+        ("candidate", "macro-F1", "points lost", "interval", "articles/s", "ms for one", "MB", "verdict"),
+        [_row(verdict, choice) for verdict in choice.verdicts],
+    )
+    return f"The fastest of the candidates that are {'; '.join(limits)}.\n\n{table}"
+
+
+def _row(verdict: Verdict, choice: Choice) -> tuple[str, ...]:
+    outcome = "**chosen**" if verdict.name == choice.winner else "eligible" if verdict.eligible else "refused"
+    # The record holds candidate minus best; a reader of "points lost" expects the opposite sign.
+    low, high = -100 * verdict.difference.high, -100 * verdict.difference.low
+    return (
+        markdown.cell(verdict.name),
+        f"{verdict.macro_f1:.4f}",
+        f"{verdict.loss_points:.2f}",
+        "" if verdict.name == choice.best else f"{low:.2f} to {high:.2f}",
+        f"{verdict.rows_per_second:,.0f}",
+        f"{verdict.latency_p50_ms:.2f}",
+        f"{verdict.megabytes:.1f}",
+        markdown.cell(f"{outcome}: {'; '.join(verdict.reasons)}"),
+    )
+
+
+def _how_to_reproduce(manifest: Manifest) -> list[str]:
+    return [
+        f"Check out commit {_code(manifest.git_commit or 'unknown')}, install the packages below"
+        f" ({_code(SBOM_FILE)} lists all that were installed) and run `fakenews reproduce SHA` where the batches are"
+        " stored, with the name of this bundle's folder for SHA. It makes everything below again, in a scratch store,"
+        " and says what came out equal.",
+        _pairs(("value", "version"), manifest.data_versions),
+        "The settings of each:",
+        f"```json\n{json.dumps(manifest.config, indent=2, sort_keys=True, ensure_ascii=False)}\n```",
+        _pairs(("package", "version"), manifest.package_versions),
+    ]
+
+
+def _pairs(head: tuple[str, str], values: Mapping[str, str]) -> str:
+    return markdown.table(head, [(markdown.cell(key), _code(values[key])) for key in sorted(values)])
+
+
+def _code(text: str) -> str:
+    return f"`{markdown.cell(text)}`"

@@ -1,0 +1,306 @@
+"""Fine-tune an encoder on labelled articles: two tables in, a folder with a classifier out."""
+
+import hashlib
+import json
+import logging
+import math
+import platform
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import polars as pl
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from transformers import PreTrainedModel
+
+from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
+from fakenews_assets.models.batching import steps_per_epoch
+from fakenews_assets.models.encoders import load_encoder, quiet_transformers, resolve, weights_digest
+from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
+from fakenews_assets.training.finetuning.batches import TrainingData
+from fakenews_assets.training.finetuning.callbacks import (
+    BestCheckpoint,
+    OneShotPruning,
+    Recorder,
+    ResumeCheckpoint,
+)
+from fakenews_assets.training.finetuning.checkpoints import (
+    AtomicCheckpointIO,
+    encoder_weights,
+    last_checkpoint,
+    open_run,
+)
+from fakenews_assets.training.finetuning.history import (
+    ProgressListener,
+    RunRecord,
+    TrainingFailed,
+    TrainingHistory,
+    ValidationPoint,
+)
+from fakenews_assets.training.finetuning.module import FakeNewsModule, Objective
+from fakenews_assets.training.finetuning.token_cache import cache_key, tokenize_table
+from fakenews_assets.training.settings import NOT_THE_RESULT, FinetuneSettings
+
+_RECORD_FILE: Final = "training.json"
+
+
+class FinetuneResult(BaseModel):
+    """What a run did; stored as training.json beside the model."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+
+    settings: FinetuneSettings
+    train_rows: int
+    val_rows: int
+    steps: int = Field(description="Optimisation steps taken, resumed ones included.")
+    total_steps: int = Field(description="Steps planned; more than `steps` if training stopped early.")
+    resumed_from_step: int = Field(
+        description="Step of the checkpoint this process started from; 0: from scratch."
+    )
+    best: ValidationPoint = Field(description="The validation whose weights were saved.")
+    history: TrainingHistory
+    seconds: float = Field(description="Time in training steps and checkpoints, over all resumptions.")
+    rows_per_second: float = Field(description="Training rows per such second.")
+    precision: str = Field(description="`bf16` or `fp32`: arithmetic of the forward pass.")
+    start_sha256: str = Field(
+        description="Digest of what the training began with: pretrained weights and their configuration, or"
+        " the teacher and the recipe."
+    )
+    versions: dict[str, str]
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the validation loss ended the run before its last step."""
+        return self.steps < self.total_steps
+
+
+def finetune(
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: FinetuneSettings,
+    output: Path,
+    work: Path,
+    on_progress: ProgressListener | None = None,
+    *,
+    start_from: Path | None = None,
+) -> FinetuneResult:
+    """Fine-tune, keep the weights of the best validation, and save them.
+
+    Args:
+        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
+        val: the same, decides when to stop and which weights to keep.
+        settings: every choice of the run.
+        output: the classifier's folder (weights as safetensors, tokenizer, encoding.json, training.json),
+            for `load_classifier`. It appears complete or not at all; an earlier one is replaced.
+        work: scratch that outlives a killed process. The same call with the same folder resumes from its last
+            checkpoint, at most `checkpoint_every` steps back; other data or settings start over. Tokenised
+            tables stay in `work/tokens`; checkpoints are removed at the end. Of processes that train together the
+            first one writes the checkpoints, and all read them: where nodes have a folder each, pass `resume=False`
+            or begin with empty ones.
+        on_progress: called every few seconds and after every validation.
+        start_from: folder of a classifier that `finetune` saved: go on from its weights, head included, in place of
+            the pretrained encoder's.
+
+    Raises:
+        EncoderUnavailable: the pretrained weights are not here.
+        TrainingFailed: the tables cannot be trained on, the loss left the finite numbers, or the processes that train
+            together do not begin with the same.
+    """
+    source = start_from or resolve(settings.encoder)
+    start = Start(
+        model=load_encoder(
+            source,
+            seed=settings.seed,
+            dropout=settings.dropout,
+            attention_dropout=settings.attention_dropout,
+        ),
+        encoder=ArticleEncoder(load_tokenizer(source), settings.encoding),
+        digest=weights_digest(source),
+    )
+    return fit(start, train, val, settings, output, work, on_progress)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with."""
+
+    model: PreTrainedModel
+    """Two-class model, changed in place."""
+    encoder: ArticleEncoder
+    digest: str
+    """Names everything that decides the model's first weights and its objective."""
+    objective: Objective | None = None
+    """What is minimised; None: the cross-entropy with the labels."""
+
+
+def fit(
+    start: Start,
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    settings: FinetuneSettings,
+    output: Path,
+    work: Path,
+    on_progress: ProgressListener | None = None,
+) -> FinetuneResult:
+    """Train whatever `start` holds; everything else is as `finetune` says."""
+    for name, frame in (("training", train), ("validation", val)):
+        _require_both_labels(name, frame)
+    limit_torch_threads()
+    encoder = start.encoder
+    data = TrainingData(
+        (tokenize_table(train, encoder, work / "tokens"), _labels(train)),
+        (tokenize_table(val, encoder, work / "tokens"), _labels(val)),
+        encoder,
+        settings,
+    )
+    checkpoints = work / "checkpoints"
+    identity = json.dumps(
+        [
+            settings.model_dump(mode="json", exclude=NOT_THE_RESULT),
+            start.digest,
+            *(
+                cache_key(frame, encoder) + _labels(frame).astype(np.int8).tobytes().hex()
+                for frame in (train, val)
+            ),
+        ]
+    )
+    run = hashlib.sha256(identity.encode()).hexdigest()
+
+    world_size = settings.devices * settings.num_nodes
+    per_epoch = steps_per_epoch(len(train), settings.batch_size, world_size)
+    module = FakeNewsModule(
+        start.model, settings, total_steps=per_epoch * settings.epochs, objective=start.objective
+    )
+    best = BestCheckpoint(checkpoints)
+    precision = "bf16" if _wants_bf16(settings) else "fp32"
+    with TemporaryDirectory() as own, _quiet_lightning():
+        recorder = Recorder(Path(own) / "record.json", settings, module.total_steps, on_progress)
+        trainer = Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            max_epochs=settings.epochs,
+            val_check_interval=max(1, per_epoch // settings.evaluations_per_epoch),
+            callbacks=[
+                recorder,
+                EarlyStopping(
+                    "val_monitored", mode="max", patience=settings.patience, check_on_train_epoch_end=False
+                ),
+                best,
+                ResumeCheckpoint(checkpoints, settings.checkpoint_every, run),
+                *([OneShotPruning(settings.pruning)] if settings.pruning else []),
+            ],
+            plugins=[AtomicCheckpointIO()],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # TrainingBatches shares out the rows itself
+        )
+        if trainer.is_global_zero:
+            open_run(checkpoints, run)
+        checkpoint = last_checkpoint(checkpoints, run) if settings.resume else None
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        record = RunRecord.model_validate_json(recorder.path.read_text())
+
+    finite = [point for point in record.history.validation if math.isfinite(point.loss)]
+    if not finite:
+        raise TrainingFailed(
+            f"No validation had a finite loss in {record.steps} steps; lower learning_rate or raise warmup."
+        )
+    result = FinetuneResult(
+        settings=settings,
+        train_rows=len(train),
+        val_rows=len(val),
+        steps=record.steps,
+        total_steps=module.total_steps,
+        resumed_from_step=record.resumed_from_step,
+        best=max(finite, key=lambda point: point.monitored_metric(settings.keep)),
+        history=record.history,
+        seconds=record.seconds,
+        rows_per_second=record.rows_per_second,
+        precision=precision,
+        start_sha256=start.digest,
+        versions={"python": platform.python_version()}
+        | {package: version(package) for package in ("torch", "transformers", "lightning")},
+    )
+    if trainer.is_global_zero:  # the others are done, and may not even see the checkpoints
+        module.encoder.load_state_dict(encoder_weights(Path(best.best_model_path)))
+        _save(module, encoder, result, output)
+        shutil.rmtree(checkpoints)
+    return result
+
+
+def read_result(folder: Path) -> FinetuneResult:
+    """What the training of a saved classifier did."""
+    return FinetuneResult.model_validate_json((folder / _RECORD_FILE).read_text())
+
+
+def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResult, output: Path) -> None:
+    """Write the whole folder aside, then put it in place."""
+    aside, replaced = (output.with_name(f".{output.name}.{end}") for end in ("partial", "replaced"))
+    for leftover in (aside, replaced):  # of a process that was killed here
+        shutil.rmtree(leftover, ignore_errors=True)
+    with quiet_transformers():
+        module.encoder.save_pretrained(aside)
+    encoder.save(aside)
+    (aside / _RECORD_FILE).write_text(result.model_dump_json(indent=2) + "\n")
+    if output.exists():
+        output.rename(replaced)
+    aside.rename(output)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _labels(frame: pl.DataFrame) -> NDArray[np.int64]:
+    return frame.get_column("label").cast(pl.Int64).to_numpy()
+
+
+def _require_both_labels(name: str, frame: pl.DataFrame) -> None:
+    found = set(frame.get_column("label").unique().to_list())
+    if found != {0, 1}:
+        raise TrainingFailed(
+            f"The {name} rows must hold both labels, 0 (real) and 1 (fake), and no other; found"
+            f" {sorted(found, key=str)} in {len(frame)} rows. Check the split, and filter out unlabelled articles."
+        )
+
+
+def _wants_bf16(settings: FinetuneSettings) -> bool:
+    if settings.precision == "auto":
+        return bf16_pays(settings.accelerator)
+    return settings.precision == "bf16"
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notes on hardware and loaders out of the log of whoever called."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # TrainingBatches resumes by step and feeds ready-made tensors: neither the loader workers nor the
+            # resumable-loader protocol that these ask for would do anything.
+            warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # The encoder leaves evaluation mode in FakeNewsModule.on_fit_start.
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            # The folder of a resumed run is not empty.
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,246 @@
+"""What arrives: each file one batch and one run, whatever was interrupted."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fakenews_assets.automation.jobs import ingest_batch
+from fakenews_assets.automation.sensors import ingestion
+from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
+from fakenews_assets.data.assets import clean_news, raw_news
+from fakenews_resources import landing
+from fakenews_resources.engine.resource import Engine
+from fakenews_resources.landing import Landing
+from fakenews_resources.news.base import Refused
+from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
+
+
+class Backend:
+    """A landing folder, an instance, and the sensor between them."""
+
+    def __init__(self, root: Path, settle_seconds: float = 0) -> None:
+        self.folder = root / "landing"
+        self.folder.mkdir()
+        self.storage = Storage(root=str(root / "store"))
+        self.landing = Landing(root=str(self.folder), settle_seconds=settle_seconds)
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.defs = dg.Definitions(
+            assets=[raw_news, clean_news],
+            jobs=[ingest_batch],
+            sensors=[new_batch_sensor],
+            resources={
+                "landing": self.landing,
+                "storage": self.storage,
+                "io_manager": ArtifactIOManager(storage=self.storage),
+                "news_source": NewsSource(),
+                "engine": Engine(),
+            },
+        )
+
+    def drop(self, name: str, content: str = "A") -> None:
+        (self.folder / name).write_text(f"title,label\n{content},1\n")
+
+    def context(self, instance: dg.DagsterInstance) -> dg.SensorEvaluationContext:
+        return dg.build_sensor_context(
+            instance=instance,
+            # An ephemeral instance has no reference; without one Dagster does not resolve new partitions.
+            instance_ref=instance.get_ref() if instance.is_persistent else None,
+            repository_def=self.defs.get_repository_def(),
+            resources={"landing": self.landing, "storage": self.storage},
+        )
+
+    def tick(self) -> dg.SensorResult:
+        with self.context(self.instance) as context:
+            found = new_batch_sensor(context)
+        assert isinstance(found, dg.SensorResult)
+        return found
+
+    def asked(self) -> list[str]:
+        found = self.tick()
+        requests = found.run_requests or []
+        partitions = [
+            key for added in found.dynamic_partitions_requests or [] for key in added.partition_keys
+        ]
+        assert partitions == [request.partition_key for request in requests]
+        return partitions
+
+    def reason(self) -> str:
+        found = self.tick()
+        assert not found.run_requests
+        assert not found.dynamic_partitions_requests
+        assert found.skip_reason
+        return found.skip_reason.skip_message or ""
+
+    def create_run(
+        self, request: dg.RunRequest, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTING
+    ) -> dg.DagsterRun:
+        """As the daemon does for a request."""
+        assert request.partition_key
+        self.instance.add_dynamic_partitions("news_batches", [request.partition_key])
+        return self.instance.create_run_for_job(
+            self.defs.resolve_job_def("ingest_batch"),
+            status=status,
+            tags={"dagster/partition": request.partition_key, "dagster/run_key": request.run_key or ""},
+        )
+
+    def execute(self, request: dg.RunRequest) -> None:
+        """Run what was asked for, to its end."""
+        assert request.partition_key
+        self.instance.add_dynamic_partitions("news_batches", [request.partition_key])
+        self.defs.resolve_job_def("ingest_batch").execute_in_process(
+            instance=self.instance,
+            partition_key=request.partition_key,
+            run_config=request.run_config,
+            tags={"dagster/run_key": request.run_key or ""},
+            raise_on_error=False,
+        )
+
+    def request(self) -> dg.RunRequest:
+        (request,) = self.tick().run_requests or []
+        return request
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return Backend(tmp_path)
+
+
+def test_nothing_there(backend: Backend) -> None:
+    assert backend.reason() == f"No new files in {backend.folder}."
+
+
+def test_a_file_is_ingested_once(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    assert request.partition_key
+    assert request.partition_key.startswith("news-")
+    backend.execute(request)
+    manifest = backend.storage.store.current(f"raw_news/{request.partition_key}").meta
+    assert manifest["source_uri"] == (backend.folder / "news.csv").as_uri()
+    assert request.run_key == f"raw_news/{request.partition_key}:{manifest['sha256']}"
+    for _ in range(3):
+        assert backend.reason() == f"No new files in {backend.folder}."
+
+
+def test_a_run_that_was_created_is_not_asked_for_again(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.create_run(request)
+    for _ in range(3):
+        assert backend.reason() == (
+            f"No new files in {backend.folder}. 1 in progress: {request.partition_key}."
+        )
+
+
+def test_a_tick_that_was_cut_short_is_made_good(backend: Backend) -> None:
+    backend.drop("news.csv")
+    first = backend.request()
+    assert backend.request() == first, "nothing happened"
+    assert first.partition_key
+    backend.instance.add_dynamic_partitions("news_batches", [first.partition_key])
+    assert backend.request() == first, "the partition was added"
+    # With the same run key, hence Dagster launches the run that is there.
+    backend.create_run(first, dg.DagsterRunStatus.NOT_STARTED)
+    assert backend.request() == first, "the run was created, but not launched"
+
+
+def test_a_stored_batch_needs_no_run(backend: Backend) -> None:
+    backend.drop("news.csv")
+    draft = backend.storage.store.draft()
+    (draft.path / "news.csv").write_bytes((backend.folder / "news.csv").read_bytes())
+    backend.storage.store.commit(f"raw_news/{backend.request().partition_key}", draft)
+    assert backend.reason() == f"No new files in {backend.folder}."
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_what_failed_waits_for_a_person(backend: Backend, status: dg.DagsterRunStatus) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.create_run(request, status)
+    assert backend.reason() == (
+        f"No new files in {backend.folder}. 1 failed before, see their runs: {request.partition_key}."
+    )
+    backend.drop("other.csv")
+    assert len(backend.asked()) == 1, "nothing else is held up"
+
+
+def test_a_failed_batch_that_was_run_again(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.create_run(request, dg.DagsterRunStatus.FAILURE)
+    backend.execute(request)
+    assert backend.reason() == f"No new files in {backend.folder}."
+
+
+def test_a_changed_file_is_another_batch(backend: Backend) -> None:
+    backend.drop("news.csv", "A")
+    first = backend.request()
+    backend.execute(first)
+    backend.drop("news.csv", "B")
+    second = backend.request()
+    assert second.partition_key != first.partition_key
+    backend.execute(second)
+    assert backend.storage.store.partitions("raw_news") == {first.partition_key, second.partition_key}
+    backend.drop("news.csv", "A")
+    assert backend.reason() == f"No new files in {backend.folder}.", "its first content is a batch already"
+
+
+def test_one_content_twice(backend: Backend) -> None:
+    backend.drop("a.csv")
+    backend.drop("b.csv")
+    backend.drop("b.copy.csv")  # the same stem, hence the same batch
+    assert [name[:2] for name in backend.asked()] == ["a-", "b-"]
+
+
+def test_dagster_takes_the_result(backend: Backend) -> None:
+    for name in ("a.csv", "b.csv", "b.copy.csv"):
+        backend.drop(name)
+    with dg.instance_for_test() as instance, backend.context(instance) as context:
+        found = new_batch_sensor.evaluate_tick(context)
+    assert [request.tags["dagster/partition"] for request in found.run_requests or []] == backend.asked()
+
+
+def test_what_is_not_complete_is_named(tmp_path: Path) -> None:
+    backend = Backend(tmp_path, settle_seconds=3600)
+    for number in range(7):
+        backend.drop(f"{number}.csv")
+    backend.drop("sheet.xlsx")
+    backend.drop("half.csv.part")
+    assert backend.reason() == (
+        f"No new files in {backend.folder}. "
+        "7 still being written: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv and 2 more. "
+        "1 of no known format: sheet.xlsx."
+    )
+
+
+def test_many_files_come_in_portions(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(45):
+        backend.drop(f"{number}.csv", str(number))
+    hashed: list[Path] = []
+    digest = landing.digest
+    monkeypatch.setattr(landing, "digest", lambda path: hashed.append(path) or digest(path))
+    queries: list[object] = []
+    get_runs = backend.instance.get_runs
+    monkeypatch.setattr(
+        backend.instance, "get_runs", lambda filters: queries.append(filters) or get_runs(filters)
+    )
+    seen: set[str] = set()
+    for portion in (20, 20, 5):
+        requests = backend.tick().run_requests or []
+        assert len(requests) == portion
+        seen |= {backend.create_run(request).tags["dagster/partition"] for request in requests}
+    assert len(seen) == 45
+    assert "45 in progress" in backend.reason()
+    assert (len(hashed), len(queries)) == (45, 4)
+    monkeypatch.setattr(ingestion, "_KEYS_PER_QUERY", 10)
+    assert "45 in progress" in backend.reason()
+    assert len(queries) == 4 + 5
+
+
+def test_a_place_that_cannot_be_read_fails_the_tick(backend: Backend) -> None:
+    backend.folder.rmdir()
+    backend.folder.touch()
+    with pytest.raises(Refused, match="make it a folder"):
+        backend.tick()

@@ -1,0 +1,97 @@
+"""What is refreshed after a training: in which order, never twice, and nothing that was not asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from fakenews_assets.automation.sensors.refresh import refresh_downstream
+from tests.support.graphs import Graph
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    return Graph(tmp_path)
+
+
+def asked(graph: Graph) -> str:
+    request = graph.asked(refresh_downstream)
+    return f"{request.job_name} {request.partition_key or ''}".strip()
+
+
+def test_an_empty_store_is_up_to_date(graph: Graph) -> None:
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+
+
+def test_candidates_are_judged_compared_and_selected(graph: Graph) -> None:
+    graph.train()
+    assert asked(graph) == "evaluate_candidate baseline"
+    graph.judge("baseline", "baseline_model")
+    assert asked(graph) == "evaluate_candidate finetuned"
+    graph.judge("finetuned", "finetuned_bert")
+    evaluations = ("evaluation/baseline", "evaluation/finetuned")
+    assert asked(graph) == "compare_candidates"
+    graph.make("leaderboard", "splits", *evaluations)
+    assert asked(graph) == "select_champion"
+    graph.make("selected_model", "splits", *evaluations)
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+
+
+def test_variants_are_refreshed_only_if_there_were_any_and_as_they_were(graph: Graph) -> None:
+    graph.train()
+    graph.make("distilled_bert/distilled-3l", "splits", "finetuned_bert")
+    graph.make("quantized_bert/distilled-3l-openvino-int8", "splits", "distilled_bert/distilled-3l")
+    graph.train("again")
+
+    request = graph.asked(refresh_downstream)
+    assert (request.job_name, request.partition_key) == ("distill_student", "distilled-3l")
+    assert request.run_config == {"ops": {"distilled_bert": {"config": {"epochs": 2}}}}
+    graph.make("distilled_bert/distilled-3l", "splits", "finetuned_bert", content="again")
+    assert asked(graph) == "quantize_model distilled-3l-openvino-int8"
+
+
+def test_new_splits_wait_for_the_training(graph: Graph) -> None:
+    graph.train()
+    graph.select()
+    graph.make("splits", content="more articles")
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+
+
+def test_batches_that_come_after_a_training_hold_up_nothing(graph: Graph) -> None:
+    graph.receive("b1", real=10, fake=10)
+    graph.train()
+    graph.receive("b2", real=10, fake=10)
+    assert asked(graph) == "evaluate_candidate baseline"
+    graph.select()
+    graph.receive("b3", real=10, fake=10)
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+
+
+def test_what_was_tried_with_the_same_inputs_waits_for_a_person(graph: Graph) -> None:
+    graph.train()
+    request = graph.asked(refresh_downstream)
+    run = graph.launch("evaluate_candidate", request)
+    assert "in progress" in str(graph.tick(refresh_downstream))
+    graph.instance.report_run_failed(run)
+    assert asked(graph) == "evaluate_candidate finetuned"
+    graph.judge("finetuned", "finetuned_bert")
+    assert graph.tick(refresh_downstream) == (
+        "Already tried with the same inputs; see the runs of: evaluation/baseline."
+    )
+
+
+def test_a_selection_does_not_miss_the_variants_that_it_did_not_choose(graph: Graph) -> None:
+    graph.train()
+    graph.judge("baseline", "baseline_model")
+    graph.judge("finetuned", "finetuned_bert")
+    variants = ("finetuned-openvino-int8", "finetuned-onnx-int8")
+    for variant in variants:
+        graph.make(f"quantized_bert/{variant}", "splits", "finetuned_bert")
+        graph.judge(variant, f"quantized_bert/{variant}")
+    judged = [f"evaluation/{name}" for name in ("baseline", "finetuned", *variants)]
+    graph.make("leaderboard", "splits", *judged)
+    graph.make("selected_model", "splits", f"quantized_bert/{variants[0]}", *judged)
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+    # One more that is judged, though, has to be compared.
+    graph.make("quantized_bert/finetuned-openvino-bf16", "splits", "finetuned_bert")
+    graph.judge("finetuned-openvino-bf16", "quantized_bert/finetuned-openvino-bf16")
+    assert asked(graph) == "compare_candidates"

@@ -1,0 +1,94 @@
+"""The order of the graph, and what each value is made of."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fakenews_assets.automation.jobs import REFRESH_JOBS
+from fakenews_assets.automation.order import GraphOrder, assets_of
+from fakenews_assets.definitions import defs
+from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.store import Store
+from tests.support.graphs import Graph
+
+
+@pytest.fixture(scope="module")
+def order() -> GraphOrder:
+    return GraphOrder(defs.get_repository_def())
+
+
+def test_each_job_makes_the_asset_that_it_refreshes(order: GraphOrder) -> None:
+    made = {
+        asset.key.to_user_string(): job.name
+        for job in REFRESH_JOBS
+        for asset in assets_of(defs.resolve_job_def(job.name))
+    }
+    assert order.job_of == made
+    assert len(made) == len(REFRESH_JOBS)
+
+
+def test_values_come_after_those_that_they_are_made_of(order: GraphOrder, tmp_path: Path) -> None:
+    keys = [value.key for value in order.downstream_of_training()]
+    store = Store(tmp_path)
+    for value in order.downstream_of_training():
+        inputs = order.inputs_of(value, store, pending=keys)
+        assert inputs.isdisjoint(keys[keys.index(value.key) :]), value
+    assert set(CANDIDATES.values()) - set(keys) == {"baseline_model", "finetuned_bert"}
+    assert {f"evaluation/{name}" for name in CANDIDATES} < set(keys)
+
+
+def test_a_lifecycle_is_limited_to_its_candidates(order: GraphOrder) -> None:
+    names = ["baseline", "finetuned", "distilled-3l", "distilled-3l-openvino-int8", "pruned"]
+    assert [value.key for value in order.downstream_of_training(names)] == [
+        "distilled_bert/distilled-3l",
+        "pruned_bert",
+        "quantized_bert/distilled-3l-openvino-int8",
+        "evaluation/baseline",
+        "evaluation/finetuned",
+        "evaluation/distilled-3l",
+        "evaluation/pruned",
+        "evaluation/distilled-3l-openvino-int8",
+        "leaderboard",
+        "selected_model",
+    ]
+
+
+def test_a_partition_is_made_of_its_own_model(order: GraphOrder, tmp_path: Path) -> None:
+    store = Graph(tmp_path).store
+    for key, model in {
+        "quantized_bert/finetuned-onnx-int8": "finetuned_bert",
+        "quantized_bert/distilled-2l-openvino-bf16": "distilled_bert/distilled-2l",
+        "evaluation/baseline": "baseline_model",
+        "evaluation/pruned": "pruned_bert",
+        "evaluation/distilled-2l-openvino-bf16": "quantized_bert/distilled-2l-openvino-bf16",
+    }.items():
+        (value,) = (one for one in order.downstream_of_training() if one.key == key)
+        assert order.inputs_of(value, store) == {"splits", model}
+
+
+def test_the_inputs_are_those_that_a_run_has_read(order: GraphOrder, trained: Path) -> None:
+    store = Store(trained / ".fakenews")
+    for value in order.downstream_of_training(["baseline", "finetuned"]):
+        record = store.current(value.key).record
+        assert record is not None
+        read, inputs = set(record.upstream), order.inputs_of(value, store)
+        if value.asset == "selected_model":  # of the models, it reads the one that it selects
+            assert read < inputs
+            assert inputs - read < set(CANDIDATES.values())
+        else:
+            assert read == inputs
+
+
+def test_an_unknown_candidate_is_an_error(order: GraphOrder) -> None:
+    with pytest.raises(KeyError, match="distilled-9l"):
+        order.downstream_of_training(["distilled-9l"])
+
+
+def test_the_assets_of_a_job_are_in_order() -> None:
+    names = [asset.key.to_user_string() for asset in assets_of(defs.resolve_job_def("full_lifecycle"))]
+    graph = defs.resolve_asset_graph()
+    for name in names:
+        parents = {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
+        assert parents.isdisjoint(names[names.index(name) :])
+    assert names[0] == "raw_news"

@@ -1,0 +1,69 @@
+"""What becomes of a received file: it is the batch's, or it goes."""
+
+from pathlib import Path
+
+import pytest
+
+from fakenews_assets.data.receiving import BatchChanged, store_raw_file
+from fakenews_resources.news.base import Received, received
+
+
+@pytest.fixture
+def arrived(tmp_path: Path) -> Received:
+    file = tmp_path / "landing" / "news.csv"
+    file.parent.mkdir()
+    file.write_text(",title,text,label\n0,A title,A text,1\n1,Another,,0\n")
+    return received(file, "https://example.org/news.csv")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "batch").mkdir()
+    return tmp_path / "batch"
+
+
+def test_a_new_batch_gets_the_file_and_a_manifest(arrived: Received, folder: Path) -> None:
+    manifest = store_raw_file(arrived, "b1", folder, {}, arrived.sha256)
+    assert manifest.pop("received_at")
+    assert manifest == {
+        "file": "news.csv",
+        "source_uri": "https://example.org/news.csv",
+        "sha256": arrived.sha256,
+        "bytes": (folder / "news.csv").stat().st_size,
+        "rows": 2,
+    }
+    assert not arrived.path.exists()
+
+
+def test_a_batch_that_comes_again_keeps_the_time_of_its_first_arrival(
+    arrived: Received, folder: Path
+) -> None:
+    known = {"sha256": arrived.sha256, "received_at": "2026-01-01T00:00:00+00:00"}
+    assert store_raw_file(arrived, "b1", folder, known)["received_at"] == known["received_at"]
+
+
+def test_a_file_that_cannot_be_read_is_stored_all_the_same(tmp_path: Path, folder: Path) -> None:
+    file = tmp_path / "news.parquet"
+    file.write_bytes(b"PAR1 and nothing else")
+    assert store_raw_file(received(file, "x"), "b1", folder, {})["rows"] is None
+    assert (folder / "news.parquet").is_file()
+
+
+@pytest.mark.parametrize(
+    ("known", "expected", "message", "hashes"),
+    [
+        ({"sha256": "1" * 64, "received_at": "2026-01-01"}, "", "holds other bytes", "stored_sha256"),
+        ({}, "2" * 64, "has changed since", "expected_sha256"),
+    ],
+)
+def test_other_bytes_than_the_batch_has_are_refused(
+    arrived: Received, folder: Path, known: dict[str, str], expected: str, message: str, hashes: str
+) -> None:
+    with pytest.raises(BatchChanged, match=message) as refused:
+        store_raw_file(arrived, "b1", folder, known, expected)
+    assert refused.value.hashes == {
+        hashes: known.get("sha256", expected),
+        "received_sha256": arrived.sha256,
+    }
+    assert not arrived.path.exists()
+    assert not list(folder.iterdir())

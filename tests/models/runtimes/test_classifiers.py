@@ -1,0 +1,193 @@
+"""Saved classifiers: one interface, exact round trips."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import euclidean_distances
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+from fakenews_assets.models.classifier import Article, Embedder, OnePassEmbedder, Predictions
+from fakenews_assets.models.runtimes.linear import BaselineClassifier, fit_baseline
+from fakenews_assets.models.runtimes.loading import load_classifier
+from fakenews_assets.models.runtimes.torch import TorchClassifier
+from fakenews_assets.models.settings import BaselineSettings
+from tests.support.models import separable_articles
+
+
+def articles_of(frame: pl.DataFrame) -> list[Article]:
+    return [Article(title, text) for title, text in frame.select("title", "text").iter_rows()]
+
+
+def test_torch_classifier_equals_one_article_at_a_time(tiny_classifier: Path) -> None:
+    articles = [*articles_of(separable_articles(50, with_text=True)), Article("bank"), Article("")]
+    tokenizer = AutoTokenizer.from_pretrained(tiny_classifier)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_classifier).eval()
+    expected = []
+    with torch.inference_mode():
+        for article in articles:
+            pair = [article.title, article.text] if article.text else [article.title]
+            inputs = tokenizer(*pair, truncation="only_second", max_length=64, return_tensors="pt")
+            expected.append(model(**inputs).logits.softmax(-1)[0, 1].item())
+
+    predictions = load_classifier(tiny_classifier).predict(articles)
+
+    np.testing.assert_allclose(predictions.probability, expected, atol=1e-5)
+    assert len(np.unique(predictions.probability.round(3))) > 30  # else order could not show
+    assert predictions.probability.dtype == np.float32
+    assert predictions.predicted_label.dtype == np.int8
+    assert not predictions.abstained.any()
+
+
+def test_an_embedding_is_the_mean_over_the_tokens_of_one_article(tiny_classifier: Path) -> None:
+    articles = [*articles_of(separable_articles(50)), Article("bank"), Article("")]  # of 2 to 14 tokens
+    tokenizer = AutoTokenizer.from_pretrained(tiny_classifier)
+    model = AutoModel.from_pretrained(tiny_classifier).eval()
+    with torch.inference_mode():
+        expected = [
+            model(**tokenizer(article.title, return_tensors="pt")).last_hidden_state[0].mean(0).numpy()
+            for article in articles
+        ]
+
+    embeddings = TorchClassifier.load(tiny_classifier).embed(articles)
+
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+    assert embeddings.dtype == np.float32
+    assert len(np.unique(embeddings.round(3), axis=0)) == len(articles)  # else order could not show
+
+
+def test_one_pass_says_what_two_say(tiny_classifier: Path) -> None:
+    articles = [*articles_of(separable_articles(50, with_text=True)), Article("bank"), Article("")]
+    classifier = load_classifier(tiny_classifier)
+    assert isinstance(classifier, OnePassEmbedder)
+    passes: list[int] = []
+    assert isinstance(classifier, TorchClassifier)
+    classifier.model.base_model.register_forward_hook(lambda *_: passes.append(1))
+    predictions, embeddings = classifier.predict_and_embed(articles)
+    one_pass = len(passes)
+
+    np.testing.assert_allclose(predictions.probability, classifier.predict(articles).probability, atol=1e-6)
+    assert len(passes) == 2 * one_pass
+    np.testing.assert_allclose(embeddings, classifier.embed(articles), atol=1e-6)
+    assert (len(embeddings), embeddings.dtype) == (len(articles), np.float32)
+    nothing, nowhere = classifier.predict_and_embed([])
+    assert (len(nothing), nowhere.shape) == (0, (0, 0))
+
+
+def test_batch_limits_change_nothing(tiny_classifier: Path) -> None:
+    articles = articles_of(separable_articles(40, with_text=True))
+    classifier = TorchClassifier.load(tiny_classifier)
+    narrow = TorchClassifier(classifier.model, classifier.encoder, batch_rows=3, batch_tokens=40)
+
+    np.testing.assert_allclose(
+        narrow.predict(articles).probability, classifier.predict(articles).probability, atol=1e-5
+    )
+    np.testing.assert_allclose(narrow.embed(articles), classifier.embed(articles), atol=1e-5)
+
+
+def test_bf16_stays_close(tiny_classifier: Path) -> None:
+    articles = articles_of(separable_articles(20))
+    exact = TorchClassifier.load(tiny_classifier).predict(articles).probability
+    rough = TorchClassifier.load(tiny_classifier, precision="bf16").predict(articles).probability
+
+    np.testing.assert_allclose(rough, exact, atol=0.1)
+    assert (rough != exact).any()
+
+
+def test_no_articles_is_a_valid_request(tiny_classifier: Path, tmp_path: Path) -> None:
+    fit_baseline(separable_articles(60), BaselineSettings()).save(tmp_path)
+    for folder in (tiny_classifier, tmp_path):
+        classifier = load_classifier(folder)
+        assert len(classifier.predict([])) == 0
+        assert isinstance(classifier, Embedder)
+        assert classifier.embed([]).shape == (0, 0)
+
+
+def test_a_bag_of_words_embeds_in_a_pass_of_its_own() -> None:
+    assert not isinstance(fit_baseline(separable_articles(60), BaselineSettings()), OnePassEmbedder)
+
+
+def test_a_reason_for_each_abstention_and_parts_of_answers() -> None:
+    out_of_distribution = np.array([False, False, True, True])
+    answers = Predictions(
+        probability=np.array([0.1, 0.5, 0.9, 0.5], np.float32),
+        predicted_label=np.array([0, 1, 1, 1], np.int8),
+        abstained=np.array([False, True, True, True]),
+        out_of_distribution=out_of_distribution,
+    )
+    reasons = [None, "uncertain", "out_of_distribution", "out_of_distribution"]
+    assert [answers.abstain_reason(row) for row in range(4)] == reasons
+    part = answers.part(slice(1, 3))
+    assert [part.abstain_reason(row) for row in range(len(part))] == reasons[1:3]
+    assert part.predicted_label.tolist() == [1, 1]
+
+
+def test_threshold_decides_the_label() -> None:
+    probability = np.array([0.2, 0.5, 0.7])
+
+    assert Predictions.from_probability(probability).predicted_label.tolist() == [0, 1, 1]
+    assert Predictions.from_probability(probability, threshold=0.6).predicted_label.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("inputs", ["title", "title_and_text"])
+def test_baseline_learns_and_survives_the_disk_to_the_bit(tmp_path: Path, inputs: str) -> None:
+    train, test = (
+        separable_articles(200, seed=1, with_text=True),
+        separable_articles(60, seed=2, with_text=True),
+    )
+    fitted = fit_baseline(train, BaselineSettings.model_validate({"inputs": inputs}))
+    fitted.save(tmp_path)
+
+    loaded = load_classifier(tmp_path)
+
+    assert isinstance(loaded, BaselineClassifier)
+    before, after = (classifier.predict(articles_of(test)) for classifier in (fitted, loaded))
+    np.testing.assert_array_equal(before.probability, after.probability)
+    assert (after.predicted_label == test["label"].to_numpy()).mean() > 0.9
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    assert loaded.settings == fitted.settings
+
+
+def test_distances_of_baseline_embeddings_are_those_of_its_features(tmp_path: Path) -> None:
+    train = separable_articles(400, with_text=True)
+    classifier = fit_baseline(train, BaselineSettings(inputs="title_and_text"))
+    article, *others = articles_of(train)[:100]
+
+    embeddings = classifier.embed([article, *others, article])
+
+    classifier.save(tmp_path)
+    np.testing.assert_array_equal(
+        BaselineClassifier.load(tmp_path).embed([article, *others, article]), embeddings
+    )
+    assert embeddings.shape == (101, 256)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_array_equal(embeddings[0], embeddings[-1])
+    features = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, min_df=classifier.settings.min_articles
+    ).fit([f"{title}\n{text}" for title, text, _ in train.iter_rows()])
+    rows = features.transform([f"{each.title}\n{each.text}" for each in (article, *others)])
+    kept = euclidean_distances(embeddings[:-1]) / np.maximum(euclidean_distances(rows), 1e-9)
+    assert np.abs(kept[~np.eye(100, dtype=bool)] - 1).max() < 0.3
+
+
+def test_baseline_reads_the_text_only_if_asked_to() -> None:
+    train = separable_articles(200, with_text=True)
+    swapped = train.select(pl.col("text").alias("title"), pl.col("title").alias("text"), "label")
+    hidden = fit_baseline(swapped, BaselineSettings()).predict(articles_of(swapped))
+    shown = fit_baseline(swapped, BaselineSettings(inputs="title_and_text")).predict(articles_of(swapped))
+
+    assert (shown.predicted_label == swapped["label"].to_numpy()).mean() > 0.95
+    plain = [Article(article.title) for article in articles_of(swapped)]
+    alone = fit_baseline(swapped, BaselineSettings()).predict(plain)
+    np.testing.assert_array_equal(hidden.probability, alone.probability)
+
+
+def test_a_folder_without_a_classifier(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileNotFoundError, match=r"notes\.txt"):
+        load_classifier(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load_classifier(tmp_path / "missing")

@@ -1,0 +1,52 @@
+"""What goes into a bundle's papers."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fakenews_assets.selection.bundling import encoder_of, runtime_of
+from fakenews_resources.storage.store import Record
+
+
+def record(key: str) -> Record:
+    return Record(
+        key=key,
+        version="0" * 32,
+        created_at=datetime.now(UTC),
+        files={},
+        config={"encoder": {"name": "minilm"}} if key == "finetuned_bert" else {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "encoder"),
+    [
+        (["baseline_model"], None),
+        (["finetuned_bert"], "minilm"),
+        (["finetuned_bert", "pruned_bert"], "minilm"),
+        (["finetuned_bert", "distilled_bert/distilled-3l"], "minilm"),
+        (["finetuned_bert", "distilled_bert/distilbert"], "distilbert-base-uncased"),
+        (
+            ["quantized_bert/albert-openvino-int8", "finetuned_bert", "distilled_bert/albert"],
+            "albert-base-v2",
+        ),
+    ],
+)
+def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
+    keys: list[str], encoder: str | None
+) -> None:
+    assert encoder_of({key: record(key) for key in keys}) == encoder
+
+
+@pytest.mark.parametrize(
+    ("candidate", "runtime"),
+    [
+        ("baseline", "scikit-learn"),
+        ("finetuned", "torch"),
+        ("distilled-3l", "torch"),
+        ("finetuned-onnx-fp32", "onnx"),
+        ("distilled-3l-openvino-int8", "openvino"),
+    ],
+)
+def test_a_candidates_name_tells_its_runtime(candidate: str, runtime: str) -> None:
+    assert runtime_of(candidate) == runtime
