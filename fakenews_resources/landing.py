@@ -225,8 +225,9 @@ def _fingerprint(state: os.stat_result) -> _Fingerprint:
 
 
 class _Hashes:
-    """Cached SHA-256 of local files, recomputed for a file whose size or times have changed. The cache is one file,
-    which is rewritten if it is damaged. Files that were not asked for are dropped.
+    """Cached SHA-256 of local files, recomputed for a file whose size or times have changed.
+
+    The cache is one file, which is rewritten if it is damaged. Files that were not asked for are dropped.
     """
 
     def __init__(self, path: Path) -> None:

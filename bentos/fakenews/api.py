@@ -210,8 +210,9 @@ def _add_page(app: FastAPI) -> None:
 
 
 async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> AsyncIterator[bytes]:
-    """Stream the lines of an answer as the model predicts them, interleaved with other requests. CSV is read and
-    written in a thread, because invalid rows would otherwise block the event loop.
+    """Stream the lines of an answer as the model predicts them, interleaved with other requests.
+
+    CSV is read and written in a thread, because invalid rows would otherwise block the event loop.
     """
     async with runtime.uploads:
         yield answer_line(HEADER).encode()

@@ -1,6 +1,7 @@
-"""Adaptive batching: one queue in front of one model. While the model works, requests queue; when it is free, it
-takes all waiting ones as one batch, in order of arrival. Batches grow with the load, and a single request never waits
-for others.
+"""Adaptive batching: one queue in front of one model.
+
+While the model works, requests queue; when it is free, it takes all waiting ones as one batch, in order of arrival.
+Batches grow with the load, and a single request never waits for others.
 """
 
 import asyncio

@@ -1,5 +1,7 @@
-"""Explanation by occlusion: the weight of a word is the change of the probability without it. Occlusion (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014), for words as in
-Li, Monroe and Jurafsky ("Understanding Neural Networks through Representation Erasure", 2016).
+"""Explanation by occlusion: the weight of a word is the change of the probability without it.
+
+Occlusion (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014), for words as in Li,
+Monroe and Jurafsky ("Understanding Neural Networks through Representation Erasure", 2016).
 """
 
 import re

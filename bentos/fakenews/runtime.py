@@ -257,8 +257,10 @@ def _load(models: Backend, pointer: Pointer) -> Served:
 
 
 def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str]:
-    """The answer of `GET /model`, and the model card as a page. Read once, because the files may be removed while
-    served."""
+    """The answer of `GET /model`, and the model card as a page.
+
+    Read once, because the files may be removed while served.
+    """
     manifest, calibration = bundle.manifest, bundle.manifest.calibration
     evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
     scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}

@@ -1,4 +1,4 @@
-"""What the machine offers: usable processors, bfloat16 arithmetic, memory that stays."""
+"""Properties of the machine: usable processors, bfloat16 arithmetic."""
 
 import ctypes
 import os
@@ -14,11 +14,11 @@ _CGROUP_CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cpus(quota_file: Path = _CGROUP_CPU_QUOTA) -> int:
-    """Count the processors this process may really use, at least 1.
+    """Count the processors that this process may use, at least 1.
 
-    A container often sees every processor of its host while its cgroup grants a few; one thread per visible
-    processor then makes everything slower. The answer is the smallest of the affinity mask, the quota, and
-    OMP_NUM_THREADS, by which a process that shares the machine with others of its kind is told its share.
+    A container often sees all processors of its host although its cgroup grants only a few, and one thread per
+    visible processor is then slow. The result is the minimum of the affinity mask, the cgroup's quota and
+    OMP_NUM_THREADS.
 
     Args:
         quota_file: cgroup v2 `cpu.max`: "<microseconds per period | max> <period>".
@@ -52,7 +52,7 @@ def supports_bf16(accelerator: Accelerator = "auto") -> bool:
 
 
 def limit_torch_threads() -> None:
-    """Let torch use no more threads than there are processors for it; a lower limit set before stays."""
+    """Limit torch to the usable processors. A lower limit that was set before is kept."""
     import torch
 
     torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
@@ -89,7 +89,7 @@ def bf16_pays(accelerator: Accelerator = "auto") -> bool:
 
 @cache
 def _cpu_seconds(dtype: str) -> float:
-    """Fastest of some products of the shape that a small encoder spends its time on (a fifth of a second)."""
+    """Fastest of several matrix products in the shape of a small encoder's (a fifth of a second)."""
     import torch
 
     rows = torch.randn(1024, 384).to(getattr(torch, dtype))

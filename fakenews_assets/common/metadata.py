@@ -1,4 +1,4 @@
-"""Numbers, tables and plots in the form that the Dagster UI shows."""
+"""Metadata for the Dagster UI: counts, tables, plots."""
 
 import warnings
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def _column_type(dtype: pl.DataType) -> str:
 def partitioned_check_spec(
     name: str, asset: str, description: str, partitions: dg.PartitionsDefinition, *, blocking: bool = False
 ) -> dg.AssetCheckSpec:
-    """A check with a verdict for each partition of its asset: a batch that passes does not hide one that failed."""
+    """A partitioned asset check, so that one partition's result does not hide another's."""
     with warnings.catch_warnings():
         # A preview of Dagster's, tried with the locked version; without it the last verdict stands for all partitions.
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -1,4 +1,4 @@
-"""One look for every plot of the project, and the way from a figure to Markdown.
+"""Shared plot style, and conversion of figures to PNG, SVG and Markdown.
 
 Figures are made through Matplotlib's object interface on the Agg canvas: no window system, no `pyplot`
 and hence no state shared between the steps of one process. Matplotlib itself is imported with the first

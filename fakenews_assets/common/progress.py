@@ -1,7 +1,6 @@
-"""Progress of long work, for whoever wants to draw it.
+"""Progress reports of long work.
 
-Assets report; the command line, when it runs the graph in its own process, listens and draws a bar. With
-nobody listening a report costs nothing.
+Assets report; the command line listens and draws a bar. Without a listener a report costs nothing.
 """
 
 from collections.abc import Callable, Iterator

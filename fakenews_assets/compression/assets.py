@@ -1,4 +1,4 @@
-"""The compression group: smaller and faster models, each made of the fine-tuned one."""
+"""Assets of the group compression: smaller and faster variants of the fine-tuned model."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -48,7 +48,10 @@ def distilled_bert(
     splits: Artifact,
     finetuned_bert: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
-    """A smaller student of the fine-tuned encoder. One whose own weights cannot be had here is skipped, and says so."""
+    """A smaller student, distilled from the fine-tuned encoder.
+
+    A student whose pretrained weights are not available is skipped with a message.
+    """
     from fakenews_assets.models.encoders import EncoderUnavailable
 
     student = context.partition_key
@@ -69,7 +72,8 @@ def pruned_bert(
     splits: Artifact,
     finetuned_bert: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    """The fine-tuned encoder with fewer heads and a narrower feed-forward part, recovered from its former self."""
+    """The fine-tuned encoder with fewer attention heads and a narrower feed-forward part, retrained with the original
+    as teacher."""
     return _train_smaller(context, storage, tracker, engine, PRUNED, splits, finetuned_bert, config)
 
 
@@ -88,7 +92,7 @@ def pruned_bert(
 def quantized_bert(
     context: dg.AssetExecutionContext, config: QuantizationSettings, storage: Storage, splits: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
-    """A trained model in another runtime's format, checked against its source; int8, or a reference for int8."""
+    """A trained model exported to another runtime, in int8 or as a reference for int8, and compared with its source."""
     from fakenews_assets.compression.quantization import ExportMismatch, FormatUnavailable, make_variant
 
     source, variant = VARIANTS[context.partition_key]
@@ -153,7 +157,7 @@ def _train_smaller(
 
 
 def _skipped(context: dg.AssetExecutionContext, reason: str) -> dg.AssetObservation:
-    """What the UI shows in place of a value that cannot be made here; what follows from it is skipped too."""
+    """Result of an asset that cannot be made on this machine; downstream assets are skipped too."""
     context.log.warning(f"Skipped: {reason}")
     partition = context.partition_key if context.has_partition_key else None
     return dg.AssetObservation(

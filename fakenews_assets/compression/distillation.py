@@ -1,4 +1,4 @@
-"""Smaller models that learn from a fine-tuned one: students and pruned teachers."""
+"""Knowledge distillation: students, and pruned models that are retrained from their original."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 RowsListener = Callable[[int, int], None]
-"""Called with rows done and rows in all."""
+"""Called with the rows done and the total."""
 
 
 class Distillation(nn.Module):
@@ -54,7 +54,7 @@ class Distillation(nn.Module):
         *,
         width: int,
     ) -> None:
-        """Bind the teacher's scores.
+        """Bind the teacher's predictions.
 
         Args:
             teacher: scores of the training rows, one state per entry of `layers`.
@@ -108,11 +108,11 @@ def distill(
     on_scoring: RowsListener | None = None,
     over: OrderedMap = in_process,
 ) -> FinetuneResult:
-    """Make a smaller model of a fine-tuned teacher.
+    """Distil a fine-tuned teacher into a smaller model.
 
     Args:
         student: `PRUNED` for the teacher itself, one of `STUDENTS`, or the id or folder of any other encoder.
-            Whichever it is, it first loses the heads and the width that `settings` takes away.
+            It is first pruned as `settings` says.
         teacher: folder that `finetune` wrote.
         train: columns `title`, `text` and `label`, as the teacher was trained on.
         val: the same; decides when to stop and which weights to keep.
@@ -120,11 +120,11 @@ def distill(
         output: the student's folder, written as `finetune` writes its own.
         work: scratch that outlives a killed process; a repeated call resumes.
         on_progress: as in `finetune`.
-        on_scoring: called while the teacher is asked about the training rows.
-        over: where the teacher answers.
+        on_scoring: called while the teacher predicts the training rows.
+        over: maps rows to the teacher's predictions.
 
     Raises:
-        EncoderUnavailable: the student's own weights cannot be had here.
+        EncoderUnavailable: the student's pretrained weights are not available.
         CannotCut: the teacher is too shallow, or of another architecture.
         TrainingFailed: as in `finetune`.
     """
@@ -152,7 +152,7 @@ def distill(
 
 
 def _recipe(teacher: Path, settings: RecoverySettings) -> FinetuneSettings:
-    """The teacher's own settings, with the training of the smaller model in place of its own."""
+    """The teacher's settings, with the training settings of the student."""
     own = read_result(teacher).settings.model_dump()
     shared = set(RecoverySettings.model_fields) & set(FinetuneSettings.model_fields)
     return FinetuneSettings.model_validate(own | settings.model_dump(include=shared) | {"pruning": 0.0})
@@ -161,7 +161,7 @@ def _recipe(teacher: Path, settings: RecoverySettings) -> FinetuneSettings:
 def _first_weights(
     student: str, teacher: Path, recipe: FinetuneSettings
 ) -> tuple[PreTrainedModel, ArticleEncoder, str]:
-    """Model, tokenizer, and a name for where they come from."""
+    """Initial model, tokenizer, and a name for their origin."""
     if student == PRUNED or student in LAYERS_OF_STUDENT:
         model = load_encoder(teacher, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout)
         if wanted := LAYERS_OF_STUDENT.get(student):

@@ -1,4 +1,4 @@
-"""A fine-tuned encoder in the formats of other runtimes, in float32."""
+"""Export of a fine-tuned encoder to ONNX and OpenVINO, in float32."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ from fakenews_assets.models.runtimes.torch import mean_of_tokens
 from fakenews_assets.models.tokenization import ArticleEncoder
 
 _EXAMPLES = (Article("A title"), Article("A somewhat longer title than the first", "and a text"))
-"""Of two lengths, so that the mask that padding needs is part of what is traced."""
+"""Two lengths, so that tracing includes the padding mask."""
 
 _OUTPUTS = ("logits", "sentence_embedding")
 """Not `embedding`: torch's ONNX exporter gives that name to the look-up of a token, and would give it twice."""
@@ -43,7 +43,7 @@ class _Positional(nn.Module):
 
 
 def export_onnx(source: Path, folder: Path) -> None:
-    """Write a classifier's encoder as `model.onnx`, batch and length free.
+    """Write a classifier's encoder as `model.onnx`, with dynamic batch and length.
 
     Args:
         source: folder of a fine-tuned classifier.
@@ -67,9 +67,9 @@ def export_onnx(source: Path, folder: Path) -> None:
 
 
 def convert_to_openvino(source: Path) -> ov.Model:
-    """A classifier's encoder as an OpenVINO model, batch and length free.
+    """Convert a classifier's encoder to OpenVINO, with dynamic batch and length.
 
-    Converted from torch directly: attention then stays one operation, which OpenVINO runs fused.
+    It is converted from torch directly, so that attention stays one operation, which OpenVINO runs fused.
     """
     module, example = _prepared(source)
     with _quiet_exporters():
@@ -83,9 +83,10 @@ def convert_to_openvino(source: Path) -> ov.Model:
 
 
 def save_openvino(model: ov.Model, file: Path) -> None:
-    """Save a model; equal models become equal files.
+    """Save a model; equal models give equal files.
 
-    OpenVINO names what has no name by a count over the whole process; here it is named by its place in the model.
+    OpenVINO names anonymous operations by a counter of the process; here they are named by their position in the
+    model.
     """
     model.set_friendly_name("model")
     for place, operation in enumerate(model.get_ordered_ops()):
@@ -107,7 +108,7 @@ def _prepared(source: Path) -> tuple[_Positional, dict[str, Tensor]]:
 
 @contextmanager
 def _quiet_exporters() -> Iterator[None]:
-    """Keep the exporters' notes on tracing out of the log: parity is checked by numbers afterwards."""
+    """Keep the exporters' warnings on tracing out of the log: outputs are compared afterwards."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Structured pruning: which heads and neurons matter, and a model without the others."""
+"""Structured pruning of attention heads and feed-forward neurons by importance."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ from fakenews_assets.training.finetuning.module import TokenBatch, encoder_input
 
 @dataclass(frozen=True)
 class Importance:
-    """What the loss would feel if a part were gone, summed over rows; one tensor per layer."""
+    """Estimated effect of each part on the loss, summed over rows; one tensor per layer."""
 
     heads: list[Tensor]
     """float32 [heads]."""
@@ -73,9 +73,9 @@ def measure_importance(model: PreTrainedModel, batches: Iterable[TokenBatch]) ->
 def prune(
     model: PreTrainedModel, importance: Importance, share_of_heads: float, share_of_width: float
 ) -> None:
-    """Keep the most important heads and neurons of each layer, in place, in their old order.
+    """Keep the most important heads and neurons of each layer, in place and in their old order.
 
-    Every layer keeps equally many, so that the saved configuration describes the model.
+    Every layer keeps the same number, so that the saved configuration describes the model.
     """
     if share_of_heads < 1:
         count = max(1, round(len(importance.heads[0]) * share_of_heads))

@@ -1,4 +1,4 @@
-"""Exported variants of a fine-tuned model: checked against their source, then made int8."""
+"""Makes exported variants: export, comparison with the source, int8 quantization."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -37,15 +37,15 @@ _VALIDATION_BATCH: Final = 32
 
 
 class ExportMismatch(RuntimeError):
-    """The exported model does not answer as its source does; nothing may be built on it."""
+    """The exported model's predictions differ from its source's."""
 
 
 class FormatUnavailable(RuntimeError):
-    """This machine cannot run the format; the message says what it lacks."""
+    """This machine cannot run the format; the message says why."""
 
 
 class ExportReport(BaseModel):
-    """How an exported variant compares with its source on validation rows; stored as export.json beside it."""
+    """Comparison of an exported variant with its source on validation rows; stored beside it as export.json."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,11 +54,11 @@ class ExportReport(BaseModel):
     parity: float = Field(
         description="Largest difference of a probability between source and fp32 export, before quantization."
     )
-    agreement: float = Field(description="Share of rows on which source and variant decide alike.")
+    agreement: float = Field(description="Share of rows with the same decision of source and variant.")
     source_macro_f1: float
     macro_f1: float
     float_layers: int | None = Field(
-        description="Operations that went back to floating point because they hurt; None: not asked for."
+        description="Operations that were reverted to floating point to keep accuracy; None: not measured."
     )
 
 
@@ -70,7 +70,7 @@ def make_variant(
     settings: QuantizationSettings,
     output: Path,
 ) -> ExportReport:
-    """Export a fine-tuned model, check that it answers the same, and quantize it if the format says so.
+    """Export a fine-tuned model, compare its predictions, and quantize it if the format says so.
 
     Args:
         source: folder of a fine-tuned, distilled or pruned classifier.
@@ -85,7 +85,9 @@ def make_variant(
         ExportMismatch: the fp32 export differs from its source by more than the tolerance.
     """
     if variant == "openvino-bf16" and not supports_bf16("cpu"):
-        raise FormatUnavailable("This processor computes no bfloat16; take openvino-fp32 or openvino-int8.")
+        raise FormatUnavailable(
+            "This processor has no bfloat16 arithmetic. Use openvino-fp32 or openvino-int8."
+        )
     output.mkdir(parents=True, exist_ok=True)
     rows = val.sample(min(settings.validation_rows, len(val)), seed=settings.seed)
     expected = _probability(load_classifier(source), rows)
@@ -130,7 +132,7 @@ def make_variant(
 
 
 def _quantize_onnx(path: Path) -> None:
-    """Weights int8 per channel ahead of time, activations at run time."""
+    """Static int8 weights per channel, dynamic int8 activations."""
     prepared = path.with_suffix(".prepared.onnx")
     quant_pre_process(path, prepared, skip_symbolic_shape=True)
     quantize_dynamic(prepared, path, per_channel=True, weight_type=QuantType.QInt8)
@@ -144,10 +146,9 @@ def _quantize_openvino(
     val: pl.DataFrame,
     settings: QuantizationSettings,
 ) -> tuple[ov.Model, int]:
-    """Weights and activations int8; layers that hurt stay in floating point.
+    """Static int8 weights and activations; layers that lose too much accuracy stay in floating point.
 
-    Returns:
-        The model, and how many operations went back.
+    Returns: The model, and the number of operations that were reverted.
     """
     rows = train.sample(min(settings.calibration_rows, len(train)), seed=settings.seed)
     calibration = nncf.Dataset(_batches(encoder, rows, _CALIBRATION_BATCH))

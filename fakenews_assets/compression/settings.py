@@ -1,4 +1,4 @@
-"""Every choice of the compression recipes, in plain records: nothing here needs a heavy library."""
+"""Settings of distillation, pruning and quantization. Importing this module needs no heavy library."""
 
 from typing import Final, Literal, get_args
 
@@ -16,34 +16,34 @@ ENCODER_OF_STUDENT: Final = {"distilbert": "distilbert-base-uncased", "albert": 
 """Students that start from their own pretrained weights."""
 
 PRUNED: Final = "pruned"
-"""The candidate that is the teacher itself, cut and recovered."""
+"""The candidate that is the pruned and retrained teacher."""
 
 STUDENTS: Final = (*LAYERS_OF_STUDENT, *ENCODER_OF_STUDENT)
 
 
 class RecoverySettings(BaseModel):
-    """How a smaller model learns from its teacher."""
+    """Settings of the training of a smaller model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = Field(
-        default=2.0, gt=0, description="Softens teacher and student alike before they are compared."
+        default=2.0, gt=0, description="Temperature of the softmax of teacher and student in the loss."
     )
     label_weight: float = Field(
         default=0.3,
         ge=0,
         le=1,
-        description="Share of the true labels in the loss; the rest is the teacher's opinion.",
+        description="Weight of the true labels in the loss; the rest is the weight of the teacher's predictions.",
     )
     hidden_weight: float = Field(
         default=1.0,
         ge=0,
-        description="Weight of the match between hidden states, as one minus the cosine of the first token's.",
+        description="Weight of the hidden-state loss: one minus the cosine of the first token's states.",
     )
     epochs: int = Field(
         default=6,
         ge=1,
-        description="Passes over the training rows, at most. A student gains from more of them than its teacher.",
+        description="Most epochs. A student needs more of them than its teacher.",
     )
     learning_rate: float = Field(default=1.5e-4, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(default=32, ge=1, description="Mean rows per batch and process.")
@@ -51,11 +51,11 @@ class RecoverySettings(BaseModel):
         default=6, ge=1, description="Evaluations without a better macro-F1 before stopping."
     )
     checkpoint_every: int = Field(default=200, ge=1, description="Steps between resumable checkpoints.")
-    seed: int = Field(default=0, ge=0, description="Decides the order of rows, dropout and new weights.")
+    seed: int = Field(default=0, ge=0, description="Seed of the order of rows, dropout and new weights.")
 
 
 class PruningSettings(RecoverySettings):
-    """How much of a model is cut away, and how the rest recovers."""
+    """Settings of `pruned_bert`."""
 
     keep_heads: float = Field(
         default=0.5, gt=0, le=1, description="Share of the attention heads kept in each layer, at least one."
@@ -68,28 +68,31 @@ class PruningSettings(RecoverySettings):
         " is what vector units like.",
     )
     importance_rows: int = Field(
-        default=1024, ge=1, description="Training rows that decide what matters; drawn with the seed."
+        default=1024, ge=1, description="Training rows for estimating importance, drawn with the seed."
     )
 
 
 class DistillationSettings(PruningSettings):
-    """How a student is made of its teacher."""
+    """Settings of `distilled_bert`."""
 
     keep_heads: float = Field(
-        default=1.0, gt=0, le=1, description="Below 1 the student starts with only its most useful heads."
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the heads that the student starts with, the most important ones.",
     )
     keep_ffn: float = Field(
-        default=1.0, gt=0, le=1, description="Below 1 the student starts with a narrower feed-forward part."
+        default=1.0, gt=0, le=1, description="Share of the feed-forward width that the student starts with."
     )
 
 
 class QuantizationSettings(BaseModel):
-    """How a trained model is exported and made int8."""
+    """Settings of `quantized_bert`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration_rows: int = Field(
-        default=300, ge=1, description="Training rows that set the ranges of activations."
+        default=300, ge=1, description="Training rows for calibrating the ranges of activations."
     )
     validation_rows: int = Field(
         default=1000, ge=1, description="Validation rows on which the int8 model is compared with its source."

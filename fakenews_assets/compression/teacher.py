@@ -1,4 +1,4 @@
-"""What a teacher says of every training row, computed once and kept."""
+"""The teacher's predictions and hidden states of the training rows, computed once and cached."""
 
 import hashlib
 import uuid
@@ -33,9 +33,9 @@ _BATCH_TOKENS: Final = 8192
 
 @dataclass(frozen=True)
 class TeacherScores:
-    """A teacher's opinion of the training rows.
+    """A teacher's predictions of the training rows.
 
-    The first axis is what the teacher saw: 0 the title alone, 1 the title with its text.
+    First axis: 0 for the title alone, 1 for the title with its text.
     """
 
     logits: Tensor
@@ -56,7 +56,7 @@ def score_rows(
     on_progress: Callable[[int, int], None] | None = None,
     over: OrderedMap = in_process,
 ) -> TeacherScores:
-    """Ask the teacher about every training row, or read what an earlier call stored.
+    """Predict every training row with the teacher, or read the cached result.
 
     Args:
         teacher: folder of a fine-tuned classifier.

@@ -1,1 +1,1 @@
-"""From received bytes to frozen splits: readers, cleaning, checks, near-duplicates."""
+"""Readers, cleaning, batch checks, near-duplicate clusters and splits."""

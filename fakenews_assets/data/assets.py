@@ -1,4 +1,4 @@
-"""The data group: from received bytes to frozen splits."""
+"""Assets of the group data: from raw bytes to splits."""
 
 import shutil
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _asset = partial(dg.asset, group_name="data", owners=["team:data"])
 def raw_news(
     context: dg.AssetExecutionContext, config: RawNewsSettings, storage: Storage, news_source: NewsSource
 ) -> dg.MaterializeResult[Artifact]:
-    """The bytes of one batch as they were received, with a manifest; never changed afterwards."""
+    """The bytes of one batch as received, with a manifest. They never change."""
     batch = context.partition_key
     try:
         known = storage.store.current(key_of(context.asset_key, batch)).meta
@@ -71,7 +71,10 @@ def clean_news(
     engine: Engine,
     raw_news: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """Validated, normalised articles of one batch, without publisher boilerplate; rejects kept with their reason."""
+    """Validated, normalised articles of one batch without publisher boilerplate.
+
+    Rejected rows are kept with their reason.
+    """
     batch = CleanBatch(context.partition_key, storage.draft())
     try:
         clean_and_check(
@@ -96,7 +99,7 @@ def clean_news(
 
 
 def _tombstones(storage: Storage) -> Ledger:
-    """What must stay out. Raises dg.Failure when nobody can tell."""
+    """The tombstones of the store. Raises dg.Failure if they are damaged."""
     try:
         return Tombstones(storage.store).sound()
     except TombstonesDamaged as error:
@@ -127,7 +130,7 @@ def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
 
 @_asset(kinds={"polars", "matplotlib"}, code_version="1")
 def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.MaterializeResult[Artifact]:
-    """Balance, lengths, missing values, sources and telling words of the corpus, as numbers and plots."""
+    """Class balance, lengths, missing values, sources and characteristic words of the corpus, as numbers and plots."""
     from fakenews_assets.common.plotting import to_png
     from fakenews_assets.data.profile.plots import profile_plots
     from fakenews_assets.data.profile.profile import profile_corpus
@@ -157,7 +160,7 @@ def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.Mate
 def article_clusters(
     config: ClusteringConfig, storage: Storage, engine: Engine, clean_news: dict[str, Artifact]
 ) -> dg.MaterializeResult[Artifact]:
-    """Near-duplicate clusters over all admitted batches, in order of arrival."""
+    """Near-duplicate clusters over all accepted batches, in order of arrival."""
     from fakenews_assets.data.splits.clusters import cluster_articles, cluster_sizes
 
     batches = admitted(clean_news)
@@ -190,7 +193,7 @@ def article_clusters(
 def splits(
     storage: Storage, clean_news: dict[str, Artifact], article_clusters: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """Train, validation and test articles. No cluster crosses a border, and no article ever changes its split."""
+    """Train, validation and test articles. A cluster lies in one split, and an article never changes its split."""
     _require_same_batches(article_clusters, clean_news)
     result = split_articles(
         pl.concat([batch.articles for batch in admitted(clean_news)]),

@@ -1,7 +1,6 @@
-"""What a cleaned batch must satisfy before anything is trained on it. Pure functions of counts and tables.
+"""Checks of a cleaned batch: pure functions of counts and tables.
 
-A batch that fails one of these is stored, so that a person can look at it, but not admitted: clustering and
-everything after it leave it out, in this run and in every later one.
+A batch that fails one is stored for inspection, but no later asset uses it, in this run or any other.
 """
 
 import math
@@ -19,7 +18,7 @@ _NULLABLE: Final = {"label", "source", "published_at"}
 
 
 class CheckOutcome(BaseModel):
-    """The verdict of one check on one batch, with the numbers that it rests on."""
+    """Result of one check of one batch, with its numbers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +29,7 @@ class CheckOutcome(BaseModel):
 
 
 class BatchLimits(BaseModel):
-    """When a batch is refused."""
+    """Limits of the batch checks."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -118,7 +117,7 @@ def fake_share(batches: Iterable[CleaningSummary]) -> float | None:
 def check_label_balance(
     summary: CleaningSummary, corpus_fake_share: float | None, limits: BatchLimits
 ) -> CheckOutcome:
-    """The batch's share of fakes is near the corpus's, or its distance may be chance (3 standard errors)."""
+    """The batch's share of fakes is close to the corpus's, or within 3 standard errors of it."""
     if not summary.labelled:
         return CheckOutcome(
             name="label_balance", passed=True, description="No labelled rows: nothing to compare."
@@ -146,7 +145,7 @@ def check_label_balance(
 
 
 def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
-    """The content does not contradict 1 = fake."""
+    """The articles' style does not contradict 1 = fake."""
     evidence = summary.evidence
     description = {
         Meaning.FAKE_IS_ONE: "Rows labelled 1 read like fakes, rows labelled 0 like reports.",

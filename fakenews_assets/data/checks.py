@@ -1,4 +1,4 @@
-"""Asset checks of the data group: the verdicts of plain functions, shown and enforced by Dagster."""
+"""Asset checks of the group data."""
 
 import dagster as dg
 import polars as pl
@@ -38,7 +38,7 @@ def batch_check_specs() -> list[dg.AssetCheckSpec]:
 
 
 def to_result(outcome: CheckOutcome, asset: str = "clean_news") -> dg.AssetCheckResult:
-    """A plain verdict as Dagster shows it."""
+    """Convert a check result to Dagster's."""
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=outcome.name,
@@ -59,7 +59,10 @@ SPLIT_CHECKS = {
 
 
 def split_check_specs() -> list[dg.AssetCheckSpec]:
-    """The checks that `splits` makes in its own step. Shares are drawn by hash: off by chance they stop nothing."""
+    """The checks that `splits` makes in its own step.
+
+    The check of the shares does not block, because a hash meets them on average only.
+    """
     return [
         dg.AssetCheckSpec(name, asset="splits", description=text, blocking=name != "shares_as_agreed")
         for name, text in SPLIT_CHECKS.items()
@@ -67,7 +70,7 @@ def split_check_specs() -> list[dg.AssetCheckSpec]:
 
 
 def split_checks(splits: Artifact, accepted: Artifact | None) -> list[dg.AssetCheckResult]:
-    """What must hold of a split, looked up in its rows.
+    """Check a new split against its own rows and the last accepted split.
 
     Args:
         splits: the new split, still a draft.

@@ -1,6 +1,6 @@
-"""From rows as received to validated, normalised articles; what cannot be used is kept with its reason.
+"""Cleaning: validate and normalise raw rows, and quarantine the others with a reason.
 
-A batch streams through in chunks: memory depends on the chunk, not on the file.
+A batch is processed in chunks, so memory does not grow with the file.
 """
 
 from collections import Counter
@@ -25,21 +25,21 @@ _LABELS: Final = {
     "real": Label.REAL,
     "fake": Label.FAKE,
 }
-"""What counts as a label. Words such as "true" are refused: files disagree on what is true of them."""
+"""Accepted label values. Words such as "true" are rejected, because files disagree on their meaning."""
 
 _ISO_8601: Final = (
     r"(?i)^(?<date>\d{4}-\d{1,2}-\d{1,2})"
     r"(?:(?:T|\s+)(?<minute>\d{1,2}:\d{1,2})(?::(?<second>\d{1,2})(?:[.,](?<fraction>\d+))?)?"
     r"\s*(?:(?<offset>[+-]\d{2}(?::?\d{2})?)|Z|UTC|GMT)?)?$"
 )
-"""A date, perhaps with a time, a fraction of a second and an offset: what databases, pandas and Parquet write."""
+"""A date with optional time, fraction and offset, as databases, pandas and Parquet write it."""
 
 _OTHER_DATES: Final = ("%B %d, %Y", "%b %d, %Y", "%d-%b-%y")
 _RECORD_CHARACTERS: Final = 500
 
 
 class CleaningLimits(BaseModel):
-    """Beyond which a row, or the whole batch, is refused."""
+    """Limits beyond which a row or the whole batch is rejected."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,7 +65,7 @@ class CleaningSummary(BaseModel):
     missing_text: int
     undated: int
     repeated: int
-    """Rows whose article_id an earlier row of the batch has already."""
+    """Rows with the article_id of an earlier row of the batch."""
     evidence: LabelFlipEvidence
 
     @property
@@ -75,7 +75,7 @@ class CleaningSummary(BaseModel):
 
 
 class BatchRejected(ValueError):
-    """Too many rows of a batch are unusable, or none is usable; nothing of it is stored."""
+    """Too many rows of a batch are invalid, or all. Nothing is stored."""
 
     def __init__(self, message: str, commonest: list[tuple[str, int]], examples: pl.DataFrame) -> None:
         super().__init__(message)
@@ -101,13 +101,13 @@ def clean_batch(
         batch: written into every row.
         folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
-        erased: ids of articles that must stay out; their rows go to quarantine, without a word of them.
+        erased: ids of erased articles; their rows go to quarantine without content.
         on_progress: called after each chunk with the rows read so far.
-        over: where the chunks are cleaned; the file is read here.
+        over: maps chunks to cleaned chunks; the file is read in this process.
 
     Raises:
         UnreadableFile: the file as a whole cannot be read.
-        BatchRejected: more than `limits.max_reject_share` of its rows cannot be used, or all of them.
+        BatchRejected: more than `limits.max_reject_share` of its rows are invalid, or all.
     """
     tally = _Tally()
     rejects: list[pl.DataFrame] = []
@@ -240,7 +240,7 @@ def _clean_chunk(
 def _sift(
     rows: pl.DataFrame, refusals: dict[Reason, tuple[pl.Expr, pl.Expr]]
 ) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    """Part the rows that meet a refusal from the rest; the first reason that holds is the row's reason."""
+    """Separate rejected rows from the rest. A row's reason is the first that applies."""
     rejects = []
     for reason, (condition, detail) in refusals.items():
         bad = rows.select(condition.fill_null(False)).to_series()
@@ -271,7 +271,7 @@ def _parsed_label() -> pl.Expr:
 
 
 def _parsed_date() -> pl.Expr:
-    """Read a date as a time in UTC; what has no offset is UTC, what has no time of day is midnight."""
+    """Parse a date as a time in UTC. The default offset is UTC, the default time of day midnight."""
     found = pl.col("published_at").str.strip_chars()
     parts = found.str.extract_groups(_ISO_8601).struct
     iso = pl.format(

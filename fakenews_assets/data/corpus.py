@@ -19,7 +19,7 @@ _OUTCOMES_FILE = "checks.json"
 
 
 class CleanNewsSettings(CleaningLimits, BatchLimits):
-    """How a batch is cleaned, and when it is refused."""
+    """Settings of `clean_news`: cleaning, and limits of the batch checks."""
 
     extra_boilerplate: str = Field(
         default="",
@@ -42,17 +42,17 @@ class CleanBatch:
 
     @property
     def summary(self) -> CleaningSummary:
-        """The counts of its cleaning."""
+        """Counts of the cleaning."""
         return CleaningSummary.model_validate(self.artifact.read_json(_SUMMARY_FILE))
 
     @property
     def outcomes(self) -> list[CheckOutcome]:
-        """The verdicts of its checks."""
+        """Results of the checks."""
         return [CheckOutcome.model_validate(outcome) for outcome in self.artifact.read_json(_OUTCOMES_FILE)]
 
     @property
     def admitted(self) -> bool:
-        """Whether it passed every check, so that the corpus may use it."""
+        """Whether the batch passed every blocking check."""
         return all(outcome.passed for outcome in self.outcomes)
 
     @property
@@ -117,7 +117,7 @@ def clean_and_check(
 
 
 def in_order_of_arrival(clean_news: Mapping[str, Artifact]) -> list[CleanBatch]:
-    """All stored batches; the earliest received first, by name where two arrived at once."""
+    """All stored batches by time received, then by name."""
     return sorted(
         (CleanBatch(name, artifact) for name, artifact in clean_news.items()),
         key=lambda batch: (batch.received_at, batch.name),
@@ -125,7 +125,7 @@ def in_order_of_arrival(clean_news: Mapping[str, Artifact]) -> list[CleanBatch]:
 
 
 def admitted(clean_news: Mapping[str, Artifact]) -> list[CleanBatch]:
-    """The batches that make up the corpus, in order of arrival. Raises ValueError when there is none."""
+    """The batches of the corpus, in order of arrival. Raises ValueError if there is none."""
     batches = [batch for batch in in_order_of_arrival(clean_news) if batch.admitted]
     if not batches:
         raise ValueError(
@@ -139,5 +139,5 @@ DATA_NOTE = "Scores on the generated sample corpus prove only that the plumbing 
 
 
 def data_note(batches: list[CleanBatch]) -> str | None:
-    """The warning that belongs beside every score, when any article was generated."""
+    """The warning shown beside every score if any article was generated; else None."""
     return DATA_NOTE if any(batch.generated for batch in batches) else None

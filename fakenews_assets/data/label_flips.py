@@ -1,9 +1,9 @@
-"""Tells by content whether a batch means 1 = fake, or whether its labels are the wrong way round.
+"""The label-flip detector: tells by style whether a batch's labels mean 1 = fake or are flipped.
 
-WELFake's published description says 0 = fake, its file says 1 = fake, and both conventions circulate in
-copies. A flipped batch would train the opposite classifier without any number looking wrong, so the text
-has to testify: sensational style (shouting, media tags, addressing the reader) against wire-report style
-(datelines, attribution), counted on the raw rows, before cleaning takes most of it away.
+WELFake's published description says 0 = fake, its file says 1 = fake, and copies follow either. A flipped batch would
+train the opposite classifier without any number looking wrong. The detector compares sensational style (shouting,
+media tags, addressing the reader) with wire-report style (datelines, attribution). It reads the raw rows, because
+cleaning removes most of these cues.
 
 The cues are weak for one article and strong for a batch: their score ranks fake above real with a ROC-AUC
 of 0.90 on 39,677 rows of WELFake's constituents (0.56 to 0.90 by constituent, never below 0.5).
@@ -47,7 +47,7 @@ _Z_NEEDED: Final = 4.0
 
 
 class Meaning(StrEnum):
-    """What the content says about the labels of a batch."""
+    """Meaning of a batch's labels, judged by style."""
 
     FAKE_IS_ONE = "1 = fake"
     FLIPPED = "flipped"
@@ -55,7 +55,7 @@ class Meaning(StrEnum):
 
 
 class LabelFlipEvidence(BaseModel):
-    """How far the style of a batch's articles agrees with its labels."""
+    """How well the style of a batch's articles agrees with its labels."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,24 +82,24 @@ def sensationalism() -> pl.Expr:
 
 @dataclass
 class LabelFlipDetector:
-    """Collects evidence chunk by chunk; `testify` gives the verdict for what was seen."""
+    """Collects evidence chunk by chunk; `evidence` returns the result."""
 
     _scores: list[np.ndarray] = field(default_factory=list)
     _labels: list[np.ndarray] = field(default_factory=list)
 
     def observe(self, raw: pl.DataFrame, labels: pl.Series) -> None:
-        """Take in raw rows (`title`, `text`) and their parsed labels (0, 1 or null)."""
+        """Add raw rows (`title`, `text`) and their parsed labels (0, 1 or null)."""
         seen = raw.select(score=sensationalism(), label=labels).drop_nulls("label")
         self._scores.append(seen["score"].to_numpy())
         self._labels.append(seen["label"].to_numpy())
 
     def add(self, later: "LabelFlipDetector") -> None:
-        """Take in what another one observed."""
+        """Add the observations of another detector."""
         self._scores += later._scores
         self._labels += later._labels
 
     def evidence(self) -> LabelFlipEvidence:
-        """Weigh all that was observed."""
+        """The evidence of all observed rows."""
         scores = np.concatenate([np.empty(0, np.int8), *self._scores])
         labels = np.concatenate([np.empty(0, np.int8), *self._labels])
         fake, real = int((labels == 1).sum()), int((labels == 0).sum())

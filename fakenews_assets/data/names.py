@@ -1,4 +1,4 @@
-"""Names of people, places and organisations, found without a model, so that they can be hidden or exchanged.
+"""Finds names of people, places and organisations without a model, to mask or swap them.
 
 English writes names with a capital inside a sentence and other words without. A word that the corpus nearly always
 writes so is taken for a name; it is then found in any casing, in headlines of all capitals too (the statistic of
@@ -14,19 +14,19 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 MASK: Final = "[MASK]"
-"""Stands where a name stood; BERT's tokenizers know it as one token."""
+"""Replaces a name; BERT's tokenizers have it as one token."""
 
 _WORD: Final = re.compile(r"(?:[^\W\d_]\.){2,}(?:'s)?|[^\W\d_](?:['.]?\w)*")
 """An abbreviation keeps its last stop. A hyphen ends a word, so that the name in "Trump-backed" is found."""
 _SENTENCE_END: Final = re.compile(r"[.!?:;\"'(|]\s*$|(?:^|\s)-+\s*$|^\s*$")
 """What a word follows that begins a sentence: a dash does, a hyphen does not."""
 _NO_NAMES: Final = frozenset({"i", "i'm", "i'd", "i'll", "i've"})
-"""Written with a capital everywhere, and yet nobody's name."""
+"""Capitalised words that are not names."""
 _POSSESSIVE: Final = re.compile(r"'s$", re.IGNORECASE)
 _HEADLINE_CASE: Final = 0.6
 """A line with a larger share of capitalised words says nothing about any one of them."""
 _READ_CHARACTERS: Final = 500
-"""Of a text: names repeat, and its beginning holds most of them."""
+"""Most characters of a text that are searched; names repeat, and most occur early."""
 
 
 class Names(BaseModel):
@@ -59,7 +59,7 @@ class Names(BaseModel):
         )
 
     def mask(self, lines: pl.Series, mask: str = MASK) -> pl.Series:
-        """Hide every name behind a mask; names in a row share one."""
+        """Mask every name; consecutive names share one mask."""
         runs = re.compile(rf"{re.escape(mask)}(?:\s+{re.escape(mask)})+")
 
         def masked(line: str) -> str:
@@ -69,7 +69,7 @@ class Names(BaseModel):
         return pl.Series(lines.name, [masked(line) for line in lines], dtype=pl.String)
 
     def swap(self, lines: pl.Series, seed: int) -> pl.Series:
-        """Put another name, drawn from all that are known, in the place of each."""
+        """Replace every name by another one, drawn from all known names."""
         if not self.words:
             return lines
         others = sorted(self.words)
@@ -87,7 +87,7 @@ class Names(BaseModel):
         return pl.Series(lines.name, [_WORD.sub(swapped, line) for line in lines], dtype=pl.String)
 
     def only(self, lines: pl.Series) -> pl.Series:
-        """Nothing but the names, in their order, in lower case."""
+        """Only the names of a text, in order and in lower case."""
         return pl.Series(
             lines.name,
             [" ".join(_bare(word) for word in _WORD.findall(line) if self.holds(word)) for line in lines],

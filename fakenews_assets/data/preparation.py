@@ -1,4 +1,4 @@
-"""Text preparation: the one function between an article as written and an article as any model sees it.
+"""Text preparation, the same for training, batch scoring and serving.
 
 Training, batch scoring and serving all call `TextPreparation.apply`; its settings travel inside the model
 bundle as `prepare.json`, so that a served title is prepared exactly as the training titles were.
@@ -61,14 +61,14 @@ def read_rules(path: Path) -> tuple[BoilerplateRule, ...]:
 
 
 def default_rules() -> tuple[BoilerplateRule, ...]:
-    """The boilerplate that ship with the project (`boilerplate.toml`)."""
+    """The boilerplate rules of the project (`boilerplate.toml`)."""
     return read_rules(Path(str(files("fakenews_assets.data") / "boilerplate.toml")))
 
 
 class TextPreparation(BaseModel):
     """Normalisation and boilerplate removal with fixed settings; a pure function of its input.
 
-    Applying it twice changes nothing more: `apply(apply(x)) == apply(x)`.
+    It is idempotent: `apply(apply(x)) == apply(x)`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,7 +88,7 @@ class TextPreparation(BaseModel):
         return self.apply_counting(articles)[0]
 
     def apply_counting(self, articles: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-        """As `apply`, and per rule how often a field held it."""
+        """Like `apply`, and count how often each rule matched."""
         counts = dict.fromkeys((rule.name for rule in self.rules), 0)
         columns = []
         for field in FIELDS:

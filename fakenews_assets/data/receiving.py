@@ -12,7 +12,7 @@ from fakenews_resources.news.base import Received
 
 
 class RawNewsSettings(BaseModel):
-    """Where one batch comes from."""
+    """Settings of `raw_news`: the source of the batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

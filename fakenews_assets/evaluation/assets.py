@@ -1,4 +1,4 @@
-"""The evaluation group: every candidate on the same frozen test split, and all of them side by side."""
+"""Assets of the group evaluation: each candidate on the test split, and comparisons between them."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -45,8 +45,8 @@ def evaluation(
     tracker: Tracker,
     splits: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """One candidate: calibrated on validation, then quality, slices, speed and size on the frozen test split, its fall
-    with shortcuts hidden, and behavioural tests."""
+    """One candidate: calibrated on the validation split, then evaluated on the test split: quality, slices,
+    robustness with masked shortcuts, behavioural tests, speed and size."""
     from fakenews_assets.data.preparation import TextPreparation
     from fakenews_assets.evaluation.candidate import evaluate_candidate
     from fakenews_assets.evaluation.metrics.slices import slice_table
@@ -84,7 +84,7 @@ def leaderboard(
     splits: Artifact,
     evaluation: dict[str, Artifact],
 ) -> dg.MaterializeResult[Artifact]:
-    """Every candidate that was judged on the current splits, side by side: quality against speed and size."""
+    """All candidates that were evaluated on the current splits: quality against speed and size."""
     from fakenews_assets.common.plotting import to_png
     from fakenews_assets.evaluation.reports.leaderboard import compare_candidates, leaderboard_markdown
     from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
@@ -126,8 +126,8 @@ def leaderboard(
 def generalization(
     context: dg.AssetExecutionContext, config: GeneralizationSettings, storage: Storage, splits: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """The recipes trained and judged anew under kinder and harder divisions of the corpus, with several seeds: by row,
-    by near-duplicate cluster, by source, by time. Optional. A killed run goes on where it was."""
+    """The recipes, retrained and evaluated on other splits of the corpus with several seeds: by row, by
+    near-duplicate cluster, by source and by time. Optional. A killed run resumes."""
     from fakenews_assets.evaluation.generalization.generalization import measure, spreads, write_spreads
     from fakenews_assets.evaluation.generalization.report import generalization_markdown, generalization_plot
 
@@ -179,8 +179,10 @@ def _recipes(
 def shortcut_probes(
     config: ProbeConfig, storage: Storage, splits: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """How well the labels of the test articles can be told without reading them: by style, source, names, single words,
-    or the lack of a text. What such a view reaches, a model can reach without understanding anything."""
+    """Accuracy of metadata-only baselines on the test articles: style, source, names, single words, a missing text.
+
+    A model can be as accurate as these without reading the article.
+    """
     from fakenews_assets.common.plotting import to_png
     from fakenews_assets.evaluation.probes.plots import probe_plot
     from fakenews_assets.evaluation.probes.probes import probe_shortcuts

@@ -1,4 +1,4 @@
-"""The whole evaluation of one candidate: calibrated on validation, then scored, timed and put to the test."""
+"""Calibrates and evaluates one candidate."""
 
 import json
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ from fakenews_assets.models.runtimes.loading import load_classifier, reads_text
 from fakenews_resources.storage.store import Artifact
 
 _NAMED_ROWS: Final = 20_000
-"""Training rows that names are learnt from, at most: seconds, and all names that are common."""
+"""Most training rows for learning names: takes seconds and finds all common ones."""
 _DETECTOR_WORDS: Final = 1_000
-"""More than the beginning of a text that `OodDetector` looks at."""
+"""More words than `OodDetector` reads of a text."""
 
 
 @dataclass(frozen=True)
 class EvaluatedCandidate:
-    """A candidate's evaluation with all that was fitted for it."""
+    """A candidate's evaluation, predictions, calibration and out-of-distribution detector."""
 
     evaluation: Evaluation
     predictions: pl.DataFrame
     """A table of `PREDICTION_SCHEMA`, in the order of the test split."""
     calibration: Calibration
     ood_detector: OodDetector | None
-    """None: nothing is refused as out of distribution."""
+    """None: out-of-distribution detection is off."""
 
     def write(self, folder: Path) -> None:
         """Write the evaluation with its report and plots, the calibration and the detector."""
@@ -54,7 +54,7 @@ class EvaluatedCandidate:
             self.ood_detector.save(folder)
 
     def key_figures(self) -> dict[str, float | str | None]:
-        """What to compare candidates by, at a glance."""
+        """The most important figures for comparing candidates."""
         evaluation, metrics = self.evaluation, self.evaluation.metrics
         return {
             "accuracy": metrics.accuracy,
@@ -77,14 +77,14 @@ def evaluate_candidate(
     preparation: TextPreparation,
     settings: EvaluationSettings,
 ) -> EvaluatedCandidate:
-    """Calibrate a model on the validation split, then judge it on the test split.
+    """Calibrate a model on the validation split and evaluate it on the test split.
 
     Args:
         name: of the candidate.
         model_folder: the model as its asset saved it.
         splits: a version of `splits`.
-        preparation: what articles go through before the model reads them, as served.
-        settings: how it is judged.
+        preparation: text preparation, as served.
+        settings: of the evaluation.
 
     Raises:
         ValueError: see `evaluate`.
@@ -124,7 +124,7 @@ def evaluate_candidate(
 
 
 def _learn_names(train: pl.DataFrame) -> Names:
-    """The names of the training rows, by a fixed part of them."""
+    """Learn names from a fixed sample of the training rows."""
     return Names.learn(sample_rows(train, _NAMED_ROWS).with_columns(pl.col("text").fill_null("")))
 
 
@@ -162,7 +162,7 @@ def _with_robustness(
 
 
 def _words_read(model_folder: Path) -> int | None:
-    """Words of a body beyond which nothing reaches a saved model; None: it reads all, or does not say."""
+    """Most words of a text that reach a saved model; None: unlimited or unknown."""
     encoding = model_folder / "encoding.json"
     if encoding.is_file():
         # A word is one token at least.

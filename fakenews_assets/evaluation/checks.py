@@ -22,7 +22,7 @@ better_than_majority_spec = partitioned_check_spec(
 
 
 def better_than_majority(evaluation: "Evaluation") -> dg.AssetCheckResult:
-    """Whether a candidate knows more than always giving the commoner answer."""
+    """Whether a candidate is more accurate than always predicting the majority label."""
     confusion = evaluation.metrics.confusion
     fakes = confusion.fake_as_fake + confusion.fake_as_real
     majority = max(fakes, evaluation.rows - fakes) / evaluation.rows
@@ -40,15 +40,15 @@ def better_than_majority(evaluation: "Evaluation") -> dg.AssetCheckResult:
 carries_over_spec = dg.AssetCheckSpec(
     "carries_over",
     asset="generalization",
-    description="Sources and times that were not trained on cost no more macro-F1 than the configuration allows.",
+    description="Macro-F1 on unseen sources and later times is at most the configured number of points lower.",
 )
 
 
 def carries_over(spreads: "Sequence[Spread]", largest_drop: float) -> dg.AssetCheckResult:
-    """Compare the harder divisions with the graph's own splits, model by model.
+    """Check the macro-F1 on harder splits against that on the graph's splits, for each model.
 
     Args:
-        spreads: of all divisions; without the graph's own, or without a harder one, there is nothing to compare.
+        spreads: of all kinds of splits; the check passes if there is nothing to compare.
         largest_drop: points of macro-F1.
     """
     whole = [one for one in spreads if one.held_out is None]
@@ -81,7 +81,7 @@ PROBE_CHECKS = {
 
 
 def probe_check_specs() -> list[dg.AssetCheckSpec]:
-    """The checks that `shortcut_probes` makes of the corpus; they warn and stop nothing."""
+    """The checks of `shortcut_probes`, which warn but do not block."""
     return [
         dg.AssetCheckSpec(f"no_{name}_shortcut", asset="shortcut_probes", description=text)
         for name, text in PROBE_CHECKS.items()
@@ -89,7 +89,7 @@ def probe_check_specs() -> list[dg.AssetCheckSpec]:
 
 
 def probe_checks(report: "ProbeReport") -> list[dg.AssetCheckResult]:
-    """One verdict for each probe: whether its interval reaches below the limit."""
+    """One result per probe: whether its interval reaches below the limit."""
     from fakenews_assets.evaluation.probes.report import MEANINGS
 
     return [

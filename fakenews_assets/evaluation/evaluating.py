@@ -24,52 +24,54 @@ _SPEED_ARTICLES = 512
 
 
 class EvaluationConfig(ScoringSettings):
-    """How a candidate is judged."""
+    """Settings of `evaluate`."""
 
     threshold: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="An article is called fake from this probability on; the classifier's own.",
+        description="Decision threshold on P(fake); the classifier's own.",
     )
     slices: SliceConfig = Field(default=SliceConfig(), description="How the rows are divided.")
     speed: SpeedConfig = Field(default=SpeedConfig(), description="How long speed is measured.")
 
 
 class Evaluation(BaseModel):
-    """What is known about one candidate on one test split."""
+    """The evaluation of one candidate on one test split."""
 
     model_config = ConfigDict(frozen=True)
 
     candidate: str
-    note: str | None = Field(description="What a reader must know before believing the numbers.")
+    note: str | None = Field(description="Warning shown beside the scores.")
     config: EvaluationConfig
     rows: int
     clusters: int | None = Field(
-        description="Near-duplicate clusters that the intervals draw, or None: they draw rows."
+        description="Number of near-duplicate clusters that the bootstrap resamples; None: it resamples rows."
     )
-    abstained: int = Field(description="Rows without an answer; the metrics count them all the same.")
+    abstained: int = Field(description="Abstained rows; the metrics include them.")
     metrics: Metrics
     intervals: dict[MetricName, Interval | None]
     slices: tuple[SliceScore, ...]
     speed: Speed
     bytes_on_disk: int
-    parameters: int | None = Field(description="None where the model's format does not tell.")
+    parameters: int | None = Field(description="None if the format does not tell.")
     risk_coverage: RiskCoverage = Field(description="How wrong the surest answers are.")
     answered: Metrics | None = Field(
-        default=None, description="Of the rows with an answer; None: there is none."
+        default=None, description="Metrics of the answered rows; None: there are none."
     )
     calibration: Calibration | None = Field(
-        default=None, description="What was applied to the forecasts; None: they are the model's own."
+        default=None, description="The applied calibration; None: the model's own probabilities."
     )
-    log_loss_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
-    ece_uncalibrated: float | None = Field(default=None, description="Of the model's own forecasts.")
+    log_loss_uncalibrated: float | None = Field(
+        default=None, description="With the model's own probabilities."
+    )
+    ece_uncalibrated: float | None = Field(default=None, description="With the model's own probabilities.")
     ood_limits: OodLimits | None = Field(
         default=None,
         description="Limits above which an article is out of distribution; None: not checked.",
     )
     out_of_distribution: int = Field(
-        default=0, description="Rows without an answer because they are out of distribution."
+        default=0, description="Rows abstained from because they are out of distribution."
     )
     masked: tuple[MaskedScore, ...] | None = Field(
         default=None, description="Quality with shortcuts hidden; None: not measured."
@@ -89,17 +91,17 @@ def evaluate(
     calibration: Calibration | None = None,
     ood_limits: OodLimits | None = None,
 ) -> tuple[Evaluation, pl.DataFrame]:
-    """Predict the test split once, score it, then measure speed.
+    """Predict the test split once, compute the metrics, then measure speed.
 
     Args:
         classifier: the candidate, loaded; with a calibration, a `CalibratedClassifier`.
         test: columns of `ARTICLE_SCHEMA`, every row labelled, and `cluster_id` if near-duplicates are
             known: the intervals then draw whole clusters.
-        config: how to judge.
+        config: settings.
         model_folder: the candidate's files, for their size and parameters.
         data_note: carried to every report; `corpus.data_note` says what for the sample corpus.
-        calibration: what the classifier applies; its threshold must be the configured one.
-        ood_limits: what the classifier applies, for the record.
+        calibration: of the classifier; its threshold must be the configured one.
+        ood_limits: of the classifier, for the record.
 
     Returns:
         The evaluation, and the predictions behind it (`LABELLED_PREDICTION_SCHEMA`, in the order of `test`).
@@ -169,7 +171,7 @@ def _require_usable(test: pl.DataFrame) -> None:
 
 
 def _require_threshold(predictions: pl.DataFrame, threshold: float, candidate: str) -> None:
-    """Refuse to score decisions that the classifier would not take."""
+    """Raise if the classifier decides at another threshold."""
     other = predictions.filter(
         (pl.col("probability") >= threshold) != (pl.col("predicted_label") == 1)
     ).height
@@ -183,7 +185,7 @@ def _require_threshold(predictions: pl.DataFrame, threshold: float, candidate: s
 def _require_calibrated(
     predictions: pl.DataFrame, calibration: Calibration, threshold: float, candidate: str
 ) -> None:
-    """Refuse to report a calibration that the classifier does not apply."""
+    """Raise if the classifier does not apply the calibration."""
     if threshold != calibration.threshold:
         raise ValueError(
             f"The configured threshold is {threshold:g} and the calibrated one {calibration.threshold:g}; "

@@ -1,4 +1,4 @@
-"""Partitions of the evaluation: one per candidate for the champion's place."""
+"""Partitions of the evaluation: one per candidate."""
 
 from typing import Final
 

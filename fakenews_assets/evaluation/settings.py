@@ -1,10 +1,10 @@
-"""Every choice of an evaluation, in plain records: nothing here needs a heavy library."""
+"""Settings of an evaluation. Importing this module needs no heavy library."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class ScoringSettings(BaseModel):
-    """How answers on the test split are scored."""
+    """Settings of the metrics and the robustness tests."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -15,15 +15,13 @@ class ScoringSettings(BaseModel):
         description="Draws the bootstrap, the articles of the speed measurement, and those that the out-of-distribution detector is fitted on.",
     )
     masked_rows: int = Field(
-        default=2000, ge=1, description="Test rows that are judged again with shortcuts hidden, at most."
+        default=2000, ge=1, description="Most test rows that are predicted again with shortcuts masked."
     )
-    behaviour_cases: int = Field(
-        default=200, ge=1, description="Test rows that the behavioural tests change, at most."
-    )
+    behaviour_cases: int = Field(default=200, ge=1, description="Most test rows for the behavioural tests.")
 
 
 class EvaluationSettings(ScoringSettings):
-    """How a candidate is calibrated and judged."""
+    """Settings of `evaluation`."""
 
     target_precision: float | None = Field(
         default=0.98,
@@ -33,7 +31,10 @@ class EvaluationSettings(ScoringSettings):
         " uncertain articles get no answer. null: always answer.",
     )
     max_abstain: float = Field(
-        default=0.5, ge=0, lt=1, description="Most validation rows without an answer, as a share."
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="Largest share of validation rows on which the classifier may abstain.",
     )
     ood_share: float | None = Field(
         default=0.005,

@@ -1,4 +1,4 @@
-"""The audit group: whether the champion comes from where its papers say."""
+"""Assets of the group audit."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +24,7 @@ from fakenews_resources.storage.store import Artifact
 def audit_report(
     context: dg.AssetExecutionContext, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """The champion's chain, from its bundle to the raw bytes and the code, computed anew; any mismatch fails it."""
+    """The champion's chain from its bundle to the raw bytes and the code, recomputed. Any mismatch fails the audit."""
     from fakenews_assets.governance.audit.chain import NothingToAudit, audit_champion
     from fakenews_assets.governance.audit.report import AUDIT_FILE, REPORT_FILE, to_markdown, verdict
 

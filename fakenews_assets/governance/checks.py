@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 CHAIN_IS_INTACT = dg.AssetCheckSpec(
     "chain_is_intact",
     asset="audit_report",
-    description="Everything that the champion was made of is as it was recorded, from its bundle to the raw bytes.",
+    description="Everything that the champion was made of matches its records, from its bundle to the raw bytes.",
     blocking=True,
 )
 
 
 def chain_is_intact(audit: "Audit") -> dg.AssetCheckResult:
-    """Fails on any mismatch and names it."""
+    """The audit's checks all passed; failures are named."""
     from fakenews_assets.governance.audit.report import findings, verdict
 
     return dg.AssetCheckResult(

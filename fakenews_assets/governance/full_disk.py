@@ -1,4 +1,4 @@
-"""What is said when there is no room to write."""
+"""Errors of a full disk."""
 
 import errno
 import os
@@ -14,12 +14,12 @@ _FULL: Final = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
 
 
 class DiskFull(StoreError):
-    """There is no room to write; the message says what to do next."""
+    """The disk is full; the message says what to do next."""
 
 
 @contextmanager
 def telling_of_a_full_disk() -> Iterator[None]:
-    """Turn what a write to a full disk raises into DiskFull."""
+    """Turn errors of writing to a full disk into DiskFull."""
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:  # Polars names the cause only in words

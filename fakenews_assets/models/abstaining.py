@@ -1,4 +1,4 @@
-"""Where a classifier should rather say nothing: the narrowest band of forecasts that keeps a promised precision."""
+"""Abstention: the narrowest band of probabilities whose exclusion reaches a target precision."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ def narrowest_band(
     target_precision: float,
     max_abstain: float,
 ) -> tuple[float, float]:
-    """Find the band around the threshold whose rows get no answer.
+    """Find the band around the threshold in which the classifier abstains.
 
     Each side ends at the first observed forecast from which outwards the answers reach the target. Where that
     is impossible, or would leave more than `max_abstain` of the rows without an answer, the goal is lowered

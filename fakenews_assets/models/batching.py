@@ -1,7 +1,7 @@
-"""Which rows share a batch.
+"""Length-bucketed batches.
 
-Padding is what a short row pays for sharing a batch with a long one, so batches are cut from rows sorted by
-length. Two plans: a random one for training, a fixed one for evaluation.
+Short rows in a batch with long ones waste computation on padding, so batches are cut from rows sorted by length: at
+random for training, in fixed order for evaluation.
 """
 
 import math

@@ -26,7 +26,7 @@ _Array = NDArray[np.float64]
 
 
 class Interval(BaseModel):
-    """Where the metric lies, at the confidence level that was asked for."""
+    """A confidence interval."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,12 +45,12 @@ def bootstrap_intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[MetricName, Interval | None]:
-    """Estimate how far each metric would move on another test set of the same size.
+    """Bootstrap confidence intervals of metrics over rows or clusters.
 
     Args:
         labels: shape (n,), 1 for fake and 0 for real.
         probabilities: shape (n,), forecast probability of fake.
-        threshold: an article is called fake from this probability on.
+        threshold: decision threshold on P(fake).
         clusters: shape (n,), a name per row. Rows of one cluster are drawn together, because
             near-duplicates succeed or fail together and are not independent evidence. None draws rows.
         metrics: which metrics to compute.

@@ -1,4 +1,4 @@
-"""From a model's raw probability to an answer: calibrated, decided at a threshold, or withheld."""
+"""Calibration: temperature, decision threshold and abstention band."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _ONE_STANDARD_ERROR = 0.6827
 
 
 class CalibrationSettings(BaseModel):
-    """What the answers shall promise."""
+    """Settings of the calibration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,10 +38,13 @@ class CalibrationSettings(BaseModel):
         default=0.98,
         gt=0,
         le=1,
-        description="Share of right answers among those called real, and among those called fake. None: always answer.",
+        description="Target precision of each class's answers. None: never abstain.",
     )
     max_abstain: float = Field(
-        default=0.5, ge=0, lt=1, description="Most validation rows without an answer, as a share."
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="Largest share of validation rows on which the classifier may abstain.",
     )
     resamples: int = Field(
         default=500, ge=100, description="Bootstrap samples behind the threshold's standard error."
@@ -50,9 +53,9 @@ class CalibrationSettings(BaseModel):
 
 
 class Calibration(BaseModel):
-    """How raw probabilities become answers, and what that reached on the validation rows.
+    """A fitted calibration, with its results on the validation rows.
 
-    The precisions are of the rows that the band was chosen on, so expect a little less on others.
+    The precisions are those of the rows that the band was chosen on, so expect slightly lower ones on other rows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,13 +63,15 @@ class Calibration(BaseModel):
     temperature: float = Field(
         gt=0, description="Divides the log odds; above 1 the model was over-confident."
     )
-    threshold: float = Field(ge=0, le=1, description="Called fake from this calibrated probability on.")
-    abstain_low: float = Field(ge=0, le=1, description="No answer strictly between here ...")
-    abstain_high: float = Field(ge=0, le=1, description="... and here; equal ends never abstain.")
-    target_precision: float | None = Field(description="What was asked for; None: always answer.")
+    threshold: float = Field(ge=0, le=1, description="Decision threshold on the calibrated P(fake).")
+    abstain_low: float = Field(ge=0, le=1, description="Lower end of the abstention band (exclusive).")
+    abstain_high: float = Field(
+        ge=0, le=1, description="Upper end of the abstention band (exclusive); equal ends: never abstain."
+    )
+    target_precision: float | None = Field(description="The target precision; None: never abstain.")
     answered_share: float = Field(ge=0, le=1, description="Share of the validation rows with an answer.")
-    precision_real: float | None = Field(description="Of the rows answered real; None where there is none.")
-    precision_fake: float | None = Field(description="Of the rows answered fake; None where there is none.")
+    precision_real: float | None = Field(description="Precision of the answers real; None if there are none.")
+    precision_fake: float | None = Field(description="Precision of the answers fake; None if there are none.")
     rows: int = Field(ge=0, description="Validation rows; 0 where nothing was fitted.")
 
     @model_validator(mode="after")
@@ -95,7 +100,7 @@ class Calibration(BaseModel):
 
     @property
     def short_of_target(self) -> tuple[str, ...]:
-        """Classes whose answers missed the target on validation, or were never given."""
+        """Classes whose precision missed the target on validation, or that were never answered."""
         target = self.target_precision
         if target is None:
             return ()
@@ -171,20 +176,20 @@ def apply_calibration(
 
 
 def undo_temperature(calibration: Calibration, calibrated: ArrayLike) -> NDArray[np.float64]:
-    """Recover a model's own probabilities, but for rounding and for certain forecasts, which were clipped."""
+    """Invert the temperature: the model's own probabilities, except for rounding and clipping."""
     return _scale(np.asarray(calibrated, dtype=np.float64), 1 / calibration.temperature)
 
 
 def inside_band(calibration: Calibration, calibrated: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which calibrated probabilities get no answer."""
+    """Which calibrated probabilities lie in the abstention band."""
     forecast = np.asarray(calibrated, dtype=np.float64)
     return (forecast > calibration.abstain_low) & (forecast < calibration.abstain_high)
 
 
 class CalibratedClassifier:
-    """A classifier as it is served: calibrated, and silent about what it does not know.
+    """A classifier with calibration, abstention and out-of-distribution detection, as it is served.
 
-    It goes by the name of the one inside.
+    It has the name of the inner classifier.
     """
 
     def __init__(
@@ -196,7 +201,7 @@ class CalibratedClassifier:
 
     @classmethod
     def load(cls, model: Path, papers: Path, name: str | None = None) -> Self:
-        """Load a model with what its evaluation found.
+        """Load a model with its calibration and out-of-distribution detector.
 
         Args:
             model: its folder.
@@ -210,7 +215,7 @@ class CalibratedClassifier:
         return self.inner.name
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
-        """Judge articles; a row that the inner classifier declines stays declined."""
+        """Predict articles. Rows on which the inner classifier abstains stay abstained."""
         raw, ood_score = self._judged(articles)
         probability, label, uncertain = apply_calibration(self.calibration, raw.probability)
         out_of_distribution = raw.out_of_distribution | (ood_score > 1)

@@ -1,4 +1,4 @@
-"""The one interface that every variant of the model offers, whatever runs it."""
+"""The interface of every classifier, in any runtime."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One article to judge. A classifier expects it prepared as the training rows were; `Scorer` prepares it."""
+    """An article. Classifiers expect prepared text; `Scorer` prepares it."""
 
     title: str
     text: str = ""
 
 
 AbstainReason = Literal["uncertain", "out_of_distribution"]
-"""Why there is no answer: the model would be wrong too often, or has never learnt from anything like the article."""
+"""Reason for abstaining: an uncertain probability, or an out-of-distribution article."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Answers in the order of the articles asked about, one row each."""
+    """Predictions, one row per article, in the order of the request."""
 
     probability: NDArray[np.float32]
     """Probability of fake, in [0, 1], shape [n]."""
     predicted_label: NDArray[np.int8]
-    """0 real, 1 fake, shape [n]. Filled in for abstained rows too: what the model would have said."""
+    """0 real, 1 fake, shape [n]; also set for abstained rows."""
     abstained: NDArray[np.bool_]
-    """Whether the model declines to answer, for whatever reason, shape [n]."""
+    """Whether the model abstains, for any reason, shape [n]."""
     out_of_distribution: NDArray[np.bool_]
-    """Whether it declines because the article is unlike those that it has learnt from, shape [n]."""
+    """Whether the article is out of distribution, shape [n]."""
 
     @classmethod
     def from_probability(cls, probability: NDArray[np.floating], threshold: float = 0.5) -> "Predictions":
-        """Call fake whatever reaches the threshold; abstain from nothing."""
+        """Decide at a threshold, without abstaining."""
         probability = probability.astype(np.float32)
         return cls(
             probability=probability,
@@ -45,7 +45,7 @@ class Predictions:
         )
 
     def abstain_reason(self, row: int) -> AbstainReason | None:
-        """Why a row has no answer; None: it has one. An out-of-distribution row may be uncertain as well."""
+        """Why the model abstains on a row, or None. An out-of-distribution row may be uncertain as well."""
         if not self.abstained[row]:
             return None
         return "out_of_distribution" if self.out_of_distribution[row] else "uncertain"
@@ -72,13 +72,13 @@ class Classifier(Protocol):
         ...
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
-        """Judge articles; no article is a valid request and gets an empty answer."""
+        """Predict articles; an empty list gives empty predictions."""
         ...
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """A loaded model that also tells where articles lie in its own space."""
+    """A classifier that also embeds articles."""
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
         """One vector per article, in the order asked, shape [n, dimensions]; no article gives [0, 0]."""
@@ -87,10 +87,10 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class OnePassEmbedder(Embedder, Protocol):
-    """An encoder that has read an article and so can tell both, its answer and where the article lies."""
+    """An encoder that predicts and embeds in one pass."""
 
     def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
-        """What `predict` and `embed` say, for the price of little more than one of them."""
+        """The results of `predict` and `embed`, at little more than the cost of one."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Where a pretrained encoder comes from, and how it becomes a two-class classifier."""
+"""Loads pretrained encoders from a package, a folder or the hub, with a two-class head."""
 
 import hashlib
 import importlib.util
@@ -36,13 +36,13 @@ _ATTENTION_DROPOUT_FIELDS: Final = ("attention_probs_dropout_prob", "attention_d
 
 
 def resolve(spec: EncoderSpec) -> Path:
-    """Find an encoder's files on this machine, downloading them only if nothing else can.
+    """Find an encoder's files, and download them only if necessary.
 
     A packaged encoder and a local folder never touch the network. A hub id is looked up in the local cache
     first and downloaded once, unless HF_HUB_OFFLINE is set.
 
     Raises:
-        EncoderUnavailable: the weights are not here and cannot be fetched.
+        EncoderUnavailable: the weights are not on this machine and cannot be downloaded.
     """
     if spec.name in _PACKAGED:
         folder = _packaged_folder(spec.name)

@@ -1,4 +1,4 @@
-"""Quality of one candidate on labelled articles, as numbers. Fake (1) is the positive class."""
+"""Classification metrics. Fake (1) is the positive class."""
 
 from typing import Self
 
@@ -20,7 +20,7 @@ _CLASSES = [int(Label.REAL), int(Label.FAKE)]
 
 
 class Confusion(BaseModel):
-    """Numbers of articles by what they are and what was predicted."""
+    """Confusion matrix."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class Confusion(BaseModel):
 
 
 class ClassScores(BaseModel):
-    """How well one class is found. A value is None where it would divide by zero."""
+    """Precision, recall and F1 of one class. A value is None if it would divide by zero."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,7 @@ class Metrics(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     rows: int
-    threshold: float = Field(description="An article is called fake from this probability on.")
+    threshold: float = Field(description="Decision threshold on P(fake).")
     fake_share: float = Field(description="Share of the rows that are fake: the base rate.")
     accuracy: float
     macro_f1: float | None = Field(description="Unweighted mean of the two classes' F1.")
@@ -65,13 +65,13 @@ class Metrics(BaseModel):
 
     @classmethod
     def of(cls, labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.5) -> Self:
-        """Score forecasts against labels.
+        """Compute the metrics of predicted probabilities.
 
         Args:
             labels: shape (n,), 1 for fake and 0 for real.
             probabilities: shape (n,), forecast probability of fake. A certain forecast (exactly 0 or 1)
                 that is wrong costs about 36 nats of log loss, the limit of a 64-bit float.
-            threshold: an article is called fake from this probability on.
+            threshold: decision threshold on P(fake).
 
         Raises:
             ValueError: no rows, different lengths, a label other than 0 and 1, or a probability that is

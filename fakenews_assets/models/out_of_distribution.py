@@ -1,6 +1,6 @@
 """Out-of-distribution detection: whether an article is like those that a model was trained on.
 
-Two scores, and either may refuse. Each sees what the other misses (measured on real English titles, with 1 in 200
+There are two scores, and either may reject an article. Each sees what the other misses (measured on real English titles, with 1 in 200
 in-distribution articles refused). Character surprise finds other languages and gibberish; distances between
 embeddings miss most of these, since a fine-tuned English encoder maps what it cannot read amidst what it knows.
 Embedding distance finds English of other kinds, such as recipes and chat, whose characters are ordinary.
@@ -36,7 +36,7 @@ _METADATA: Final = "limits"
 
 
 class OodSettings(BaseModel):
-    """How much may be refused."""
+    """Settings of the out-of-distribution detector."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

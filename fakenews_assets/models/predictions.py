@@ -27,7 +27,7 @@ _ROWS_AT_ONCE: Final = 4096
 
 
 def articles_of(table: pl.DataFrame) -> list[Article]:
-    """The rows of a table as classifiers take them; a missing text is empty."""
+    """The rows of a table as articles; a missing text becomes empty."""
     rows = table.select("title", pl.col("text").fill_null("")).iter_rows()
     return [Article(title=title, text=text) for title, text in rows]
 

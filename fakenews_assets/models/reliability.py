@@ -1,4 +1,4 @@
-"""How far a forecast probability of "fake" is from the share of articles that are fake."""
+"""Reliability bins and expected calibration error."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Settings of a classifier, in plain records: nothing here needs a heavy library."""
+"""Settings of classifiers. Importing this module needs no heavy library."""
 
 from typing import Literal
 

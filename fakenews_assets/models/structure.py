@@ -1,4 +1,4 @@
-"""Cutting BERT-like encoders: fewer layers, fewer attention heads, a narrower feed-forward part."""
+"""Removes layers, attention heads and feed-forward neurons of BERT-like encoders."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple

@@ -1,7 +1,7 @@
-"""From articles to token ids, the same way in training, in batch and behind a service.
+"""Tokenization, the same for training, batch scoring and serving.
 
-Title and text are tokenised apart and joined with the special tokens when a batch is made. So one tokenised
-table serves title-only and title-with-text input, and a text can be dropped without tokenising again.
+Title and text are tokenised separately and joined when a batch is made. One tokenised table therefore serves
+title-only and title-and-text input, and a text can be dropped without tokenising again.
 """
 
 import json
@@ -22,7 +22,7 @@ _CHUNK = 8192
 
 
 class EncoderUnavailable(RuntimeError):
-    """The weights of an encoder cannot be had here; the message says what to change."""
+    """The weights of an encoder are not available; the message says what to change."""
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -76,7 +76,7 @@ class TokenTable:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which special tokens an encoder wants around a title and around a pair, read off its tokenizer."""
+    """Special tokens around a single title and around a pair, read from the tokenizer."""
 
     prefix: NDArray[np.int64]
     middle: NDArray[np.int64]

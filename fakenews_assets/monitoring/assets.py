@@ -1,4 +1,4 @@
-"""The monitoring group: what the service said, whether its articles have drifted, and how good its answers were."""
+"""Assets of the group monitoring: prediction log, drift, performance, page."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _recent_log = dg.AssetDep(
 
 @_asset(partitions_def=days, kinds={"parquet", "polars"}, code_version="1")
 def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
-    """Requests and answers of one day, and the labels that came on it, out of the service's own log."""
+    """Requests, answers and true labels of one day, from the service's log."""
     from fakenews_assets.monitoring.log.folding import fold_sent_lines
     from fakenews_assets.monitoring.log.prediction_log import log_at
     from fakenews_assets.monitoring.page.history import count_traffic
@@ -82,7 +82,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
 def drift_report(
     context: dg.AssetExecutionContext, config: DriftReportSettings, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """One day's articles against those that their model was judged on: Evidently's pages, and a verdict in numbers."""
+    """One day's articles compared with the test split of their model: Evidently's reports, and a verdict in numbers."""
     from fakenews_assets.models.classifier import NoEmbedding
     from fakenews_assets.monitoring.drift.drift import report_drift
     from fakenews_assets.monitoring.windows import window_days
@@ -145,7 +145,8 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
 def performance_report(
     context: dg.AssetExecutionContext, config: PerformanceSettings, storage: Storage
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """Answers held against labels that came on the day or shortly before it, from feedback and labelled batches."""
+    """Answers compared with true labels that arrived on the day or shortly before, from feedback and labelled
+    batches."""
     from fakenews_assets.monitoring.performance import report_performance
     from fakenews_assets.registry.bundle import BundleError
 
@@ -199,7 +200,7 @@ def _performance_metadata(verdict: "PerformanceVerdict") -> dict[str, Any]:
 def monitoring_page(
     context: dg.AssetExecutionContext, config: PageSettings, storage: Storage
 ) -> dg.MaterializeResult[Artifact]:
-    """Traffic, verdicts, drift, quality and champions of the last days, in pictures. Look at it with `make monitor`."""
+    """Plots of traffic, verdicts, drift, quality and champions of the last days. `make monitor` shows it."""
     from fakenews_assets.monitoring.page.history import read_day
     from fakenews_assets.monitoring.page.page import PAGE_FILE, last_days, monitoring_html
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
@@ -256,7 +257,7 @@ def _read_log(
 def _labels_of_batches(
     context: dg.AssetExecutionContext, storage: Storage, day: date, count: int
 ) -> pl.LazyFrame:
-    """Labels of the admitted batches that came on a day or so many days before it."""
+    """Labels of the accepted batches that arrived on a day or a number of days before."""
     from fakenews_assets.monitoring.performance import BATCH_LABEL_SCHEMA
 
     frames = [BATCH_LABEL_SCHEMA.to_frame().lazy()]

@@ -1,4 +1,4 @@
-"""Asset checks of the monitoring group. They warn: yesterday's traffic is no reason to stop anything."""
+"""Asset checks of the group monitoring. They only warn, because past traffic must not stop a run."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ AS_EVALUATED = partitioned_check_spec(
 
 
 def no_drift(verdict: DriftVerdict) -> dg.AssetCheckResult:
-    """Too few rows pass: nothing is known against them, and the description says so."""
+    """No drift. Passes with too few rows; the description says so."""
     return dg.AssetCheckResult(
         check_name=NO_DRIFT.name,
         passed=not verdict.drifted,
@@ -40,7 +40,7 @@ def no_drift(verdict: DriftVerdict) -> dg.AssetCheckResult:
 
 
 def as_good_as_evaluated(verdict: "PerformanceVerdict") -> dg.AssetCheckResult:
-    """Too few labels pass, and the description says so."""
+    """Quality is as evaluated. Passes with too few labels; the description says so."""
     return dg.AssetCheckResult(
         check_name=AS_EVALUATED.name,
         passed=not verdict.dropped,

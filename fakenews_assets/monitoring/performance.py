@@ -1,4 +1,4 @@
-"""How good the answers were, by labels that came after them."""
+"""Measures the quality of answers by labels that arrived later."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
@@ -52,7 +52,7 @@ class PerformanceVerdict(StoredRecord):
 
     @property
     def measure(self) -> Literal["macro_f1", "accuracy"]:
-        """What decides: macro-F1, or accuracy where the labels are of one class only."""
+        """The deciding metric: macro-F1, or accuracy if the labels are of one class only."""
         return "accuracy" if self.metrics is None or self.metrics.macro_f1 is None else "macro_f1"
 
     @property
@@ -121,7 +121,7 @@ def report_performance(
 
 
 def join_labels(answers: pl.LazyFrame, feedback: pl.LazyFrame, batches: pl.LazyFrame) -> pl.DataFrame:
-    """Give answers the labels that came after them.
+    """Join answers with the labels that arrived after them.
 
     A label counts for the last answer before it, so that no model is judged on an article that it may have been
     trained on. For one article a batch counts more than feedback, and a later label more than an earlier one.
@@ -156,7 +156,7 @@ def judge_performance(
     evaluated: Evaluation | None,
     settings: PerformanceSettings,
 ) -> PerformanceVerdict:
-    """Hold a model's labelled answers against its evaluation.
+    """Compare a model's labelled answers with its evaluation.
 
     Args:
         labelled: what `join_labels` returned.

@@ -1,4 +1,4 @@
-"""Every choice of the monitoring, in plain records: nothing here needs a heavy library."""
+"""Settings of the monitoring. Importing this module needs no heavy library."""
 
 from datetime import UTC, date, datetime
 from typing import Self
@@ -10,7 +10,7 @@ LOOK_BACK_DAYS = 30
 
 
 class WindowSettings(BaseModel):
-    """Which answers are judged. By default: all of the day."""
+    """Settings of the window of answers. Default: all of the day."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,9 +24,7 @@ class WindowSettings(BaseModel):
         description="ISO time, such as 2026-11-24T06:00: the articles from then to the end of the day. UTC unless"
         " it says otherwise.",
     )
-    min_rows: int = Field(
-        default=200, ge=20, description="With fewer different articles nothing is said about drift."
-    )
+    min_rows: int = Field(default=200, ge=20, description="Fewest different articles for a verdict on drift.")
 
     @field_validator("since")
     @classmethod
@@ -50,7 +48,8 @@ class WindowSettings(BaseModel):
 
 
 class DriftSettings(BaseModel):
-    """When a window counts as drifted: a feature has moved by more than chance explains, and by enough to matter."""
+    """Settings of drift detection: a window has drifted if a feature changed by more than chance explains and by
+    enough to matter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +72,7 @@ class DriftSettings(BaseModel):
         description="How well a classifier has to tell the window from the reference by their embeddings for it to"
         " matter (area under the ROC curve; 0.5 is not at all).",
     )
-    permutations: int = Field(default=999, ge=99, description="Relabellings that show what chance does.")
+    permutations: int = Field(default=999, ge=99, description="Number of permutations.")
     embedded_rows: int = Field(
         default=2000,
         ge=100,
@@ -95,11 +94,11 @@ class DriftSettings(BaseModel):
 
 
 class DriftReportSettings(WindowSettings, DriftSettings):
-    """Which answers are looked at, and what counts as drift."""
+    """Settings of `drift_report`."""
 
 
 class PerformanceSettings(BaseModel):
-    """How the answers are held against labels that came later."""
+    """Settings of the comparison of answers with late labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,7 +109,7 @@ class PerformanceSettings(BaseModel):
         description="Labels that came on the day or in the days before it, so many days in all.",
     )
     min_labels: int = Field(
-        default=100, ge=10, description="With fewer labelled articles nothing is said about quality."
+        default=100, ge=10, description="Fewest labelled articles for a verdict on quality."
     )
     max_drop_points: float = Field(
         default=2.0,

@@ -1,4 +1,4 @@
-"""Traffic of another era for a running service, so that drift can be watched from one end to the other."""
+"""Simulates traffic of another era, to demonstrate drift detection."""
 
 import time
 from collections import Counter
@@ -29,7 +29,7 @@ class ServiceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was sent, and how it was judged."""
+    """Summary of the sent traffic."""
 
     sent: int
     """Articles."""
@@ -58,7 +58,7 @@ def send_traffic(
     seed: int = 0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Traffic:
-    """Ask a service about articles, and tell it the truth about some of them.
+    """Send articles to a service, and true labels of some of them.
 
     Args:
         url: where the service is, such as `http://127.0.0.1:3001`.
@@ -99,7 +99,7 @@ def send_traffic(
 
 
 def land(spec: SampleSpec, folder: Path) -> Path:
-    """Put generated, labelled articles into a folder as `era-<era>-seed-<seed>.csv`, where they appear whole.
+    """Write generated, labelled articles to a folder as `era-<era>-seed-<seed>.csv`, atomically.
 
     Until then their name begins with a dot.
     """

@@ -1,4 +1,4 @@
-"""Which answered articles a report looks at."""
+"""Selects the answered articles of a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

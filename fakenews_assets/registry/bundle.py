@@ -1,4 +1,4 @@
-"""The bundle: one model with everything that serving and auditing it needs, immutable and named by its content.
+"""Bundles: immutable, content-addressed folders with a model and everything to serve and audit it.
 
 <models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
 <models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
@@ -66,7 +66,7 @@ class BundleDamaged(BundleError):
 
 
 class Manifest(BaseModel):
-    """What a bundle is and what it was made from. Equal manifests are the same bundle."""
+    """The manifest of a bundle. Equal manifests are the same bundle."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -97,7 +97,7 @@ class Manifest(BaseModel):
 
 
 class BundleRecord(BaseModel):
-    """How a bundle came to be. Kept beside it and not part of its sha."""
+    """Provenance of a bundle. Stored beside it and not part of its sha."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -133,7 +133,7 @@ class Bundle:
 def write_bundle(
     draft: Path, models: Backend | Path, manifest: Manifest, *, run_id: str | None = None
 ) -> str:
-    """Make a folder of files a bundle. The draft is gone afterwards; the same content again changes nothing.
+    """Turn a draft folder into a bundle. The draft is consumed; equal content gives the existing bundle.
 
     Args:
         draft: every required file but the manifest, and the folder `model`; on the file system of `models`.

@@ -1,12 +1,12 @@
-"""Which bundle is the champion, and the history of that.
+"""The champion's pointer and history.
 
     <models>/champion.json            the pointer in force, replaced as a whole
     <models>/champion_history.jsonl   every pointer ever prepared, only ever appended to
 
-A pointer is appended to the history first and put in force second. Each names the one before it, so the history
-that counts is the chain that starts at the pointer in force. What a kill between the two steps leaves behind is
-not on that chain and never counts. Both are written only over what was read before (compare-and-swap), so of two that
-decide at the same time one wins, and the other is told.
+A pointer is appended to the history first and becomes current second. Each names its predecessor, so the valid
+history is the chain that ends at the current pointer. An entry that a kill left between the two steps is not on that
+chain and is ignored. Both writes are compare-and-swap: if two processes decide at the same time, one wins and the
+other gets an error.
 """
 
 from collections.abc import Iterator
@@ -60,11 +60,11 @@ class ChampionRegistry:
         self.backend = as_backend(backend)
 
     def champion(self) -> Pointer | None:
-        """The pointer in force; None if there is no champion yet."""
+        """The current pointer; None if there is no champion yet."""
         return self._pointer(self.backend.read(POINTER_FILE))
 
     def history(self) -> list[Pointer]:
-        """Every pointer that was in force, the oldest first and the champion last.
+        """Every pointer that was current, oldest first and the champion last.
 
         Raises:
             RegistryError: the history does not hold what the champion builds on.
@@ -85,7 +85,7 @@ class ChampionRegistry:
         return chain[::-1]
 
     def promoted(self) -> list[str]:
-        """The bundles that rolling back walks down, the champion last: those promoted and not rolled back since.
+        """The promoted bundles that were not rolled back, the champion last. Rolling back walks down this list.
 
         Raises:
             RegistryError: as `history`.
@@ -125,13 +125,13 @@ class ChampionRegistry:
     def rollback(
         self, *, reason: str, run_id: str | None, promoted_by: str, expected: str | None = None
     ) -> Pointer:
-        """Put the bundle in force that the champion replaced. Again: the one before that, never back again.
+        """Make the previous champion's bundle champion again. Again: the one before that, never back again.
 
         Args:
             reason: why, for the history.
             run_id: the run that decided, if any.
             promoted_by: who or what decided.
-            expected: bundle of the champion to be rid of; None: whichever is in force.
+            expected: bundle of the champion to roll back; None: the current one.
 
         Raises:
             ChampionMoved: `expected` is given and not the champion.
@@ -197,7 +197,7 @@ class ChampionRegistry:
         reraise=True,
     )
     def _append(self, pointer: Pointer) -> Pointer:
-        """Write a pointer behind the others, with the number after theirs."""
+        """Append a pointer with the next sequence number."""
         before = self.backend.read(HISTORY_FILE)
         last = max((entry.sequence for entry in _entries(before)), default=0)
         numbered = pointer.model_copy(update={"sequence": last + 1})

@@ -1,4 +1,4 @@
-"""Everything that a stored value was made of, through all generations."""
+"""Resolves the full lineage of a stored value."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from fakenews_resources.storage.store import Artifact, Record, Store
 
 
 class MixedVersions(ValueError):
-    """Two parts of a value were made of different versions of the same thing."""
+    """A value depends on two versions of the same key."""
 
 
 def ancestors(store: Store, value: Artifact) -> dict[str, Record]:
@@ -29,7 +29,7 @@ def ancestors(store: Store, value: Artifact) -> dict[str, Record]:
 
 
 def preparation_of(store: Store, lineage: Mapping[str, Record]) -> Path:
-    """The text preparation of the batch that was cleaned last: what an article of today would go through."""
+    """The text preparation of the batch that was cleaned last."""
     batches = [record for key, record in lineage.items() if key.startswith("clean_news/")]
     latest = max(batches, key=lambda record: record.created_at)
     return store.get(latest.key, latest.version).path / PREPARE_FILE

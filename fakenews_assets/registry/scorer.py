@@ -1,4 +1,4 @@
-"""From articles as written to answers, by one bundle: the path that the service and batch scoring share."""
+"""Scores raw articles with a bundle. The service and batch scoring share it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Scores:
 
 
 class Scorer:
-    """A loaded bundle: prepares the texts as the training rows were, predicts, calibrates. Safe for threads."""
+    """A loaded bundle: prepares texts like the training rows, predicts, calibrates. Thread-safe."""
 
     def __init__(
         self, bundle: Bundle, preparation: TextPreparation, classifier: CalibratedClassifier
@@ -52,7 +52,7 @@ class Scorer:
         return self.bundle.sha
 
     def score(self, articles: Sequence[Article]) -> Scores:
-        """Judge articles as somebody wrote them.
+        """Predict raw articles.
 
         Args:
             articles: not prepared yet; an empty text means that there is none.
@@ -61,12 +61,12 @@ class Scorer:
         return Scores(self.classifier.predict(rows), [article_id(row.title, row.text) for row in rows])
 
     def ood_score(self, articles: Sequence[Article]) -> NDArray[np.float64]:
-        """Out-of-distribution scores of articles as somebody wrote them: above 1 they are out of distribution."""
+        """Out-of-distribution scores of raw articles; above 1 they are out of distribution."""
         return self.classifier.ood_score(prepared(self.preparation, articles))
 
 
 def prepared(preparation: TextPreparation, articles: Sequence[Article]) -> list[Article]:
-    """Articles as somebody wrote them, prepared as the training rows were."""
+    """Prepare raw articles like the training rows."""
     table = pl.DataFrame(
         {"title": [one.title for one in articles], "text": [one.text for one in articles]},
         schema={"title": pl.String, "text": pl.String},

@@ -1,4 +1,4 @@
-"""The fine-tuned encoder behind a bundle, to go on from."""
+"""Finds the fine-tuned encoder behind a bundle, for a warm start."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ CHAMPION: Final = "champion"
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Where a training goes on from."""
+    """The starting point of a warm start."""
 
     bundle: str
     """Sha of the bundle."""
@@ -21,7 +21,7 @@ class WarmStart:
 
 
 def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
-    """Find what a bundle descends from.
+    """Find the fine-tuned encoder that a bundle descends from.
 
     Args:
         store: the graph's values.
@@ -37,7 +37,7 @@ def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
     if bundle == CHAMPION:
         pointer = ChampionRegistry(store.bundles).champion()
         if pointer is None:
-            raise RegistryError("There is no champion to go on from; leave warm_start empty.")
+            raise RegistryError("There is no champion for a warm start; leave warm_start empty.")
         bundle = pointer.bundle
     manifest = open_bundle(store.bundle(bundle)).manifest
     if "finetuned_bert" not in manifest.data_versions:

@@ -1,4 +1,4 @@
-"""The selection group: the fastest candidate that is good enough, and its way to the champion's place."""
+"""Assets and jobs of the group selection."""
 
 import shutil
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def selected_model(
     splits: Artifact,
     evaluation: dict[str, Artifact],
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """The policy's choice as an immutable bundle, promoted or refused against the champion. Refusing is a result too."""
+    """The policy's choice as an immutable bundle, promoted or refused against the champion."""
     from fakenews_assets.registry.bundle import MODEL_CARD_FILE
     from fakenews_assets.registry.champion import RegistryError
     from fakenews_assets.selection import promotion
@@ -88,7 +88,7 @@ def _metadata(decision: "Decision", card: str, tracked: "Tracked") -> dict[str, 
 def move_champion_back(
     context: dg.OpExecutionContext, config: Rollback, storage: Storage, tracker: Tracker
 ) -> None:
-    """Put the bundle in force that the champion replaced."""
+    """Make the previous champion's bundle champion again."""
     from fakenews_assets.registry.bundle import BundleError, open_bundle
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.selection.promotion import track_champion
@@ -105,7 +105,7 @@ def move_champion_back(
     context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason, **tracked.finish()})
 
 
-@dg.job(description="Roll back: make the bundle champion that the present one replaced. Give a reason.")
+@dg.job(description="Roll back to the previous champion. Requires a reason.")
 def rollback_champion() -> None:
-    """Roll back to the champion before."""
+    """Roll back to the previous champion."""
     move_champion_back()

@@ -1,4 +1,4 @@
-"""The bundle of the chosen candidate: its model with all of its papers."""
+"""Writes the bundle of the chosen candidate."""
 
 import shutil
 import subprocess
@@ -50,8 +50,8 @@ def bundle_winner(
     Args:
         store: receives the bundle, and holds what the candidate was made of.
         draft: an empty folder of the store.
-        eligible: the candidates that were compared, by name.
-        choice: which of them won, and how.
+        eligible: the compared candidates, by name.
+        choice: of the policy.
         note: warning that belongs beside every score.
         run_id: for the record beside the bundle.
 
@@ -100,7 +100,7 @@ def git_commit() -> str | None:
 
 
 def _pictures(eligible: Mapping[str, EligibleCandidate], winner: EligibleCandidate) -> dict[str, bytes]:
-    """PNG bytes by caption: the winner's own, and where it stands among the others."""
+    """PNG bytes by caption: plots of the winner, and the leaderboard."""
     own = evaluation_plots(winner.candidate.evaluation, winner.candidate.predictions)
     board = leaderboard_table({name: one.candidate.evaluation for name, one in eligible.items()})
     figures = {**own, "leaderboard": leaderboard_plot(board)}

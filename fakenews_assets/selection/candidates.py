@@ -1,4 +1,4 @@
-"""The candidates that a selection compares, all evaluated on the same articles."""
+"""Loads the eligible candidates of a selection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Candidate:
 
 
 def require_same_rows(predictions: Mapping[str, pl.DataFrame]) -> None:
-    """Refuse to compare predictions of different articles.
+    """Raise unless all predictions are of the same articles.
 
     Raises:
         ValueError: the article ids, their order or their labels differ; it names those that are not with the
@@ -79,7 +79,7 @@ def require_same_rows(predictions: Mapping[str, pl.DataFrame]) -> None:
 
 @dataclass(frozen=True)
 class EligibleCandidate:
-    """A candidate with everything that it was made of."""
+    """A candidate with its lineage."""
 
     candidate: Candidate
     evaluation: Artifact

@@ -1,4 +1,4 @@
-"""Checks of the selection: blocking ones, and warnings about how the choice behaves."""
+"""Asset checks of the selection."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ SELECTION_CHECKS = {
 
 
 def selection_check_specs() -> list[dg.AssetCheckSpec]:
-    """The checks that `selected_model` makes of its choice; those of behaviour and falls only warn."""
+    """The checks of `selected_model`. Those of behaviour and robustness only warn."""
     blocking = [
         dg.AssetCheckSpec(name, asset="selected_model", description=text, blocking=True)
         for name, text in SELECTION_CHECKS.items()
@@ -42,7 +42,7 @@ def selection_check_specs() -> list[dg.AssetCheckSpec]:
 def blocking_checks(
     selection: "Selection", challenge: "Challenge", bundle: Path
 ) -> list[dg.AssetCheckResult]:
-    """What the choice must pass to be promoted.
+    """The blocking checks of the chosen candidate.
 
     Args:
         selection: which candidate was chosen.
@@ -62,7 +62,7 @@ def blocking_checks(
 
 
 def warning_checks(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
-    """How the chosen candidate behaves, and how it does without shortcuts; a failure stops nothing."""
+    """The behaviour and robustness of the chosen candidate; failures only warn."""
     return [*behaves(evaluation), *stands(evaluation)]
 
 
@@ -151,7 +151,7 @@ def bundle_is_complete(folder: Path) -> dg.AssetCheckResult:
 
 
 def behaves(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
-    """One verdict for each behavioural test that demands something, with examples of what failed."""
+    """One result per behavioural test with a requirement, with examples of failures."""
     from fakenews_assets.evaluation.robustness.report import failures_table
 
     found = {one.name: one for one in evaluation.behaviour or ()}
@@ -183,7 +183,7 @@ def behaves(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
 
 
 def stands(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
-    """One verdict for each thing that was hidden: whether more macro-F1 is surely lost than may be."""
+    """One result per masked part: whether significantly more macro-F1 is lost than allowed."""
     if evaluation.masked is None:
         return [_warning(f"robust_to_{name}", False, _NOT_MEASURED) for name in PERTURBATIONS]
     found = {one.name: one for one in evaluation.masked}

@@ -1,4 +1,4 @@
-"""The decision that every selection stores, whether it promotes its choice or not."""
+"""The stored decision of a selection."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from fakenews_assets.selection.policy import Choice
 
 
 class Decision(StoredRecord):
-    """Who was chosen, whether it became the champion, and why."""
+    """Which candidate was chosen, whether it was promoted, and why."""
 
     file: ClassVar[str] = "decision.json"
 
@@ -23,9 +23,9 @@ class Decision(StoredRecord):
     choice: Choice
     gate: GateDecision
     articles_per_second: dict[str, float] = Field(description="Measured turn by turn, by candidate.")
-    left_out: dict[str, str] = Field(description="Why other evaluations did not count, by candidate.")
+    left_out: dict[str, str] = Field(description="Why other evaluations were not eligible, by candidate.")
 
     @property
     def reason(self) -> str:
-        """All reasons in one line, as the champion's history has it."""
+        """All reasons in one line, for the champion's history."""
         return "; ".join(self.reasons)

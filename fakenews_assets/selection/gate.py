@@ -1,4 +1,4 @@
-"""Whether a challenger takes the champion's place."""
+"""The gate: whether a challenger replaces the champion."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from fakenews_assets.selection.settings import SelectionPolicy
 
 @dataclass(frozen=True)
 class Contender:
-    """One side of the gate. Measure both sides' speed in one session, or the ratio means nothing."""
+    """Challenger or champion. Measure both speeds in one session, so that their ratio is meaningful."""
 
     bundle: str
     """Sha of its bundle."""
@@ -23,7 +23,7 @@ class Contender:
 
 
 class GateDecision(BaseModel):
-    """Promote or refuse, with the evidence; the evidence is None where nothing was compared."""
+    """The gate's decision with its evidence, which is None if there was no champion."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,8 +55,8 @@ def gate(
       not find it significantly less often right) and more than `faster_ratio` times as fast.
 
     Args:
-        challenger: who wants the place.
-        champion: who holds it; None if nobody does, and the challenger gets it.
+        challenger: the chosen candidate. champion: the current one; None: there is none, and the challenger is
+        promoted.
         policy: the limits.
         clusters: near-duplicate cluster of each test row, in the order of the predictions; None draws rows.
 
@@ -124,7 +124,7 @@ def gate(
 def _not_equal(
     points: float, significantly_worse: bool, span: str, test: McNemar, policy: SelectionPolicy
 ) -> list[str]:
-    """What keeps a challenger with no higher macro-F1 from counting as equal."""
+    """Why a challenger without a higher macro-F1 does not count as equal."""
     failed = []
     if -points > policy.max_loss_points:
         failed.append(f"loses {-points:.2f} points of macro-F1; {policy.max_loss_points:g} are allowed")

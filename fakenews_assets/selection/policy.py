@@ -1,4 +1,4 @@
-"""The fastest candidate that is as good as the best one."""
+"""The policy: the fastest candidate that is good enough."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from fakenews_assets.selection.settings import SelectionPolicy
 
 
 class Verdict(BaseModel):
-    """What the policy says of one candidate."""
+    """The policy's verdict on one candidate."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     eligible: bool
-    reasons: tuple[str, ...] = Field(description="In plain words: what speaks against it, or what decided.")
+    reasons: tuple[str, ...] = Field(description="Reasons, in words.")
     macro_f1: float
     loss_points: float = Field(description="Points of macro-F1 below the best candidate.")
     difference: PairedDifference = Field(description="Its macro-F1 minus that of the best candidate.")
@@ -27,13 +27,13 @@ class Verdict(BaseModel):
 
 
 class Choice(BaseModel):
-    """Who wins, and why the others do not."""
+    """The policy's choice, with its verdict on every candidate."""
 
     model_config = ConfigDict(frozen=True)
 
     winner: str
     best: str = Field(
-        description="The candidate with the highest macro-F1, which the others are held against."
+        description="The candidate with the highest macro-F1, with which the others are compared."
     )
     policy: SelectionPolicy
     verdicts: tuple[Verdict, ...] = Field(description="One per candidate, highest macro-F1 first.")

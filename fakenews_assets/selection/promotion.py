@@ -1,4 +1,4 @@
-"""From evaluated candidates to a decision: which one is chosen, and whether it replaces the champion."""
+"""Selects a candidate, compares it with the champion, and decides on its promotion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fakenews_resources.tracking.run import Tracked
 
 REFERENCE: Final = "finetuned"
-"""What every variant has to be faster than: the fine-tuned model itself."""
+"""The candidate that every variant must be faster than."""
 
 _CHAMPION: Final = "champion"
 _TIMED_ARTICLES: Final = 512
@@ -51,7 +51,7 @@ class Selection:
     eligible: Mapping[str, EligibleCandidate]
     """By name."""
     left_out: Mapping[str, str]
-    """Why other evaluations did not count, by candidate."""
+    """Why other evaluations were not eligible, by candidate."""
     splits: Artifact
 
     @property

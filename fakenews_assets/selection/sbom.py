@@ -1,4 +1,4 @@
-"""The installed packages as a CycloneDX software bill of materials, and what can be read back from one.
+"""Writes and reads the software bill of materials (CycloneDX).
 
 CycloneDX 1.6 (ECMA-424), as JSON. A bill has neither a serial number nor a time, so that equal packages and an equal
 model give equal bytes, and with them an equal bundle.

@@ -1,15 +1,15 @@
-"""Every choice of the selection, in one plain record: nothing here needs a heavy library."""
+"""Settings of the selection. Importing this module needs no heavy library."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class SelectionPolicy(BaseModel):
-    """Which candidate wins, and when it replaces the champion. A point is one hundredth of macro-F1."""
+    """Settings of policy and gate. A point is one hundredth of macro-F1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_loss_points: float = Field(
-        default=0.5, ge=0, description="Points of macro-F1 that speed may cost, against the best candidate."
+        default=0.5, ge=0, description="Most points of macro-F1 below the best candidate."
     )
     significance_level: float = Field(
         default=0.95,
@@ -41,9 +41,9 @@ class SelectionPolicy(BaseModel):
 
 
 class Rollback(BaseModel):
-    """Why the champion goes."""
+    """Settings of `rollback_champion`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: str = Field(min_length=3, description="Kept in the champion's history, for those who will ask.")
-    promoted_by: str = Field(default="rollback_champion", description="Who asks for it.")
+    reason: str = Field(min_length=3, description="Reason, kept in the champion's history.")
+    promoted_by: str = Field(default="rollback_champion", description="Person who asks for it.")

@@ -1,4 +1,4 @@
-"""Speeds that may be compared: measured in one session, turn by turn."""
+"""Measures comparable speeds of several classifiers, in alternating turns."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The serving group: the champion as a bento, as a container's build context, and at work on whole batches."""
+"""Assets of the group serving: the champion's bento, its container context, and batch predictions."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -26,7 +26,7 @@ _asset = partial(dg.asset, group_name="serving", owners=["team:ml"])
 
 
 class BentoSettings(BaseModel):
-    """How the bento is tried out."""
+    """Settings of `fakenews_bento`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class BentoSettings(BaseModel):
 def fakenews_bento(
     config: BentoSettings, storage: Storage, splits: Artifact, selected_model: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """The champion as a bento, started and compared with the model in this process before it counts."""
+    """The champion as a bento. It is started and compared with the model in this process before it is stored."""
     from fakenews_assets.models.predictions import articles_of
     from fakenews_assets.registry.bundle import BundleError
     from fakenews_assets.registry.champion import RegistryError
@@ -74,7 +74,7 @@ def fakenews_bento(
 
 @_asset(kinds={"docker"}, code_version="2", check_specs=[CONTEXT_IS_COMPLETE])
 def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """What `docker build` needs, as a folder: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
+    """The build context for `docker build`: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
     from fakenews_assets.serving.bento import BentoFailed, import_bento
     from fakenews_assets.serving.container import export_context, faults
 
@@ -111,7 +111,7 @@ def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg
 def batch_predictions(
     context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artifact
 ) -> dg.MaterializeResult[Artifact]:
-    """The champion's answers for one batch, labelled or not, through the same code as the service's."""
+    """The champion's predictions for one batch, labelled or not, by the same code as the service."""
     from fakenews_assets.registry.bundle import BundleError
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.serving.batch import score_table, shipped_scorer

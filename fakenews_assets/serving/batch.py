@@ -1,4 +1,4 @@
-"""Answers for a whole table, in pieces: memory stays flat however long it is."""
+"""Scores whole tables in pieces, with constant memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass

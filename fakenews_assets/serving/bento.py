@@ -1,4 +1,4 @@
-"""From the champion to a bento: the service's code, the bundle and the locked packages, built by BentoML.
+"""Builds a bento of the champion: the service's code, the bundle and the locked packages.
 
 A bento is a folder: `bento.yaml`, `src/` with what is needed to serve, `env/` with the Dockerfile and the
 requirements. The champion lies in `src/models`, as in the registry, so the service finds it as everywhere else.
@@ -51,7 +51,7 @@ _RUNTIMES: Final = {
 
 
 class BentoFailed(RuntimeError):
-    """The bento could not be built, or does not do what it should; the message says why."""
+    """The bento could not be built or gives wrong answers; the message says why."""
 
 
 @dataclass(frozen=True)

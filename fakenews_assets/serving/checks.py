@@ -25,7 +25,7 @@ CONTEXT_IS_COMPLETE = dg.AssetCheckSpec(
 
 
 def bento_answers(comparison: "Comparison") -> dg.AssetCheckResult:
-    """Whether the bento is believed."""
+    """Check the bento's answers against the model's."""
     return dg.AssetCheckResult(
         passed=comparison.equal,
         check_name=BENTO_ANSWERS.name,
@@ -42,7 +42,7 @@ def bento_answers(comparison: "Comparison") -> dg.AssetCheckResult:
 
 
 def context_is_complete(faults: Sequence[str], files: int) -> dg.AssetCheckResult:
-    """Whether an image can be built from a context, and trusted.
+    """Check that a container context is complete, pinned and intact.
 
     Args:
         faults: see `container.faults`.

@@ -1,4 +1,4 @@
-"""The folder that `docker build` needs, and whether it is all there."""
+"""Exports and verifies the container context."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ def export_context(bento: Path, target: Path) -> None:
 
 
 def faults(context: Path) -> list[str]:
-    """What would keep the context from being built or trusted, in words; empty if nothing."""
+    """The faults of a context, in words; empty if there are none."""
     found = [
         f"{name} is missing"
         for name in (GENERATED, PLAIN, Path("bento.yaml"))

@@ -1,4 +1,4 @@
-"""A bento is believed when it has been started and says what the model says in this process."""
+"""Verifies a bento: starts it and compares its answers with the model in this process."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The training group: the bar, and the transformer that has to clear it."""
+"""Assets of the group training: the baseline, the search and the fine-tuned encoder."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ _asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="trai
 def baseline_model(
     config: BaselineSettings, storage: Storage, splits: Artifact
 ) -> dg.MaterializeResult[Artifact]:
-    """TF-IDF and logistic regression: the bar that every transformer must clear."""
+    """TF-IDF and logistic regression: the baseline that every encoder is compared with."""
     from fakenews_assets.models.runtimes.linear import fit_baseline
 
     train = splits.scan("train").select("title", "text", "label").collect()
@@ -45,7 +45,7 @@ def hyperparameter_search(
     tracker: Tracker,
     splits: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    """Better training settings by many short trainings (Optuna); optional. A killed search goes on where it was."""
+    """Optional search for better training settings by many short trainings (Optuna). A killed search resumes."""
     from fakenews_assets.models.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning.history import TrainingFailed
     from fakenews_assets.training.search.search import search
@@ -75,7 +75,7 @@ def finetuned_bert(
     tracker: Tracker,
     splits: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    """A pretrained encoder, fine-tuned; the weights of the best validation. A killed run resumes."""
+    """A fine-tuned encoder with the weights of the best validation. A killed run resumes."""
     from fakenews_assets.models.encoders import EncoderUnavailable
     from fakenews_assets.registry.bundle import BundleError
     from fakenews_assets.registry.champion import RegistryError

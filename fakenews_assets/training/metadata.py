@@ -1,4 +1,4 @@
-"""What the Dagster UI and Weights & Biases show of a training or a search, while it runs and afterwards."""
+"""Logs trainings and searches to Dagster and W&B."""
 
 import logging
 from typing import TYPE_CHECKING, Any

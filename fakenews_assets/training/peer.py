@@ -1,4 +1,4 @@
-"""A further node of the training that `finetuned_bert` leads: it computes its share of each batch and keeps nothing.
+"""An additional node of a multi-node training. It computes its share of each batch and stores nothing.
 
     MASTER_ADDR=node-0 MASTER_PORT=29500 NODE_RANK=1 python -m fakenews_assets.training.peer run.yaml
 
@@ -19,7 +19,7 @@ from fakenews_resources.storage.store import Store
 
 
 def join(config: FinetunedBertSettings, store: Store) -> FinetuneResult:
-    """Train along, on the current splits and in the work folder of the node that leads.
+    """Join the training of the first node, on the current splits and in its work folder.
 
     Raises:
         ValueError: the configuration is for one node, or leaves open what the training begins with.

@@ -1,4 +1,4 @@
-"""Settings of a training, in plain records: nothing here needs a heavy library."""
+"""Settings of a training. Importing this module needs no heavy library."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -30,7 +30,7 @@ class FinetuneSettings(BaseModel):
         default=256, ge=8, description="Longest input in tokens; longer articles are cut."
     )
 
-    epochs: int = Field(default=3, ge=1, description="Passes over the training rows, at most.")
+    epochs: int = Field(default=3, ge=1, description="Most epochs.")
     learning_rate: float = Field(default=8e-5, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(
         default=32, ge=1, description="Mean rows per batch and process; see batching.plan_epoch."
@@ -112,7 +112,7 @@ class FinetunedBertSettings(FinetuneSettings):
 
     use_search: bool = Field(
         default=False,
-        description="Take the settings that `hyperparameter_search` found best in place of those given here.",
+        description="Use the best settings of `hyperparameter_search` instead of those given here.",
     )
     warm_start: str = Field(
         default="",

@@ -91,8 +91,10 @@ def ray_map(worker: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Pi
 
 
 def work_on(reference: list[ray.ObjectRef], piece: Any) -> bytes:
-    """Apply the worker's function to a piece, in a worker process. The result is pickled here: Ray's arrays point
-    into the object store and would occupy it for as long as somebody keeps them.
+    """Apply the worker's function to a piece, in a worker process.
+
+    The result is pickled here: Ray's arrays point into the object store and would occupy it for as long as somebody
+    keeps them.
     """
     key = reference[0].hex()
     if key not in _made:

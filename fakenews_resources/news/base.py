@@ -43,7 +43,9 @@ class Received:
     @property
     def suffix(self) -> str:
         """The part of the name that tells the format, such as `.csv.gz`; empty if it is none we know.
-        A hint for people and file names: the reader decides by content."""
+
+        A hint for people and file names: the reader decides by content.
+        """
         return next((suffix for suffix in SUFFIXES if self.path.name.lower().endswith(suffix)), "")
 
 

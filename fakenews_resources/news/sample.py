@@ -1,5 +1,7 @@
-"""The `sample` news source: a generated corpus. It lets the whole graph run offline in minutes, with the defects of
-real files. Scores on it only prove that the plumbing works.
+"""The `sample` news source: a generated corpus.
+
+It lets the whole graph run offline in minutes, with the defects of real files. Scores on it only prove that the
+plumbing works.
 
 How a headline tells its label, since that decides what a model can learn here. A share of them tells
 nothing. Most fill a frame that both registers use with words of one register, drawn from lists with a long

@@ -1,6 +1,8 @@
-"""Storage backends: a folder, or a bucket with a local copy of what was read. There are two kinds of files.
-*Documents* are small and replaced as a whole, such as a pointer or a record. *Folders* hold the files of one version
-and are written once; `send` publishes a finished one, `fetch` returns where it can be read.
+"""Storage backends: a folder, or a bucket with a local copy of what was read.
+
+There are two kinds of files. *Documents* are small and replaced as a whole, such as a pointer or a record. *Folders*
+hold the files of one version and are written once; `send` publishes a finished one, `fetch` returns where it can be
+read.
 """
 
 import shutil

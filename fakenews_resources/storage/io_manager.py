@@ -69,8 +69,10 @@ class Storage(dg.ConfigurableResource):
         return draft
 
     def read(self, context: dg.AssetExecutionContext, key: str) -> Artifact:
-        """The current version of a key, recorded as an input of the step. Use it for inputs that depend on the
-        partition: the asset names them all in `deps` and reads the one that it needs.
+        """The current version of a key, recorded as an input of the step.
+
+        Use it for inputs that depend on the partition: the asset names them all in `deps` and reads the one that it
+        needs.
 
         Raises:
             dg.Failure: nothing is stored there.
@@ -113,8 +115,9 @@ def key_of(asset_key: dg.AssetKey, partition: str | None) -> str:
 def checked(
     value: Artifact, checks: Sequence[dg.AssetCheckResult], metadata: Mapping[str, Any] | None = None
 ) -> dg.MaterializeResult[Artifact]:
-    """Combine a draft with the results of its checks into an asset's return value. If a blocking check failed, the
-    draft is stored as refused, and readers keep the last accepted version.
+    """Combine a draft with the results of its checks into an asset's return value.
+
+    If a blocking check failed, the draft is stored as refused, and readers keep the last accepted version.
     """
     for check in checks:
         objects = not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
@@ -128,9 +131,10 @@ def reads_every_partition(declared: dg.DagsterType) -> bool:
 
 
 class ArtifactIOManager(dg.ConfigurableIOManager):
-    """Commits the `Artifact` that an asset returns, and loads the current version for downstream assets. A version
-    that failed a blocking check is stored as refused, and readers keep the last accepted one. Assets with blocking
-    checks therefore run them in their own step, and return the result of `checked`.
+    """Commits the `Artifact` that an asset returns, and loads the current version for downstream assets.
+
+    A version that failed a blocking check is stored as refused, and readers keep the last accepted one. Assets with
+    blocking checks therefore run them in their own step, and return the result of `checked`.
 
     The store's version becomes Dagster's data version, so that the marks in the UI follow what readers get.
 

@@ -93,8 +93,10 @@ class Artifact:
 
     @cached_property
     def path(self) -> Path:
-        """The folder with its files. Files in a bucket are fetched on first access, so that reading a record alone is
-        cheap."""
+        """The folder with its files.
+
+        Files in a bucket are fetched on first access, so that reading a record alone is cheap.
+        """
         if self.fetch is not None:
             self.fetch()
         return self.folder

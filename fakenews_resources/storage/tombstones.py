@@ -293,8 +293,10 @@ def _changes(erasures: Sequence[Erasure], key: str, version: str, file: str) -> 
 def _states(
     erasures: Sequence[Erasure], key: str, version: str, file: str, now: FileEntry
 ) -> list[FileEntry]:
-    """Hashes of a file now and before each erasure, latest first. The order follows from the hashes and not from the
-    tombstones, because a killed erasure may be completed after a later one.
+    """Hashes of a file now and before each erasure, latest first.
+
+    The order follows from the hashes and not from the tombstones, because a killed erasure may be completed after a
+    later one.
     """
     before = {one.after: one.before for one in _changes(erasures, key, version, file)}
     states = [now]

@@ -103,8 +103,10 @@ class Tracker(dg.ConfigurableResource):
 
 
 def _import_ahead() -> None:
-    """Import wandb before the time limit starts, because that takes long on a busy machine. An error occurs again
-    when the run begins."""
+    """Import wandb before the time limit starts, because that takes long on a busy machine.
+
+    An error occurs again when the run begins.
+    """
     with suppress(Exception):
         from fakenews_resources.tracking import session as wandb_session  # noqa: F401
 

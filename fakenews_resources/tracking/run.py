@@ -33,8 +33,10 @@ class Limits:
 
 
 class Tracked:
-    """A W&B run that starts at its first use, or a disabled one. No method raises, and all together take no longer
-    than the limits. A tracking failure logs a warning and never fails a training.
+    """A W&B run that starts at its first use, or a disabled one.
+
+    No method raises, and all together take no longer than the limits. A tracking failure logs a warning and never
+    fails a training.
     """
 
     def __init__(

@@ -42,8 +42,10 @@ class RunRequest:
 
 
 def open_run(request: RunRequest, *, online: bool, warn: Callable[[str], object]) -> "Run":
-    """Start a run. If the server cannot be reached, the run is recorded offline and a warning is logged. An offline
-    run needs no network; `wandb sync` uploads its folder later.
+    """Start a run.
+
+    If the server cannot be reached, the run is recorded offline and a warning is logged. An offline run needs no
+    network; `wandb sync` uploads its folder later.
     """
     _prepare(request, online)
     if online:

@@ -79,7 +79,7 @@ def test_a_student_of_another_encoder_leads_to_its_teacher(
 def test_what_nothing_can_go_on_from_says_why(
     store: Store, encoder: Artifact, make_descendant: Callable[..., str]
 ) -> None:
-    with pytest.raises(RegistryError, match="no champion to go on from; leave warm_start empty"):
+    with pytest.raises(RegistryError, match="no champion for a warm start; leave warm_start empty"):
         warm_start(store, "champion", "minilm")
     with pytest.raises(BundleMissing, match="no bundle f00"):
         warm_start(store, "f00", "minilm")
@@ -145,7 +145,7 @@ def test_a_training_goes_on_from_the_champion_and_its_record_says_so(
 
 
 def test_a_training_that_cannot_go_on_fails_with_advice(store: Store, tiny: dict[str, Any]) -> None:
-    for warm, said in {"champion": "no champion to go on from; leave", "f00": "no bundle f00"}.items():
+    for warm, said in {"champion": "no champion for a warm start; leave", "f00": "no bundle f00"}.items():
         with pytest.raises(dg.Failure, match=said):
             train(store, {**tiny, "warm_start": warm})
     make_champion(store.bundles.root)

@@ -1,7 +1,7 @@
-"""Similar sets among a million, by MinHash and banding, then by their exact Jaccard similarity.
+"""MinHash LSH: finds pairs of similar sets among millions.
 
-MinHash (computed by `rensa`, in Rust) only proposes pairs; every proposed pair is then measured exactly,
-so the error of the estimate never joins two families of headlines.
+MinHash (computed by `rensa`, in Rust) only proposes pairs. The exact Jaccard similarity of each proposed pair
+decides, so estimation errors never join two headlines.
 
 A pair is proposed when two sets agree on all minima of at least one band. For similarity s, r minima per
 band and b bands that happens with probability 1 - (1 - s^r)^b: the S-curve of Leskovec, Rajaraman and
@@ -45,7 +45,7 @@ class SignedSets:
 
 @dataclass(frozen=True)
 class Signatures:
-    """Which signatures sets get.
+    """Parameters of the MinHash signatures.
 
     Attributes:
         bands: bands of minima.
@@ -79,7 +79,7 @@ class Signatures:
 
 
 class SimilarSets:
-    """Signed sets, collected chunk by chunk."""
+    """Collects signed sets chunk by chunk, and finds similar pairs among them."""
 
     def __init__(self) -> None:
         self._rows = 0

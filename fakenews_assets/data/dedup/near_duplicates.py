@@ -1,13 +1,12 @@
-"""Which articles say the same thing: equal keys, and pairs found by MinHash with banding.
+"""Near-duplicate detection: equal keys, and similar pairs found by MinHash LSH.
 
 Two articles are linked when they share a content key or a text key (`Links.content_key`,
 `Links.text_key`), or when the exact Jaccard similarity of their title words or of their text shingles
 reaches a threshold (`Links.edges`).
 
-What decides the result is stable over library versions, since clusters decide for ever on which side of
-the split an article lies: words are hashed by `shingles`, and `rensa`, which hashes those numbers again, is
-pinned. A row is only ever linked to rows that arrived before it, so later batches change nothing among
-earlier ones.
+The result must not depend on library versions, because clusters decide an article's split for ever. Words are
+therefore hashed by `shingles`, and `rensa`, which hashes those numbers again, is pinned. A row is linked only to rows
+that arrived before it, so later batches do not change earlier links.
 """
 
 from collections.abc import Callable, Iterator
@@ -74,7 +73,7 @@ class NearDuplicateConfig(BaseModel):
 
     @model_validator(mode="after")
     def _thresholds_within_reach(self) -> Self:
-        """A threshold that the bands mostly miss would promise links that are never found."""
+        """Reject thresholds that the bands mostly miss."""
         for name, threshold in (("title", self.title_threshold), ("text", self.text_threshold)):
             found = candidate_probability(threshold, self.bands, self.rows_per_band)
             if found < 0.5:
@@ -87,7 +86,7 @@ class NearDuplicateConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Links:
-    """What ties the n rows of an article table together, by row number.
+    """Links between the n rows of an article table, by row number.
 
     Attributes:
         content_key: (n,) equal for rows with the same title, or, if the title is too short to tell
@@ -125,7 +124,7 @@ def find_links(
             arrival; the order of the rows within a batch does not matter. A scan of Parquet files is read
             once for its texts, in chunks.
         config: when two articles count as near-duplicates.
-        over: where rows are hashed and signed; they are read, and compared, here.
+        over: maps rows to signatures; rows are read and compared in this process.
     """
     content_keys: list[NDArray[np.uint64]] = []
     text_keys: list[NDArray[np.uint64]] = []
@@ -174,7 +173,7 @@ def _hashed(config: NearDuplicateConfig, chunk: pl.DataFrame) -> _Hashed:
 
 
 def _arrival_order(articles: pl.DataFrame | pl.LazyFrame) -> NDArray[np.int64]:
-    """Rows in order of arrival, those of one batch by content, so that files may be sorted in any way."""
+    """Row numbers in order of arrival, by content within a batch, so that the order within a file does not matter."""
     rows = articles.lazy().select("article_id", pl.col("batch").rle_id()).with_row_index("row").collect()
     order = rows.sort("batch", "article_id", maintain_order=True)["row"]
     return order.to_numpy().astype(np.int64)

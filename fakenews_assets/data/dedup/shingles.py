@@ -1,4 +1,4 @@
-"""Stable 64-bit hashes of word shingles, computed for thousands of rows at once.
+"""Stable 64-bit hashes of word shingles, vectorised over rows.
 
 A shingle is a run of consecutive words. Its hash is that of its bytes, so it depends on no library's hash
 function and on no vocabulary: sum of byte[i] * P^i modulo 2^64 (Karp and Rabin, "Efficient randomized

@@ -1,4 +1,4 @@
-"""The corpus profile in pictures."""
+"""Plots of the corpus profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the corpus holds: balance, lengths, gaps, repeats and the words that give a class away.
+"""The corpus profile: class balance, lengths, missing values, duplicates and characteristic words.
 
 Everything but the word statistics is aggregated over all rows by streamed queries, so memory hardly grows
 with the corpus (about 60 MB per million rows, for the distinct articles and titles).
@@ -21,7 +21,7 @@ _LENGTH_BINS = 24
 
 
 class ProfileConfig(BaseModel):
-    """How much of the corpus is looked at word by word, and how much is reported."""
+    """Limits of the word statistics and of the report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,8 +76,10 @@ class ClassLengths(BaseModel):
 
 
 class Lengths(BaseModel):
-    """Lengths in words, by class. Bin i counts lengths from edge i up to edge i + 1 (not included); the
-    last bin is open."""
+    """Lengths in words, by class.
+
+    Bin i counts lengths from edge i up to edge i + 1 (not included); the last bin is open.
+    """
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""The words that give a class away."""
+"""Words that are characteristic of a class."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ class WordUse(BaseModel):
 
 
 def word_sample(table: pl.LazyFrame, rows: int, most: int) -> pl.LazyFrame:
-    """The labelled titles (`title`, `kind`) that are looked at word by word.
+    """Sample the labelled titles (`title`, `kind`) for the word statistics.
 
     Args:
         table: `ARTICLE_SCHEMA` and `kind` (real, fake or unlabelled).

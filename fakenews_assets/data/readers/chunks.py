@@ -1,4 +1,4 @@
-"""What the readers of all formats share: the columns they look for and the chunks they deliver."""
+"""Shared by the readers of all formats: column names, and chunks of rows."""
 
 import re
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ _MISSING: Final = (
     "<na>", "n/a", "na", "nan", "-nan", "nat", "none", "null",
     "#n/a", "#n/a n/a", "#na", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
 )  # fmt: skip
-"""What a missing value looks like once it was written as text: the words that pandas reads as missing by default,
-and its own `NaT`. As a whole title such a word is no headline, and as a text it would tie unrelated articles together."""
+"""Words for a missing value: those that pandas reads as missing by default, and `NaT`. Such a word is no headline,
+and as a text it would link unrelated articles."""
 
 _MISSING_VALUE: Final = rf"(?i)^\s*(?:{'|'.join(map(pl.escape_regex, _MISSING))})\s*$"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -134,7 +134,7 @@ class ChunkBuilder:
         self.seen += 1
 
     def reject(self, reason: Reason, detail: str, record: str) -> None:
-        """Set the record aside."""
+        """Reject the record."""
         self._reject(self.seen, reason, detail, record)
         self.seen += 1
 
@@ -143,7 +143,7 @@ class ChunkBuilder:
         return len(self._records) + len(self._rejects) >= self._chunk_rows or self._chars >= MAX_CHUNK_CHARS
 
     def take(self, positions: dict[str, int]) -> RawChunk:
-        """Deliver what was gathered and start anew.
+        """Return the collected records and start a new chunk.
 
         Args:
             positions: where in a record each column stands.

@@ -1,4 +1,4 @@
-"""Lines of a text, with the bounds that keep a damaged file from filling memory."""
+"""Lines of a text, with limits that keep a damaged file from filling memory."""
 
 from collections.abc import Iterator
 from typing import Final, TextIO

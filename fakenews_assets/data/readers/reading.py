@@ -1,8 +1,8 @@
-"""Turns the bytes of a received file into rows, whatever its format.
+"""Reads the rows of a received file in any supported format.
 
-The format is decided by content, so a CSV file that is named `.gz`, or the reverse, still reads. What a
-single record gets wrong sends that record to the rejects; what makes the rest of the file doubtful
-raises `UnreadableFile`, so that no row is lost in silence.
+The format is detected from the content, so a CSV file that is named `.gz` can be read. A fault in one record rejects
+that record. A fault that makes the rest of the file doubtful raises `UnreadableFile`, so that no row is lost
+silently.
 """
 
 import gzip
@@ -30,7 +30,7 @@ _FOREIGN = (
     (b"<", "an HTML or XML page, not a table: check that the address names the file itself"),
     (b"[", "a JSON array: write one object per line, for example with `jq -c '.[]'`"),
 )
-"""First bytes of files that are often sent by mistake, and what to do about each."""
+"""First bytes of files that are often sent by mistake, with advice for each."""
 
 
 def read_raw(path: Path, chunk_rows: int = 100_000) -> Iterator[RawChunk]:

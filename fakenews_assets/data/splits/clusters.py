@@ -9,13 +9,12 @@ of the graph, so a thousand equal titles are a thousand edges). A component that
 
 - no earlier cluster founds one, named after its smallest `article_id`;
 - earlier clusters that all lie in one split joins the oldest of them;
-- earlier clusters in different splits is left out (`BRIDGE`): wherever it went, a near-duplicate of it
-  would lie across the border.
+- earlier clusters in different splits is left out (`BRIDGE`): in either split it would have a near-duplicate in the
+other.
 
-Two further kinds of rows are left out but still take part in the graph, since what they are similar to is
-no less similar for it: repeats of an article, and rows whose label contradicts that of an equal title. A
-title is decided by the first batch that labels it: with one label, that is its label from then on; with
-both, the title stays contested and all its rows are left out.
+Two further kinds of rows are left out but stay in the graph, because they still connect others: repeats of an
+article, and rows whose label contradicts that of an equal title. The first batch that labels a title decides: if it
+uses one label, that is the title's label from then on; if it uses both, all rows with the title are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ _NONE: Final = -1
 
 @dataclass(frozen=True)
 class ClusterSizes:
-    """What the clustering did to a corpus, counted over the accepted rows.
+    """Statistics of a clustering, over the accepted rows.
 
     Attributes:
         rows: accepted rows.
@@ -97,7 +96,7 @@ def assign_clusters(
     config: SplitConfig,
     heirs: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
-    """Give every article a cluster or a reason for having none.
+    """Assign every article to a cluster, or give the reason why it has none.
 
     Args:
         articles: n rows with `article_id`, `batch` and `label`, batches one after another in order of

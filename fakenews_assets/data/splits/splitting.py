@@ -1,8 +1,8 @@
-"""Train, validation and test splits that an article keeps for ever.
+"""Assigns articles to train, validation and test by a hash, for ever.
 
 The split is a function of the cluster's name alone: SHA-256 of salt and `cluster_id`, read as a number in
 [0, 1), against the cumulated shares. No shuffle, no state, nothing to migrate when a batch arrives; the
-price is that shares are met on average only (`split_checks.verify_shares` gives the spread to expect).
+price is that shares are met on average only (`verification.verify_shares` gives the expected spread).
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class SplitConfig(BaseModel):
 
 
 class ClusteringConfig(NearDuplicateConfig):
-    """When two articles count as near-duplicates, and which splits their cluster must not cross."""
+    """Settings of `article_clusters`: thresholds of near-duplicates, and sizes of the splits."""
 
     splits: SplitConfig = Field(default=SplitConfig(), description="Sizes of train, val and test.")
 
@@ -123,7 +123,7 @@ def split_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig) -
 def split_articles(
     articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config: SplitConfig
 ) -> Splits:
-    """Divide the labelled, accepted articles into splits.
+    """Split the labelled, accepted articles.
 
     Args:
         articles: columns of ARTICLE_SCHEMA. A scan stays a scan: each split is read when it is collected.

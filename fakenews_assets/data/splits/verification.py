@@ -1,7 +1,4 @@
-"""What must hold of a split, computed from the split alone.
-
-Nothing here trusts the clustering or its hashes: titles and texts are compared as they stand in the splits.
-"""
+"""Verifies splits from their rows alone, without the clustering or its hashes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +12,14 @@ from fakenews_assets.data.splits.splitting import SplitConfig
 
 SHARE_TOLERANCE_POINTS: Final = 1.0
 SHARE_MIN_ROWS: Final = 5_000
-"""Above this many rows the shares of the splits are held to the tolerance."""
+"""The tolerance of the shares applies above this number of rows."""
 
 _EXAMPLES: Final = 5
 
 
 @dataclass(frozen=True)
 class Crossings:
-    """Things that stand in more than one split although they must not.
+    """Clusters or contents that occur in more than one split.
 
     Attributes:
         count: how many.
@@ -39,7 +36,7 @@ class Crossings:
 
 @dataclass(frozen=True)
 class Shares:
-    """How the rows divide into splits.
+    """Sizes of the splits, against their targets.
 
     Attributes:
         rows: rows per split.

@@ -1,4 +1,4 @@
-"""Ways to divide one corpus, from the kindest to the hardest: what a score is worth depends on which one it is of."""
+"""Splits of a corpus for the generalization measurement, from the easiest to the hardest."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fakenews_assets.evaluation.generalization.settings import Protocol
 _VAL_SHARE: Final = 0.15
 _TEST_SHARE: Final = 0.15
 _LARGEST_SOURCE: Final = 0.5
-"""Share of the rows; what is left without a larger source is another, smaller corpus."""
+"""Largest share of the rows of a source that is held out; without a larger one the corpus would be another."""
 _SMALLEST_SOURCE: Final = 20
 """Rows of each label."""
 _MOST_SOURCES: Final = 12
@@ -23,18 +23,20 @@ class Fold:
 
     protocol: Protocol
     held_out: str | None
-    """The source that nothing was trained on; None: no single source was held out."""
+    """The held-out source; None: no single source was held out."""
     train: pl.DataFrame
     val: pl.DataFrame
     test: pl.DataFrame
 
 
 def make_folds(splits: Mapping[str, pl.DataFrame], protocol: Protocol) -> Iterator[Fold]:
-    """Divide a corpus; nothing comes of a protocol that it does not allow, such as one by time without dates.
+    """Split a corpus by a protocol.
+
+    Yields nothing if the corpus does not allow it, such as a split by time without dates.
 
     Args:
         splits: `train`, `val` and `test` of the graph's splits, columns of ARTICLE_SCHEMA and `cluster_id`.
-        protocol: how to divide.
+        protocol: the kind of split.
     """
     every = pl.concat([splits[split] for split in ("train", "val", "test")])
     if protocol == "grouped":
@@ -63,7 +65,7 @@ def make_folds(splits: Mapping[str, pl.DataFrame], protocol: Protocol) -> Iterat
 
 
 def sources_to_hold_out(articles: pl.DataFrame) -> list[str]:
-    """Sources with enough rows of both labels to judge by, and not so many that little is left; largest first."""
+    """Sources with enough rows of both labels, and not too large a share of all rows; largest first."""
     labels = pl.col("label")
     return (
         articles.drop_nulls("source")

@@ -1,4 +1,4 @@
-"""The same recipes, trained and judged under every division of the corpus and with several seeds."""
+"""Retrains and evaluates the recipes on several kinds of splits, with several seeds."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.settings import FinetuneSettings
 
 OnRun = Callable[[int, int, str], None]
-"""Called with the runs done, the runs in all, and what is under way."""
+"""Called with the runs done, the total, and the name of the current one."""
 
 _TRAINING_ROWS_PER_VALIDATION_ROW: Final = 4
 
@@ -39,13 +39,13 @@ GENERALIZATION_SCHEMA: Final = pl.Schema(
 
 
 class Spread(BaseModel):
-    """Macro-F1 of one model under one division, over seeds."""
+    """Macro-F1 of one model on one kind of split, over seeds."""
 
     model_config = ConfigDict(frozen=True)
 
     protocol: Protocol
     held_out: str | None = Field(
-        description="One source's part of `source_disjoint`; None: all test rows together."
+        description="The held-out source of `source_disjoint`; None: all test rows together."
     )
     model: Model
     seeds: int
@@ -56,7 +56,7 @@ class Spread(BaseModel):
         description="95 % interval of the mean by Student's t over seeds; None: one seed."
     )
     high: float | None
-    called_fake: float = Field(description="Share of the rows called fake, mean over seeds.")
+    called_fake: float = Field(description="Share of the rows predicted fake, mean over seeds.")
     fake_share: float
 
 
@@ -72,18 +72,18 @@ def measure(
     work: Path,
     on_run: OnRun | None = None,
 ) -> pl.DataFrame:
-    """Train and judge; a killed call goes on after the last run that it finished.
+    """Train and evaluate. A killed call resumes after its last finished run.
 
     Args:
-        splits: as in `make_folds`.
-        settings: what is measured.
+        splits: as in `make_folds`. settings: of the measurement.
         baseline: recipe of the baseline.
         finetuning: recipe of the fine-tuned encoder; its seed is replaced.
         work: scratch that outlives a killed process; one file per finished run stays in it.
-        on_run: told before each run and after the last.
+        on_run: called before each run and after the last.
 
     Returns:
-        A table of `GENERALIZATION_SCHEMA`: every test row of every fold, by every model and seed; called fake from 0.5 on.
+        A table of `GENERALIZATION_SCHEMA`: every test row of every fold, by every model and seed, with the decision
+        threshold 0.5.
 
     Raises:
         ValueError: the corpus allows none of the protocols.
@@ -93,7 +93,7 @@ def measure(
     ]
     if not folds:
         raise ValueError(
-            f"The corpus can be divided in none of these ways: {', '.join(settings.protocols)}. It needs sources with"
+            f"The corpus allows none of these splits: {', '.join(settings.protocols)}. It needs sources with"
             " both labels, or dates."
         )
     runs = [(fold, model, seed) for fold in folds for model, seed in _trainings(settings)]
@@ -113,9 +113,10 @@ def measure(
 
 
 def spreads(predictions: pl.DataFrame) -> list[Spread]:
-    """Sum up what `measure` returned: each division, and each source that was held out.
+    """Summarise the result of `measure`, for each kind of split and each held-out source.
 
-    Under `source_disjoint` the sources' rows are judged together, each by a model that never saw its source.
+    Under `source_disjoint`, the rows of all sources are scored together, each predicted by a model that was not
+    trained on its source.
     """
     found = []
     groups = predictions.with_columns(part=pl.lit(None, dtype=pl.String))
@@ -163,7 +164,7 @@ def read_spreads(folder: Path) -> list[Spread]:
 
 
 def measures(model: str, upstream: Mapping[str, str], lineage: Mapping[str, str]) -> bool:
-    """Whether the spread of a model is that of a recipe on its own splits.
+    """Whether a measured spread belongs to a model's recipe and splits.
 
     Args:
         model: see `Spread`.
@@ -242,7 +243,7 @@ def _classifiers(
 
 
 def _capped(fold: Fold, settings: GeneralizationSettings) -> Fold:
-    """A fold of affordable size; the draw is the same in every call."""
+    """A fold with at most the allowed rows, by a fixed draw."""
     train = _of_each_source(fold.train, settings.rows_of_a_source)
     val = _of_each_source(fold.val, max(1, settings.rows_of_a_source // _TRAINING_ROWS_PER_VALIDATION_ROW))
     test = fold.test.sample(min(settings.test_rows, fold.test.height), seed=0)

@@ -1,4 +1,4 @@
-"""What the divisions of the corpus say of a recipe, as a table and a plot."""
+"""Reports the generalization measurement as a table and a plot."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _BETWEEN_MODELS: Final = 0.18
 
 
 def division_name(spread: Spread) -> str:
-    """What a reader calls one division of the corpus."""
+    """Display name of a kind of split."""
     if spread.held_out is not None:
         return f"without {spread.held_out}"
     return spread.protocol.replace("_", "-").replace("source-disjoint", "source-disjoint, all sources")
 
 
 def generalization_markdown(spreads: Sequence[Spread], note: str | None) -> str:
-    """Report macro-F1 under each division, and each source that was held out."""
+    """Table of macro-F1 for each kind of split and each held-out source."""
     head = (
         "division",
         "model",
@@ -68,7 +68,7 @@ def generalization_markdown(spreads: Sequence[Spread], note: str | None) -> str:
 
 
 def generalization_plot(spreads: Sequence[Spread]) -> Figure:
-    """Draw macro-F1 with its interval, a row for each division, a colour for each model."""
+    """Plot macro-F1 with its interval: a row per kind of split, a colour per model."""
     shown = in_reading_order(spreads)
     names = list(dict.fromkeys(division_name(one) for one in shown))
     models = list(dict.fromkeys(one.model for one in shown))
@@ -96,7 +96,7 @@ def generalization_plot(spreads: Sequence[Spread]) -> Figure:
 
 
 def in_reading_order(spreads: Sequence[Spread]) -> list[Spread]:
-    """From the kindest division to the hardest; each source after all sources together."""
+    """From the easiest kind of split to the hardest; each source after all sources together."""
     return sorted(
         spreads, key=lambda one: (PROTOCOLS.index(one.protocol), one.held_out is not None, one.held_out or "")
     )

@@ -1,4 +1,4 @@
-"""Every choice of the generalization measurement, in a plain record: nothing here needs a heavy library."""
+"""Settings of the generalization measurement. Importing this module needs no heavy library."""
 
 from typing import Final, Literal, get_args
 
@@ -15,13 +15,13 @@ Model = Literal["baseline", "finetuned", "finetuned-openvino-int8"]
 
 
 class GeneralizationSettings(BaseModel):
-    """What is trained and judged, and how often."""
+    """Settings of `generalization`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocols: tuple[Protocol, ...] = Field(
         default=PROTOCOLS,
-        description="Ways to divide the corpus; those that it does not allow are left out.",
+        description="Kinds of splits; those that the corpus does not allow are left out.",
     )
     models: tuple[Model, ...] = Field(
         default=("baseline",),
@@ -29,16 +29,16 @@ class GeneralizationSettings(BaseModel):
         " each fold and seed: hours on a laptop. `finetuned-openvino-int8` is made of it.",
     )
     seeds: int = Field(
-        default=3, ge=1, description="Trainings of each fold; the baseline knows no chance: one."
+        default=3, ge=1, description="Trainings of each fold; the baseline is deterministic and trained once."
     )
     rows_of_a_source: int = Field(
         default=10_000,
         ge=1,
         description="Most training rows of one source; others are left out, by a fixed draw.",
     )
-    test_rows: int = Field(default=6_000, ge=1, description="Most rows that a fold is judged on.")
+    test_rows: int = Field(default=6_000, ge=1, description="Most test rows of a fold.")
     largest_drop: float = Field(
         default=10.0,
         ge=0,
-        description="Points of macro-F1 that sources or times not trained on may cost before the check warns.",
+        description="Points of macro-F1 by which unseen sources or later times may be worse before the check warns.",
     )

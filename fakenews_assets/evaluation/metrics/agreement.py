@@ -1,4 +1,4 @@
-"""Whether a model still gives the answers that were stored of it."""
+"""Checks that a model still gives its stored predictions."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -22,27 +22,27 @@ _PROBED_ARTICLES: Final = 200
 
 @dataclass(frozen=True)
 class Agreement:
-    """Stored answers of a model, and the same model asked again."""
+    """Comparison of stored and repeated predictions of a model."""
 
     articles: int
-    """How many it was asked of."""
+    """Number of articles."""
     largest: float
-    """Difference between two probabilities of one article."""
+    """Largest difference between two probabilities of one article."""
     allowed: float
     fault: str
-    """What is wrong, in a sentence; empty: nothing."""
+    """The fault, in a sentence; empty: none."""
 
 
 def tolerance_of(candidate: str) -> float:
-    """How far apart two probabilities of one model for one article may be."""
+    """Largest difference between two equal predictions of one model, by its runtime."""
     return INT8_TOLERANCE if candidate.endswith(("int8", "bf16")) else TOLERANCE
 
 
 def ask_again(classifier: Classifier, candidate: str, answers: pl.DataFrame, test: pl.DataFrame) -> Agreement:
-    """Let a model judge some test articles again, spread over the whole split.
+    """Predict a sample of the test articles again and compare with the stored predictions.
 
     Args:
-        classifier: the model, calibrated as it was judged.
+        classifier: the model, calibrated as it was evaluated.
         candidate: its name.
         answers: what is stored, a table of `LABELLED_PREDICTION_SCHEMA`.
         test: the same articles in the same order, at least one.

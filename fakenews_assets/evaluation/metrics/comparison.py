@@ -1,4 +1,4 @@
-"""Two candidates compared on the same test rows: is the difference more than chance?"""
+"""Paired comparison of two candidates on the same rows: McNemar's test and paired bootstrap."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from fakenews_assets.models.metrics import validated
 
 
 class McNemar(BaseModel):
-    """How often exactly one of two candidates is right."""
+    """Result of McNemar's test."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,7 +77,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> PairedDifference:
-    """Estimate the difference in macro-F1, with a percentile interval over test sets drawn for both at once.
+    """Estimate the difference in macro-F1, with a percentile interval over paired resamples.
 
     Args:
         labels: shape (n,), 1 for fake and 0 for real.

@@ -1,4 +1,4 @@
-"""What a model folder weighs."""
+"""Size and parameters of a model folder."""
 
 from collections.abc import Iterator
 from math import prod

@@ -1,4 +1,4 @@
-"""How wrong a classifier is if it answers only what it is surest of."""
+"""Selective prediction: risk against coverage."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -13,7 +13,7 @@ COVERAGES: Final = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 @dataclass(frozen=True)
 class RiskCoverageCurve:
-    """Error among the answered against the share that is answered, the surest answers first.
+    """Error rate among the answered articles against their share, most confident answers first.
 
     El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 2010.
     """
@@ -27,13 +27,12 @@ class RiskCoverageCurve:
     def of(cls, labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Self:
         """Order the answers by the probability of the label that is given.
 
-        Equally sure answers count as if each were as wrong as all of them on average, so that their order in the table
-        does not matter.
+        Equally confident answers each count with their mean error, so that their order does not matter.
 
         Args:
             labels: shape [n], 1 for fake and 0 for real; at least one.
             probabilities: shape [n], of fake.
-            threshold: called fake from here on.
+            threshold: decision threshold on P(fake).
         """
         actual, forecast = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
         called_fake = forecast >= threshold
@@ -50,7 +49,7 @@ class RiskCoverageCurve:
 
 
 class RiskCoverage(BaseModel):
-    """The curve in numbers."""
+    """Summary of the curve."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,7 +58,7 @@ class RiskCoverage(BaseModel):
         " Geifman and El-Yaniv, NeurIPS 2017."
     )
     lowest_aurc: float = Field(
-        description="The same if every wrong answer were less sure than every right one."
+        description="The area under the curve of a perfect ranking: every wrong answer less confident than every right one."
     )
     risks: dict[float, float] = Field(description="Share of wrong answers by share of answered articles.")
 

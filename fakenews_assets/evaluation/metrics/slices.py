@@ -1,6 +1,6 @@
-"""Quality on parts of the test split: where a good average hides a bad part.
+"""Metrics on slices of the test split.
 
-Every dimension divides all rows: the rows of its slices add up to the rows of the table.
+The slices of each dimension divide all rows.
 """
 
 from typing import Final
@@ -16,14 +16,14 @@ UNKNOWN: Final = "unknown"
 
 
 class SliceConfig(BaseModel):
-    """How the test split is divided and how sure a slice must be."""
+    """Settings of the slices."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_rows: int = Field(
         default=50,
         ge=1,
-        description="A slice with fewer rows is flagged and has no interval: it proves nothing.",
+        description="A slice with fewer rows is flagged and has no interval.",
     )
     largest_sources: int = Field(
         default=12, ge=1, description="Sources with a slice of their own; the smaller ones share one."
@@ -43,7 +43,7 @@ class SliceScore(BaseModel):
     accuracy_interval: Interval | None
     macro_f1: float | None
     macro_f1_interval: Interval | None
-    too_few: bool = Field(description="Fewer rows than the minimum: read nothing into the numbers.")
+    too_few: bool = Field(description="Fewer rows than the minimum: the metrics are unreliable.")
 
 
 def score_slices(
@@ -65,7 +65,7 @@ def score_slices(
         table: columns `title`, `text`, `source`, `published_at`, `label`, `probability` (of fake), and
             `cluster_id` if the intervals should draw whole clusters.
         config: how to divide.
-        threshold: an article is called fake from this probability on.
+        threshold: decision threshold on P(fake).
         resamples: as in `bootstrap_intervals`.
         level: as in `bootstrap_intervals`.
         seed: as in `bootstrap_intervals`.
@@ -109,7 +109,7 @@ def score_slices(
 
 
 def slice_table(slices: tuple[SliceScore, ...]) -> pl.DataFrame:
-    """Lay the slices out as one tidy row each; a missing value is null."""
+    """The slices as a table, one row each; a missing value is null."""
     return pl.DataFrame(
         {
             "dimension": [one.dimension for one in slices],

@@ -1,4 +1,4 @@
-"""How fast a classifier answers here and now: a measurement of this machine in its present state."""
+"""Measures a classifier's latency and throughput on this machine."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ _CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 class SpeedConfig(BaseModel):
-    """How long to measure. Each of the two measurements ends at whichever limit comes first."""
+    """Settings of the speed measurement. Each of its two parts ends at the first limit that is reached."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

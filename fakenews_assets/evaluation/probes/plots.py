@@ -1,4 +1,4 @@
-"""The shortcut probes of a corpus as a figure."""
+"""Plots the shortcut probes."""
 
 from matplotlib.figure import Figure
 

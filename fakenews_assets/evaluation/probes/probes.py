@@ -1,7 +1,7 @@
-"""Shortcuts that a corpus offers: how well a label can be told without reading the article.
+"""Shortcut probes: accuracy of metadata-only baselines.
 
-A model takes whatever tells the labels of its training rows apart. Where a comma, a publisher or a name does so, a
-good score on the test split proves little about articles from elsewhere (Geirhos et al., "Shortcut learning in deep
+A model learns whatever separates the labels of its training rows. If a comma, a publisher or a name does so, a good
+score on the test split says little about articles from elsewhere (Geirhos et al., "Shortcut learning in deep
 neural networks", Nature Machine Intelligence 2020; Gururangan et al., "Annotation artifacts", NAACL 2018).
 """
 
@@ -26,38 +26,38 @@ Reference = Literal["all_words", "all_words_but_names"]
 
 
 class Probe(BaseModel):
-    """What one view of the articles tells about their labels, on the test rows."""
+    """Result of one probe on the test rows."""
 
     model_config = ConfigDict(frozen=True)
 
     name: ProbeName | Reference
-    roc_auc: float | None = Field(description="None where the view does not exist, such as a single source.")
+    roc_auc: float | None = Field(description="None if the probe is undefined, such as with a single source.")
     roc_auc_interval: Interval | None = None
     macro_f1: float | None = None
     macro_f1_interval: Interval | None = None
-    limit: float | None = Field(default=None, description="Of the ROC AUC; None: nothing is demanded.")
-    flagged: bool = Field(default=False, description="Surely a shortcut.")
+    limit: float | None = Field(default=None, description="Limit of the ROC AUC; None: no limit.")
+    flagged: bool = Field(default=False, description="Whether the probe is significantly above the limit.")
     note: str = ""
 
 
 class ProbeReport(BaseModel):
-    """All views of one corpus."""
+    """Results of all probes."""
 
     model_config = ConfigDict(frozen=True)
 
     config: ProbeConfig
     train_rows: int
     test_rows: int
-    majority_macro_f1: float = Field(description="What always giving the commoner label reaches.")
+    majority_macro_f1: float = Field(description="Metrics of always predicting the majority label.")
     probes: tuple[Probe, ...] = Field(description="One for each `ProbeName`, in that order.")
     references: tuple[Probe, ...] = Field(
         description="A bag of words, with and without names: for comparison."
     )
-    tokens: tuple[TokenUse, ...] = Field(description="The tokens that are most surely pure.")
+    tokens: tuple[TokenUse, ...] = Field(description="The tokens with the highest lower bound of purity.")
 
 
 def probe_shortcuts(train: pl.DataFrame, test: pl.DataFrame, config: ProbeConfig) -> ProbeReport:
-    """Learn every view on training rows and score it on test rows.
+    """Fit every probe on training rows and score it on test rows.
 
     Args:
         train: `ARTICLE_SCHEMA`, labelled, and `cluster_id` if near-duplicates are known.
@@ -109,7 +109,7 @@ def probe_shortcuts(train: pl.DataFrame, test: pl.DataFrame, config: ProbeConfig
 
 
 def is_shortcut(use: TokenUse, config: ProbeConfig) -> bool:
-    """Whether a token alone surely gives its label away, in a share of the rows that matters."""
+    """Whether a token alone is a shortcut: significantly pure, and frequent enough to matter."""
     return use.purity_low >= config.token_purity and use.coverage >= config.token_coverage
 
 
@@ -153,7 +153,7 @@ class _Scorer:
 
 
 def _single_token(train: Tokens, test: Tokens, uses: list[TokenUse], scored: _Scorer) -> Probe:
-    """The best single token as a forecast; flagged for any token that is a shortcut, be it the best or not."""
+    """The best single token as a predictor; flagged if any token is a shortcut."""
     best = train.best()
     forecast = None
     if best is not None:

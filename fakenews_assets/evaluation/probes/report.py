@@ -1,4 +1,4 @@
-"""The shortcut probes of a corpus in words."""
+"""Reports the shortcut probes in Markdown."""
 
 from typing import Final
 
@@ -19,11 +19,11 @@ MEANINGS: Final[dict[str, str]] = {
     "missing_text": "Whether an article has a text tells its label, because the labels were collected in different ways."
     " Train on titles alone (`inputs: title`), or fill the gaps.",
 }
-"""What a failing probe means and what to do about it."""
+"""Explanation of a failing probe, with advice."""
 
 
 def probe_markdown(report: ProbeReport, note: str | None) -> str:
-    """Report all probes as Markdown, without the figure.
+    """Report of all probes in Markdown, without the figure.
 
     Args:
         report: what was found.

@@ -1,4 +1,4 @@
-"""Every choice of the shortcut probes, in a plain record: nothing here needs a heavy library."""
+"""Settings of the shortcut probes. Importing this module needs no heavy library."""
 
 from typing import Literal
 
@@ -8,14 +8,12 @@ ProbeName = Literal["style", "source", "names", "single_token", "missing_text"]
 
 
 class ProbeConfig(BaseModel):
-    """How much is looked at, and from where on a cheap view counts as a shortcut."""
+    """Settings of `shortcut_probes`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train_rows: int = Field(
-        default=20_000, ge=100, description="Training rows that the views learn from, at most."
-    )
-    test_rows: int = Field(default=5_000, ge=50, description="Test rows that they are scored on, at most.")
+    train_rows: int = Field(default=20_000, ge=100, description="Most training rows of a probe.")
+    test_rows: int = Field(default=5_000, ge=50, description="Most test rows of a probe.")
     resamples: int = Field(default=500, ge=100, description="Bootstrap test sets behind each interval.")
     level: float = Field(
         default=0.95, gt=0, lt=1, description="Confidence level of intervals and lower bounds."

@@ -1,4 +1,4 @@
-"""Single words and signs that give a label away by being there."""
+"""Single tokens whose presence predicts the label."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _WORD_OR_SIGN: Final = r"[\p{L}\p{N}]+(?:['.][\p{L}\p{N}]+)*|[^\s\p{L}\p{N}]"
 
 
 class TokenUse(BaseModel):
-    """How one token speaks for one label."""
+    """Association of one token with one label."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,7 +1,7 @@
-"""Cheap views of an article: what a reader sees who does not read it.
+"""The metadata-only baselines behind the shortcut probes.
 
-Each view turns training and test rows into a forecast for the test rows. None needs to understand a sentence, so
-what one of them reaches, a model can reach without understanding either.
+Each one is fitted on training rows and predicts the test rows. None reads a sentence, so a model can be as accurate
+without reading either.
 """
 
 from typing import Final
@@ -33,7 +33,7 @@ def style_forecast(train: pl.DataFrame, test: pl.DataFrame) -> Forecast:
 
 
 def style_features(articles: pl.DataFrame) -> pl.DataFrame:
-    """How an article looks: lengths, capitals, digits and signs of its title and of the beginning of its text."""
+    """Style features: lengths, capitals, digits and signs of the title and of the beginning of the text."""
     columns: list[pl.Expr] = []
     for field in ("title", "text"):
         line = pl.col(field).str.slice(0, READ_CHARACTERS)

@@ -1,4 +1,4 @@
-"""What distillation, pruning and quantization cost: each smaller model beside the one that it was made of."""
+"""Costs of distillation, pruning and quantization: each smaller model compared with its source."""
 
 from __future__ import annotations
 

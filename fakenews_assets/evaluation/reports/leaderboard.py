@@ -1,4 +1,4 @@
-"""All candidates side by side: quality against speed and size."""
+"""The leaderboard: quality of all candidates against speed and size."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -41,7 +41,7 @@ LEADERBOARD_SCHEMA: Final = pl.Schema(
 
 
 class Entry(BaseModel):
-    """One candidate's line."""
+    """One row of the leaderboard."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,7 +58,9 @@ class Entry(BaseModel):
     )
     megabytes: float = Field(description="On disk, in units of 10^6 bytes.")
     parameters: int | None
-    on_pareto_front: bool = Field(description="No other candidate is both as good and as fast, and one more.")
+    on_pareto_front: bool = Field(
+        description="On the Pareto front: no other candidate is at least as good in both quality and speed and better in one."
+    )
     seeds: int | None = Field(
         default=None, description="Trainings of its recipe; None: its spread was not measured."
     )
@@ -75,7 +77,7 @@ class Entry(BaseModel):
 
 
 def evaluated_on(splits: Artifact, evaluations: Mapping[str, Artifact]) -> dict[str, Artifact]:
-    """The evaluations made on these splits; others compare with nothing.
+    """The evaluations that were made on these splits.
 
     Raises:
         ValueError: there is none.
@@ -94,13 +96,13 @@ def compare_candidates(
     evaluations: Mapping[str, Artifact],
     generalization: Artifact | None = None,
 ) -> pl.DataFrame:
-    """Put the candidates that were judged on the current splits side by side.
+    """Compare the candidates that were evaluated on the current splits.
 
     Args:
         store: holds what the candidates were made of.
         splits: the current ones.
         evaluations: by candidate.
-        generalization: what seeds, sources and times do to the recipes, if it was measured.
+        generalization: the measured spreads of the recipes, if there are any.
 
     Returns:
         As `leaderboard_table`.

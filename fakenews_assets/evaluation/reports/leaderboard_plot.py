@@ -1,4 +1,4 @@
-"""The leaderboard as a picture."""
+"""Plots the leaderboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of one candidate's evaluation."""
+"""Plots of an evaluation."""
 
 import numpy as np
 import polars as pl

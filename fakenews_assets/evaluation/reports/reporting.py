@@ -1,4 +1,4 @@
-"""An evaluation as files and as Markdown."""
+"""Writes and reads evaluations, and reports them in Markdown."""
 
 from pathlib import Path
 
@@ -143,7 +143,7 @@ def to_markdown(evaluation: Evaluation) -> str:
 
 
 def _calibration(evaluation: Evaluation) -> list[str]:
-    """Say in plain words what the calibration does and whether its promise holds on the test rows."""
+    """Describe the calibration, and whether it reaches its target on the test rows."""
     calibration, answered = evaluation.calibration, evaluation.answered
     if calibration is None:
         return []
@@ -217,7 +217,7 @@ def _selective(evaluation: Evaluation) -> list[str]:
 
 
 def _ood(evaluation: Evaluation) -> list[str]:
-    """Which articles are refused as out of distribution, by what measures, and how many of the test split are."""
+    """Describe the out-of-distribution limits, and how many test articles exceed them."""
     limits = evaluation.ood_limits
     if limits is None:
         return []

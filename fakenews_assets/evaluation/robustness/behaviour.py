@@ -1,4 +1,4 @@
-"""Behavioural tests: what a classifier must do with articles whose right answer needs no label.
+"""Behavioural tests: changes of an article that must not change the decision, or must change it in one direction.
 
 Ribeiro et al., "Beyond Accuracy: Behavioral Testing of NLP Models with CheckList", ACL 2020. The tests run on the
 whole path as served: text preparation, model, calibration, abstention.
@@ -28,7 +28,7 @@ _SHOWN_CHARACTERS: Final = 160
 
 
 class FailingCase(BaseModel):
-    """A case that did not pass, as a reader wants to see it."""
+    """A failed case."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,14 +40,14 @@ class FailingCase(BaseModel):
 
 
 class BehaviourResult(BaseModel):
-    """How one test went."""
+    """Result of one test."""
 
     model_config = ConfigDict(frozen=True)
 
     name: BehaviourName
     cases: int = Field(description="0 where no article allows the change.")
     passed: int
-    least: float | None = Field(description="Share that must pass; None: nothing is demanded.")
+    least: float | None = Field(description="Share that must pass; None: no requirement.")
     failures: tuple[FailingCase, ...] = Field(description="The first few.")
 
     @property

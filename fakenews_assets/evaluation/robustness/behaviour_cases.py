@@ -1,4 +1,4 @@
-"""Cases of the behavioural tests: articles as somebody might write them, before and after a change."""
+"""Cases of the behavioural tests: articles before and after a change."""
 
 import re
 import tomllib
@@ -35,7 +35,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Material:
-    """What cases are made of."""
+    """Inputs for making cases."""
 
     articles: list[Article]
     """Test articles, prepared as the training rows were."""

@@ -1,4 +1,4 @@
-"""How far a candidate falls when what may be a shortcut is hidden from it."""
+"""Measures the loss of macro-F1 when shortcuts are masked."""
 
 import tomllib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _FEWEST_CLUSTERS: Final = 10
 
 
 class MaskedScore(BaseModel):
-    """Quality on the same test articles before and after something was hidden in them."""
+    """Macro-F1 on the same test articles before and after masking."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,7 +43,7 @@ class MaskedScore(BaseModel):
 
     @property
     def falls(self) -> bool:
-        """More is lost than may be, over the whole interval."""
+        """Significantly more macro-F1 is lost than allowed."""
         return self.difference.high < -self.limit
 
 
@@ -58,7 +58,7 @@ def measure_masked(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[MaskedScore, ...]:
-    """Judge articles again with parts hidden.
+    """Predict articles again with parts masked, and compare.
 
     Args:
         classifier: the candidate as served.

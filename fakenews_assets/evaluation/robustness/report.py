@@ -1,4 +1,4 @@
-"""What a score does not show of a candidate, in words."""
+"""Reports robustness results in Markdown."""
 
 from collections.abc import Sequence
 

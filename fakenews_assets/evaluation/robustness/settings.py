@@ -1,5 +1,7 @@
-"""The perturbations and behavioural tests of a candidate, and what each may cost or demands. In plain records: nothing here
-needs a heavy library."""
+"""The perturbations and behavioural tests of a candidate, and what each may cost or demands.
+
+In plain records: nothing here needs a heavy library.
+"""
 
 from typing import Final, Literal
 
@@ -34,7 +36,7 @@ class BehaviourTest(BaseModel):
 
     kind: Kind
     demand: Demand
-    least: float | None = Field(description="Share of the cases that must pass; None: nothing is demanded.")
+    least: float | None = Field(description="Share of the cases that must pass; None: no requirement.")
     what: str = Field(description="One sentence for readers of a report.")
 
 

@@ -1,4 +1,4 @@
-"""Whether a batch passed its checks, which decides if the corpus may use it, computed anew from its counts."""
+"""Recomputes the checks of a batch from its counts."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,13 +9,13 @@ from fakenews_assets.data.corpus import CleanBatch
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 
 _BALANCE: Final = "label_balance"
-"""The check that looks at other batches too."""
+"""The check that depends on other batches too."""
 
 
 def audit_admission(
     audit_log: AuditLog, key: str, batch: CleanBatch, others: list[CleanBatch], config: Mapping[str, Any]
 ) -> None:
-    """Check a stored batch again.
+    """Recompute the checks of a stored batch.
 
     Args:
         audit_log: receives the checks.
@@ -47,7 +47,7 @@ def audit_admission(
 
 
 def other_counts(stored: CleaningSummary, computed: CleaningSummary) -> str:
-    """What a stored summary counts otherwise than the same batch cleaned again; empty: nothing."""
+    """Differences between a stored summary and that of the batch cleaned again; empty: none."""
     was, now = stored.model_dump(mode="json"), computed.model_dump(mode="json")
     wrong = [f"{name} is {was[name]}, computed {now[name]}" for name in was if was[name] != now[name]]
     return f"summary.json: {shown(wrong)}" if wrong else ""

@@ -1,4 +1,4 @@
-"""One answer of the service: the line of its log, and whether the model gives the same answer again."""
+"""Audits one answer of the service: its log line, and the model's answer recomputed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.store import Store
 
 _MARGIN: Final = timedelta(minutes=10)
-"""A day that is materialized while it lasts may miss the answers of its last minutes."""
+"""A day that is materialized before its end may miss the answers of its last minutes."""
 
 
 class UnknownRequest(LookupError):
@@ -41,7 +41,7 @@ class Answer:
 
 
 def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str, row: int) -> Answer:
-    """Look an answer up in the service's log and in `prediction_log`, and compare the two.
+    """Find an answer in the service's log and in `prediction_log`, and compare the two.
 
     Raises:
         UnknownRequest: neither holds it.
@@ -67,7 +67,7 @@ def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str
 
 
 def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle: Bundle | None) -> None:
-    """Let the bundle answer again.
+    """Predict the logged article with the bundle again, and compare.
 
     Args:
         audit_log: receives the checks.
@@ -131,7 +131,7 @@ def _audit_ood(
 
 
 def _logged(audit_log: AuditLog, log: Backend, request_id: str, row: int, name: str) -> Mapping[str, Any]:
-    """The line of the service's log; empty where there is none."""
+    """The line of the service's log; empty if there is none."""
     with audit_log.reading("service log", name, recorded="one line"):
         found = log_at(log, days_of(request_id)).find(request_id, row)
         if found.is_empty():
@@ -151,7 +151,7 @@ def _audit_day(
     name: str,
     line: Mapping[str, Any],
 ) -> Mapping[str, Any]:
-    """Compare the line with the same in a materialized day; the day's own where the service's log has none."""
+    """Compare the line with that of a materialized day, and return the latter if the service's log has none."""
     key = f"prediction_log/{day}"
     with audit_log.reading("prediction log", f"{key} {name}", recorded="the service's log"):
         table = audit_version(audit_log, store, key, store.current(key).version)

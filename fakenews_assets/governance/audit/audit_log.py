@@ -1,4 +1,4 @@
-"""What an audit finds, check by check."""
+"""Records of an audit: checks, facts, result."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,29 +24,29 @@ _UNREADABLE: Final = (
     RegistryError,
     pl.exceptions.PolarsError,
 )
-"""What reading raises where a file is missing or cut short, or holds something else than it should."""
+"""Errors of reading a missing, truncated or invalid file."""
 
 
 class AuditCheck(BaseModel):
-    """One statement of the chain, as it is recorded and as it was computed anew."""
+    """One check: a recorded value and the recomputed one."""
 
     model_config = ConfigDict(frozen=True)
 
-    what: str = Field(description="Kind of the statement, such as `version` or `metrics`.")
-    name: str = Field(description="What it is about: a key of the store, a file, a request.")
+    what: str = Field(description="Kind of the check, such as `version` or `metrics`.")
+    name: str = Field(description="Subject: a key of the store, a file, a request.")
     recorded: str
-    found: str = Field(description="The same, computed anew; `missing` or `unreadable` where it cannot be.")
-    fault: str = Field(default="", description="What is wrong, in a sentence; empty: nothing.")
+    found: str = Field(description="The recomputed value; `missing` or `unreadable` if that is impossible.")
+    fault: str = Field(default="", description="The fault, in a sentence; empty: none.")
 
     @computed_field
     @property
     def ok(self) -> bool:
-        """Whether the record holds."""
+        """Whether the check passed."""
         return not self.fault
 
 
 class Facts(BaseModel):
-    """Where a bundle comes from, as its papers say. The checks tell which of it was confirmed."""
+    """Origin of a bundle, according to its records. The checks confirm or refute them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,9 +58,7 @@ class Facts(BaseModel):
     runs: dict[str, str | None] = Field(description="Dagster run of every value, by key.")
     config: dict[str, Any] = Field(description="Configuration of every value, by key.")
     package_versions: dict[str, str]
-    warm_start: tuple[str, ...] = Field(
-        description="Bundles whose encoders the training went on from, the nearest first."
-    )
+    warm_start: tuple[str, ...] = Field(description="Bundles of the warm starts, the latest first.")
 
 
 class Promotion(BaseModel):
@@ -79,16 +77,16 @@ class Promotion(BaseModel):
 
 
 class Audit(BaseModel):
-    """Everything that was re-computed about one bundle, and about one answer if it was asked for."""
+    """Result of the audit of a bundle, and of one answer if it was requested."""
 
     model_config = ConfigDict(frozen=True)
 
     subject: str = Field(description="The request, or the bundle.")
     bundle: str = Field(description="Sha of the bundle; empty where the record that names it cannot be read.")
     audited_at: datetime
-    code: str | None = Field(description="Commit of the code that computed anew.")
+    code: str | None = Field(description="Commit of the code that ran the audit.")
     checks: tuple[AuditCheck, ...]
-    not_checked: tuple[str, ...] = Field(description="What could not be computed anew, and why.")
+    not_checked: tuple[str, ...] = Field(description="What could not be recomputed, and why.")
     taken_out: tuple[str, ...] = Field(
         default=(), description="What was erased or removed on purpose, by whom and why."
     )
@@ -109,7 +107,7 @@ class Audit(BaseModel):
 
 
 class AuditLog:
-    """Collects checks while the chain is walked. What cannot be read is a finding, never an error."""
+    """Collects the checks of an audit. Unreadable files are findings and raise no errors."""
 
     def __init__(self) -> None:
         self.checks: list[AuditCheck] = []
@@ -132,7 +130,7 @@ class AuditLog:
 
     @contextmanager
     def reading(self, what: str, name: str, recorded: str = "") -> Iterator[None]:
-        """Turn what cannot be read inside the block into a failed check."""
+        """Turn errors of reading inside the block into a failed check."""
         try:
             yield
         except _UNREADABLE as error:

@@ -1,4 +1,4 @@
-"""The bundle's own folder, and whether what it holds is what the store's versions held."""
+"""Audits the files of a bundle against its manifest and the stored versions."""
 
 import subprocess
 from datetime import datetime
@@ -27,11 +27,11 @@ from fakenews_resources.storage.store import compare_files, hash_file, hash_file
 
 _DIRTY: Final = "-dirty"
 _UNKNOWN_COMMIT: Final = 1
-"""Status of `git rev-parse` for a name that it does not know; others say that there is no repository."""
+"""Exit status of `git rev-parse` for an unknown name; any other means that there is no repository."""
 
 
 def read_manifest(audit_log: AuditLog, folder: Path) -> Manifest | None:
-    """The manifest, which gives the bundle its name; None where there is none to read."""
+    """The manifest; None if it cannot be read."""
     with audit_log.reading("bundle", MANIFEST_FILE, recorded=folder.name):
         if not folder.is_dir():
             raise BundleMissing(f"There is no bundle {folder.name} in {folder.parent}.")
@@ -45,7 +45,7 @@ def read_manifest(audit_log: AuditLog, folder: Path) -> Manifest | None:
 
 
 def audit_files(audit_log: AuditLog, folder: Path, manifest: Manifest) -> bool:
-    """Hash every file of a bundle. Returns whether all are as the manifest says."""
+    """Hash every file of a bundle. Returns whether all match the manifest."""
     found = files_of(folder)
     faults = compare_files(manifest.files, found)
     for name in sorted(manifest.files.keys() | found.keys()):
@@ -66,7 +66,7 @@ def audit_files(audit_log: AuditLog, folder: Path, manifest: Manifest) -> bool:
 
 
 def audit_record(audit_log: AuditLog, bundles: Backend, sha: str) -> datetime | None:
-    """When the bundle was made, as the record beside it says."""
+    """When the bundle was made, according to its record."""
     with audit_log.reading("bundle", f"{sha}.json", recorded=sha):
         record = read_record(bundles, sha)
         audit_log.compare("bundle", f"{sha}.json", sha, record.sha, "the record of another bundle")
@@ -75,7 +75,7 @@ def audit_record(audit_log: AuditLog, bundles: Backend, sha: str) -> datetime | 
 
 
 def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions: Versions) -> None:
-    """Hold what the bundle holds against the versions that it was copied from."""
+    """Compare the bundle's files with the versions that they were copied from."""
     judged = f"evaluation/{manifest.candidate}"
     evaluation = versions.readable.get(judged)
     model = version_of(hash_files(folder / MODEL_FOLDER))
@@ -104,7 +104,7 @@ def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions
 
 
 def audit_sbom(audit_log: AuditLog, folder: Path, manifest: Manifest) -> None:
-    """Hold the bill of materials against the manifest's packages and against the model in the bundle."""
+    """Compare the bill of materials with the manifest's packages and with the model."""
     with audit_log.reading("packages", SBOM_FILE, recorded=MANIFEST_FILE):
         packages, model = read_sbom(folder)
         wrong = [
@@ -118,7 +118,7 @@ def audit_sbom(audit_log: AuditLog, folder: Path, manifest: Manifest) -> None:
 
 
 def audit_commit(audit_log: AuditLog, commit: str | None) -> None:
-    """Look the code's commit up in the repository that this code lies in, if it lies in one."""
+    """Look up the code's commit in the repository, if there is one."""
     if commit is None:
         audit_log.not_checked.append("The code: the bundle was made outside a repository.")
         return

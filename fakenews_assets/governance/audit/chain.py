@@ -1,4 +1,4 @@
-"""The chain behind an answer or a bundle, recomputed check by check.
+"""Runs the whole audit of an answer or a bundle.
 
     answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes, code
 
@@ -37,7 +37,7 @@ HASHED_ONLY: Final = (
     " and of behaviour: their files are hashed.",
     "The choice among the candidates and the gate: their record is hashed, and held against the champion's history.",
 )
-"""What no audit computes anew."""
+"""What an audit does not recompute."""
 
 
 class NothingToAudit(LookupError):
@@ -45,7 +45,7 @@ class NothingToAudit(LookupError):
 
 
 def audit_champion(store: Store) -> Audit:
-    """Audit the bundle in force. A pointer that is damaged, or gone from its history, is a finding.
+    """Audit the champion. A damaged pointer, or one that is missing in the history, is a finding.
 
     Raises:
         NothingToAudit: there is none.
@@ -66,7 +66,7 @@ def audit_champion(store: Store) -> Audit:
 
 
 def audit_bundle(store: Store, sha: str) -> Audit:
-    """Audit a bundle, champion or not. What is missing or damaged is a finding, never an error."""
+    """Audit any bundle. Missing or damaged files are findings and raise no errors."""
     return _audit_chain(AuditLog(), store, sha, f"bundle {sha}", None)
 
 

@@ -1,4 +1,4 @@
-"""How a bundle became the champion, and whether that was decided where it says it was."""
+"""Audits the champion's history against the stored decisions."""
 
 from datetime import datetime
 from typing import Final
@@ -24,17 +24,17 @@ SELECTION: Final = "selected_model"
 def audit_champion_history(
     audit_log: AuditLog, store: Store, ledger: Ledger, sha: str, came: datetime | None = None
 ) -> Promotion | None:
-    """Walk the champion's history, and look for the decision behind a bundle's place in it.
+    """Check the champion's history, and find the decision that promoted a bundle.
 
     Args:
         audit_log: receives the checks.
         store: holds the bundles, their pointer and the decisions.
         ledger: the tombstones of the store: a bundle's decision is pruned with it.
         sha: the bundle.
-        came: when the request came that it answered, if it is about one.
+        came: time of the audited request, if there is one.
 
     Returns:
-        How it last came into force; None if it never did, or the history cannot tell.
+        How the bundle last became champion; None if it never did, or the history is damaged.
     """
     history = read_history(audit_log, store)
     _audit_rollbacks(audit_log, history)
@@ -61,7 +61,7 @@ def audit_champion_history(
 
 
 def read_history(audit_log: AuditLog, store: Store) -> list[Pointer]:
-    """Every pointer that was in force, the oldest first; none if that cannot be told."""
+    """Every pointer that was current, oldest first; empty if the history is damaged."""
     registry = ChampionRegistry(store.bundles)
     expected = f"the end of an unbroken {HISTORY_FILE}"
     champion = None
@@ -81,7 +81,7 @@ def read_history(audit_log: AuditLog, store: Store) -> list[Pointer]:
 
 
 def _audit_rollbacks(audit_log: AuditLog, history: list[Pointer]) -> None:
-    """A rollback can only lead to the bundle that the one before it had replaced, and says why."""
+    """Check that every rollback leads to the replaced bundle and has a reason."""
     promoted: list[str] = []
     for entry in history:
         if entry.action == "promote":
@@ -98,7 +98,7 @@ def _audit_rollbacks(audit_log: AuditLog, history: list[Pointer]) -> None:
 def _policy_behind(
     audit_log: AuditLog, store: Store, ledger: Ledger, entry: Pointer, history: list[Pointer]
 ) -> SelectionPolicy | None:
-    """Find the selection that promoted an entry's bundle, in the run that the entry names; the rule it went by."""
+    """Find the selection that promoted an entry's bundle, in the run that the entry names. Returns its policy."""
     name = f"{HISTORY_FILE} entry {entry.sequence}"
     replaced = next((one.bundle for one in history if one.sequence == entry.previous), None)
     of_that_run = False
@@ -127,7 +127,7 @@ def _policy_behind(
 
 
 def _removal_with_decision(ledger: Ledger, bundle: str) -> Removal | None:
-    """The tombstone of a bundle, if decisions were removed as well; None if nothing explains that its own is missing."""
+    """The tombstone of a bundle whose decision was removed too; None if nothing explains the missing decision."""
     decisions = any(
         one.key == SELECTION
         for entry in ledger.entries

@@ -1,4 +1,4 @@
-"""From raw bytes to the splits, computed anew."""
+"""Recomputes the data from the raw bytes to the splits."""
 
 import tempfile
 from collections.abc import Mapping, Set
@@ -25,9 +25,9 @@ RAW, CLEAN, CLUSTERS = "raw_news/", "clean_news/", "article_clusters"
 
 
 def audit_data(audit_log: AuditLog, manifest: Manifest, versions: Versions) -> None:
-    """Hash the raw bytes, clean, check, cluster and split them again, and compare each step with what is stored.
+    """Hash, clean, check, cluster and split the raw bytes again, and compare each step with the stored result.
 
-    A step whose input is missing or damaged is left out: the check that says so is there already.
+    A step whose input is missing or damaged is skipped, because another check has failed already.
     """
     keys = [key for key in manifest.data_versions if key.startswith((RAW, CLEAN))]
     clean = {key: one for key, one in versions.readable.items() if key.startswith(CLEAN)}
@@ -54,7 +54,7 @@ def audit_data(audit_log: AuditLog, manifest: Manifest, versions: Versions) -> N
 
 
 def difference(stored: pl.DataFrame, computed: pl.DataFrame) -> str:
-    """How a stored table differs from the same computed anew, with the first article; empty: not at all."""
+    """How a stored table differs from the recomputed one, with the first article; empty: not at all."""
     if stored.schema != computed.schema:
         return "other columns"
     if stored.height != computed.height:
@@ -78,7 +78,7 @@ def _audit_raw(audit_log: AuditLog, key: str, raw: Artifact, ledger: Ledger) -> 
 
 
 def _audit_ids(audit_log: AuditLog, key: str, clean: Artifact, ledger: Ledger) -> None:
-    """An article's id is the hash of its title and text, and needs no raw bytes to be checked."""
+    """Check that every article's id is the hash of its title and text."""
     with audit_log.reading("article ids", key):
         wrong: list[str] = []
         erased, blank = ledger.erased, set[str]()
@@ -148,7 +148,7 @@ def _audit_cleaning(
 def _without_erased(
     stored: pl.DataFrame, computed: pl.DataFrame, blank: Set[str], out_of_raw: Set[int], *, muted: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A stored table of a batch and the same cleaned again, alike but for what no tombstone explains.
+    """A stored table and the recomputed one, both without the differences that tombstones explain.
 
     Args:
         stored: articles, or quarantined rows.
@@ -173,7 +173,7 @@ def _without_erased(
 
 
 def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
-    """Cluster and split the admitted batches again."""
+    """Cluster and split the accepted batches again."""
     batches: list[CleanBatch] = []
     clusters = pl.DataFrame()
     with audit_log.reading("clusters", CLUSTERS):
@@ -209,7 +209,7 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
 
 
 def clusters_anew(clean: Mapping[str, Artifact], stored: Artifact, heirs: Mapping[str, str]) -> pl.DataFrame:
-    """Cluster the admitted ones of some batches again.
+    """Cluster the accepted batches again.
 
     Args:
         clean: versions of `clean_news` by batch.

@@ -1,4 +1,4 @@
-"""The evaluation behind a bundle: its numbers from its predictions, these from the test split and the model."""
+"""Recomputes metrics from predictions, and a sample of predictions from the model."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ _ROUNDING: Final = 1e-9
 def audit_evaluation(
     audit_log: AuditLog, manifest: Manifest, versions: Versions, bundle: Bundle | None
 ) -> None:
-    """Compute the metrics again, and a sample of the predictions with the bundle.
+    """Recompute the metrics, and a sample of the predictions.
 
     Args:
         audit_log: receives the checks.
@@ -57,7 +57,7 @@ def audit_evaluation(
 
 
 def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:
-    """Answers whose label or abstention does not follow from their probability; empty: none.
+    """Answers whose label or abstention contradicts their probability; empty: none.
 
     Outside the band only an out-of-distribution article has no answer.
 
@@ -94,7 +94,7 @@ def _audit_metrics(audit_log: AuditLog, name: str, recorded: Metrics, prediction
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested numbers by dotted name."""
+    """Flatten nested numbers by dotted name."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
@@ -105,14 +105,14 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _same(was: float | None, now: float | None) -> bool:
-    """Equal but for what another version of a library may round otherwise."""
+    """Equal up to the rounding of another library version."""
     return was == now or (was is not None and now is not None and abs(was - now) <= _ROUNDING)
 
 
 def _audit_predictions(
     audit_log: AuditLog, bundle: Bundle, predictions: pl.DataFrame, test: pl.DataFrame
 ) -> None:
-    """Let the bundle judge some test articles again, spread over the whole split."""
+    """Predict a sample of the test articles with the bundle again."""
     asked = ask_again(load_bundled(bundle), bundle.manifest.candidate, predictions, test)
     audit_log.add(
         "predictions",

@@ -1,4 +1,4 @@
-"""An audit for people: as Markdown, and for the terminal."""
+"""Reports an audit in Markdown and on the terminal."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def findings(audit: Audit) -> list[str]:
 
 
 def to_markdown(audit: Audit) -> str:
-    """The whole audit: verdict, checks, facts, and how to repeat it."""
+    """The whole audit in Markdown: verdict, checks, facts, and how to repeat it."""
     parts = [
         f"# Audit of {markdown.cell(audit.subject)}",
         f"**{verdict(audit)}**",
@@ -80,7 +80,7 @@ def to_terminal(audit: Audit) -> RenderableType:
 
 
 def _values(check: AuditCheck) -> tuple[str, ...]:
-    """Name, recorded and found value; of two equal hashes, the beginning is enough."""
+    """Name, recorded and found value; equal hashes are shortened."""
     values = check.name, check.recorded, check.found
     return values if check.fault else tuple(_HASH.sub(_shortened, value) for value in values)
 

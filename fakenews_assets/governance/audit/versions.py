@@ -21,28 +21,28 @@ from fakenews_resources.storage.tombstones import HEAD_FILE, Ledger, Removal, To
 
 @dataclass
 class Versions:
-    """What a manifest names and the store still holds."""
+    """The stored versions that a manifest names."""
 
     readable: dict[str, Artifact] = field(default_factory=dict)
-    """By key; without those whose bytes are not to be relied on."""
+    """By key, without damaged versions."""
     warm_start: tuple[str, ...] = ()
-    """Bundles whose encoders the training went on from, the nearest first."""
+    """Bundles of the warm starts, the latest first."""
     ledger: Ledger = field(default_factory=Ledger)
-    """What was taken out of them on purpose."""
+    """The removals and erasures that affect them."""
 
 
 def audit_versions(
     audit_log: AuditLog, store: Store, ledger: Ledger, manifest: Manifest, made_at: datetime | None
 ) -> Versions:
-    """Hash everything that a bundle was made of, through all generations, that of its warm start included.
+    """Hash every version in the lineage of a bundle, warm starts included.
 
     Args:
         audit_log: receives the checks.
         store: where the versions lie.
         ledger: the tombstones of the store.
         manifest: of the bundle.
-        made_at: when the bundle was made. A record that is younger was written by a later run that came to the
-            same content; it says where that run had its inputs from, and the manifest counts.
+        made_at: when the bundle was made. A later record was written by a run that produced the same content; it
+        names that run's inputs, so the manifest counts instead.
     """
     seen: dict[tuple[str, str], Artifact | None] = {}
     readable = _audit_generation(audit_log, store, ledger, manifest, made_at, seen)
@@ -69,9 +69,10 @@ def audit_versions(
 def audit_version(
     audit_log: AuditLog, store: Store, key: str, version: str, ledger: Ledger | None = None
 ) -> Artifact | None:
-    """Hash one version. None: it is missing, or its bytes are neither those of its record nor of its name.
+    """Hash one version.
 
-    Files from which something was erased count as they were before, if a tombstone knows them as they are.
+    None: it is missing, or its bytes match neither its record nor its name. An erased file counts with its earlier
+    hash, if a tombstone explains the current one.
     """
     ledger = ledger or Tombstones(store).read()
     if (removal := ledger.removal_of(key, version)) and version not in store.versions(key):
@@ -106,10 +107,9 @@ def _audit_generation(
     made_at: datetime | None,
     seen: dict[tuple[str, str], Artifact | None],
 ) -> dict[str, Artifact]:
-    """The readable ones of the versions that one manifest names.
+    """The readable versions that one manifest names.
 
-    Those seen before, in a younger generation, are not hashed again. What their records say is held against each
-    generation's own manifest.
+    Each version is hashed once. Records are compared with the manifest of each generation.
     """
     readable: dict[str, Artifact] = {}
     reached = {f"evaluation/{manifest.candidate}"}
@@ -138,7 +138,7 @@ def _audit_generation(
 def _audit_record(
     audit_log: AuditLog, manifest: Manifest, record: Record, key: str, made_at: datetime | None
 ) -> None:
-    """Hold what a record says of inputs and settings against the manifest."""
+    """Compare a record's inputs and settings with the manifest."""
     wrong = _differences("input", manifest.data_versions, record.upstream, record.upstream.keys())
     settings = manifest.config.get(key, {})
     wrong += _differences("setting", settings, record.config, settings.keys() | record.config.keys())
@@ -165,7 +165,7 @@ def _differences(
 
 
 def _warm_start(audit_log: AuditLog, manifest: Manifest, encoder: Artifact) -> str | None:
-    """Bundle that a training went on from, as its record tells and its configuration, sealed by the manifest, asked."""
+    """The bundle of a training's warm start, if its record and its configuration agree."""
     with audit_log.reading("warm start", "finetuned_bert"):
         asked = manifest.config.get("finetuned_bert", {}).get("warm_start", "")
         told = encoder.meta.get("warm_start")
@@ -181,7 +181,7 @@ def _warm_start(audit_log: AuditLog, manifest: Manifest, encoder: Artifact) -> s
 
 
 def read_tombstones(audit_log: AuditLog, store: Store) -> Ledger:
-    """Follow the chain of tombstones. What breaks it, and what an erasure left undone, are findings."""
+    """Follow the chain of tombstones. Faults and unfinished erasures are findings."""
     ledger = Tombstones(store).read()
     for name, fault in ledger.faults:
         audit_log.add("tombstone", name, "sealed by the one after it", fault.split(":")[0], fault)
@@ -194,7 +194,7 @@ def read_tombstones(audit_log: AuditLog, store: Store) -> Ledger:
 
 
 def tell_erasures(audit_log: AuditLog, ledger: Ledger, articles: set[str]) -> None:
-    """Say which of some articles were erased, and which models learnt from them."""
+    """Report erased articles, and the models that were trained on them."""
     latest = {entry.article_id: entry for entry in ledger.done if articles & set(entry.article_ids)}
     for entry in latest.values():
         where = "all tables and the raw bytes" if ledger.is_out_of_raw(entry) else "all tables"
@@ -206,7 +206,7 @@ def tell_erasures(audit_log: AuditLog, ledger: Ledger, articles: set[str]) -> No
 
 
 def tell_removal(audit_log: AuditLog, what: str, name: str, recorded: str, removal: Removal) -> None:
-    """Say who removed a value, instead of hashing it."""
+    """Report who removed a value."""
     told = f"removed on {removal.at:%Y-%m-%d %H:%M} UTC by {removal.by}: {removal.reason}"
     audit_log.add(what, name, recorded, told, "")
     audit_log.taken_out.append(f"{name} {recorded}: {told}.")

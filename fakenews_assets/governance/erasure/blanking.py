@@ -1,7 +1,7 @@
-"""Title and text of an article, blanked in the tables that hold them.
+"""Blanks the title and text of an article in tables.
 
-The row stays, with its id, label, cluster and split: counts remain true, and all else follows from what is left. A
-cleaned article never has an empty title, so an empty one marks the row.
+The row keeps its id, label, cluster and split, so that counts stay true. A cleaned article never has an empty title,
+so an empty one marks a blanked row.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,7 +15,7 @@ from fakenews_resources.storage.store import Store
 
 
 def tables_of(store: Store) -> Iterator[tuple[str, str, Path]]:
-    """Key, version and path of every table that the graph has written, in every version."""
+    """Key, version and path of every stored table."""
     # Bytes as received are none of them: a file of anybody's may be damaged, and `raw_rows` blanks what is in it.
     for key in (one for one in store.all_keys() if not one.startswith(RAW)):
         for version in store.versions(key):
@@ -24,7 +24,7 @@ def tables_of(store: Store) -> Iterator[tuple[str, str, Path]]:
 
 
 def blanked(path: Path, article_ids: Collection[str], titles: Collection[str]) -> pl.DataFrame | None:
-    """A table without the texts of an article; None if it does not hold them.
+    """A table with the article blanked; None if it does not contain the article.
 
     Args:
         path: a Parquet file of any columns.
@@ -51,12 +51,12 @@ def blanked(path: Path, article_ids: Collection[str], titles: Collection[str]) -
 
 
 def holds_text(article_ids: Collection[str]) -> pl.Expr:
-    """Whether a row is one of these articles and still has a title or a text."""
+    """Whether a row is one of these articles and has a title or a text."""
     empty = (pl.col(name).fill_null("") == "" for name in TEXTS)
     return pl.col("article_id").is_in(list(article_ids)) & ~pl.all_horizontal(*empty)
 
 
 def log_tables(service_log: Path) -> list[tuple[str, Path]]:
-    """The tables of the service's log, of days that are over, each with its day."""
+    """The tables of past days of the service's log, each with its day."""
     tables = sorted(service_log.glob("????-??-??/predictions.parquet"))
     return [(path.parent.name, path) for path in tables]

@@ -1,4 +1,4 @@
-"""What an erased article leaves behind: models that learnt from it, and near-duplicates that it held together."""
+"""Consequences of an erasure: models trained on the article, and near-duplicates that it connected."""
 
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -14,7 +14,7 @@ _TAUGHT_BY: Final = ("train", "val")
 
 
 def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
-    """Bundles whose models were trained on an article, or chosen and calibrated by it."""
+    """Bundles whose models were trained, chosen or calibrated with an article."""
     found = []
     for sha in bundles_in(store.bundles):
         try:
@@ -32,8 +32,8 @@ def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
 def cluster_heirs(store: Store, article_ids: Collection[str]) -> dict[str, str]:
     """The cluster of every article that shares one with these, by article.
 
-    A cluster has its name from an article in it, and its split from its name. Without the heirs, those that are left
-    would change splits.
+    A cluster is named after one of its articles, and its name decides its split. Without the heirs, the remaining
+    articles would change splits.
     """
     heirs: dict[str, str] = {}
     for version in store.versions(CLUSTERS):
@@ -47,7 +47,7 @@ def cluster_heirs(store: Store, article_ids: Collection[str]) -> dict[str, str]:
 def unsettled_clusters(
     store: Store, article_ids: Collection[str], heirs: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
-    """Articles whose cluster is another one when computed from what is left, by version of the clusters.
+    """Articles whose cluster changes when it is recomputed after the erasure, by version of the clusters.
 
     Args:
         store: the graph's values, after the erasure.

@@ -1,8 +1,8 @@
-"""Erasing an article, as a person's right or a court may demand.
+"""Erases an article from tables and logs.
 
-First every table is written anew aside, then a tombstone plans the change with the hashes before and after, then file
-by file is replaced, and last a tombstone says that it is done. Whatever a kill or a full disk leaves, the same call
-finishes.
+First, every affected file is rewritten to a temporary file. Then a tombstone records the planned change with the
+hashes before and after. Then the files are replaced one by one, and a last tombstone records the completion. After a
+kill or a full disk, the same call finishes the erasure.
 """
 
 import shutil
@@ -33,20 +33,20 @@ SERVICE_LOG: Final = LOG_FOLDER
 
 @dataclass(frozen=True)
 class Erased:
-    """What an erasure did."""
+    """Result of an erasure."""
 
     tombstone: Erasure
     titles: tuple[str, ...]
-    """Of the article, as received and as cleaned, to look for elsewhere; empty where nothing holds it any more."""
+    """Titles of the article, as received and as cleaned, to search for elsewhere; empty if nothing holds it any more."""
     anew: bool
-    """Whether there was anything left to erase."""
+    """Whether anything was erased."""
     unreadable: dict[str, int]
-    """Lines that could not be read and may have held it, by address of their file: they were blanked."""
+    """Number of unreadable lines that may have held the article and were blanked, by address of the file."""
 
 
 @dataclass
 class _BlankedLines:
-    """What was blanked in the lines of the service's log, by file."""
+    """Changes of the lines of the service's log, by file."""
 
     before: dict[Path, FileEntry] = field(default_factory=dict[Path, FileEntry])
     """What the files were."""
@@ -55,7 +55,7 @@ class _BlankedLines:
 
 @dataclass(frozen=True)
 class _Staged:
-    """A file written anew aside."""
+    """A rewritten temporary file."""
 
     entry: Rewritten
     aside: Path
@@ -72,21 +72,21 @@ def erase(
     raw: bool = False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Erased:
-    """Erase an article from all tables and from the service's log. Done again, it changes nothing.
+    """Erase an article from all tables and from the service's log. It is idempotent.
 
     Args:
-        store: the graph's values. No run of the graph may be under way.
+        store: the artifact store. No run may be in progress.
         log: where the service's log is; the service may be running.
         article_id: which.
         by: who asks for it.
         reason: why; it is kept, so it must not quote the article.
-        raw: whether the bytes as received lose it too.
-        on_step: told what is being done.
+        raw: whether to erase it from the raw bytes too.
+        on_step: called with a description of each step.
 
     Raises:
         UnknownArticle: nothing holds it, and it was not erased before.
         UnreadableFile: a raw file that holds it is damaged.
-        DiskFull: the same call finishes it once there is room.
+        DiskFull: repeat the call once there is space.
         TombstonesDamaged, StoreError: see there.
     """
     tombstones, log = Tombstones(store), as_backend(log)
@@ -153,7 +153,7 @@ def _write_anew(
     content: Content,
     received: Mapping[str, Mapping[int, str]],
 ) -> list[_Staged]:
-    """Write every file that holds the article anew, without it, on the file system where it has to be."""
+    """Rewrite every file that holds the article to a temporary file on the same file system."""
     staged: list[_Staged] = []
 
     def keep(key: str, version: str, path: Path, write: Callable[[Path], object]) -> None:
@@ -184,7 +184,7 @@ def _path(store: Store, service_log: Path, entry: Rewritten) -> Path:
 
 
 def _tell(store: Store, log: Backend, entry: Rewritten) -> None:
-    """Make the change of a file known where it is in a bucket."""
+    """Publish the change of a file in a bucket."""
     if entry.key == SERVICE_LOG:
         log.send_again("", f"{entry.version}/{entry.file}")
     else:
@@ -219,7 +219,7 @@ def _torn_records(store: Store, received: Mapping[str, Mapping[int, str]]) -> di
 def _blank_lines(
     store: Store, log: Backend, content: Content, lines: _BlankedLines, *, of_unreadable: bool
 ) -> None:
-    """Blank the article in the lines of days that the service may still be writing."""
+    """Blank the article in the lines of days that the service may still write."""
     for path in log_segments(log.root):
         before = hash_file(path)
         if of_unreadable:
@@ -240,7 +240,7 @@ def _rewritten(segment: Path, before: FileEntry) -> Rewritten:
 
 
 def _drop_token_caches(store: Store) -> None:
-    """Tokens can be turned into words again; a training that misses them tokenises anew."""
+    """Remove token caches, because tokens can be decoded. A training tokenises again."""
     for folder in (store.root / ".work").glob("**/tokens"):
         shutil.rmtree(folder)
 

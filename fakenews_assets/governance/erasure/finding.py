@@ -1,4 +1,4 @@
-"""Where an article stands: its text in the tables, its records in the bytes as received, its title anywhere."""
+"""Finds an article: its rows in tables, its records in raw bytes, its title anywhere."""
 
 import gzip
 from collections.abc import Collection, Sequence
@@ -26,19 +26,19 @@ _BLOCK: Final = 1 << 24
 
 
 class UnknownArticle(LookupError):
-    """Nothing holds the article; the message says what to do."""
+    """Nothing contains the article; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What names an article, and what it says as far as anything still holds that."""
+    """Ids and content of an article, as far as it is still stored."""
 
     ids: frozenset[str]
     wording: Wording
 
 
 def content_of(store: Store, service_log: Path, article_id: str, earlier: Sequence[Erasure]) -> Content:
-    """The ids under which an article's text may stand, its titles and its texts.
+    """Collect the ids, titles and texts of an article.
 
     The second id is that of the title without the text, by which the service may have been asked.
 
@@ -68,8 +68,8 @@ def content_of(store: Store, service_log: Path, article_id: str, earlier: Sequen
 def rows_in_raw(store: Store, content: Content, earlier: Sequence[Erasure]) -> dict[str, dict[int, str]]:
     """Records of raw files that clean to the article, with their titles, by key.
 
-    Only the batches that it is known to stand in are read. A line of JSON that was cut short and may hold the article
-    is a record without a title.
+    Only batches that are known to contain it are read. A truncated JSON line that may hold the article is a record
+    without a title.
 
     Raises:
         UnreadableFile: such a file is damaged.

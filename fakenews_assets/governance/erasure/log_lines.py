@@ -1,8 +1,7 @@
-"""Title and text of an article, blanked in the lines of the service's log.
+"""Blanks the title and text of an article in the lines of the service's log.
 
-In place, and no byte longer: a service may be writing behind them. A line may be cut anywhere: by a kill, a full disk, or
-an erasure that was killed while it wrote. Where the end of a line is lost, each of the two records is a piece of its own.
-Readers skip blanks.
+It works in place and keeps the length, because a service may be appending. A kill or a full disk may have truncated a
+line anywhere. If the end of a line is lost, its two records are separate pieces. Readers skip blanks.
 """
 
 import json

@@ -1,7 +1,8 @@
-"""What is no longer needed, and its removal.
+"""Prunes what is no longer needed.
 
-Needed are the champion and the bundles that it may be rolled back to, the current version of every value and the one
-that was refused since, whatever is young, and everything that these were made of, through all generations and warm starts. Raw bytes always are.
+Needed are: the champion and the bundles that it may be rolled back to; the current version of every key and a later
+refused one; everything younger than a minimum age; and the full lineage of all these, warm starts included. Raw bytes
+are always kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,15 +26,15 @@ Name = tuple[str, str]
 
 
 def plan_pruning(store: Store, keep_bundles: int, min_age: timedelta) -> list[Removed]:
-    """What can go, in order of name.
+    """Versions and bundles that can be removed, sorted.
 
     Args:
         store: the graph's values.
         keep_bundles: how many bundles that were champion before the champion stay.
-        min_age: whatever was made more recently stays, and so does what it was made of.
+        min_age: everything younger is kept, with its lineage.
 
     Raises:
-        BundleError: a bundle that stays is damaged, or the champion missing: nobody can say what it was made of.
+        BundleError: a kept bundle is damaged, or the champion is missing, so its lineage is unknown.
         RegistryError: the champion's history is damaged.
     """
     young_since = datetime.now(UTC) - min_age
@@ -57,7 +58,9 @@ def prune(
     reason: str,
     on_removed: Callable[[Removed], None] = lambda _: None,
 ) -> Removal:
-    """Remove what was planned. The tombstone comes first: whatever a kill leaves missing, it explains.
+    """Remove what was planned.
+
+    The tombstone is written first, so that it explains everything that a kill leaves missing.
 
     Raises:
         TombstonesDamaged, DiskFull: see there.
@@ -77,9 +80,9 @@ def prune(
 
 
 def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
-    """When each version and bundle was made, and its bytes.
+    """Time and size of each version and bundle.
 
-    A folder without a record is a commit under way, or what a killed removal left: its age tells.
+    A folder without a record is a commit in progress or a leftover of a killed removal, depending on its age.
     """
     found: dict[Name, tuple[datetime, int]] = {}
     for key in store.all_keys():
@@ -93,7 +96,7 @@ def _everything(store: Store) -> dict[Name, tuple[datetime, int]]:
 
 
 def _roots(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[Name]:
-    """What is in use as it is: current values, and the bundles that answer, or may again."""
+    """The roots: current values, and the bundles that are or may become champion."""
     roots = [(MODELS, sha) for sha in _champions(store, history, keep_bundles)]
     for key in store.all_keys():
         if refused := store.refused(key):
@@ -110,7 +113,7 @@ def _roots(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[
 
 
 def _champions(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[str]:
-    """The champion, those that rolling back leads to, and those that were champion last."""
+    """The champion, the bundles that a rollback leads to, and recent champions."""
     if not history:
         return []
     champion = history[-1].bundle
@@ -120,7 +123,7 @@ def _champions(store: Store, history: Sequence[Pointer], keep_bundles: int) -> l
 
 
 def _with_origins(store: Store, history: Sequence[Pointer], pending: list[Name]) -> set[Name]:
-    """Names, and all that these were made of."""
+    """The names with their full lineage."""
     found: set[Name] = set()
     while pending:
         name = pending.pop()

@@ -1,4 +1,4 @@
-"""Taking a whole batch out, raw bytes and all."""
+"""Removes a whole batch, raw bytes included."""
 
 from typing import Final
 
@@ -11,14 +11,14 @@ _ASSETS: Final = ("batch_predictions", "clean_news", "raw_news")
 
 
 class BatchInUse(ValueError):
-    """A bundle was made of the batch; the message says which, and what to do."""
+    """A kept bundle was trained on the batch; the message says which, and what to do."""
 
 
 def trained_on(store: Store, batch: str) -> list[str]:
     """Shas of the bundles that a batch went into.
 
     Raises:
-        BundleError: a bundle is damaged: nobody can say what it was made of.
+        BundleError: a bundle is damaged, so its lineage is unknown.
     """
     key = f"clean_news/{batch}"
     return [
@@ -30,10 +30,10 @@ def trained_on(store: Store, batch: str) -> list[str]:
 
 @telling_of_a_full_disk()
 def retire_batch(store: Store, batch: str, *, by: str, reason: str) -> Removal:
-    """Remove every value of a batch. Done again, it removes what a kill left.
+    """Remove every value of a batch. Repeat the call after a kill to finish.
 
     Raises:
-        BatchInUse: a bundle was made of it.
+        BatchInUse: a kept bundle was trained on it.
         BundleError, DiskFull, StoreError, TombstonesDamaged: see there.
     """
     if not is_usable_name(batch):  # a slash in it would lead into another batch

@@ -1,4 +1,4 @@
-"""What a bundle was made of and how, read back from its papers, and laid out in an empty store to be made again."""
+"""Reads the recipe of a bundle, and prepares a scratch store for its reproduction."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ RAW: Final = "raw_news"
 SEARCH: Final = "hyperparameter_search"
 
 GIVEN: Final = (RAW, SEARCH)
-"""Assets whose values are copied: received bytes cannot be made, and a search ends with its time."""
+"""Assets that are copied: raw bytes cannot be remade, and a search depends on its time limit."""
 
 
 class CannotReproduce(RuntimeError):
-    """Something that the recipe starts from is gone or damaged; the message says what."""
+    """An input of the recipe is missing or damaged; the message says which."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One value to make again."""
+    """One value to remake."""
 
     key: str
     config: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """The bundle and its encoder that a training went on from."""
+    """The bundle and encoder of a warm start."""
 
     bundle: Bundle
     encoder: str
@@ -51,7 +51,7 @@ class WarmStart:
 
 
 def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[str]) -> list[Step]:
-    """Copy what the recipe starts from, each byte verified, and say what is to be made of it.
+    """Copy the verified inputs of a recipe into the scratch store, and list the steps to remake the rest.
 
     Args:
         store: holds the values behind the bundle. Nothing of it is changed.
@@ -113,7 +113,7 @@ def _adopt(store: Store, scratch: Store, key: str, version: str, ledger: Ledger)
 
 
 def _warm_start(store: Store, manifest: Manifest) -> WarmStart | None:
-    """Find what the training went on from; None if it began with the pretrained encoder."""
+    """Find the training's warm start; None if there was none."""
     asked = str(manifest.config.get(ENCODER, {}).get("warm_start", ""))
     if not asked:
         return None

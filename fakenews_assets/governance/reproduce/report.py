@@ -1,4 +1,4 @@
-"""A reproduction for the terminal."""
+"""Prints a reproduction on the terminal."""
 
 import re
 from collections import Counter

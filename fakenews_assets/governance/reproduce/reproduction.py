@@ -1,4 +1,4 @@
-"""A bundle and the same made again, value by value and metric by metric."""
+"""Compares a bundle with its reproduction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -27,17 +27,17 @@ Verdict = Literal["equal", "within", "outside", "different", "not comparable"]
 _DATA: Final = ("clean_news", "article_clusters", "splits")
 
 _TRAINING_FILE: Final = "training.json"
-"""The record beside trained weights: seconds and the course of the training. No model reads it."""
+"""The training record beside the weights: times and history."""
 
 _ROUNDING: Final = 1e-9
-"""Differences below come from the order of a sum, not from another result."""
+"""Smaller differences come from the order of summation."""
 
 
 _CURVES: Final[tuple[MetricName, ...]] = ("accuracy", "macro_f1", "roc_auc", "pr_auc", "log_loss", "brier")
 
 
 class SeedSpread(BaseModel):
-    """How much chance in training moves macro-F1."""
+    """Spread of macro-F1 over seeds."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +54,7 @@ class SeedSpread(BaseModel):
 
 
 class Line(BaseModel):
-    """One thing that was recorded, and the same made again."""
+    """One recorded value and its reproduction."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,12 +68,12 @@ class Line(BaseModel):
     @computed_field
     @property
     def fails(self) -> bool:
-        """Whether the bundle counts as not reproduced. All else may differ."""
+        """Whether this difference fails the reproduction."""
         return self.verdict == "outside" or (self.what == "data" and self.verdict != "equal")
 
 
 class Reproduction(BaseModel):
-    """What came of making a bundle again."""
+    """Result of a reproduction."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -87,12 +87,12 @@ class Reproduction(BaseModel):
     @computed_field
     @property
     def reproduced(self) -> bool:
-        """Whether all data are equal and no metric lies outside what chance allows."""
+        """Whether all data are equal and every metric is within its tolerance."""
         return not any(line.fails for line in self.lines)
 
 
 def compare(store: Store, scratch: Store, bundle: Bundle, spread: SeedSpread | None) -> list[Line]:
-    """Hold everything that was made again against the bundle's papers.
+    """Compare every remade value with the bundle's records.
 
     Args:
         store: the values behind the bundle, as far as they are still there.
@@ -118,7 +118,7 @@ def compare(store: Store, scratch: Store, bundle: Bundle, spread: SeedSpread | N
 
 
 def remarks(store: Store, bundle: Bundle, lines: Sequence[Line]) -> tuple[str, ...]:
-    """What may explain a difference and is no fault of the recipe."""
+    """Remarks that may explain a difference."""
     found = []
     changed = [line.name for line in lines if line.what == "recipe"]
     if changed:
@@ -196,7 +196,7 @@ def _metrics(recorded: Evaluation, found: Evaluation, spread: SeedSpread | None)
 
 
 def _allowed(name: str, recorded: Evaluation, spread: SeedSpread | None) -> tuple[float, float, str] | None:
-    """What a metric may be when it is made again, and where that comes from."""
+    """Tolerance of a metric, and its origin."""
     value = recorded.metrics.macro_f1
     if name == "macro_f1" and spread is not None and value is not None:
         low, high = value - spread.reach, value + spread.reach
@@ -222,7 +222,7 @@ def _flat(evaluation: Evaluation) -> dict[str, float | None]:
 
 
 def _predictions(store: Store, key: str, version: str, found: Artifact) -> Line:
-    """How far the two models are apart, article by article."""
+    """Differences between the predictions of the two models."""
     line = Line(what="predictions", name=key, recorded="", found="", verdict="not comparable")
     try:
         was = pl.read_parquet(store.get(key, version).path / PREDICTIONS_FILE)
@@ -243,7 +243,7 @@ def _predictions(store: Store, key: str, version: str, found: Artifact) -> Line:
 
 
 def _recipe(store: Store, key: str, bundle: Bundle, found: Artifact) -> Iterator[Line]:
-    """Where an asset is not what it was: its code, and settings that it did not have then."""
+    """Assets whose code or settings have changed."""
     assert found.record is not None
     now, was = found.record, None
     with suppress(StoreError):
@@ -257,7 +257,7 @@ def _recipe(store: Store, key: str, bundle: Bundle, found: Artifact) -> Iterator
 
 
 def _environment(bundle: Bundle, recorded: Evaluation) -> Iterator[Line]:
-    """What may explain a difference: code, packages, processor."""
+    """Differences in code, packages and processor."""
     manifest = bundle.manifest
     yield _same("environment", "git commit", manifest.git_commit or "unknown", git_commit() or "unknown")
     yield _same("environment", "processor", recorded.speed.processor, processor_name())

@@ -1,4 +1,4 @@
-"""What all runtimes of an encoder share: articles in, batches of similar length, answers in the order asked."""
+"""Base class of all runtimes of an encoder: tokenizes, batches by length, restores the order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ OUTPUTS: Final[tuple[Output, ...]] = ("logits", "embedding")
 
 
 class EncoderClassifier(ABC):
-    """Works in batches of similar length; each runtime says how a batch becomes its outputs."""
+    """Predicts in batches of similar length. A runtime implements `run`."""
 
     def __init__(
         self, encoder: ArticleEncoder, *, name: str, batch_rows: int = 64, batch_tokens: int = 4096
@@ -41,7 +41,7 @@ class EncoderClassifier(ABC):
         self.batch_tokens = batch_tokens
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
-        """Judge articles; the probability of fake is the softmax of the two logits."""
+        """Predict articles; P(fake) is the softmax of the two logits."""
         (logits,) = self._answers(articles, "logits")
         return _predictions(logits)
 
@@ -56,7 +56,7 @@ class EncoderClassifier(ABC):
         return _predictions(logits), embeddings
 
     def fitted(self, batch: EncoderInputs) -> EncoderInputs:
-        """A batch as this runtime likes it: perhaps with more padding, at the end of its rows and below them."""
+        """Pad a batch further, if the runtime prefers fixed shapes."""
         return batch
 
     @abstractmethod
@@ -66,7 +66,7 @@ class EncoderClassifier(ABC):
         """Answer batches in their order, each in one pass with the outputs asked for."""
 
     def _answers(self, articles: Sequence[Article], *outputs: Output) -> tuple[NDArray[np.float32], ...]:
-        """Each output in the order of the articles, without what padding said; no article gives [0, 0]."""
+        """Each output in the order of the articles, without padding rows; shape [0, 0] for no article."""
         table = self.encoder.encode(articles)
         plan = budget_batches(
             self.encoder.lengths(table), max_tokens=self.batch_tokens, max_rows=self.batch_rows

@@ -1,4 +1,4 @@
-"""TF-IDF and logistic regression: the bar that every transformer must clear."""
+"""TF-IDF and logistic regression: the baseline that every encoder is compared with."""
 
 import json
 from collections.abc import Sequence
@@ -26,10 +26,9 @@ _DIMENSIONS: Final = 256
 
 
 class BaselineClassifier:
-    """Lower-cased words and word pairs, sub-linear TF-IDF, a linear decision.
+    """Logistic regression on sub-linear TF-IDF of lower-cased words and word pairs.
 
-    Stored without pickles: a vocabulary, two arrays and the settings. A fitted and a loaded classifier run the
-    same code on the same numbers, so their answers agree to the bit.
+    It is stored without pickles. A fitted and a loaded classifier give identical predictions.
     """
 
     name = "baseline"
@@ -59,7 +58,7 @@ class BaselineClassifier:
         self._vectorizer.idf_ = idf
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
-        """Judge articles; the probability of fake is the logistic function of the summed evidence."""
+        """Predict articles; P(fake) is the logistic function of the linear score."""
         if not articles:
             return Predictions.from_probability(np.zeros(0))
         features = self._vectorizer.transform(_documents(articles, self.settings.inputs))

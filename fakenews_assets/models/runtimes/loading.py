@@ -1,4 +1,4 @@
-"""Loads whichever kind of model a folder holds."""
+"""Loads a saved classifier of any runtime."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ def reads_text(folder: Path) -> bool:
 
 
 def load_classifier(folder: Path, name: str | None = None) -> Classifier:
-    """Load whichever kind of model a folder holds.
+    """Load a saved classifier of any runtime.
 
     Args:
         folder: what a model asset stored, or the model of a bundle.

@@ -1,4 +1,4 @@
-"""An exported encoder behind the common interface, run by OpenVINO."""
+"""The OpenVINO classifier."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

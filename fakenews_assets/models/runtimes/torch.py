@@ -1,4 +1,4 @@
-"""A fine-tuned encoder behind the common interface, run by torch: the reference of every other runtime."""
+"""The torch classifier: the reference for every other runtime."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

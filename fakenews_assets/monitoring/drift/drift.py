@@ -1,4 +1,4 @@
-"""Whether the articles that a model is asked about are still like those that it was judged on."""
+"""Detects drift between a window of traffic and the model's test split."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from fakenews_assets.monitoring.windows import Window, select_window
 from fakenews_resources.storage.store import Store
 
 EMBEDDING: Final = "embedding"
-"""The feature that the model's own encoder gives: how well a classifier tells the window from the reference."""
+"""The embedding feature: how well a classifier separates window and reference."""
 
 _NO_TITLES: Final = (
     "The log holds no titles, so only probabilities were compared. Run the service with FAKENEWS_LOG_CONTENT=text to"
@@ -29,13 +29,13 @@ _NO_TITLES: Final = (
 
 @dataclass(frozen=True)
 class Compared:
-    """Both sides of a comparison in numbers: Float64 columns of `article_features`, and `embedding` where there are
-    any, which is null for articles that were not embedded."""
+    """Reference and window in numbers: Float64 columns of `article_features`, and `embedding` if there are
+    embeddings, null for articles that were not embedded."""
 
     reference: pl.DataFrame
     window: pl.DataFrame
     titles: tuple[pl.Series, pl.Series] | None
-    """Prepared titles of both sides; None where the log holds none."""
+    """Prepared titles of both; None if the log holds none."""
 
 
 def report_drift(

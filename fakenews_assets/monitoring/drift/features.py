@@ -1,4 +1,4 @@
-"""What is known of an article without reading it: numbers that a change of subject, outlet or fashion moves."""
+"""Features for drift detection: lengths, capitals, punctuation and the like."""
 
 from typing import Final
 

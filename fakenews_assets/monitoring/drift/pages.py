@@ -1,6 +1,6 @@
-"""Evidently's three pages about a window: data drift, drift tests, text metrics.
+"""Writes Evidently's reports: data drift, drift tests, text metrics.
 
-They show what the verdict rests on: the same numbers, by the same distances, against the same thresholds.
+They use the same features, distances and thresholds as the verdict.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a model's answers looked like when it was judged: its own test split, with its own predictions."""
+"""The drift reference: the test split of a model, with its predictions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from fakenews_resources.storage.store import Store
 
 @dataclass(frozen=True)
 class Reference:
-    """A served model and the articles that it was judged on."""
+    """A served model and its test articles."""
 
     bundle: Bundle
     evaluation: Evaluation

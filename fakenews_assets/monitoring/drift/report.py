@@ -36,7 +36,7 @@ def effects_table(verdict: DriftVerdict) -> str:
 
 
 def effects_plot(verdict: DriftVerdict) -> Figure:
-    """How far each feature has moved, in units of what is tolerated."""
+    """Plot the change of each feature, in units of its threshold."""
     features = verdict.features[::-1]
     figure, (axis,) = new_figure(7.0, 1.2 + 0.32 * len(features))
     colours = [ALARM_COLOUR if feature.drifted else ACCENT_COLOUR for feature in features]

@@ -1,4 +1,4 @@
-"""Do two samples of articles come from one distribution? Effect sizes, and what chance alone would reach.
+"""Two-sample tests: effect sizes with permutation thresholds.
 
 Nothing is assumed about distributions. If window and reference are drawn from the same one, which row belongs to
 which is exchangeable: the labels are permuted, and every effect size is held against its values under those
@@ -26,7 +26,7 @@ _CELLS_AT_ONCE: Final = 4_000_000
 
 @dataclass(frozen=True)
 class Distances:
-    """How far each of k columns has moved."""
+    """Distances of k columns."""
 
     values: _Array
     """Wasserstein distance over the reference's standard deviation, shape [k]: Evidently's `wasserstein`."""
@@ -87,7 +87,7 @@ def _transport(labels: NDArray[np.bool_], gaps: _Array, m: int, n: int) -> _Arra
 
 @dataclass(frozen=True)
 class Separation:
-    """How well a classifier tells the window from the reference."""
+    """How well a classifier separates window and reference."""
 
     auc: float
     """Area under the ROC curve, cross-fitted: 0.5 is not at all, 1 is perfectly."""
@@ -105,7 +105,7 @@ def domain_separation(
     level: float,
     seed: int,
 ) -> Separation:
-    """Train a linear classifier to tell window from reference, and see how well it does on rows it has not seen.
+    """Cross-fit a linear classifier that separates window and reference.
 
     A classifier two-sample test (Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017), with
     ridge regression: its answers are linear in the labels, so that all permutations share one factorisation.

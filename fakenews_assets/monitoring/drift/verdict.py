@@ -1,4 +1,4 @@
-"""What a drift report says, as a record that is quick to read."""
+"""The verdict of a drift report."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -12,7 +12,7 @@ DRIFT_PAGES = ("data_drift", "drift_tests", "text_metrics")
 
 
 class FeatureDrift(BaseModel):
-    """How far one feature has moved."""
+    """Change of one feature."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,8 +22,8 @@ class FeatureDrift(BaseModel):
         " curve of a classifier between reference and window."
     )
     value: float
-    chance: float = Field(description="What chance alone exceeds no oftener than the level allows.")
-    relevant: float = Field(description="What matters, by the settings.")
+    chance: float = Field(description="Permutation threshold at the configured level.")
+    relevant: float = Field(description="Smallest change that matters, by the settings.")
 
     @property
     def threshold(self) -> float:
@@ -32,7 +32,7 @@ class FeatureDrift(BaseModel):
 
     @property
     def drifted(self) -> bool:
-        """More than chance, and enough to matter."""
+        """Whether the change is more than chance and large enough to matter."""
         return self.value > self.threshold
 
     @property
@@ -62,12 +62,12 @@ class DriftVerdict(StoredRecord):
 
     @property
     def drifted(self) -> bool | None:
-        """None: too few rows to say."""
+        """None: too few rows."""
         return any(feature.drifted for feature in self.features) if self.features else None
 
     @property
     def score(self) -> float | None:
-        """The largest of the features' scores; above 1 is drift. None: too few rows to say."""
+        """The largest of the features' scores; above 1 is drift. None: too few rows."""
         return max((feature.score for feature in self.features), default=None)
 
     @property

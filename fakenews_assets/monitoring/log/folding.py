@@ -1,4 +1,4 @@
-"""Lines of the service's log in a bucket, turned into tables once their day is over.
+"""Merges the uploaded log files of past days into tables, in a bucket.
 
 A service sends a small file twice a minute and may remove none; those of a day are thousands. Readers meanwhile see the
 lines, both, or the table, and in each case the same answers.

@@ -1,4 +1,4 @@
-"""Which rows of which requests the lines of one day answer, kept on disk, so that nobody reads the day to find one.
+"""An on-disk index from request ids and rows to the log lines of one day.
 
 The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It says how
 far it has come in each file; a reader looks through the rest. So an index that lags, is missing or cannot be read makes a

@@ -1,4 +1,4 @@
-"""What the service answered, written down before the answer leaves.
+"""The prediction log: every answer is written before it is sent.
 
     <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day, in a bucket one
                                            for each time that it was sent
@@ -81,7 +81,7 @@ _HALF: Final = ".part"
 
 
 def stamp(moment: datetime) -> str:
-    """A time as the log holds it, to the millisecond."""
+    """A time in the log's format, to the millisecond."""
     return moment.isoformat(timespec="milliseconds")
 
 
@@ -140,7 +140,7 @@ def log_line(
 
 @contextmanager
 def log_at_rest(root: Path) -> Iterator[None]:
-    """Let no process turn lines into tables meanwhile. Half a table that a killed one left is removed.
+    """Lock the log against rotation. A partial table of a killed process is removed.
 
     Args:
         root: of the log; where there is none, nothing is done.
@@ -166,7 +166,7 @@ def log_at(backend: Backend, days: Iterable[date]) -> "PredictionLog":
 
 
 class PredictionLog:
-    """The log of one process among those that share a folder. Safe for threads."""
+    """Log writer and reader of one process; several may share a folder. Thread-safe."""
 
     def __init__(self, root: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Args: root: made when first needed. now: the clock, in UTC."""

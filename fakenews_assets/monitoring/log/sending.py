@@ -1,4 +1,4 @@
-"""The service's log on its way to a bucket, where nothing can be appended to.
+"""Uploads the prediction log to a bucket.
 
 A process writes into a folder of its own. From time to time its files are closed and sent, whole, and are then removed;
 what follows goes into fresh ones. What a killed process did not send, the next one that finds its folder does.
@@ -20,7 +20,7 @@ _LOCK: Final = ".lock"
 
 
 class LogSender:
-    """The log of one process, and where it is sent."""
+    """The log of one process, uploaded to a bucket."""
 
     def __init__(self, backend: Backend) -> None:
         """Args: backend: of the log in the bucket."""

@@ -1,4 +1,4 @@
-"""The last days of the service in numbers, as the monitoring page shows them."""
+"""Daily figures of the service for the monitoring page."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +13,7 @@ from fakenews_resources.storage.store import Artifact
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was answered."""
+    """Answered articles of a day."""
 
     real: int
     fake: int

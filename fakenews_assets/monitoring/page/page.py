@@ -1,4 +1,4 @@
-"""The monitoring page: the service's last days on one page that needs nothing but itself."""
+"""Writes the self-contained monitoring page."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

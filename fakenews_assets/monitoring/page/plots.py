@@ -1,4 +1,4 @@
-"""The pictures of the monitoring page."""
+"""Plots of the monitoring page."""
 
 from __future__ import annotations
 

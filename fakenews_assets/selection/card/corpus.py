@@ -1,4 +1,4 @@
-"""What a model card says of the articles behind a model."""
+"""Facts about the training corpus, for the model card."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MOST_SOURCES: Final = 10
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """One batch that was there when the corpus was put together."""
+    """One batch of the corpus."""
 
     name: str
     origin: str
@@ -122,7 +122,7 @@ def _batches(clean: Mapping[str, Artifact]) -> tuple[BatchFacts, ...]:
 
 
 def _origin(uri: str) -> str:
-    """An address without the folders before a file, which are nobody's business: a bundle travels."""
+    """An address without local folders, because bundles leave the machine."""
     return uri.rstrip("/").rpartition("/")[2]
 
 

@@ -1,4 +1,4 @@
-"""The model card: what a reader must know of a selected model before using it, as Markdown."""
+"""Writes the model card in Markdown."""
 
 import json
 from collections.abc import Mapping

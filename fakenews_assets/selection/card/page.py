@@ -1,4 +1,4 @@
-"""The model card as a page that needs nothing but itself: no script, no address, and no markup out of the data."""
+"""Renders the model card as a self-contained page: no scripts, no external addresses, no markup from the data."""
 
 import io
 import re
@@ -22,7 +22,7 @@ _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """For readers who open the file from a disk; the service sends a stricter one."""
 
 _FOREIGN: Final = ("html_block", "html_inline", "link", "image", "autolink", "reference")
-"""Markdown that a card has no use for, and that a source's name or a title could smuggle in."""
+"""Markdown that a card does not need, and that a source's name or a title could inject."""
 
 _NUMBER: Final = re.compile(r"[+-]?[\d,]*\.?\d+( ?(%|ms|MB|articles/s))?|[+-]?\d[\d.]* to [+-]?\d[\d.]*")
 

@@ -1,4 +1,4 @@
-"""The rows of a run, served to Lightning batch by batch."""
+"""Lightning data modules of a training."""
 
 from collections.abc import Callable, Iterator
 
@@ -105,7 +105,7 @@ class ValidationBatches:
 
 
 class TrainingData(LightningDataModule):
-    """Both splits of a run, shared out among the processes of its trainer."""
+    """Training and validation batches, divided among the processes of the trainer."""
 
     def __init__(
         self,

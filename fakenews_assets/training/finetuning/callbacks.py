@@ -1,4 +1,4 @@
-"""What happens around the steps: reports, checkpoints that survive a kill, pruning."""
+"""Lightning callbacks: progress, best weights, resumable checkpoints."""
 
 import math
 import time
@@ -168,7 +168,7 @@ class Recorder(Callback):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """The weights of the best validation: `FinetuneSettings.keep` says what is best."""
+    """Keeps the weights of the best validation, by `FinetuneSettings.keep`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -192,7 +192,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class ResumeCheckpoint(Checkpoint):
-    """The whole state of the run, every few steps; one file is kept, and it is always complete.
+    """Saves the whole state of the run every few steps, in one file that is always complete.
 
     The first process writes it, and each reads it: where nodes share no folder, the others have none.
     """
@@ -212,16 +212,16 @@ class ResumeCheckpoint(Checkpoint):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin only if all processes do the same from the same step on.
+        """Check that all processes start from the same step with the same settings.
 
         Raises:
-            TrainingFailed: they do not; raised in all of them.
+            TrainingFailed: they differ; raised in all of them.
         """
         self._saved_step = trainer.global_step
         run, step = trainer.strategy.broadcast((self.run, self._saved_step))
         if not trainer.strategy.reduce_boolean_decision(run == self.run):
             raise TrainingFailed(
-                "The nodes were given different settings, articles or pretrained weights; give all the same."
+                "The nodes have different settings, articles or pretrained weights. Give all of them the same."
             )
         if not trainer.strategy.reduce_boolean_decision(step == self._saved_step):
             raise TrainingFailed(

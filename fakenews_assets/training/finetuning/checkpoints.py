@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot tear, and that are never taken for another run's."""
+"""Atomic checkpoints that belong to exactly one run."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Fine-tune an encoder on labelled articles: two tables in, a folder with a classifier out."""
+"""Fine-tunes an encoder on labelled articles."""
 
 import hashlib
 import json
@@ -55,7 +55,7 @@ _RECORD_FILE: Final = "training.json"
 
 
 class FinetuneResult(BaseModel):
-    """What a run did; stored as training.json beside the model."""
+    """Result of a training; stored beside the model as training.json."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
@@ -113,8 +113,7 @@ def finetune(
 
     Raises:
         EncoderUnavailable: the pretrained weights are not here.
-        TrainingFailed: the tables cannot be trained on, the loss left the finite numbers, or the processes that train
-            together do not begin with the same.
+        TrainingFailed: the tables are unusable, the loss is non-finite, or the processes start differently.
     """
     source = start_from or resolve(settings.encoder)
     start = Start(
@@ -132,7 +131,7 @@ def finetune(
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with."""
+    """Initial state of a training."""
 
     model: PreTrainedModel
     """Two-class model, changed in place."""
@@ -152,7 +151,7 @@ def fit(
     work: Path,
     on_progress: ProgressListener | None = None,
 ) -> FinetuneResult:
-    """Train whatever `start` holds; everything else is as `finetune` says."""
+    """Train from any initial state; otherwise like `finetune`."""
     for name, frame in (("training", train), ("validation", val)):
         _require_both_labels(name, frame)
     limit_torch_threads()
@@ -244,7 +243,7 @@ def fit(
 
 
 def read_result(folder: Path) -> FinetuneResult:
-    """What the training of a saved classifier did."""
+    """The training result of a saved classifier."""
     return FinetuneResult.model_validate_json((folder / _RECORD_FILE).read_text())
 
 

@@ -1,4 +1,4 @@
-"""What a training run reports: while it runs, afterwards, and when it fails."""
+"""Progress, history and errors of a training."""
 
 import math
 from collections.abc import Callable
@@ -98,7 +98,7 @@ ProgressListener = Callable[[Progress], None]
 
 
 class Curves:
-    """Hands every point of a growing history on once, in order of steps."""
+    """Passes on every new point of a growing history."""
 
     def __init__(self, row: Callable[[dict[str, float], int], None]) -> None:
         """Args: row: takes numbers by name, and the optimisation step they belong to; a step may come twice."""

@@ -1,4 +1,4 @@
-"""One optimisation step, and what is measured."""
+"""The Lightning module: optimisation step and validation metrics."""
 
 from typing import Final, Protocol
 
@@ -25,7 +25,7 @@ _NOT_INPUTS: Final = frozenset({"labels", "rows", "shown"})
 
 
 class Objective(Protocol):
-    """What a training minimises in place of the labels' cross-entropy. An nn.Module, if it has weights of its own."""
+    """A loss other than the labels' cross-entropy. An nn.Module, if it has weights."""
 
     def __call__(self, label_losses: Tensor, output: SequenceClassifierOutput, batch: TokenBatch) -> Tensor:
         """Loss per row, float32 [batch], from the cross-entropy with the labels, float32 [batch], and the

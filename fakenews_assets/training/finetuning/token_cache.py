@@ -1,4 +1,4 @@
-"""Tokenised article tables kept on disk, so that the second run does not tokenise again."""
+"""Cache of tokenised tables on disk."""
 
 import hashlib
 import uuid
@@ -27,7 +27,7 @@ def cache_key(frame: pl.DataFrame, encoder: ArticleEncoder) -> str:
 
 
 def tokenize_table(frame: pl.DataFrame, encoder: ArticleEncoder, cache: Path) -> TokenTable:
-    """Tokenise the articles of a frame, or read what an earlier call stored.
+    """Tokenise the articles of a frame, or read them from the cache.
 
     Args:
         frame: columns `title` and `text`, no nulls.

@@ -1,4 +1,4 @@
-"""What a hyperparameter search reports: nothing here needs a heavy library."""
+"""Result of a hyperparameter search. Importing this module needs no heavy library."""
 
 from collections.abc import Callable
 from typing import Final, Literal

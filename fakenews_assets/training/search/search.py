@@ -1,4 +1,4 @@
-"""Look for better training settings with Optuna: many short trainings in, the best one's settings out."""
+"""Hyperparameter search with Optuna, by many short trainings."""
 
 import math
 import platform
@@ -37,7 +37,7 @@ def search(
     work: Path,
     on_trial: TrialListener | None = None,
 ) -> SearchResult:
-    """Try settings around `settings.base` until there are enough trials or time is up.
+    """Search around `settings.base` until the number of trials or the time limit is reached.
 
     The first trial is the base itself, as far as it lies within the bounds. Every other is drawn from the seed and
     the finished trials alone, so a search that was killed goes on as if nothing had happened.
@@ -54,7 +54,7 @@ def search(
     Raises:
         EncoderUnavailable: the pretrained weights are not here.
         TrainingFailed: the tables cannot be trained on.
-        SearchFailed: another process searches in `work`, the base wants several processes, or no trial came to its end.
+        SearchFailed: another process searches in `work`, the base needs several processes, or all trials diverged.
     """
     processes = settings.base.devices * settings.base.num_nodes
     if processes > 1:

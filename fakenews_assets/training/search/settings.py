@@ -1,4 +1,4 @@
-"""Every choice of a hyperparameter search, in one plain record: nothing here needs a heavy library."""
+"""Settings of a hyperparameter search. Importing this module needs no heavy library."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ class SearchSettings(BaseModel):
     )
     epochs: int = Field(default=1, ge=1, description="Epochs of a trial.")
     evaluations_per_epoch: int = Field(
-        default=4, ge=1, description="Validations per epoch of a trial: how often it can be pruned."
+        default=4, ge=1, description="Validations per epoch of a trial; it can be pruned at each."
     )
 
     learning_rate: Bounds | None = Field(

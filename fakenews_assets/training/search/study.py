@@ -1,4 +1,4 @@
-"""Where the trials of a hyperparameter search are remembered."""
+"""Storage of a search's trials in an Optuna study."""
 
 import hashlib
 import logging

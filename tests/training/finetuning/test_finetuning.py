@@ -369,7 +369,7 @@ def test_nodes_that_were_told_different_things_say_so(make_settings: MakeSetting
 
     assert [wait(node) for node in nodes] == [1, 1]
     said = [(tmp_path / str(rank) / "errors").read_text() for rank in range(2)]
-    assert ["TrainingFailed: The nodes were given different settings" in one for one in said] == [True] * 2
+    assert ["TrainingFailed: The nodes have different settings" in one for one in said] == [True] * 2
 
 
 def test_pruned_weights_stay_zero_and_do_not_compound(make_settings: MakeSettings, tmp_path: Path) -> None:
