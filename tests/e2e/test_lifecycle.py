@@ -135,7 +135,7 @@ def test_a_student_that_cannot_be_had_is_skipped_and_says_why(encoder: Path) -> 
 @pytest.mark.usefixtures("project")
 def test_found_settings_are_used_only_when_asked_for(encoder: Path) -> None:
     base = settings(encoder)
-    search = {"trials": 2, "rows": 200, "val_rows": 60, "base": base, "batch_size": None, "pruning": None}
+    search = {"trials": 2, "rows": 200, "val_rows": 60, "base": base, "batch_size": None}
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b1")
         runner.ingest("b1", "sample:rows=600")

@@ -44,7 +44,6 @@ def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
         ("baseline", "scikit-learn"),
         ("finetuned", "torch"),
         ("distilled-3l", "torch"),
-        ("finetuned-onnx-fp32", "onnx"),
         ("distilled-3l-openvino-int8", "openvino"),
     ],
 )
