@@ -55,8 +55,8 @@ def gate(
       not find it significantly less often right) and more than `faster_ratio` times as fast.
 
     Args:
-        challenger: the chosen candidate. champion: the current one; None: there is none, and the challenger is
-        promoted.
+        challenger: the chosen candidate.
+        champion: the current one; None: there is none, and the challenger is promoted.
         policy: the limits.
         clusters: near-duplicate cluster of each test row, in the order of the predictions; None draws rows.
 

@@ -42,7 +42,7 @@ def audit_versions(
         ledger: the tombstones of the store.
         manifest: of the bundle.
         made_at: when the bundle was made. A later record was written by a run that produced the same content; it
-        names that run's inputs, so the manifest counts instead.
+            names that run's inputs, so the manifest counts instead.
     """
     seen: dict[tuple[str, str], Artifact | None] = {}
     readable = _audit_generation(audit_log, store, ledger, manifest, made_at, seen)
