@@ -5,11 +5,16 @@ import secrets
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
 pytest_plugins = ["tests.support.watched", "tests.support.wandb_server"]
+
+# A test that is slow on a busy machine has found nothing.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Before any test imports a library that looks at them.
 os.environ |= {

@@ -38,7 +38,6 @@ def test_no_request_makes_the_service_fail(service: Server, path: str, mode: Gen
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=500,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         database=None,
         derandomize=True,

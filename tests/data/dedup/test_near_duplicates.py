@@ -216,7 +216,7 @@ def test_rensa_proposes_the_same_pairs_for_ever() -> None:
     assert digests.to_rows() == [[529166528, 2127388646, 321897176, 543482926]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(alphabet="ab ü", max_size=12), max_size=8), st.integers(1, 3), st.integers(1, 5))
 def test_shingles_are_those_of_the_text(texts: list[str], size: int, most: int) -> None:
     clean = [" ".join(text.split()) for text in texts]
@@ -232,7 +232,7 @@ def test_shingles_are_those_of_the_text(texts: list[str], size: int, most: int) 
     assert len(set(names.values())) == len(names)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=2, max_size=6))
 def test_jaccard_is_that_of_the_sets(sets: list[set[int]]) -> None:
     tokens = np.array([token for values in sets for token in sorted(values)], dtype=np.uint32)
