@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.clusters import assign_clusters
-from fakenews_assets.data.splits.splitting import SplitConfig, split_articles
+from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
 from fakenews_assets.evaluation.metrics.speed import processor_name
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.training.finetuning.history import ProgressListener
@@ -71,8 +71,8 @@ def load_news(path: Path) -> NewsSplits:
             limits=CleaningLimits(max_reject_share=0.2),
         )
         articles = pl.read_parquet(f"{folder}/articles-*.parquet")
-    config = SplitConfig()
-    clusters = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["news"], config)
+    config = SplitSettings()
+    clusters = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), ["news"], config)
     splits = split_articles(articles, clusters, config).splits
     return NewsSplits(*(splits[split].collect() for split in ("train", "val", "test")))
 

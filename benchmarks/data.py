@@ -20,10 +20,10 @@ from rich.console import Console
 
 from benchmarks.common import describe_machine, write_results
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.clusters import assign_clusters, cluster_sizes
-from fakenews_assets.data.splits.splitting import SplitConfig, split_articles
+from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
 from fakenews_resources.news.sample import SampleSpec, write_sample
 
 console = Console()
@@ -42,8 +42,8 @@ def measure(raw: Path) -> dict[str, Any]:
         folder = Path(name)
         summary = clean_batch(raw, "b", folder, preparation=TextPreparation(), limits=CleaningLimits())
         lap("clean")
-        articles, splits = pl.scan_parquet(folder / "articles-*.parquet"), SplitConfig()
-        clusters = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["b"], splits)
+        articles, splits = pl.scan_parquet(folder / "articles-*.parquet"), SplitSettings()
+        clusters = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), ["b"], splits)
         lap("cluster")
         for split, rows in split_articles(articles, clusters, splits).splits.items():
             rows.sink_parquet(folder / f"{split}.parquet")

@@ -26,11 +26,11 @@ import typer
 from numpy.typing import NDArray
 
 from fakenews_assets.data.dedup.minhash import Signatures, SimilarSets
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links, normalised_words
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links, normalised_words
 from fakenews_assets.data.dedup.shingles import hash_shingles
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.data.splits.clusters import assign_clusters, cluster_sizes
-from fakenews_assets.data.splits.splitting import SPLITS, SplitConfig, split_articles
+from fakenews_assets.data.splits.splitting import SPLITS, SplitSettings, split_articles
 from fakenews_assets.data.splits.verification import split_table, verify_shares
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -103,11 +103,11 @@ def scale(
 
 def _measure(folder: str, origin: NDArray[np.int64]) -> dict[str, Any]:
     articles = pl.scan_parquet(Path(folder) / "*.parquet")
-    config = SplitConfig()
+    config = SplitSettings()
     out = Path(folder) / "splits"
     out.mkdir()
     marks = [time.perf_counter()]
-    links = find_links(articles, NearDuplicateConfig())
+    links = find_links(articles, NearDuplicateSettings())
     marks.append(time.perf_counter())
     clusters = assign_clusters(articles, links, [f"batch-{number}" for number in range(BATCHES)], config)
     marks.append(time.perf_counter())
@@ -177,7 +177,7 @@ def peers(
 
 
 def _rensa_pairs(words: pl.Series) -> set[tuple[int, int]]:
-    config = NearDuplicateConfig()
+    config = NearDuplicateSettings()
     signatures = Signatures(config.bands, config.rows_per_band, config.seed)
     sets = SimilarSets()
     for start in range(0, len(words), 4096):
@@ -189,7 +189,7 @@ def _rensa_pairs(words: pl.Series) -> set[tuple[int, int]]:
 def _datasketch_pairs(words: pl.Series) -> set[tuple[int, int]]:
     from datasketch import MinHash, MinHashLSH
 
-    config = NearDuplicateConfig()
+    config = NearDuplicateSettings()
     columns = config.bands * config.rows_per_band
     index = MinHashLSH(num_perm=columns, params=(config.bands, config.rows_per_band))
     pairs: set[tuple[int, int]] = set()
@@ -223,8 +223,8 @@ def sample(
     )
     report = []
     for value in threshold:
-        links = find_links(articles, NearDuplicateConfig(title_threshold=value))
-        clusters = assign_clusters(articles, links, ["b1"], SplitConfig())
+        links = find_links(articles, NearDuplicateSettings(title_threshold=value))
+        clusters = assign_clusters(articles, links, ["b1"], SplitSettings())
         largest = clusters["cluster_id"].mode().sort()[0]
         report.append(
             {

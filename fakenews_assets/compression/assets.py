@@ -136,7 +136,7 @@ def _train_smaller(
     from fakenews_assets.training.finetuning.history import TrainingFailed
 
     step = context.asset_key.to_user_string()
-    scoring: Callable[[int, int], None] = partial(report, step, note="asking the teacher")
+    scoring: Callable[[int, int], None] = partial(report, step, note="scoring with the teacher")
     draft = storage.draft()
     log = TrainingLog(context.log, step, tracker.start(context, settings))
     try:

@@ -74,25 +74,25 @@ class Distillation(nn.Module):
     @override
     def forward(self, label_losses: Tensor, output: SequenceClassifierOutput, batch: TokenBatch) -> Tensor:
         """Loss per row, float32 [batch]."""
-        place = (batch["shown"].long().cpu(), batch["rows"].cpu())
+        position = (batch["shown"].long().cpu(), batch["rows"].cpu())
         assert output.logits is not None
         assert output.hidden_states is not None
         device = output.logits.device
         temperature = self.settings.temperature
-        opinion = nn.functional.kl_div(
+        divergence = nn.functional.kl_div(
             (output.logits.float() / temperature).log_softmax(dim=-1),
-            (self.teacher.logits[place].to(device) / temperature).softmax(dim=-1),
+            (self.teacher.logits[position].to(device) / temperature).softmax(dim=-1),
             reduction="none",
         ).sum(dim=-1)
         states = torch.stack([output.hidden_states[layer + 1][:, 0] for layer in self.layers], dim=1)
-        likeness = nn.functional.cosine_similarity(
-            self.projection(states).float(), self.teacher.states[place].to(device).float(), dim=-1
+        similarity = nn.functional.cosine_similarity(
+            self.projection(states).float(), self.teacher.states[position].to(device).float(), dim=-1
         ).mean(dim=-1)
         share = self.settings.label_weight
         return (
             share * label_losses
-            + (1 - share) * temperature**2 * opinion
-            + self.settings.hidden_weight * (1 - likeness)
+            + (1 - share) * temperature**2 * divergence
+            + self.settings.hidden_weight * (1 - similarity)
         )
 
 

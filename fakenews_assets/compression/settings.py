@@ -100,13 +100,13 @@ class QuantizationSettings(BaseModel):
     max_drop_points: float = Field(
         default=0.5,
         ge=0,
-        description="Macro-F1 points that int8 may lose on them. Beyond, the layers that hurt most go back to"
-        " floating point until it does not.",
+        description="Macro-F1 points that int8 may lose on them. If it loses more, the layers that hurt most return"
+        " to floating point until it does not.",
     )
     parity_tolerance: float = Field(
         default=1e-3,
         gt=0,
-        description="Largest difference of a probability between source and fp32 export; beyond, the export is"
-        " wrong and nothing is quantized.",
+        description="Largest allowed difference of a probability between source and fp32 export. A larger one"
+        " fails the asset: the export is wrong.",
     )
     seed: int = Field(default=0, ge=0, description="Draws the rows.")

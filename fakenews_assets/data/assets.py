@@ -17,7 +17,7 @@ from fakenews_assets.data.corpus import CleanBatch, CleanNewsSettings, admitted,
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, store_raw_file
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringConfig, split_articles
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
 from fakenews_resources.news.resource import NewsSource
@@ -42,7 +42,7 @@ def raw_news(
     except StoreError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     uri = config.uri or known.get("source_uri") or news_source.default_uri
-    # What a broken download leaves here is taken up by the next attempt.
+    # The next attempt resumes a broken download here.
     landing = storage.store.workspace("raw_news", batch)
     draft = storage.draft()
     try:
@@ -158,7 +158,7 @@ def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.Mate
 @_asset(kinds={"polars", "rust"}, code_version="2")
 @plain_config
 def article_clusters(
-    config: ClusteringConfig, storage: Storage, engine: Engine, clean_news: dict[str, Artifact]
+    config: ClusteringSettings, storage: Storage, engine: Engine, clean_news: dict[str, Artifact]
 ) -> dg.MaterializeResult[Artifact]:
     """Near-duplicate clusters over all accepted batches, in order of arrival."""
     from fakenews_assets.data.splits.clusters import cluster_articles, cluster_sizes
@@ -198,7 +198,7 @@ def splits(
     result = split_articles(
         pl.concat([batch.articles for batch in admitted(clean_news)]),
         article_clusters.scan("clusters").collect(),
-        ClusteringConfig.model_validate(article_clusters.read_json(CLUSTERING_FILE)).splits,
+        ClusteringSettings.model_validate(article_clusters.read_json(CLUSTERING_FILE)).splits,
     )
     draft = storage.draft()
     # What the split was asked to be: the checks hold it to this, and to no default.

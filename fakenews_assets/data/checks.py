@@ -6,7 +6,7 @@ import polars as pl
 from fakenews_assets.common.metadata import partitioned_check_spec
 from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.partitions import news_batches
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, ClusteringConfig
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, ClusteringSettings
 from fakenews_assets.data.splits.verification import (
     Crossings,
     Shares,
@@ -76,7 +76,7 @@ def split_checks(splits: Artifact, accepted: Artifact | None) -> list[dg.AssetCh
         splits: the new split, still a draft.
         accepted: the last split that passed; None: there is none yet.
     """
-    clustering = ClusteringConfig.model_validate(splits.read_json(CLUSTERING_FILE))
+    clustering = ClusteringSettings.model_validate(splits.read_json(CLUSTERING_FILE))
     rows = _splits(splits)
     table = split_table(rows)
     contents = verify_contents(rows, clustering)

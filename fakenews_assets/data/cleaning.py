@@ -301,8 +301,8 @@ def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: C
     named = [(f"{reason}: {detail}", count) for reason, detail, count in commonest.rows()]
     raise BatchRejected(
         f"Batch {batch!r}: {len(quarantine)} of {rows_in} rows cannot be used ({share:.1%}; at most "
-        f"{limits.max_reject_share:.1%} may be). Mend the file and ingest it again, or raise max_reject_share. "
-        f"Commonest reasons: " + "; ".join(f"{name} ({count})" for name, count in named),
+        f"{limits.max_reject_share:.1%} may be). Fix the file and ingest it again, or raise max_reject_share. "
+        f"Most common reasons: " + "; ".join(f"{name} ({count})" for name, count in named),
         named,
         quarantine.head(20),
     )

@@ -38,8 +38,8 @@ def plan_epoch(
     learning rate and schedule keep their usual meaning.
 
     Processes that train together share out the plan of one process with as many times the `batch_size`: each takes
-    every so-manieth row of each of its batches. So they take the same steps as that process would, and what one of
-    them computes in a step costs what the others' does.
+    every `world_size`-th row of each of its batches. So they take the same steps as that process would, and each step
+    costs all of them the same.
 
     Args:
         lengths: tokens per row, shape [rows].

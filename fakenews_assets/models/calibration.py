@@ -200,15 +200,15 @@ class CalibratedClassifier:
         self.ood_detector = ood_detector
 
     @classmethod
-    def load(cls, model: Path, papers: Path, name: str | None = None) -> Self:
+    def load(cls, model: Path, evaluation: Path, name: str | None = None) -> Self:
         """Load a model with its calibration and out-of-distribution detector.
 
         Args:
             model: its folder.
-            papers: folder with its `calibration.json` and, unless it has none, its out-of-distribution detector.
+            evaluation: folder with its `calibration.json` and, unless it has none, its out-of-distribution detector.
             name: the candidate's.
         """
-        return cls(load_classifier(model, name), read_calibration(papers), OodDetector.load(papers))
+        return cls(load_classifier(model, name), read_calibration(evaluation), OodDetector.load(evaluation))
 
     @property
     def name(self) -> str:

@@ -92,7 +92,7 @@ def finetuned_bert(
         if config.warm_start:
             found = warm_start(storage.store, config.warm_start, settings.encoder.name)
             start, started_from = found.encoder.path, f"bundle {found.bundle}"
-            # No edge of the graph may lead back to where it came from: the record says it instead.
+            # An edge to the bundle would close a circle in the graph, so the record names it.
             draft.meta["warm_start"] = {"bundle": found.bundle, "finetuned_bert": found.encoder.version}
         result = finetune(*training_rows(splits), settings, draft.path, work, log, start_from=start)
     except (EncoderUnavailable, TrainingFailed, BundleError, RegistryError, StoreError) as error:

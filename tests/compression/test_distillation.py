@@ -64,7 +64,7 @@ def test_each_term_of_the_loss() -> None:
     torch.testing.assert_close(found, 4 * divergence + 0.5 * 2, atol=1e-3, rtol=0)  # cosine -1
 
 
-def test_texts_shown_and_hidden_have_opinions_of_their_own() -> None:
+def test_texts_shown_and_hidden_have_outputs_of_their_own() -> None:
     teacher = scores(5)
     objective = Distillation(teacher, [0], RecoverySettings(), width=4)
     output = SequenceClassifierOutput(

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.data.checks import SPLIT_CHECKS, split_checks
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringConfig, SplitConfig
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, SplitSettings
 from fakenews_resources.storage.store import Artifact, Store
 
 ROWS = 8000
@@ -26,7 +26,7 @@ def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Ar
         pl.DataFrame(
             {"article_id": names, "cluster_id": names, "title": titles, "text": texts}
         ).write_parquet(draft.path / f"{split}.parquet")
-    config = ClusteringConfig(splits=SplitConfig(**shares), **clustering)  # pyright: ignore[reportArgumentType]
+    config = ClusteringSettings(splits=SplitSettings(**shares), **clustering)  # pyright: ignore[reportArgumentType]
     (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json())
     return store.commit("splits", draft)
 

@@ -16,7 +16,7 @@ from ray.cluster_utils import Cluster
 
 from fakenews_assets.compression.teacher import score_rows
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.serving.batch import score_table, shipped_scorer
 from fakenews_resources.engine import ray as ray_map
@@ -154,7 +154,7 @@ def test_cleaning_is_the_same(
 
 def test_clustering_is_the_same(engine: Engine, raw: Path, tmp_path: Path) -> None:
     articles = pl.scan_parquet(cleaned(raw, tmp_path / "clean", in_process) / "articles-*.parquet")
-    here, there = (find_links(articles, NearDuplicateConfig(), over) for over in (in_process, engine.map))
+    here, there = (find_links(articles, NearDuplicateSettings(), over) for over in (in_process, engine.map))
     assert len(here.edges) > 100
     for name, values in vars(here).items():
         assert (values == vars(there)[name]).all(), name

@@ -8,7 +8,7 @@ import dagster as dg
 
 from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.label_flips import LabelFlipEvidence, Meaning
-from fakenews_assets.data.splits.splitting import ClusteringConfig, SplitConfig
+from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings
 from fakenews_assets.definitions import defs
 from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
 from fakenews_assets.training.settings import FinetunedBertSettings
@@ -16,7 +16,7 @@ from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "article_clusters": ClusteringConfig(splits=SplitConfig(train=0.6, val=0.2, test=0.2)).model_dump(
+    "article_clusters": ClusteringSettings(splits=SplitSettings(train=0.6, val=0.2, test=0.2)).model_dump(
         mode="json"
     ),
     "baseline_model": BaselineSettings(inputs="title_and_text").model_dump(mode="json"),

@@ -30,7 +30,7 @@ _CHUNK_BYTES: Final = 1 << 22
 """Rows hashed at a time, fewer if their texts are long: hashing works on some 30 bytes per byte of text."""
 
 
-class NearDuplicateConfig(BaseModel):
+class NearDuplicateSettings(BaseModel):
     """When two articles count as near-duplicates. Changing any of it may move articles between splits."""
 
     model_config = ConfigDict(frozen=True)
@@ -112,7 +112,7 @@ def normalised_words(column: str) -> pl.Expr:
 
 
 def find_links(
-    articles: pl.DataFrame | pl.LazyFrame, config: NearDuplicateConfig, over: OrderedMap = in_process
+    articles: pl.DataFrame | pl.LazyFrame, config: NearDuplicateSettings, over: OrderedMap = in_process
 ) -> Links:
     """Find equal and similar articles in time and memory linear in the number of rows.
 
@@ -156,11 +156,11 @@ class _Hashed:
     texts: SignedSets
 
 
-def _hasher(config: NearDuplicateConfig) -> Callable[[pl.DataFrame], _Hashed]:
+def _hasher(config: NearDuplicateSettings) -> Callable[[pl.DataFrame], _Hashed]:
     return partial(_hashed, config)
 
 
-def _hashed(config: NearDuplicateConfig, chunk: pl.DataFrame) -> _Hashed:
+def _hashed(config: NearDuplicateSettings, chunk: pl.DataFrame) -> _Hashed:
     signatures = Signatures(config.bands, config.rows_per_band, config.seed)
     title_words = _count_words(chunk["title"])
     text_words = _count_words(chunk["text"])

@@ -20,7 +20,7 @@ _CLASS_NAMES = ("real", "fake", "unlabelled")
 _LENGTH_BINS = 24
 
 
-class ProfileConfig(BaseModel):
+class ProfileSettings(BaseModel):
     """Limits of the word statistics and of the report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,7 +110,7 @@ class CorpusProfile(BaseModel):
 
 
 def profile_corpus(
-    articles: pl.LazyFrame | pl.DataFrame, config: ProfileConfig | None = None
+    articles: pl.LazyFrame | pl.DataFrame, config: ProfileSettings | None = None
 ) -> CorpusProfile:
     """Profile a table of `ARTICLE_SCHEMA`.
 
@@ -124,7 +124,7 @@ def profile_corpus(
     Raises:
         ValueError: the table has no rows.
     """
-    config = config or ProfileConfig()
+    config = config or ProfileSettings()
     table = articles.lazy().with_columns(
         kind=pl.when(pl.col("label") == Label.REAL)
         .then(pl.lit("real"))

@@ -29,7 +29,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fakenews_assets.data.dedup.near_duplicates import Links, find_links
-from fakenews_assets.data.splits.splitting import ClusteringConfig, SplitConfig, split_of
+from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings, split_of
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 DUPLICATE: Final = "duplicate of an earlier article"
@@ -70,7 +70,7 @@ class ClusterSizes:
 def cluster_articles(
     articles: pl.DataFrame | pl.LazyFrame,
     batch_order: Sequence[str],
-    config: ClusteringConfig,
+    config: ClusteringSettings,
     heirs: Mapping[str, str] | None = None,
     over: OrderedMap = in_process,
 ) -> pl.DataFrame:
@@ -93,7 +93,7 @@ def assign_clusters(
     articles: pl.DataFrame | pl.LazyFrame,
     links: Links,
     batch_order: Sequence[str],
-    config: SplitConfig,
+    config: SplitSettings,
     heirs: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Assign every article to a cluster, or give the reason why it has none.
@@ -242,7 +242,7 @@ def _graph_edges(links: Links, order: NDArray[np.int64]) -> _Edges:
 
 
 def _grow_clusters(
-    batches: NDArray[np.int64], edges: _Edges, names: pl.Series, config: SplitConfig
+    batches: NDArray[np.int64], edges: _Edges, names: pl.Series, config: SplitSettings
 ) -> NDArray[np.int64]:
     """Position of the founder of each row's cluster, `_NONE` for rows that bridge two splits."""
     rows = len(batches)
@@ -282,7 +282,7 @@ def _choose(
     component: NDArray[np.int32],
     earlier: NDArray[np.int64],
     names: pl.Series,
-    config: SplitConfig,
+    config: SplitSettings,
 ) -> NDArray[np.int64]:
     """Cluster of each new component, given pairs of a component and an earlier cluster that it touches."""
     oldest, newest = _extremes(component, earlier, len(founder))

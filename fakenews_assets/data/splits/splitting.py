@@ -14,7 +14,7 @@ from typing import Final, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_resources.storage.store import Artifact
 
@@ -28,7 +28,7 @@ UNLABELLED: Final = "unlabelled"
 """Reason for leaving out an article that has a cluster but no label."""
 
 
-class SplitConfig(BaseModel):
+class SplitSettings(BaseModel):
     """Sizes of the splits. Changing any of it moves articles between splits."""
 
     model_config = ConfigDict(frozen=True)
@@ -51,10 +51,10 @@ class SplitConfig(BaseModel):
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-class ClusteringConfig(NearDuplicateConfig):
+class ClusteringSettings(NearDuplicateSettings):
     """Settings of `article_clusters`: thresholds of near-duplicates, and sizes of the splits."""
 
-    splits: SplitConfig = Field(default=SplitConfig(), description="Sizes of train, val and test.")
+    splits: SplitSettings = Field(default=SplitSettings(), description="Sizes of train, val and test.")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Splits:
     excluded: pl.DataFrame
 
 
-def split_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
+def split_of(cluster_ids: pl.Series, config: SplitSettings) -> pl.Series:
     """Split of each cluster, as `SPLIT_DTYPE`; null where the name is null."""
     salt = config.salt.encode()
     # 53 bits, so that the fraction is exact in a float and below 1.
@@ -97,7 +97,7 @@ def split_of(cluster_ids: pl.Series, config: SplitConfig) -> pl.Series:
     )
 
 
-def split_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+def split_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitSettings) -> pl.DataFrame:
     """Split or reason for having none, row by row.
 
     Args:
@@ -121,7 +121,7 @@ def split_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitConfig) -
 
 
 def split_articles(
-    articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config: SplitConfig
+    articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config: SplitSettings
 ) -> Splits:
     """Split the labelled, accepted articles.
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, normalised_words
-from fakenews_assets.data.splits.splitting import SplitConfig
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, normalised_words
+from fakenews_assets.data.splits.splitting import SplitSettings
 
 SHARE_TOLERANCE_POINTS: Final = 1.0
 SHARE_MIN_ROWS: Final = 5_000
@@ -89,7 +89,7 @@ def verify_clusters(table: pl.DataFrame) -> Crossings:
     return _crossings(table.select("split", value="cluster_id", example="cluster_id"))
 
 
-def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateConfig) -> Crossings:
+def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateSettings) -> Crossings:
     """Find equal titles and equal texts in more than one split, case and punctuation aside.
 
     A title with fewer than `config.min_title_words` words only counts together with its text, a text
@@ -126,7 +126,7 @@ def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateCon
     )
 
 
-def verify_shares(table: pl.DataFrame, config: SplitConfig) -> Shares:
+def verify_shares(table: pl.DataFrame, config: SplitSettings) -> Shares:
     """Measure the splits' shares of the rows against their targets.
 
     Args:

@@ -8,11 +8,11 @@ import polars as pl
 
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.data.splits.clusters import assign_clusters
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitConfig, split_articles
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.versions import Versions, tell_erasures
@@ -197,7 +197,7 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
         return
     with audit_log.reading("splits", "splits"):
         stored = versions.readable["splits"]
-        splits = SplitConfig.model_validate(stored.read_json(CLUSTERING_FILE)["splits"])
+        splits = SplitSettings.model_validate(stored.read_json(CLUSTERING_FILE)["splits"])
         computed = split_articles(pl.concat([batch.articles for batch in batches]), clusters, splits)
         for split in SPLITS:
             table = stored.scan(split).collect()
@@ -219,14 +219,14 @@ def clusters_anew(clean: Mapping[str, Artifact], stored: Artifact, heirs: Mappin
     batches = admitted(clean)
     articles = pl.concat([batch.articles for batch in batches])
     settings = stored.read_json(CLUSTERING_FILE)
-    config = NearDuplicateConfig.model_validate(
-        {name: settings[name] for name in NearDuplicateConfig.model_fields}
+    config = NearDuplicateSettings.model_validate(
+        {name: settings[name] for name in NearDuplicateSettings.model_fields}
     )
     return assign_clusters(
         articles,
         find_links(articles, config),
         [batch.name for batch in batches],
-        SplitConfig.model_validate(settings["splits"]),
+        SplitSettings.model_validate(settings["splits"]),
         heirs,
     )
 

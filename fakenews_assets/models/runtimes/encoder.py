@@ -27,7 +27,7 @@ class EncoderClassifier(ABC):
     def __init__(
         self, encoder: ArticleEncoder, *, name: str, batch_rows: int = 64, batch_tokens: int = 4096
     ) -> None:
-        """Bind the text side.
+        """Bind the tokenizer and the limits of a batch.
 
         Args:
             encoder: tokenizer and layout that the model was trained with.
@@ -55,7 +55,7 @@ class EncoderClassifier(ABC):
         logits, embeddings = self._answers(articles, "logits", "embedding")
         return _predictions(logits), embeddings
 
-    def fitted(self, batch: EncoderInputs) -> EncoderInputs:
+    def pad(self, batch: EncoderInputs) -> EncoderInputs:
         """Pad a batch further, if the runtime prefers fixed shapes."""
         return batch
 
@@ -71,7 +71,7 @@ class EncoderClassifier(ABC):
         plan = budget_batches(
             self.encoder.lengths(table), max_tokens=self.batch_tokens, max_rows=self.batch_rows
         )
-        batches = (self.fitted(self.encoder.batch(table, rows)) for rows in plan)
+        batches = (self.pad(self.encoder.batch(table, rows)) for rows in plan)
         answers = [
             [padded[: len(rows)] for padded in found]
             for rows, found in zip(plan, self.run(batches, *outputs), strict=True)

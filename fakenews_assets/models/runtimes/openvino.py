@@ -50,7 +50,7 @@ class OpenVinoClassifier(EncoderClassifier):
         return cls(model, ArticleEncoder.load(folder), name=name, arithmetic=arithmetic)
 
     @override
-    def fitted(self, batch: EncoderInputs) -> EncoderInputs:
+    def pad(self, batch: EncoderInputs) -> EncoderInputs:
         """Pad to one of some hundred shapes.
 
         OpenVINO prepares itself for each shape that it meets and remembers thousands of them: requests of all

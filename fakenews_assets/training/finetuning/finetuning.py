@@ -108,7 +108,7 @@ def finetune(
             first one writes the checkpoints, and all read them: where nodes have a folder each, pass `resume=False`
             or begin with empty ones.
         on_progress: called every few seconds and after every validation.
-        start_from: folder of a classifier that `finetune` saved: go on from its weights, head included, in place of
+        start_from: folder of a classifier that `finetune` saved: continue from its weights, head included, in place of
             the pretrained encoder's.
 
     Raises:

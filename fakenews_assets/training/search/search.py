@@ -40,7 +40,7 @@ def search(
     """Search around `settings.base` until the number of trials or the time limit is reached.
 
     The first trial is the base itself, as far as it lies within the bounds. Every other is drawn from the seed and
-    the finished trials alone, so a search that was killed goes on as if nothing had happened.
+    the finished trials alone, so a killed search resumes with the same result.
 
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
@@ -72,8 +72,7 @@ def search(
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     if not complete:
         raise SearchFailed(
-            f"None of {len(trials)} trials came to its end, because the loss left the finite numbers; lower the"
-            " bounds of learning_rate."
+            f"All {len(trials)} trials diverged (non-finite loss); lower the bounds of learning_rate."
         )
     best = max(complete, key=lambda trial: trial.values[0])
     return SearchResult(

@@ -28,8 +28,8 @@ class SearchSettings(BaseModel):
     minutes: float | None = Field(
         default=60,
         gt=0,
-        description="Time of one call. A trial that is running then is given up and does not count, unless none"
-        " has come to its end yet; null: no limit.",
+        description="Time limit of one call. A trial that is still running then is dropped, unless none has"
+        " finished yet; null: no limit.",
     )
     seed: int = Field(default=0, ge=0, description="Decides what is tried, and which rows are drawn.")
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]
 
 from fakenews_assets.data.dedup.minhash import candidate_probability, jaccard
-from fakenews_assets.data.dedup.near_duplicates import Links, NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import Links, NearDuplicateSettings, find_links
 from fakenews_assets.data.dedup.shingles import hash_shingles
 
 VOCABULARY = [f"word{number}" for number in range(3000)]
-CONFIG = NearDuplicateConfig()
+CONFIG = NearDuplicateSettings()
 
 
 def table(titles: Sequence[str], texts: Sequence[str] | None = None, batch: str = "b1") -> pl.DataFrame:
@@ -89,7 +89,7 @@ def test_similarity_is_exact_not_estimated() -> None:
     ]
     assert word_jaccard(originals[0], copies[0]) == pytest.approx(8 / 12)
     assert len(find_links(table(originals + copies), CONFIG).edges) == 0
-    lower = NearDuplicateConfig(title_threshold=0.66)
+    lower = NearDuplicateSettings(title_threshold=0.66)
     assert len(find_links(table(originals + copies), lower).edges) >= 0.85 * 300
 
 
@@ -145,7 +145,7 @@ def test_short_titles_tell_nothing_without_their_text() -> None:
 def test_text_key_needs_its_words() -> None:
     articles = table(["First story of today", "Second tale of yesterday"], ["read more", "Read more."])
     assert find_links(articles, CONFIG).text_key[0] == find_links(articles, CONFIG).text_key[1] != 0
-    assert find_links(articles, NearDuplicateConfig(min_text_words=3)).text_key.tolist() == [0, 0]
+    assert find_links(articles, NearDuplicateSettings(min_text_words=3)).text_key.tolist() == [0, 0]
 
 
 def test_later_batches_add_no_link_between_earlier_rows() -> None:
@@ -252,4 +252,4 @@ def test_s_curve(similarity: float, probability: float) -> None:
 
 def test_a_threshold_that_banding_misses_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"title_threshold 0\.7 .* more bands"):
-        NearDuplicateConfig(bands=5, rows_per_band=10)
+        NearDuplicateSettings(bands=5, rows_per_band=10)

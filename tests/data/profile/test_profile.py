@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.data.profile.plots import profile_plots
-from fakenews_assets.data.profile.profile import CorpusProfile, ProfileConfig, profile_corpus
+from fakenews_assets.data.profile.profile import CorpusProfile, ProfileSettings, profile_corpus
 from fakenews_assets.data.profile.report import to_markdown
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 
@@ -75,7 +75,7 @@ def test_groups_add_up_and_are_ordered(corpus: pl.DataFrame):
 
 
 def test_small_sources_are_added_up(corpus: pl.DataFrame):
-    profile = profile_corpus(corpus, ProfileConfig(largest_sources=1))
+    profile = profile_corpus(corpus, ProfileSettings(largest_sources=1))
 
     assert [(one.name, one.rows, one.real, one.fake) for one in profile.sources] == [
         ("blog", 2, 0, 2),
@@ -125,7 +125,7 @@ def test_word_scores_follow_the_formula(corpus: pl.DataFrame):
 
 
 def test_words_used_alike_do_not_lead():
-    profile = profile_corpus(_random_corpus(400), ProfileConfig(top_words=1))
+    profile = profile_corpus(_random_corpus(400), ProfileSettings(top_words=1))
 
     assert [one.word for one in profile.real_words] == ["real"]
     assert [one.word for one in profile.fake_words] == ["hoax"]
@@ -133,7 +133,7 @@ def test_words_used_alike_do_not_lead():
 
 def test_large_corpora_are_sampled_for_words_only_and_repeatably():
     corpus = _random_corpus(2000)
-    config = ProfileConfig(word_rows=500)
+    config = ProfileSettings(word_rows=500)
     profile = profile_corpus(corpus, config)
 
     assert profile.words_sampled

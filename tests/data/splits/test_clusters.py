@@ -19,9 +19,9 @@ from fakenews_assets.data.splits.clusters import (
     assign_clusters,
     cluster_sizes,
 )
-from fakenews_assets.data.splits.splitting import SplitConfig, split_of
+from fakenews_assets.data.splits.splitting import SplitSettings, split_of
 
-CONFIG = SplitConfig()
+CONFIG = SplitSettings()
 
 
 class Row(NamedTuple):

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.clusters import BRIDGE, CLUSTER_SCHEMA, DUPLICATE, assign_clusters
 from fakenews_assets.data.splits.splitting import (
     SPLITS,
     UNLABELLED,
-    SplitConfig,
+    SplitSettings,
     split_articles,
     split_of,
     split_rows,
@@ -29,7 +29,7 @@ from fakenews_assets.data.splits.verification import (
     verify_shares,
 )
 
-CONFIG = SplitConfig()
+CONFIG = SplitSettings()
 
 
 def articles(count: int) -> pl.DataFrame:
@@ -84,7 +84,7 @@ def test_the_side_depends_on_the_name_alone(names: list[str], start: int) -> Non
 
 def test_another_salt_is_another_split() -> None:
     names = pl.Series([str(number) for number in range(1000)])
-    agree = (split_of(names, CONFIG) == split_of(names, SplitConfig(salt="other"))).mean()
+    agree = (split_of(names, CONFIG) == split_of(names, SplitSettings(salt="other"))).mean()
     assert agree == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.05)  # as for two independent splits
 
 
@@ -92,7 +92,7 @@ def test_another_salt_is_another_split() -> None:
 def test_shares_must_add_up(shares: tuple[float, float, float]) -> None:
     train, val, test = shares
     with pytest.raises(ValidationError, match="must add up to 1"):
-        SplitConfig(train=train, val=val, test=test)
+        SplitSettings(train=train, val=val, test=test)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -145,7 +145,7 @@ def test_split_without_rows() -> None:
     assert len(table) == len(result.excluded) == 0
     assert verify_shares(table, CONFIG).within_tolerance
     assert verify_clusters(table).passed
-    assert verify_contents(result.splits, NearDuplicateConfig()).passed
+    assert verify_contents(result.splits, NearDuplicateSettings()).passed
 
 
 def test_ten_more_batches_move_nothing() -> None:
@@ -159,10 +159,10 @@ def test_ten_more_batches_move_nothing() -> None:
     )
     versions = []
     for rows in (table.head(100), table):
-        links = find_links(rows, NearDuplicateConfig())
+        links = find_links(rows, NearDuplicateSettings())
         clusters = assign_clusters(rows, links, [f"b{number:02d}" for number in range(11)], CONFIG)
         result = split_articles(rows, clusters, CONFIG)
-        assert verify_contents(result.splits, NearDuplicateConfig()).passed
+        assert verify_contents(result.splits, NearDuplicateSettings()).passed
         versions.append(split_table(result.splits))
     assert verify_clusters(versions[1]).passed
     assert len(versions[1]) > 500
@@ -182,12 +182,12 @@ def test_verify_contents_accepts_a_clean_split() -> None:
     clean = splits(
         train=["One story of today", "Breaking news", ""], test=["Another story of today", "Breaking", ""]
     )
-    assert verify_contents(clean, NearDuplicateConfig()).passed
+    assert verify_contents(clean, NearDuplicateSettings()).passed
 
 
 def test_verify_contents_finds_equal_titles() -> None:
     leaking = splits(train=["One STORY of today!"], val=["Nothing to see here"], test=["one story of today"])
-    found = verify_contents(leaking, NearDuplicateConfig())
+    found = verify_contents(leaking, NearDuplicateSettings())
     assert (found.passed, found.count, found.examples) == (False, 1, ("One STORY of today!",))
 
 
@@ -198,7 +198,7 @@ def test_verify_contents_compares_short_titles_with_their_text() -> None:
             "test": pl.LazyFrame({"title": ["Trump Wins"], "text": [text]}),
         }
 
-    only_titles = NearDuplicateConfig(min_text_words=3)
+    only_titles = NearDuplicateSettings(min_text_words=3)
     assert verify_contents(two("read on"), only_titles).passed
     assert verify_contents(two("read more"), only_titles).count == 1
 
@@ -208,8 +208,8 @@ def test_verify_contents_finds_equal_texts() -> None:
         "train": pl.LazyFrame({"title": ["One story of today"], "text": ["The same, text."]}),
         "test": pl.LazyFrame({"title": ["Quite another tale"], "text": ["the SAME text"]}),
     }
-    assert verify_contents(leaking, NearDuplicateConfig()).count == 1
-    assert verify_contents(leaking, NearDuplicateConfig(min_text_words=4)).passed
+    assert verify_contents(leaking, NearDuplicateSettings()).count == 1
+    assert verify_contents(leaking, NearDuplicateSettings(min_text_words=4)).passed
 
 
 def test_verify_shares_of_a_hashed_split() -> None:

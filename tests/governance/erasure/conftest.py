@@ -11,10 +11,10 @@ import pytest
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
-from fakenews_assets.data.dedup.near_duplicates import NearDuplicateConfig, find_links
+from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.clusters import assign_clusters
-from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitConfig, split_articles
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitSettings, split_articles
 from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.versions import Versions
@@ -106,9 +106,9 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
     clean.meta.update(received_at="2026-11-20", source_uri=name)
     batch = store.commit("clean_news/b1", clean)
     articles = batch.scan("articles")
-    table = assign_clusters(articles, find_links(articles, NearDuplicateConfig()), ["b1"], SplitConfig())
+    table = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), ["b1"], SplitSettings())
     settings = (
-        f'{NearDuplicateConfig().model_dump_json()[:-1]}, "splits": {SplitConfig().model_dump_json()}}}'
+        f'{NearDuplicateSettings().model_dump_json()[:-1]}, "splits": {SplitSettings().model_dump_json()}}}'
     )
     for key in ("article_clusters", "splits"):
         draft = store.draft()
@@ -117,7 +117,7 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
         if key == "article_clusters":
             table.write_parquet(draft.path / "clusters.parquet")
         else:
-            splits = split_articles(articles, table, SplitConfig())
+            splits = split_articles(articles, table, SplitSettings())
             for split, lines in splits.splits.items():
                 lines.collect().write_parquet(draft.path / f"{split}.parquet")
             splits.excluded.write_parquet(draft.path / "excluded.parquet")
