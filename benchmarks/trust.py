@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import CACHE, ROOT, default_news_path, describe_machine, load_news, write_results
+from fakenews_assets.common import progress
 from fakenews_assets.evaluation.generalization.generalization import Spread, measure, spreads
 from fakenews_assets.evaluation.generalization.report import division_name, in_reading_order
 from fakenews_assets.evaluation.generalization.settings import PROTOCOLS, GeneralizationSettings, Model
@@ -55,13 +56,10 @@ def load_splits(path: Path) -> dict[str, pl.DataFrame]:
 
 def run(splits: dict[str, pl.DataFrame], settings: GeneralizationSettings) -> pl.DataFrame:
     """Train and judge, telling how it goes."""
-
-    def tell(done: int, total: int, note: str) -> None:
-        console.print(f"  {done}/{total} {note}")
-
     work = CACHE / "trust"
     work.mkdir(parents=True, exist_ok=True)
-    return measure(splits, settings, BaselineSettings(), RECIPE, work, tell)
+    with progress.listening(progress.Lines(console.print)), progress.step("measuring"):
+        return measure(splits, settings, BaselineSettings(), RECIPE, work)
 
 
 def planted_faults() -> tuple[int, int]:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common import progress
 from fakenews_assets.monitoring.simulation import ServiceError, Traffic, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec
+
+_STEP = "sending articles"
 
 
 def simulate_drift(
@@ -37,16 +39,12 @@ def simulate_drift(
     """
     console = Console()
     try:
-        with Progress(console=console) as bar:
-            task = bar.add_task("Sending articles", total=None)
-            with progress.listening(lambda one: bar.update(task, completed=one.done, total=one.total)):
-                sent = send_traffic(
-                    url,
-                    articles_of(traffic),
-                    feedback_share=feedback,
-                    api_key=api_key,
-                    seed=traffic.seed,
-                )
+        with shown_steps(console, [_STEP]) as steps, progress.listening(steps.show), progress.step(_STEP):
+            steps.start(_STEP)
+            sent = send_traffic(
+                url, articles_of(traffic), feedback_share=feedback, api_key=api_key, seed=traffic.seed
+            )
+            steps.finish(_STEP, failed=False)
         landed = land(batch, folder) if folder else None
     except (ServiceError, OSError) as error:
         raise CommandFailed(str(error)) from error

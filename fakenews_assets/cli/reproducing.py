@@ -1,5 +1,6 @@
 """`fakenews reproduce`: a bundle retrained from its raw data in a scratch store, and the two compared."""
 
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from rich.console import Console
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.cli.running import Bars, load_graph
+from fakenews_assets.cli.running import load_graph
+from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common import progress
 from fakenews_assets.governance.reproduce.recipe import RAW, CannotReproduce, Step, lay_out
 from fakenews_assets.governance.reproduce.report import to_terminal
@@ -45,7 +47,7 @@ def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
     Raises:
         CommandFailed: there is no such bundle, an input of its recipe is gone, or a step failed.
     """
-    console = Console()
+    console = Console(file=sys.stdout)
     store = storage_from_environment().store
     started_at, start = datetime.now(UTC), time.monotonic()
     if json_file is not None:
@@ -115,10 +117,10 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         instance.add_dynamic_partitions("news_batches", sorted(scratch.partitions(RAW)))
         names = [step.key for step in steps]
-        with Bars(console, names, names, suffix="") as bars:
+        with shown_steps(console, names) as shown:
             for step in steps:
-                bars.start(step.key)
-                with progress.listening(lambda told, key=step.key: bars.show(replace(told, task=key))):
+                shown.start(step.key)
+                with progress.listening(lambda told, key=step.key: shown.show(replace(told, task=key))):
                     result = dg.materialize(
                         assets,
                         selection=[step.asset],
@@ -133,7 +135,7 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
                     )
                 # A batch that its checks refuse was refused the first time too, and is stored all the same.
                 made = scratch.exists(step.key) and _run_of(scratch, step.key) == result.run_id
-                bars.finish(step.key, failed=not made)
+                shown.finish(step.key, failed=not made)
                 if not made:
                     raise CannotReproduce(f"Could not make {step.key} again. {_why(instance, result)}")
 

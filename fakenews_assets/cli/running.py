@@ -1,33 +1,24 @@
-"""Runs parts of the graph in this process, with progress bars, on the same Dagster instance as the UI."""
+"""Runs parts of the graph in this process, on the same Dagster instance as the UI."""
 
 import os
 import platform
-import threading
+import sys
 import uuid
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from fakenews_assets.automation.order import GraphOrder, assets_of
 from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.staleness import stale_assets
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common import progress
 from fakenews_resources.storage.store import Store, hash_file
-
-_POLL_SECONDS = 0.25
-_STEP_EVENTS = {
-    dg.DagsterEventType.STEP_START,
-    dg.DagsterEventType.STEP_SUCCESS,
-    dg.DagsterEventType.STEP_FAILURE,
-}
 
 _HOST_TAG = "fakenews/host"
 _PROCESS_TAG = "fakenews/process"
@@ -62,7 +53,8 @@ class GraphRunner:
     """A session with the graph: opens the Dagster instance, runs jobs, shows how far they are."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
+        # Bound to what stdout is now: a library that redirects it for a while swallows no progress.
+        self.console = console or Console(file=sys.stdout)
         use_project_home()
         with self.console.status("Loading the graph"):
             self.defs = load_graph()
@@ -139,13 +131,12 @@ class GraphRunner:
         outdated = {*again, *(["raw_news"] if self._source_changed(f"raw_news/{partition}", config) else [])}
         stale = stale_assets(job, self.store, partition, config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
-        with Bars(
-            self.console, names, todo, suffix=f" \\[{partition}]" if partition and len(names) == 1 else ""
-        ) as bars:
+        suffix = f" [{partition}]" if partition and len(names) == 1 else ""
+        with shown_steps(self.console, names, todo, suffix) as steps:
             if not todo:
                 return
             run_id = str(uuid.uuid4())
-            with bars.following(self.instance, run_id), progress.listening(bars.show):
+            with steps.following(self.instance, run_id), progress.listening(steps.show):
                 result = job.execute_in_process(
                     run_id=run_id,
                     instance=self.instance,
@@ -168,89 +159,6 @@ class GraphRunner:
         if not source.is_file() or not self.store.exists(key):
             return False
         return hash_file(source).sha256 != self.store.current(key).meta["sha256"]
-
-
-class Bars:
-    """One line per asset: waiting, running with what it reports, done."""
-
-    def __init__(self, console: Console, names: Sequence[str], todo: Sequence[str], suffix: str) -> None:
-        self._progress = Progress(
-            SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
-            console=console,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        for name in names:
-            task = self._progress.add_task(f"{name}{suffix}", start=False, total=1, note="waiting")
-            self._tasks[name] = task
-            if name not in todo:
-                self._progress.start_task(task)
-                self._progress.update(task, completed=1, note="up to date")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, report: progress.Progress) -> None:
-        """Draw what an asset reports of itself."""
-        if report.task in self._tasks:
-            # A finished fraction of less than one: only the step's end completes the bar.
-            total = max(report.total or report.done * 2, report.done * 1.01, 1e-9)
-            self._progress.update(
-                self._tasks[report.task], completed=report.done, total=total, note=escape(report.note)
-            )
-
-    @contextmanager
-    def following(self, instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-        """Mark steps as started, done or failed, as the run's events say."""
-        stop = threading.Event()
-
-        def poll() -> None:
-            cursor: str | None = None
-            while True:
-                last_round = stop.wait(_POLL_SECONDS)
-                if instance.has_run(run_id):
-                    found = instance.get_records_for_run(run_id, cursor=cursor, of_type=_STEP_EVENTS)
-                    cursor = found.cursor
-                    for record in found.records:
-                        self._mark(record.event_log_entry)
-                if last_round:
-                    return
-
-        thread = threading.Thread(target=poll, name="progress", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def start(self, name: str) -> None:
-        """Show that an asset is being made."""
-        self._progress.start_task(self._tasks[name])
-        self._progress.update(self._tasks[name], note="")
-
-    def finish(self, name: str, *, failed: bool) -> None:
-        """Show how the making of an asset ended."""
-        task = self._tasks[name]
-        total = self._progress.tasks[task].total
-        self._progress.update(task, completed=0 if failed else total, note="[red]failed" if failed else "")
-        self._progress.stop_task(task)
-
-    def _mark(self, entry: dg.EventLogEntry) -> None:
-        name = entry.step_key or ""
-        if name not in self._tasks:
-            return
-        if entry.dagster_event_type == dg.DagsterEventType.STEP_START:
-            self.start(name)
-        else:
-            self.finish(name, failed=entry.dagster_event_type == dg.DagsterEventType.STEP_FAILURE)
 
 
 def _is_alive(process: int) -> bool:

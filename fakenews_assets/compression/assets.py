@@ -5,6 +5,7 @@ from functools import partial
 
 import dagster as dg
 
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.progress import report
 from fakenews_assets.compression.partitions import (
@@ -28,7 +29,7 @@ from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
 _asset = partial(
-    dg.asset,
+    asset,
     group_name="compression",
     owners=["team:ml"],
     # As in training: one at a time, and no timing beside it.
@@ -98,7 +99,6 @@ def quantized_bert(
     source, variant = VARIANTS[context.partition_key]
     model = storage.read(context, SOURCES[source])
     draft = storage.draft()
-    report("quantized_bert", 0, None, f"exporting {source} as {variant}")
     try:
         result = make_variant(model.path, variant, *training_rows(splits), config, draft.path)
     except FormatUnavailable as error:
@@ -136,9 +136,9 @@ def _train_smaller(
     from fakenews_assets.training.finetuning.history import TrainingFailed
 
     step = context.asset_key.to_user_string()
-    scoring: Callable[[int, int], None] = partial(report, step, note="scoring with the teacher")
+    scoring: Callable[[int, int], None] = partial(report, unit="articles", note="scoring with the teacher")
     draft = storage.draft()
-    log = TrainingLog(context.log, step, tracker.start(context, settings))
+    log = TrainingLog(context.log, tracker.start(context, settings))
     try:
         result = distill(
             student,

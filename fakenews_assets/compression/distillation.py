@@ -11,6 +11,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from typing_extensions import override
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.compression.pruning import measure_importance, prune
 from fakenews_assets.compression.settings import (
     ENCODER_OF_STUDENT,
@@ -131,6 +132,7 @@ def distill(
     recipe = _recipe(teacher, settings)
     model, encoder, origin = _first_weights(student, teacher, recipe)
     if settings.keep_heads < 1 or settings.keep_ffn < 1:
+        report(note="measuring what heads and neurons are worth")
         batches = _importance_rows(train, encoder, settings, work)
         prune(model, measure_importance(model.eval(), batches), settings.keep_heads, settings.keep_ffn)
 

@@ -1,7 +1,7 @@
 """Makes exported variants: export, comparison with the source, int8 quantization."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -17,6 +17,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import f1_score
 
+from fakenews_assets.common import progress
 from fakenews_assets.common.hardware import supports_bf16
 from fakenews_assets.compression.export import convert_to_openvino, export_onnx, save_openvino
 from fakenews_assets.compression.settings import Format, QuantizationSettings
@@ -90,10 +91,12 @@ def make_variant(
         )
     output.mkdir(parents=True, exist_ok=True)
     rows = val.sample(min(settings.validation_rows, len(val)), seed=settings.seed)
+    progress.report(0, len(rows), "articles", "asking the source")
     expected = _probability(load_classifier(source), rows)
     encoder = ArticleEncoder.load(source)
     encoder.save(output)
 
+    progress.report(unit="articles", note=f"exporting as {variant}")
     if variant == "onnx-int8":
         model = None
         export_onnx(source, output)
@@ -117,6 +120,7 @@ def make_variant(
         save_openvino(model, output / OPENVINO_FILE)
     (output / RUNTIME_FILE).write_text(json.dumps({"format": variant}) + "\n")
 
+    progress.report(0, len(rows), "articles", f"asking the {variant} model")
     found = _probability(load_classifier(output), rows)
     report = ExportReport(
         format=variant,
@@ -151,7 +155,7 @@ def _quantize_openvino(
     Returns: The model, and the number of operations that were reverted.
     """
     rows = train.sample(min(settings.calibration_rows, len(train)), seed=settings.seed)
-    calibration = nncf.Dataset(_batches(encoder, rows, _CALIBRATION_BATCH))
+    calibration = nncf.Dataset(_Counted(_batches(encoder, rows, _CALIBRATION_BATCH)))
     common: dict[str, Any] = {
         "model_type": nncf.ModelType.TRANSFORMER,
         "preset": nncf.QuantizationPreset.MIXED,
@@ -165,6 +169,7 @@ def _quantize_openvino(
         logits = np.concatenate([np.array(compiled(item)[0]) for item in items])
         return float(f1_score(labels, logits[:, 1] >= logits[:, 0], average="macro")), None
 
+    progress.report(unit="articles", note="quantizing")
     # NNCF draws bars of its own, across those of whoever called.
     with redirect_stdout(StringIO()):
         quantized = nncf.quantize(model, calibration, **common)
@@ -181,6 +186,18 @@ def _quantize_openvino(
             **common,
         )
     return restored, _fake_quantizers(quantized) - _fake_quantizers(restored)
+
+
+class _Counted:
+    """Batches of one article that are read as often as NNCF likes."""
+
+    def __init__(self, batches: Sequence[EncoderInputs]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[EncoderInputs]:
+        for batch in self.batches:
+            yield batch
+            progress.advance(1)
 
 
 def _fake_quantizers(model: ov.Model) -> int:

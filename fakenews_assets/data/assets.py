@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import counts, plot, records
 from fakenews_assets.common.progress import report
@@ -25,7 +26,7 @@ from fakenews_resources.storage.io_manager import Storage, checked, key_of
 from fakenews_resources.storage.store import Artifact, StoreError, ValueMissing
 from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
 
-_asset = partial(dg.asset, group_name="data", owners=["team:data"])
+_asset = partial(asset, group_name="data", owners=["team:data"])
 
 
 @_asset(partitions_def=news_batches, kinds={"csv"}, code_version="1")
@@ -46,7 +47,7 @@ def raw_news(
     landing = storage.store.workspace("raw_news", batch)
     draft = storage.draft()
     try:
-        received = news_source.receive(uri, landing, progress=partial(report, "raw_news"))
+        received = news_source.receive(uri, landing, progress=partial(report, unit="bytes"))
         draft.meta.update(store_raw_file(received, batch, draft.path, known, config.sha256))
     except SourceError as error:
         raise dg.Failure(str(error), metadata={"source_uri": uri}, allow_retries=False) from error
@@ -83,7 +84,6 @@ def clean_news(
             _other_batches(context, storage),
             config,
             erased=_tombstones(storage).erased,
-            on_progress=lambda rows: report("clean_news", rows, raw_news.meta["rows"]),
             over=engine.map,
         )
     except UnreadableFile as error:
@@ -165,7 +165,6 @@ def article_clusters(
 
     batches = admitted(clean_news)
     articles = pl.concat([batch.articles for batch in batches])
-    report("article_clusters", 0, None, "looking for near-duplicates")
     heirs = _tombstones(storage).heirs
     clusters = cluster_articles(articles, [batch.name for batch in batches], config, heirs, engine.map)
     sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])

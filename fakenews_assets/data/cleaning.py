@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.common import progress
 from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.readers.reading import RawChunk, read_raw
@@ -91,7 +92,6 @@ def clean_batch(
     preparation: TextPreparation,
     limits: CleaningLimits,
     erased: Collection[str] = (),
-    on_progress: Callable[[int], None] = lambda _rows: None,
     over: OrderedMap = in_process,
 ) -> CleaningSummary:
     """Clean one received file into Parquet parts.
@@ -102,7 +102,6 @@ def clean_batch(
         folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
         erased: ids of erased articles; their rows go to quarantine without content.
-        on_progress: called after each chunk with the rows read so far.
         over: maps chunks to cleaned chunks; the file is read in this process.
 
     Raises:
@@ -116,7 +115,7 @@ def clean_batch(
         cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
         rejects.append(cleaned.rejects)
         tally.add(cleaned.tally)
-        on_progress(tally.rows_in)
+        progress.advance(cleaned.tally.rows_in)
     quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *rejects]).sort("row")
     _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
     quarantine.write_parquet(folder / "quarantine.parquet")

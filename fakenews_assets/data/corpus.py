@@ -1,13 +1,14 @@
 """The corpus: how a batch becomes part of it, which stored batches count, and in which order."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from pydantic import Field
 
+from fakenews_assets.common import progress
 from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_batch, fake_share
 from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
@@ -78,7 +79,6 @@ def clean_and_check(
     settings: CleanNewsSettings,
     *,
     erased: Collection[str] = (),
-    on_progress: Callable[[int], None] = lambda _rows: None,
     over: OrderedMap = in_process,
 ) -> None:
     """Clean a received batch, and check it against the corpus that it has to fit.
@@ -89,14 +89,14 @@ def clean_and_check(
             of the checks.
         corpus: the batches of the corpus; those that were received before count.
         settings: how it is cleaned, and when it is refused.
-        erased: as in `clean_batch`, like the two below.
-        on_progress: called with the rows read so far.
+        erased: as in `clean_batch`.
         over: where the chunks are cleaned.
 
     Raises:
         UnreadableFile, BatchRejected: as `clean_batch` does.
     """
     draft = batch.artifact
+    progress.report(0, raw.meta["rows"], "rows")
     draft.meta.update(received_at=raw.meta["received_at"], source_uri=raw.meta["source_uri"])
     summary = clean_batch(
         raw.path / raw.meta["file"],
@@ -105,7 +105,6 @@ def clean_and_check(
         preparation=settings.preparation,
         limits=settings,
         erased=erased,
-        on_progress=on_progress,
         over=over,
     )
     earlier = [one.summary for one in corpus if one.received_at < batch.received_at]

@@ -5,9 +5,9 @@ from functools import partial
 
 import dagster as dg
 
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import plot
-from fakenews_assets.common.progress import report
 from fakenews_assets.evaluation.checks import (
     better_than_majority,
     better_than_majority_spec,
@@ -26,7 +26,7 @@ from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
-_asset = partial(dg.asset, group_name="evaluation", owners=["team:ml"])
+_asset = partial(asset, group_name="evaluation", owners=["team:ml"])
 
 
 @_asset(
@@ -139,7 +139,6 @@ def generalization(
             baseline,
             finetuning,
             storage.store.workspace("generalization"),
-            partial(report, "generalization"),
         )
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

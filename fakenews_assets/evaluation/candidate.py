@@ -91,7 +91,7 @@ def evaluate_candidate(
     """
     train, val, test = (splits.scan(split).collect() for split in ("train", "val", "test"))
     classifier = load_classifier(model_folder, name)
-    report("evaluation", 0, None, "calibrating on the validation split")
+    report(0, len(val), "articles", "calibrating on the validation split")
     validation = predict_table(classifier, val)
     calibration = fit_calibration(
         validation["true_label"].to_numpy(),
@@ -102,10 +102,8 @@ def evaluate_candidate(
     )
     ood_detector = None
     if settings.ood_share is not None:
-        report("evaluation", 0, None, "fitting the out-of-distribution detector")
         ood = OodSettings(refused_share=settings.ood_share, seed=settings.seed)
         ood_detector = fit_ood_detector(classifier, train, val, ood, reads_text=reads_text(model_folder))
-    report("evaluation", 0, None, "predicting the test split")
     served = CalibratedClassifier(classifier, calibration, ood_detector)
     scoring = settings.model_dump(include=set(ScoringSettings.model_fields))
     evaluation, predictions = evaluate(
@@ -117,7 +115,7 @@ def evaluate_candidate(
         calibration=calibration,
         ood_limits=ood_detector.limits if ood_detector else None,
     )
-    report("evaluation", 0, None, "hiding shortcuts and testing behaviour")
+    report(note="learning names")
     names = _learn_names(train)
     evaluation = _with_robustness(evaluation, predictions, served, test, model_folder, names, preparation)
     return EvaluatedCandidate(evaluation, predictions, calibration, ood_detector)

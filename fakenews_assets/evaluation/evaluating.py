@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.evaluation.metrics.footprint import folder_bytes, parameter_count
 from fakenews_assets.evaluation.metrics.selective import RiskCoverage
@@ -112,6 +113,7 @@ def evaluate(
         FileNotFoundError: the model folder holds no file.
     """
     _require_usable(test)
+    report(0, len(test), "articles", "predicting the test split")
     predictions = predict_table(classifier, test)
     _require_threshold(predictions, config.threshold, classifier.name)
     if calibration is not None:
@@ -131,6 +133,9 @@ def evaluate(
         "seed": config.seed,
     }
     timed = test.sample(min(_SPEED_ARTICLES, test.height), shuffle=True, seed=config.seed)
+    report(unit="articles", note="measuring speed")
+    speed = measure_speed(classifier, articles_of(timed), config.speed)
+    report(note="drawing resamples")
     evaluation = Evaluation(
         candidate=classifier.name,
         note=data_note,
@@ -143,7 +148,7 @@ def evaluate(
             labels, probabilities, clusters=None if clusters is None else clusters.to_numpy(), **resampling
         ),
         slices=score_slices(test.with_columns(predictions["probability"]), config.slices, **resampling),
-        speed=measure_speed(classifier, articles_of(timed), config.speed),
+        speed=speed,
         bytes_on_disk=folder_bytes(model_folder),
         parameters=parameter_count(model_folder),
         answered=answered_metrics,

@@ -5,12 +5,13 @@ from contextlib import suppress
 
 import dagster as dg
 
+from fakenews_assets.common.assets import asset
 from fakenews_assets.governance.checks import CHAIN_IS_INTACT, chain_is_intact
 from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.store import Artifact
 
 
-@dg.asset(
+@asset(
     # Which versions of these is not for the graph to say: the champion's manifest names them.
     deps=["raw_news", "clean_news", "article_clusters", "splits", "evaluation", "selected_model"],
     group_name="audit",

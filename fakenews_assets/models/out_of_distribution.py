@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article, Classifier, OnePassEmbedder
 from fakenews_assets.models.predictions import articles_of
 
@@ -189,6 +190,7 @@ def _drawn(table: pl.DataFrame, settings: OodSettings) -> pl.DataFrame:
 def _embedded(classifier: Classifier, *parts: Sequence[Article]) -> tuple[NDArray[np.float32], ...] | None:
     if not isinstance(classifier, OnePassEmbedder):
         return None
+    progress.report(0, sum(map(len, parts)), "articles", "embedding for the out-of-distribution detector")
     return tuple(classifier.embed(articles) for articles in parts)
 
 

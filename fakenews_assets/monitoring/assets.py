@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from fakenews_assets.common import markdown
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import plot
 from fakenews_assets.common.progress import report
@@ -28,7 +29,7 @@ from fakenews_resources.storage.store import Artifact, ValueMissing
 if TYPE_CHECKING:  # scores come with scikit-learn, which takes seconds to import
     from fakenews_assets.monitoring.performance import PerformanceVerdict
 
-_asset = partial(dg.asset, group_name="monitoring", owners=["team:ml"])
+_asset = partial(asset, group_name="monitoring", owners=["team:ml"])
 
 _recent_log = dg.AssetDep(
     "prediction_log",
@@ -102,7 +103,7 @@ def drift_report(
     if compared is not None:
         from fakenews_assets.monitoring.drift.pages import write_drift_pages
 
-        report("drift_report", 0, None, "drawing the pages")
+        report(note="drawing the pages")
         pages = write_drift_pages(compared, verdict.features, draft.path)
         metadata |= {page.stem: _page_link(day, page.stem) for page in pages}
     yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[no_drift(verdict)])

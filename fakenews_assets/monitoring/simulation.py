@@ -87,7 +87,7 @@ def send_traffic(
                 known = {"request_id": answer["request_id"], **truth, "source": "simulation"}
                 service.post("/feedback", known)
                 feedback += 1
-            progress.report("simulate-drift", verdicts.total() + feedback, total)
+            progress.report(verdicts.total() + feedback, total, "requests")
     return Traffic(
         sent=verdicts.total(),
         fake=verdicts["fake"],

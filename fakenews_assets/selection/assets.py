@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fakenews_assets.common import markdown
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.selection.checks import blocking_checks, selection_check_specs, warning_checks
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fakenews_resources.tracking.run import Tracked
 
 
-@dg.asset(
+@asset(
     deps=["baseline_model", "finetuned_bert", "distilled_bert", "pruned_bert", "quantized_bert"],
     group_name="selection",
     owners=["team:ml"],

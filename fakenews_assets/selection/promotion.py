@@ -124,7 +124,7 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
         )
     if pointer is not None:
         contenders[_CHAMPION] = load_bundled(open_bundle(store.bundle(pointer.bundle)))
-    report("selected_model", 0, None, "comparing speeds")
+    report(unit="articles", note="comparing speeds")
     timed = test.sample(min(_TIMED_ARTICLES, len(test)), seed=choice.policy.seed)
     speeds = compare_speeds(contenders, articles_of(timed))
 

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import news_batches
@@ -22,7 +23,7 @@ from fakenews_resources.engine.resource import Engine
 from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.store import Artifact
 
-_asset = partial(dg.asset, group_name="serving", owners=["team:ml"])
+_asset = partial(asset, group_name="serving", owners=["team:ml"])
 
 
 class BentoSettings(BaseModel):
@@ -128,7 +129,7 @@ def batch_predictions(
             partial(shipped_scorer, ShippedFolder(store.bundle(pointer.bundle))),
             sorted(clean_news.path.glob("articles-*.parquet")),
             draft.path,
-            lambda done: report("batch_predictions", done, total, "articles"),
+            lambda done: report(done, total, "articles"),
             engine.map,
         )
     except (BundleError, RegistryError) as error:

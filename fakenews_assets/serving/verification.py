@@ -55,9 +55,9 @@ def build_verified_bento(
         BundleError: the champion's bundle is damaged.
     """
     with TemporaryDirectory() as work:  # not in the store: BentoML refuses to build below a hidden folder
-        report("fakenews_bento", 0, None, "building")
+        report(note="building")
         bento = build(models, Path(work))
-        report("fakenews_bento", 0, None, "starting it, and comparing its answers")
+        report(note="starting it, and comparing its answers")
         comparison = compare(bento.path, articles, Path(work) / "trial")
         return export_bento(bento, folder), comparison
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import dagster as dg
 
+from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.data.splits.splitting import training_rows
 from fakenews_assets.models.settings import BaselineSettings
@@ -16,7 +17,7 @@ from fakenews_resources.storage.store import Artifact, StoreError
 from fakenews_resources.tracking.resource import Tracker
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
-_asset = partial(dg.asset, group_name="training", owners=["team:ml"], pool="training")
+_asset = partial(asset, group_name="training", owners=["team:ml"], pool="training")
 
 
 @_asset(kinds={"sklearn"}, code_version="1")
@@ -52,7 +53,7 @@ def hyperparameter_search(
     from fakenews_assets.training.search.study import SearchFailed
 
     work = storage.store.workspace("hyperparameter_search")
-    log = SearchLog(context.log, "hyperparameter_search", tracker.start(context, config), config.trials)
+    log = SearchLog(context.log, tracker.start(context, config))
     try:
         result = search(*training_rows(splits), config, work, log)
     except (EncoderUnavailable, TrainingFailed, SearchFailed) as error:
@@ -85,7 +86,7 @@ def finetuned_bert(
 
     search = storage.read(context, "hyperparameter_search") if config.use_search else None
     settings = config.training(search.read_json(SEARCH_FILE)["best_changes"] if search else {})
-    log = TrainingLog(context.log, "finetuned_bert", tracker.start(context, settings))
+    log = TrainingLog(context.log, tracker.start(context, settings))
     draft, work = storage.draft(), storage.store.workspace("finetuned_bert")
     start, started_from = None, settings.encoder.name
     try:

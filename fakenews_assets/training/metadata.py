@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fakenews_assets.common.metadata import plot, records
-from fakenews_assets.common.progress import report
 from fakenews_assets.training.finetuning.history import Curves
 from fakenews_assets.training.plots import curves_figure, history_figure, settings_figure
 from fakenews_resources.tracking.run import Tracked
@@ -18,22 +17,16 @@ if TYPE_CHECKING:  # torch, lightning and optuna take seconds to import
 
 
 class TrainingLog:
-    """Writes the progress of a training to a log, to whoever draws a bar, and its curves to its tracked run."""
+    """Writes the validations of a training to a log, and its curves to its tracked run."""
 
-    def __init__(self, log: logging.Logger, task: str, tracked: Tracked) -> None:
+    def __init__(self, log: logging.Logger, tracked: Tracked) -> None:
         self.log = log
-        self.task = task
         self.tracked = tracked
         self.curves = Curves(tracked.log)
 
     def __call__(self, progress: "Progress") -> None:
-        note = f"epoch {progress.epoch}/{progress.epochs}, {progress.rows_per_second:.0f} rows/s"
-        if progress.train_loss is not None:
-            note += f", loss {progress.train_loss:.3f}"
         if progress.validation:
-            note += f", validation loss {progress.validation.loss:.3f}, macro-F1 {progress.validation.macro_f1:.3f}"
-        self.log.info(f"step {progress.step}/{progress.total_steps}: {note}")
-        report(self.task, progress.step, progress.total_steps, note)
+            self.log.info(f"step {progress.step}/{progress.total_steps}: {progress}")
         self.curves(progress.history)
         self.tracked.log({"rows_per_second": progress.rows_per_second}, progress.step)
 
@@ -58,18 +51,14 @@ class TrainingLog:
 
 
 class SearchLog:
-    """Writes the trials of a search to a log, to whoever draws a bar, and to its tracked run."""
+    """Writes the trials of a search to a log and to its tracked run."""
 
-    def __init__(self, log: logging.Logger, task: str, tracked: Tracked, trials: int) -> None:
+    def __init__(self, log: logging.Logger, tracked: Tracked) -> None:
         self.log = log
-        self.task = task
         self.tracked = tracked
-        self.trials = trials
 
     def __call__(self, trial: "TrialRecord") -> None:
-        note = f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}"
-        self.log.info(note)
-        report(self.task, trial.number + 1, self.trials, note)
+        self.log.info(f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}")
         self.tracked.log({"macro_f1": trial.value, "seconds": trial.seconds, **trial.params}, trial.number)
 
     def finish(self, result: "SearchResult") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fakenews_assets.cli import app, reporting
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.cli.running import Bars
+from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common.progress import Progress
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
@@ -40,8 +40,8 @@ def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_an_asset_reports_is_not_read_as_markup() -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    with Bars(console, ["clean_news"], ["clean_news"], suffix="") as bars:
-        bars.show(Progress("clean_news", 1, 2, LIKE_MARKUP))
+    with shown_steps(console, ["clean_news"]) as steps:
+        steps.show(Progress("clean_news", 1, 2, "rows", LIKE_MARKUP))
     assert isinstance(console.file, io.StringIO)
     assert LIKE_MARKUP in console.file.getvalue()
 

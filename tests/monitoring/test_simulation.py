@@ -53,7 +53,7 @@ def test_another_era_has_other_titles() -> None:
 def test_what_is_counted_is_what_the_service_logged(service: Server) -> None:
     articles = articles_of(SPEC)
     reports: list[progress.Progress] = []
-    with progress.listening(reports.append):
+    with progress.listening(reports.append), progress.step("traffic"):
         traffic = send_traffic(service.url, articles, feedback_share=0.3, seed=1)
 
     answered = logged(service, "predictions")

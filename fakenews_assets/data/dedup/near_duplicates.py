@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fakenews_assets.common import progress
 from fakenews_assets.data.dedup.minhash import Signatures, SignedSets, SimilarSets, candidate_probability
 from fakenews_assets.data.dedup.shingles import hash_shingles
 from fakenews_resources.engine.in_process import OrderedMap, in_process
@@ -129,13 +130,17 @@ def find_links(
     content_keys: list[NDArray[np.uint64]] = []
     text_keys: list[NDArray[np.uint64]] = []
     titles, texts = SimilarSets(), SimilarSets()
+    rows = articles.lazy().select(pl.len()).collect().item()
+    progress.report(0, rows, "articles", "hashing")
     for hashed in over(partial(_hasher, config), _normalised_chunks(articles)):
         content_keys.append(hashed.content_keys)
         text_keys.append(hashed.text_keys)
         titles.add(hashed.titles)
         texts.add(hashed.texts)
+        progress.advance(len(hashed.content_keys))
     if not content_keys:
         return Links(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty((0, 2), np.int64))
+    progress.report(note="comparing what looks alike")
     order = _arrival_order(articles)
     pairs = [
         titles.pairs(config.title_threshold, order),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scipy import stats
 
+from fakenews_assets.common import progress
 from fakenews_assets.evaluation.generalization.folds import Fold, make_folds
 from fakenews_assets.evaluation.generalization.settings import GeneralizationSettings, Model, Protocol
 from fakenews_assets.models.classifier import Classifier
@@ -20,9 +21,6 @@ from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, predict_table
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.settings import FinetuneSettings
-
-OnRun = Callable[[int, int, str], None]
-"""Called with the runs done, the total, and the name of the current one."""
 
 _TRAINING_ROWS_PER_VALIDATION_ROW: Final = 4
 
@@ -70,16 +68,15 @@ def measure(
     baseline: BaselineSettings,
     finetuning: FinetuneSettings,
     work: Path,
-    on_run: OnRun | None = None,
 ) -> pl.DataFrame:
     """Train and evaluate. A killed call resumes after its last finished run.
 
     Args:
-        splits: as in `make_folds`. settings: of the measurement.
+        splits: as in `make_folds`.
+        settings: of the measurement.
         baseline: recipe of the baseline.
         finetuning: recipe of the fine-tuned encoder; its seed is replaced.
         work: scratch that outlives a killed process; one file per finished run stays in it.
-        on_run: called before each run and after the last.
 
     Returns:
         A table of `GENERALIZATION_SCHEMA`: every test row of every fold, by every model and seed, with the decision
@@ -99,16 +96,10 @@ def measure(
     runs = [(fold, model, seed) for fold in folds for model, seed in _trainings(settings)]
     tables = []
     for done, (fold, model, seed) in enumerate(runs):
-        if on_run:
-            on_run(
-                done,
-                len(runs),
-                f"{fold.protocol} {fold.held_out or ''} {model}, seed {seed}".replace("  ", " "),
-            )
+        name = " ".join(filter(None, (fold.protocol, fold.held_out, model)))
         recipe = finetuning.model_copy(update={"seed": seed}) if model == "finetuned" else baseline
-        tables.append(_run(fold, model, seed, recipe, settings, work))
-    if on_run:
-        on_run(len(runs), len(runs), "done")
+        with progress.part(done, len(runs), "runs", f"{name}, seed {seed}"):
+            tables.append(_run(fold, model, seed, recipe, settings, work))
     return pl.concat(tables)
 
 

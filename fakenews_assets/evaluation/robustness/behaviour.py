@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.data.names import Names
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.splitting import sample_rows
@@ -97,6 +98,7 @@ class _Answers:
         ready = prepared(preparation, written)
         asked = list(dict.fromkeys(ready))
         place = {article: at for at, article in enumerate(asked)}
+        report(0, len(asked), "articles", "testing behaviour")
         self.predictions = classifier.predict(asked)
         self.row = {article: place[one] for article, one in zip(written, ready, strict=True)}
 

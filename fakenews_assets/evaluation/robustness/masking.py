@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.common import progress
 from fakenews_assets.data.names import Names
 from fakenews_assets.data.splits.splitting import sample_rows
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference, paired_bootstrap
@@ -81,6 +82,7 @@ def measure_masked(
     for name, whole, hidden in _perturbations(sample, names, seed, reads_text):
         if not _comparable(whole):
             continue
+        progress.report(unit="articles", note=f"robustness: {name}")
         changed = ((whole["title"] != hidden["title"]) | (whole["text"] != hidden["text"])).to_numpy()
         before = whole["predicted_label"].to_numpy()
         after = before.copy()

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fakenews_assets.common import progress
 from fakenews_assets.models.batching import budget_batches
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.tokenization import ArticleEncoder
@@ -72,10 +73,10 @@ class EncoderClassifier(ABC):
             self.encoder.lengths(table), max_tokens=self.batch_tokens, max_rows=self.batch_rows
         )
         batches = (self.pad(self.encoder.batch(table, rows)) for rows in plan)
-        answers = [
-            [padded[: len(rows)] for padded in found]
-            for rows, found in zip(plan, self.run(batches, *outputs), strict=True)
-        ]
+        answers: list[list[NDArray[np.float32]]] = []
+        for rows, found in zip(plan, self.run(batches, *outputs), strict=True):
+            answers.append([padded[: len(rows)] for padded in found])
+            progress.advance(len(rows))
         if not answers:
             return tuple(np.zeros((0, 0), dtype=np.float32) for _ in outputs)
         order = np.argsort(np.concatenate(list(plan)))

@@ -14,6 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.random_projection import SparseRandomProjection
 
+from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.settings import BaselineSettings, Inputs
 
@@ -62,6 +63,7 @@ class BaselineClassifier:
         if not articles:
             return Predictions.from_probability(np.zeros(0))
         features = self._vectorizer.transform(_documents(articles, self.settings.inputs))
+        progress.advance(len(articles))
         return Predictions.from_probability(expit(features @ self.weights + self.intercept))
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:

@@ -56,7 +56,7 @@ def report_drift(
         NoEmbedding: the model has no embeddings.
     """
     window = select_window(answers, settings)
-    report("drift_report", 0, None, f"{window.answers.height:,} articles")
+    report(unit="articles", note=f"comparing {window.answers.height:,} articles")
     reference = Reference.of(store, window.model_id) if window.model_id else None
     return _judge(reference, window, settings, store.workspace("reference_embeddings"))
 

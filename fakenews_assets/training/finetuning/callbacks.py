@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelPrunin
 from torch import Tensor, nn
 from typing_extensions import override
 
+from fakenews_assets.common import progress
 from fakenews_assets.training.finetuning.history import (
     Progress,
     ProgressListener,
@@ -147,23 +148,24 @@ class Recorder(Callback):
     def _report(
         self, trainer: Trainer, validation: ValidationPoint | None = None, is_best: bool = False
     ) -> None:
-        if self.on_progress is None or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
         self._reported = time.perf_counter()
         record = self._record(trainer)
         began = time.perf_counter()
-        self.on_progress(
-            Progress(
-                epoch=trainer.current_epoch + 1,
-                epochs=self.settings.epochs,
-                step=trainer.global_step,
-                total_steps=self.total_steps,
-                history=record.history,
-                rows_per_second=record.rows_per_second,
-                validation=validation,
-                is_best=is_best,
-            )
+        state = Progress(
+            epoch=trainer.current_epoch + 1,
+            epochs=self.settings.epochs,
+            step=trainer.global_step,
+            total_steps=self.total_steps,
+            history=record.history,
+            rows_per_second=record.rows_per_second,
+            validation=validation,
+            is_best=is_best,
         )
+        progress.report(state.step, state.total_steps, "steps", str(state))
+        if self.on_progress is not None:
+            self.on_progress(state)
         self._clock += time.perf_counter() - began  # whoever listens is no part of the training
 
 

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
 from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
+from fakenews_assets.common.progress import report
 from fakenews_assets.models.batching import steps_per_epoch
 from fakenews_assets.models.encoders import load_encoder, quiet_transformers, resolve, weights_digest
 from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
@@ -156,6 +157,7 @@ def fit(
         _require_both_labels(name, frame)
     limit_torch_threads()
     encoder = start.encoder
+    report(note="tokenizing")
     data = TrainingData(
         (tokenize_table(train, encoder, work / "tokens"), _labels(train)),
         (tokenize_table(val, encoder, work / "tokens"), _labels(val)),

@@ -93,6 +93,16 @@ class Progress:
         """Mean over the latest steps; None before the first of them."""
         return self.history.training[-1].loss if self.history.training else None
 
+    def __str__(self) -> str:
+        parts = [f"epoch {self.epoch}/{self.epochs}", f"{self.rows_per_second:.0f} rows/s"]
+        if self.train_loss is not None:
+            parts.append(f"loss {self.train_loss:.3f}")
+        if self.validation:
+            parts.append(
+                f"validation loss {self.validation.loss:.3f}, macro-F1 {self.validation.macro_f1:.3f}"
+            )
+        return ", ".join(parts)
+
 
 ProgressListener = Callable[[Progress], None]
 

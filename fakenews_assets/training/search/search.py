@@ -15,6 +15,7 @@ import optuna
 import polars as pl
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from fakenews_assets.common.progress import part
 from fakenews_assets.training.finetuning.finetuning import finetune
 from fakenews_assets.training.finetuning.history import Progress
 from fakenews_assets.training.search.result import SearchResult, TrialListener
@@ -114,9 +115,11 @@ class _Trials:
             self.study.tell(killed.number, state=TrialState.FAIL)
         _clean(self.scratch)
         while len(self._finished()) < self.settings.trials and not self._out_of_time():
+            done = len(self._finished())
             trial = self._next()
             try:
-                self._run(trial)
+                with part(done, self.settings.trials, "trials"):
+                    self._run(trial)
             except _OutOfTime:
                 break
             finally:

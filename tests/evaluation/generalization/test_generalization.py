@@ -1,9 +1,9 @@
 """Divisions of a corpus, and what trainings under them say."""
 
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.evaluation.checks import carries_over
+from fakenews_assets.evaluation.generalization import generalization
 from fakenews_assets.evaluation.generalization.folds import make_folds, sources_to_hold_out
 from fakenews_assets.evaluation.generalization.generalization import Spread, measure, spreads
 from fakenews_assets.evaluation.generalization.report import generalization_markdown, generalization_plot
@@ -153,7 +154,9 @@ def test_report_and_plot_name_every_division(measured: list[Spread]) -> None:
     assert to_png(generalization_plot(measured)).startswith(b"\x89PNG")
 
 
-def test_seeds_spread_and_a_killed_measurement_goes_on(tiny_encoder: EncoderSpec, tmp_path: Path) -> None:
+def test_seeds_spread_and_a_killed_measurement_goes_on(
+    tiny_encoder: EncoderSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = GeneralizationSettings(
         protocols=("grouped",), models=("baseline", "finetuned"), seeds=2, rows_of_a_source=60
     )
@@ -161,21 +164,21 @@ def test_seeds_spread_and_a_killed_measurement_goes_on(tiny_encoder: EncoderSpec
         encoder=tiny_encoder, max_tokens=32, epochs=1, batch_size=16, learning_rate=5e-3, precision="fp32"
     )
 
-    def stop_at(run: int) -> Callable[[int, int, str], None]:
-        def listen(done: int, total: int, note: str) -> None:
-            assert total == 3
-            seen.append(note)
-            if done == run:
-                raise KeyboardInterrupt
+    run_one, begun = generalization._run, []
 
-        return listen
+    def killed_at_the_third(*run: Any) -> pl.DataFrame:
+        begun.append(run)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return run_one(*run)
 
-    seen: list[str] = []
+    monkeypatch.setattr(generalization, "_run", killed_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        measure(corpus(400), settings, BaselineSettings(), recipe, tmp_path, stop_at(2))
+        measure(corpus(400), settings, BaselineSettings(), recipe, tmp_path)
     finished = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.parquet")}
     assert len(finished) == 2
-    predictions = measure(corpus(400), settings, BaselineSettings(), recipe, tmp_path, stop_at(-1))
+    predictions = measure(corpus(400), settings, BaselineSettings(), recipe, tmp_path)
+    assert len(begun) == 6
     assert len(list(tmp_path.glob("*.parquet"))) == 3
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in finished} == finished
     tuned = next(one for one in spreads(predictions) if one.model == "finetuned")

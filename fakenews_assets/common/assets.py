@@ -1,0 +1,50 @@
+"""The decorator of this project's assets."""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from fakenews_assets.common import progress
+
+
+def asset(**options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """`dg.asset` whose body shows its progress, under its name and in the run's log."""
+
+    def decorate(body: Callable[..., Any]) -> dg.AssetsDefinition:
+        return dg.asset(**options)(_shown(body))
+
+    return decorate
+
+
+def _shown(body: Callable[..., Any]) -> Callable[..., Any]:
+    # Dagster looks whether a body yields, so that a generator stays one.
+    if inspect.isgeneratorfunction(body):
+
+        @functools.wraps(body)
+        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with progress.step(body.__name__, _log()):
+                yield from body(*args, **kwargs)
+
+        return generator
+
+    @functools.wraps(body)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        with progress.step(body.__name__, _log()):
+            return body(*args, **kwargs)
+
+    return function
+
+
+def _log() -> logging.Logger | None:
+    """The run's log; None where a body is called outside a run.
+
+    Dagster's logger for modules would do, but passes all on to Python's root logger, where other libraries print it.
+    """
+    try:
+        return dg.AssetExecutionContext.get().log
+    except dg.DagsterInvariantViolationError:
+        return None
