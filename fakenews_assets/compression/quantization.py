@@ -91,7 +91,7 @@ def make_variant(
         )
     output.mkdir(parents=True, exist_ok=True)
     rows = val.sample(min(settings.validation_rows, len(val)), seed=settings.seed)
-    progress.report(0, len(rows), "articles", "asking the source")
+    progress.report(0, len(rows), "articles", "scoring with the source")
     expected = _probability(load_classifier(source), rows)
     encoder = ArticleEncoder.load(source)
     encoder.save(output)
@@ -120,7 +120,7 @@ def make_variant(
         save_openvino(model, output / OPENVINO_FILE)
     (output / RUNTIME_FILE).write_text(json.dumps({"format": variant}) + "\n")
 
-    progress.report(0, len(rows), "articles", f"asking the {variant} model")
+    progress.report(0, len(rows), "articles", f"scoring with the {variant} model")
     found = _probability(load_classifier(output), rows)
     report = ExportReport(
         format=variant,

@@ -140,7 +140,7 @@ def find_links(
         progress.advance(len(hashed.content_keys))
     if not content_keys:
         return Links(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty((0, 2), np.int64))
-    progress.report(note="comparing what looks alike")
+    progress.report(note="comparing candidate pairs")
     order = _arrival_order(articles)
     pairs = [
         titles.pairs(config.title_threshold, order),
