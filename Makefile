@@ -62,7 +62,7 @@ check: install  ## Check style, layers and types, and run the fast tests: what t
 
 .PHONY: fast
 fast: install
-	@$(PYTEST) -m "not (browser or server or daemon or bucket or training)"
+	@$(PYTEST) -m "not slow"
 
 .PHONY: test
 test: install lint  ## Check style, layers and types, and run all tests, offline

@@ -10,6 +10,22 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
+SLOW_FIXTURES = {
+    "browser": "browser",
+    "service": "server",
+    "engine": "server",
+    "postgres": "server",
+    "own_wandb": "server",
+    "bento": "server",
+    "loop": "daemon",
+    "gate": "bucket",
+    "bucket": "bucket",
+    "trained": "training",
+    "teacher": "training",
+    "make_settings": "training",
+}
+"""Fixtures that make their tests slow, and the mark that says so. Other slow tests carry their mark themselves."""
+
 pytest_plugins = ["tests.support.watched", "tests.support.wandb_server"]
 
 # A test that is slow on a busy machine has found nothing.
@@ -39,3 +55,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow fixtures, and all that have such a mark as slow; the longest ones come first."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in SLOW_FIXTURES:
+                item.add_marker(SLOW_FIXTURES[fixture])
+        if any(item.get_closest_marker(mark) for mark in set(SLOW_FIXTURES.values())):
+            item.add_marker("slow")
+    # A worker that began one of them last would keep all others waiting for its end.
+    items.sort(key=lambda item: item.get_closest_marker("daemon") is None)

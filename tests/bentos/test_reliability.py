@@ -13,12 +13,15 @@ from pathlib import Path
 import httpx
 import polars as pl
 import psutil
+import pytest
 
 from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry
 from fakenews_resources.request_ids import new_request_id
 from tests.support.champions import make_champion
 from tests.support.servers import Server, serve
+
+pytestmark = pytest.mark.server
 
 
 def logged_ids(server: Server) -> set[str]:

@@ -24,6 +24,7 @@ from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.tokenization import ArticleEncoder
 from fakenews_resources.storage.store import hash_files
 from tests.support.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
+from tests.support.shared import build_once
 
 SETTINGS = QuantizationSettings(calibration_rows=40)
 
@@ -49,9 +50,11 @@ def make_onnx_export(source: Path, folder: Path) -> None:
 def variants(
     tmp_path_factory: pytest.TempPathFactory, teacher: Path, train: pl.DataFrame, val: pl.DataFrame
 ) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("variants")
-    for name in AVAILABLE:
-        make_variant(teacher, name, train, val, SETTINGS, root / name)
+    def make(root: Path) -> None:
+        for name in AVAILABLE:
+            make_variant(teacher, name, train, val, SETTINGS, root / name)
+
+    root = build_once(tmp_path_factory, "variants", make)
     return {name: root / name for name in AVAILABLE}
 
 

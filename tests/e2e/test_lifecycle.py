@@ -26,8 +26,11 @@ from fakenews_assets.selection.decision import Decision
 from fakenews_assets.serving.bento import BentoRecord
 from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.storage.store import Artifact, Store
-from tests.support.forked import start, wait
+from tests.support.forked import start
 from tests.support.models import build_tiny_bert
+from tests.support.watched import Watched
+
+pytestmark = pytest.mark.daemon
 
 ROWS = 1500
 
@@ -61,7 +64,12 @@ def splits(splits: Artifact) -> pl.DataFrame:
 def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
     source = str(sample(project / "news.csv", seed=1))
     variants = ("distilled-2l", "finetuned-openvino-int8")
-    config = {"finetuned_bert": settings(encoder), "distilled_bert": {"epochs": 1}}
+    config = {
+        "finetuned_bert": settings(encoder),
+        "distilled_bert": {"epochs": 1},
+        "evaluation": {"resamples": 100},
+        "selected_model": {"max_latency_ms": 1000},
+    }
     first = run("b1", source, config, variants)
     store = first.store
 
@@ -114,15 +122,9 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     assert made == ["finetuned_bert", "evaluation", "leaderboard", "selected_model"]
 
 
-@pytest.mark.usefixtures("project")
-def test_a_student_that_cannot_be_had_is_skipped_and_says_why(encoder: Path) -> None:
+@pytest.mark.usefixtures("watched")
+def test_a_student_that_cannot_be_had_is_skipped_and_says_why() -> None:
     with GraphRunner(Console(quiet=True)) as runner:
-        runner.add_batch("b1")
-        runner.run(
-            "full_lifecycle",
-            "b1",
-            {"raw_news": {"uri": "sample:rows=600"}, "finetuned_bert": settings(encoder)},
-        )
         runner.run("distill_student", "distilbert", {})
         assert not runner.store.exists("distilled_bert/distilbert")
         with dg.DagsterInstance.get() as instance:
@@ -164,14 +166,11 @@ def test_found_settings_are_used_only_when_asked_for(encoder: Path) -> None:
     ).stat().st_size
 
 
-def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> None:
-    source = str(sample(project / "news.csv", seed=1, rows=800))
-    strict = {"finetuned_bert": settings(encoder), "selected_model": {"max_latency_ms": 1000}}
-    run("b1", source, strict)
-    registry = ChampionRegistry(project / ".fakenews" / "models")
+def test_the_champion_rolls_back_with_a_reason(watched: Watched) -> None:
+    registry = ChampionRegistry(watched.store.bundles.root)
     first = registry.champion()
     assert first is not None
-    copy = project / ".fakenews" / "draft"
+    copy = watched.store.root / "draft"
     shutil.copytree(registry.backend.root / first.bundle, copy)
     (copy / "model_card.md").write_text("another card")
     manifest = open_bundle(registry.backend.root / first.bundle).manifest
@@ -190,32 +189,28 @@ def test_the_champion_rolls_back_with_a_reason(project: Path, encoder: Path) -> 
     assert (champion.bundle, champion.reason) == (first.bundle, "complaints from readers")
 
 
-def test_the_champion_leaves_as_a_bento_and_judges_a_batch(project: Path, encoder: Path) -> None:
-    source = str(sample(project / "news.csv", seed=1, rows=800))
-    runner = run("b1", source, {"finetuned_bert": settings(encoder)})
-    store = runner.store
-    champion = ChampionRegistry(store.bundles.root).champion()
-    assert champion is not None
+def test_the_champion_leaves_as_a_bento_and_judges_a_batch(watched: Watched) -> None:
+    store, champion = watched.store, watched.champion
     with GraphRunner(Console(quiet=True)) as runner:
         runner.run("build_bento", None, {"fakenews_bento": {"articles": 20}})
         runner.run("predict_batch", "b1", {})
 
     bento = store.current("fakenews_bento")
     record = BentoRecord.read(bento.path)
-    assert record.model_id == champion.bundle
+    assert record.model_id == champion
     assert record.bytes == (bento.path / "fakenews.bento").stat().st_size
     context = store.current("container_context")
     assert context.record is not None
     assert context.record.upstream == {"fakenews_bento": bento.version}
-    served = context.path / "context" / "src" / "models" / champion.bundle
-    assert open_bundle(served).sha == champion.bundle
+    served = context.path / "context" / "src" / "models" / champion
+    assert open_bundle(served).sha == champion
 
     articles = store.current("clean_news/b1").scan("articles").collect()
     answers = store.current("batch_predictions/b1")
-    assert answers.meta["model_id"] == champion.bundle
+    assert answers.meta["model_id"] == champion
     table = answers.scan("predictions").collect()
     assert table["article_id"].to_list() == articles["article_id"].to_list()
-    expected = predict_table(load_bundled(open_bundle(store.bundles.root / champion.bundle)), articles)
+    expected = predict_table(load_bundled(open_bundle(store.bundles.root / champion)), articles)
     assert abs(table["probability"] - expected["probability"]).max() < 1e-5  # pyright: ignore[reportOperatorIssue]
 
 
@@ -319,9 +314,7 @@ def test_bad_files_fail_with_what_to_do_and_their_bytes_are_kept(
 Job = tuple[str, str | None, Mapping[str, Any]]
 
 
-def drive(jobs: Sequence[Job]) -> None:
-    """What a child process does, in a group of its own that a kill reaches as a whole."""
-    os.setsid()
+def run_jobs(*jobs: Job) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         for job, partition, config in jobs:
             if job == "ingest_batch":
@@ -330,8 +323,21 @@ def drive(jobs: Sequence[Job]) -> None:
             runner.run(job, partition, config)
 
 
-def finish(*jobs: Job) -> None:
-    assert wait(start(drive, jobs)) == 0
+def run_to(file: str, job: Job) -> None:
+    """What a child process does, in a group of its own that a kill reaches as a whole: it stops at a file's name."""
+    os.setsid()
+
+    def stopping(write: Callable[..., Any]) -> Callable[..., Any]:
+        def write_and_stop(table: object, path: Path, *arguments: Any, **named: Any) -> None:
+            write(table, path, *arguments, **named)
+            if path.name == file:
+                signal.pause()
+
+        return write_and_stop
+
+    pl.DataFrame.write_parquet = stopping(pl.DataFrame.write_parquet)
+    pl.LazyFrame.sink_parquet = stopping(pl.LazyFrame.sink_parquet)
+    run_jobs(job)
 
 
 def kill_when(process: ForkServerProcess, ready: Callable[[], bool]) -> None:
@@ -352,16 +358,18 @@ def drafts(store: Store, pattern: str) -> list[Path]:
 
 def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project: Path) -> None:
     store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=60000"}})
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=2000"}})
     changed = ("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60}})
-    finish(ingest)
+    run_jobs(ingest)
     old = store.current("clean_news/b1")
 
-    kill_when(start(drive, [changed]), lambda: bool(drafts(store, "articles-0000.parquet")))
+    kill_when(
+        start(run_to, "articles-0000.parquet", changed), lambda: bool(drafts(store, "articles-0000.parquet"))
+    )
     assert store.current("clean_news/b1") == old
     assert store.verify(old) == []
 
-    finish(
+    run_jobs(
         ("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60, "max_reject_share": 1.0}})
     )
     new = store.current("clean_news/b1")
@@ -371,42 +379,36 @@ def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project
 
 def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(project: Path) -> None:
     store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=40000"}})
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=2000"}})
     ingest_more = ("ingest_batch", "b2", {"raw_news": {"uri": "sample:rows=2000,seed=9"}})
     prepare = ("prepare_corpus", None, {})
-    finish(ingest, prepare, ingest_more)
+    run_jobs(ingest, prepare, ingest_more)
     old = store.current("splits")
 
-    kill_when(start(drive, [prepare]), lambda: bool(drafts(store, "train.parquet")))
+    kill_when(start(run_to, "train.parquet", prepare), lambda: bool(drafts(store, "train.parquet")))
     assert store.current("splits") == old
     assert store.verify(old) == []
 
-    finish(prepare)
+    run_jobs(prepare)
     new = store.current("splits")
     assert new.version != old.version
     assert store.verify(new) == []
 
 
 def test_kill_9_while_training_leaves_the_old_model_and_training_resumes(
-    project: Path, encoder: Path
+    watched: Watched, encoder: Path
 ) -> None:
-    store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": f"sample:rows={ROWS}"}})
-    train = ("train_candidates", None, {"finetuned_bert": settings(encoder)})
-    long = (
-        "train_candidates",
-        None,
-        {"finetuned_bert": settings(encoder, epochs=5, checkpoint_every=5, patience=99)},
-    )
-    finish(ingest, ("prepare_corpus", None, {}), train)
+    store = watched.store
+    train = {"finetuned_bert": settings(encoder, epochs=5, checkpoint_every=5, patience=99)}
+    job = ("train_candidates", None, train)
     old = store.current("finetuned_bert")
 
     work = store.root / ".work" / "finetuned_bert" / "checkpoints"
-    kill_when(start(drive, [long]), lambda: len(list(work.glob("*.ckpt"))) > 1)
+    kill_when(start(run_to, "", job), lambda: len(list(work.glob("*.ckpt"))) > 1)
     assert store.current("finetuned_bert") == old
     assert store.verify(old) == []
 
-    finish(long)
+    run_jobs(job)
     training = store.current("finetuned_bert").read_json("training.json")
     assert training["resumed_from_step"] > 0
     assert training["steps"] == training["total_steps"]

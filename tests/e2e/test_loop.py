@@ -15,18 +15,17 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from rich.console import Console
 
 from fakenews_assets.automation.runs import run_in_progress
-from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
 from fakenews_assets.selection.decision import Decision
 from fakenews_resources import processes
-from fakenews_resources.news.sample import SampleSpec, generate, write_sample
+from fakenews_resources.news.sample import SampleSpec, generate
 from fakenews_resources.storage.store import Store
-from tests.support.models import build_tiny_bert
+from tests.support.forked import fakenews, start, wait
 from tests.support.servers import serve
+from tests.support.watched import Watched
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 420
@@ -92,6 +91,10 @@ class Loop:
         finally:
             processes.end(process, grace=10)
 
+    def fakenews(self, *arguments: str) -> None:
+        process = start(fakenews, *arguments, environment=self.environment, output=self.project / "printed")
+        assert wait(process) == 0, (self.project / "printed").read_text()
+
     def land(self, name: str, frame: pl.DataFrame) -> None:
         aside = self.landing / f".{name}"
         frame.write_csv(aside)
@@ -138,20 +141,9 @@ def articles(rows: int, *, seed: int, era: int = 0, labels: Mapping[str, str] | 
 
 
 @pytest.fixture
-def loop(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Loop:
+def loop(watched: Watched) -> Loop:
     """A champion trained on one batch of era 0, as `fakenews ingest --train` makes it."""
-    tiny = build_tiny_bert(tmp_path_factory.mktemp("encoder") / "tiny")
-    source = project / "first.csv"
-    write_sample(SampleSpec(rows=2000, seed=1), source)
-    encoder = {"name": str(tiny), "max_tokens": 64}
-    config = {
-        "finetuned_bert": {"encoder": encoder, "max_tokens": 32, "epochs": 1},
-        "evaluation": {"resamples": 100},
-    }
-    with GraphRunner(Console(quiet=True)) as runner:
-        runner.add_batch("first")
-        runner.lifecycle("first", str(source), config, variants=())
-    return Loop(project)
+    return Loop(watched.root)
 
 
 def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
@@ -162,14 +154,8 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
     }
     with serve(loop.project, loop.store.bundles.root, environment) as service:
         # People ask about another era, and a report says so.
-        send = [sys.executable, "-c", "from fakenews_assets.cli import app; app()"]
-        subprocess.run(
-            [*send, "simulate-drift", "--url", service.url, "--rows", "600"],
-            cwd=loop.project, env=loop.environment, check=True, capture_output=True,
-        )  # fmt: skip
-        subprocess.run(
-            [*send, "report"], cwd=loop.project, env=loop.environment, check=True, capture_output=True
-        )
+        loop.fakenews("simulate-drift", "--url", service.url, "--rows", "600")
+        loop.fakenews("report")
         day = max(loop.store.partitions("drift_report"))
         verdict = DriftVerdict.read(loop.store.current(f"drift_report/{day}").path)
         assert verdict.drifted is True
@@ -191,7 +177,7 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
                 lambda: httpx.post(f"{service.url}/predict", json={"title": "Senate passes budget"}).json()["model_id"] == second.bundle,
             )  # fmt: skip
             assert [run.tags["fakenews/trigger"] for run in loop.runs("retrain")] == ["drift"]
-            batches = loop.store.partitions("clean_news") - {"first"}
+            batches = loop.store.partitions("clean_news") - {"b1"}
             assert {name.rsplit("-", 1)[0] for name in batches} == {"era-3"}
             # Many ticks have seen the file meanwhile.
             assert len(loop.runs("ingest_batch")) == 1
@@ -244,7 +230,7 @@ def test_a_daemon_killed_between_partition_and_run_loses_nothing_and_repeats_not
     with loop.daemon(_KILLED_AFTER_THE_PARTITION) as daemon:
         assert daemon.wait(PATIENCE) == -signal.SIGKILL
     with dg.DagsterInstance.get() as instance:
-        (batch,) = set(instance.get_dynamic_partitions("news_batches")) - {"first"}
+        (batch,) = set(instance.get_dynamic_partitions("news_batches")) - {"b1"}
     assert loop.runs("ingest_batch") == []
     assert not loop.store.exists(f"raw_news/{batch}")
 

@@ -1,12 +1,9 @@
 """The whole life on a bucket, through an unreliable network: the same versions as in a folder, and nothing lost."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +12,9 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from rich.console import Console
 
+from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.governance.pruning.pruning import plan_pruning, prune
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.bundle import open_bundle
@@ -25,7 +24,10 @@ from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.buckets import OUTAGE, Fault, Gate, objects, open_bucket
+from tests.support.forked import fakenews, start, wait
 from tests.support.models import build_tiny_bert
+
+pytestmark = [pytest.mark.bucket, pytest.mark.daemon]
 
 REPOSITORY = Path(__file__).parents[2]
 ADDRESS = "gs://news/prod"
@@ -34,15 +36,12 @@ SAME = ("raw_news/b1", "clean_news/b1", "corpus_profile", "article_clusters", "s
 
 FAULTS: tuple[Fault, ...] = ("503", "429", "reset", "lost", "503", "cut")
 
-LIFE = """
-import json, sys
-from rich.console import Console
-from fakenews_assets.cli.running import GraphRunner
 
-with GraphRunner(Console(quiet=True)) as runner:
-    runner.add_batch("b1")
-    runner.lifecycle("b1", sys.argv[1], json.loads(sys.argv[2]), ())
-"""
+def live(news: Path, config: dict[str, Any]) -> None:
+    """What a child process does: from a file to a champion."""
+    with GraphRunner(Console(quiet=True)) as runner:
+        runner.add_batch("b1")
+        runner.lifecycle("b1", str(news), config, ())
 
 
 class World:
@@ -57,7 +56,8 @@ class World:
         encoder = build_tiny_bert(folder / "encoder")
         tiny = {"name": str(encoder), "max_tokens": 64}
         self.config: dict[str, Any] = {
-            "finetuned_bert": {"encoder": tiny, "max_tokens": 32, "epochs": 1, "learning_rate": 1e-3}
+            "finetuned_bert": {"encoder": tiny, "max_tokens": 32, "epochs": 1, "learning_rate": 1e-3},
+            "evaluation": {"resamples": 100},
         }
         self.news = folder / "news.csv"
         write_sample(SampleSpec(rows=1200, seed=1), self.news)
@@ -67,23 +67,22 @@ class World:
             "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{gate.port}",
         }
 
-    def python(self, project: Path, environment: dict[str, str], *arguments: str) -> str:
-        answer = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=project,
-            env=os.environ | {"DAGSTER_HOME": str(project), "PYTHONPATH": str(REPOSITORY)} | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-4000:]
-        return answer.stdout
+    def run(
+        self, project: Path, environment: dict[str, str], function: Callable[..., object], *arguments: object
+    ) -> str:
+        """Call a function in a process of its own inside a project; gives what it printed."""
+        output = project / f"output-{len(list(project.glob('output-*')))}"
+        variables = {"DAGSTER_HOME": str(project)} | environment
+        process = start(function, *arguments, environment=variables, output=output, folder=project)
+        status, printed = wait(process), output.read_text()
+        assert status == 0, printed[-6000:]
+        return printed
 
     def fakenews(self, *arguments: str) -> str:
-        return self.python(self.project, self.remote, "-m", "fakenews_assets", *arguments)
+        return self.run(self.project, self.remote, fakenews, *arguments)
 
     def live(self, project: Path, environment: dict[str, str]) -> None:
-        self.python(project, environment, "-c", LIFE, str(self.news), json.dumps(self.config))
+        self.run(project, environment, live, self.news, self.config)
 
     @contextmanager
     def service(self, own: Path) -> Iterator[processes.Server]:

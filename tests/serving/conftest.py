@@ -1,15 +1,9 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from fakenews_assets.registry.scorer import Scorer
 from tests.support.champions import make_champion
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ locks that its threads hold.
 """
 
 import os
+import runpy
+import sys
 from collections.abc import Callable, Mapping
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
@@ -12,8 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 
 _CONTEXT: Final = get_context("forkserver")
+# Not the definitions: they read the environment, which is another one in each process.
 _CONTEXT.set_forkserver_preload(
-    ["fakenews_assets.cli.running", "fakenews_assets.definitions", "fakenews_assets.training.finetuning"]
+    [
+        "fakenews_assets.cli",
+        "fakenews_assets.training.finetuning.finetuning",
+        *(
+            f"fakenews_assets.{group}.assets"
+            for group in ("data", "training", "evaluation", "selection", "monitoring", "governance")
+        ),
+    ]
 )
 
 
@@ -21,18 +31,22 @@ def start(
     function: Callable[..., object],
     *arguments: Any,
     environment: Mapping[str, str] | None = None,
-    errors: Path | None = None,
+    folder: Path | None = None,
+    output: Path | None = None,
 ) -> ForkServerProcess:
-    """Call a function of a module in a new process, which has this one's environment and working directory.
+    """Call a function of a module in a new process.
 
     Args:
         function: importable, as pickle asks for.
         arguments: of the function.
-        environment: changes to this process's environment.
-        errors: file to which what is written to standard error is appended.
+        environment: changes to this process's environment, which it gets.
+        folder: its working directory; None: that of this process.
+        output: file to which what it prints is appended.
     """
     variables = os.environ | (environment or {})
-    process = _CONTEXT.Process(target=_call, args=(function, arguments, variables, Path.cwd(), errors))
+    process = _CONTEXT.Process(
+        target=_call, args=(function, arguments, variables, folder or Path.cwd(), output)
+    )
     process.start()
     return process
 
@@ -49,11 +63,19 @@ def _call(
     arguments: tuple[Any, ...],
     environment: dict[str, str],
     folder: Path,
-    errors: Path | None,
+    output: Path | None,
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    if errors is not None:
-        os.dup2(os.open(errors, os.O_CREAT | os.O_APPEND | os.O_WRONLY), 2)
+    if output is not None:
+        file = os.open(output, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
     function(*arguments)
+
+
+def fakenews(*arguments: str) -> None:
+    """`python -m fakenews_assets`, as a function for `start`."""
+    sys.argv[1:] = arguments
+    runpy.run_module("fakenews_assets", run_name="__main__")

@@ -234,7 +234,7 @@ def start_child(
 ) -> ForkServerProcess:
     (folder / "settings.json").write_text(settings.model_dump_json())
     return start(
-        train, folder, work or folder / "work", wait_at, environment=variables, errors=folder / "errors"
+        train, folder, work or folder / "work", wait_at, environment=variables, output=folder / "output"
     )
 
 
@@ -342,7 +342,7 @@ def test_nodes_resume_together_or_not_at_all(
         for node in killed:
             node.kill()
             node.join()
-    (tmp_path / "errors").unlink()
+    (tmp_path / "output").unlink()
 
     ended = [wait(node) for node in start_nodes(tmp_path, settings, works)]
 
@@ -351,7 +351,7 @@ def test_nodes_resume_together_or_not_at_all(
         assert read_result(tmp_path / "model").resumed_from_step == 10
     else:
         assert ended == [1, 1]
-        assert (tmp_path / "errors").read_text().count("Not every node begins after step 10") == 2
+        assert (tmp_path / "output").read_text().count("Not every node begins after step 10") == 2
         afresh = settings.model_copy(update={"resume": False})
         assert [wait(node) for node in start_nodes(tmp_path, afresh, works)] == [0, 0]
         assert read_result(tmp_path / "model").resumed_from_step == 0
@@ -368,7 +368,7 @@ def test_nodes_that_were_told_different_things_say_so(make_settings: MakeSetting
         nodes.append(start_child(folder, told, variables=meeting | {"NODE_RANK": str(rank)}))
 
     assert [wait(node) for node in nodes] == [1, 1]
-    said = [(tmp_path / str(rank) / "errors").read_text() for rank in range(2)]
+    said = [(tmp_path / str(rank) / "output").read_text() for rank in range(2)]
     assert ["TrainingFailed: The nodes have different settings" in one for one in said] == [True] * 2
 
 
