@@ -108,7 +108,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     assert len(first.run_ids) == 9
     assert run("b1", source, config, variants).run_ids == []
 
-    changed = run("b1", source, {"finetuned_bert": settings(encoder, seed=1)})
+    changed = run("b1", source, {**config, "finetuned_bert": settings(encoder, seed=1)})
     with dg.DagsterInstance.get() as instance:
         made = [
             event.asset_key.to_user_string()
@@ -328,9 +328,9 @@ def run_to(file: str, job: Job) -> None:
     os.setsid()
 
     def stopping(write: Callable[..., Any]) -> Callable[..., Any]:
-        def write_and_stop(table: object, path: Path, *arguments: Any, **named: Any) -> None:
+        def write_and_stop(table: object, path: str | Path, *arguments: Any, **named: Any) -> None:
             write(table, path, *arguments, **named)
-            if path.name == file:
+            if Path(path).name == file:
                 signal.pause()
 
         return write_and_stop

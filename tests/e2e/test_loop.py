@@ -236,7 +236,7 @@ def test_a_daemon_killed_between_partition_and_run_loses_nothing_and_repeats_not
 
     with loop.daemon():
         loop.wait("batch", lambda: loop.store.exists(f"clean_news/{batch}"))
-        loop.wait("another look", lambda: "Nothing new" in loop.last_tick("new_batch_sensor"))
+        loop.wait("another look", lambda: "No new files" in loop.last_tick("new_batch_sensor"))
     (run,) = loop.runs("ingest_batch")
     assert run.tags["dagster/partition"] == batch
     assert (
