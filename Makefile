@@ -108,6 +108,10 @@ docs: install  ## Build the documentation into site/, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Documentation: site/index.html"
 
+.PHONY: notebook
+notebook: install  ## Execute docs/explore.ipynb anew on the store of FAKENEWS_STORAGE (.fakenews, which make demo fills)
+	@$(BIN)/python docs/execute_notebook.py
+
 .PHONY: welfake
 welfake: install  ## Download the published WELFake data set and run the whole graph on it (needs the internet)
 	@$(BIN)/fakenews ingest welfake: --batch welfake --train

@@ -29,11 +29,12 @@ def test_the_site_builds_strictly_and_refers_to_every_package(tmp_path: Path) ->
     text = (tmp_path / "reference" / "fakenews_assets.registry" / "index.html").read_text()
     assert "open_bundle" in text
     assert "Verify every file of a bundle" in text
+    assert 'src="data:image/png' in (tmp_path / "explore" / "index.html").read_text()
     # Nothing on a page is fetched from another host.
     for page in tmp_path.rglob("*.html"):
-        assert not re.findall(
-            r'<(?:script|img|link rel="stylesheet")[^>]+(?:src|href)="https?:', page.read_text()
-        )
+        text = page.read_text()
+        assert not re.findall(r'<(?:script|img|link rel="stylesheet")[^>]+(?:src|href)="https?:', text)
+        assert not re.findall(r"""https?:[^"'\s]+\.m?js\b""", text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
