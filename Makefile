@@ -16,6 +16,8 @@ export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK ?= 1
 export BENTOML_DO_NOT_TRACK ?= True
+# Else each of the many processes of a demo, a service or the tests would compile torch and Dagster again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## List the targets
