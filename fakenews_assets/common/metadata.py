@@ -2,13 +2,12 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-if TYPE_CHECKING:  # matplotlib takes a second to import
-    from matplotlib.figure import Figure
+from fakenews_assets.common.plotting import to_markdown_image
 
 _CELL_CHARACTERS = 200
 
@@ -31,11 +30,9 @@ def records(table: pl.DataFrame) -> dg.TableMetadataValue:
     )
 
 
-def plot(figure: "Figure", caption: str) -> dg.MarkdownMetadataValue:
-    """A figure, embedded."""
-    from fakenews_assets.common.plotting import to_markdown_image
-
-    return dg.MetadataValue.md(to_markdown_image(figure, caption))
+def plot(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
+    """An image, embedded."""
+    return dg.MetadataValue.md(to_markdown_image(png, caption))
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

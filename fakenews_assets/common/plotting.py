@@ -114,16 +114,16 @@ def to_data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
-def to_markdown_image(figure: Figure, alt: str) -> str:
-    """Draw a figure as a Markdown image that carries its own bytes, as Dagster's metadata pane shows it.
+def to_markdown_image(png: bytes, alt: str) -> str:
+    """Write a Markdown image that carries its own bytes, as Dagster's metadata pane shows it.
 
     Args:
-        figure: what to draw.
+        png: of `to_png`, which takes long enough to be called once per figure.
         alt: one line of text for readers who do not see the image; brackets are dropped, because they
             would end the Markdown.
     """
     safe_alt = " ".join(alt.replace("[", "").replace("]", "").split())
-    return f"![{safe_alt}]({to_data_uri(to_png(figure))})"
+    return f"![{safe_alt}]({to_data_uri(png)})"
 
 
 def _style(axis: Axes) -> None:

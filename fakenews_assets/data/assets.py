@@ -11,6 +11,7 @@ import polars as pl
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import counts, plot, records
+from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.checks import batch_check_specs, split_check_specs, split_checks, to_result
 from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
@@ -131,26 +132,25 @@ def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
 @_asset(kinds={"polars", "matplotlib"}, code_version="1")
 def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.MaterializeResult[Artifact]:
     """Class balance, lengths, missing values, sources and characteristic words of the corpus, as numbers and plots."""
-    from fakenews_assets.common.plotting import to_png
     from fakenews_assets.data.profile.plots import profile_plots
     from fakenews_assets.data.profile.profile import profile_corpus
     from fakenews_assets.data.profile.report import to_markdown
 
     batches = admitted(clean_news)
     profile = profile_corpus(pl.concat([batch.articles for batch in batches]))
-    figures = profile_plots(profile)
+    plots = {name: to_png(figure) for name, figure in profile_plots(profile).items()}
     draft = storage.draft()
     (draft.path / "profile.json").write_text(profile.model_dump_json(indent=2), encoding="utf-8")
     (draft.path / "profile.md").write_text(to_markdown(profile), encoding="utf-8")
-    for name, figure in figures.items():
-        (draft.path / f"{name}.png").write_bytes(to_png(figure))
+    for name, png in plots.items():
+        (draft.path / f"{name}.png").write_bytes(png)
     return dg.MaterializeResult(
         value=draft,
         metadata={
             "batches": len(batches),
             "rows": profile.total.rows,
             "profile": dg.MetadataValue.md(to_markdown(profile)),
-            **{f"plot_{name}": plot(figure, name) for name, figure in figures.items()},
+            **{f"plot_{name}": plot(png, name) for name, png in plots.items()},
         },
     )
 

@@ -8,6 +8,7 @@ import dagster as dg
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import plot
+from fakenews_assets.common.plotting import to_png
 from fakenews_assets.evaluation.checks import (
     better_than_majority,
     better_than_majority_spec,
@@ -50,7 +51,7 @@ def evaluation(
     from fakenews_assets.data.preparation import TextPreparation
     from fakenews_assets.evaluation.candidate import evaluate_candidate
     from fakenews_assets.evaluation.metrics.slices import slice_table
-    from fakenews_assets.evaluation.reports.reporting import evaluation_plots, to_markdown
+    from fakenews_assets.evaluation.reports.reporting import to_markdown
     from fakenews_assets.registry.lineage import ancestors, preparation_of
 
     candidate = context.partition_key
@@ -63,13 +64,13 @@ def evaluation(
     draft.meta.update(candidate=candidate, model=model.version, splits=splits.version)
     numbers = {"candidate": candidate, **found.key_figures()}
     slices = {"slices": slice_table(found.evaluation.slices)}
-    figures = evaluation_plots(found.evaluation, found.predictions)
+    plots = {png.stem: png.read_bytes() for png in sorted(draft.path.glob("*.png"))}
     yield dg.MaterializeResult(
         value=draft,
         metadata={
             **numbers,
             "report": dg.MetadataValue.md(to_markdown(found.evaluation)),
-            **{f"plot_{name}": plot(figure, f"{candidate}: {name}") for name, figure in figures.items()},
+            **{f"plot_{name}": plot(png, f"{candidate}: {name}") for name, png in plots.items()},
             **tracker.start(context, config).finish(numbers, slices, draft.path),
         },
         check_results=[better_than_majority(found.evaluation)],
@@ -85,7 +86,6 @@ def leaderboard(
     evaluation: dict[str, Artifact],
 ) -> dg.MaterializeResult[Artifact]:
     """All candidates that were evaluated on the current splits: quality against speed and size."""
-    from fakenews_assets.common.plotting import to_png
     from fakenews_assets.evaluation.reports.leaderboard import compare_candidates, leaderboard_markdown
     from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 
@@ -95,11 +95,11 @@ def leaderboard(
         table = compare_candidates(storage.store, splits, evaluation, generalization)
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    text, figure = leaderboard_markdown(table, splits.meta["data_note"]), leaderboard_plot(table)
+    text, png = leaderboard_markdown(table, splits.meta["data_note"]), to_png(leaderboard_plot(table))
     draft = storage.draft()
     table.write_parquet(draft.path / "leaderboard.parquet")
     (draft.path / "leaderboard.md").write_text(text + "\n", encoding="utf-8")
-    (draft.path / "leaderboard.png").write_bytes(to_png(figure))
+    (draft.path / "leaderboard.png").write_bytes(png)
     best = table.row(0, named=True)
     return dg.MaterializeResult(
         value=draft,
@@ -109,7 +109,7 @@ def leaderboard(
             "best_macro_f1": best["macro_f1"] if best["macro_f1"] is not None else "undefined",
             "left_out": sorted(set(evaluation) - set(table["candidate"])),
             "leaderboard": dg.MetadataValue.md(text),
-            "plot": plot(figure, "macro-F1 against latency"),
+            "plot": plot(png, "macro-F1 against latency"),
             **tracker.start(context).finish({"best": best["candidate"]}, {"leaderboard": table}, draft.path),
         },
     )
@@ -153,7 +153,7 @@ def generalization(
         value=draft,
         metadata={
             "table": dg.MetadataValue.md(text),
-            "plot": plot(generalization_plot(found), "macro-F1 under each division"),
+            "plot": plot(to_png(generalization_plot(found)), "macro-F1 under each division"),
         },
         check_results=[carries_over(found, config.largest_drop)],
     )
@@ -182,7 +182,6 @@ def shortcut_probes(
 
     A model can be as accurate as these without reading the article.
     """
-    from fakenews_assets.common.plotting import to_png
     from fakenews_assets.evaluation.probes.plots import probe_plot
     from fakenews_assets.evaluation.probes.probes import probe_shortcuts
     from fakenews_assets.evaluation.probes.report import probe_markdown
@@ -195,17 +194,17 @@ def shortcut_probes(
         )
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    text, figure = probe_markdown(found, splits.meta["data_note"]), probe_plot(found)
+    text, png = probe_markdown(found, splits.meta["data_note"]), to_png(probe_plot(found))
     draft = storage.draft()
     (draft.path / "probes.json").write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (draft.path / "probes.md").write_text(text + "\n", encoding="utf-8")
-    (draft.path / "probes.png").write_bytes(to_png(figure))
+    (draft.path / "probes.png").write_bytes(png)
     yield dg.MaterializeResult(
         value=draft,
         metadata={
             "shortcuts": [probe.name for probe in found.probes if probe.flagged],
             "table": dg.MetadataValue.md(text),
-            "plot": plot(figure, "ROC AUC of cheap views of the articles"),
+            "plot": plot(png, "ROC AUC of cheap views of the articles"),
         },
         check_results=probe_checks(found),
     )

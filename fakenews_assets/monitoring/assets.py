@@ -13,6 +13,7 @@ from fakenews_assets.common import markdown
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import plot
+from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
@@ -116,7 +117,7 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
     if verdict.features:
         effects = {
             "effects": dg.MetadataValue.md(effects_table(verdict)),
-            "plot": plot(effects_plot(verdict), "how far each feature has moved"),
+            "plot": plot(to_png(effects_plot(verdict)), "how far each feature has moved"),
             "drift_score": verdict.score,
         }
     return {

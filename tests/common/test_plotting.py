@@ -58,7 +58,7 @@ def test_data_uri_holds_the_bytes():
 
 def test_markdown_image_survives_any_alternative_text():
     figure, _ = new_figure(1, 1)
-    markdown = to_markdown_image(figure, "loss [train]\nand more")
+    markdown = to_markdown_image(to_png(figure), "loss [train]\nand more")
 
     assert markdown.startswith("![loss train and more](data:image/png;base64,iVBOR")
     assert markdown.endswith(")")
