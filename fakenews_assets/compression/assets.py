@@ -1,13 +1,12 @@
 """Assets of the group compression: smaller and faster variants of the fine-tuned model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import dagster as dg
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.progress import report
 from fakenews_assets.compression.partitions import (
     SOURCES,
     VARIANTS,
@@ -136,7 +135,6 @@ def _train_smaller(
     from fakenews_assets.training.finetuning.history import TrainingFailed
 
     step = context.asset_key.to_user_string()
-    scoring: Callable[[int, int], None] = partial(report, unit="articles", note="scoring with the teacher")
     draft = storage.draft()
     log = TrainingLog(context.log, tracker.start(context, settings))
     try:
@@ -148,7 +146,6 @@ def _train_smaller(
             draft.path,
             storage.store.workspace(step, student),
             log,
-            scoring,
             engine.map,
         )
     except (CannotCut, TrainingFailed) as error:

@@ -1,7 +1,7 @@
 """Knowledge distillation: students, and pruned models that are retrained from their original."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -32,9 +32,6 @@ from fakenews_assets.training.finetuning.module import TokenBatch
 from fakenews_assets.training.finetuning.token_cache import tokenize_table
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.engine.in_process import OrderedMap, in_process
-
-RowsListener = Callable[[int, int], None]
-"""Called with the rows done and the total."""
 
 
 class Distillation(nn.Module):
@@ -106,7 +103,6 @@ def distill(
     output: Path,
     work: Path,
     on_progress: ProgressListener | None = None,
-    on_scoring: RowsListener | None = None,
     over: OrderedMap = in_process,
 ) -> FinetuneResult:
     """Distil a fine-tuned teacher into a smaller model.
@@ -121,7 +117,6 @@ def distill(
         output: the student's folder, written as `finetune` writes its own.
         work: scratch that outlives a killed process; a repeated call resumes.
         on_progress: as in `finetune`.
-        on_scoring: called while the teacher predicts the training rows.
         over: maps rows to the teacher's predictions.
 
     Raises:
@@ -144,7 +139,6 @@ def distill(
         even_layers(teacher_depth, compared),
         work,
         with_texts=recipe.inputs == "title_and_text",
-        on_progress=on_scoring,
         over=over,
     )
     objective = Distillation(scores, even_layers(depth, compared), settings, width=model.config.hidden_size)

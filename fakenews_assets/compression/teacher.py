@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
+from fakenews_assets.common import progress
 from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
 from fakenews_assets.models.batching import budget_batches
 from fakenews_assets.models.encoders import load_encoder, weights_digest
@@ -53,7 +54,6 @@ def score_rows(
     work: Path,
     *,
     with_texts: bool,
-    on_progress: Callable[[int, int], None] | None = None,
     over: OrderedMap = in_process,
 ) -> TeacherScores:
     """Predict every training row with the teacher, or read the cached result.
@@ -64,7 +64,6 @@ def score_rows(
         layers: indices of the teacher's layers whose states are wanted.
         work: folder for the stored scores and tokens.
         with_texts: whether students will see texts at all; without, both entries of the first axis are one.
-        on_progress: called with rows done and rows in all, in both views.
         over: where the teacher answers; rows are tokenised and answers kept here.
     """
     encoder = ArticleEncoder.load(teacher)
@@ -73,7 +72,7 @@ def score_rows(
     path = work / f"teacher-{digest}.safetensors"
     if not path.is_file():
         views = (False, True) if with_texts else (False,)
-        tensors = _score(teacher, encoder, train, layers, work, views, on_progress, over)
+        tensors = _score(teacher, encoder, train, layers, work, views, over)
         aside = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         save_file(tensors, aside)
         aside.replace(path)
@@ -91,7 +90,6 @@ def _score(
     layers: Sequence[int],
     work: Path,
     views: Sequence[bool],
-    on_progress: Callable[[int, int], None] | None,
     over: OrderedMap,
 ) -> dict[str, Tensor]:
     """What `TeacherScores` holds, with one entry a view on the first axis."""
@@ -112,14 +110,12 @@ def _score(
         partial(_asked, ShippedFolder(teacher), tuple(layers), bf16_pays("cpu")),
         (encoder.batch(table, rows, shown[view]) for view, rows in plan),
     )
-    done = 0
+    progress.report(0, len(views) * len(train), "articles", "scoring with the teacher")
     for (view, rows), (said, seen) in zip(plan, answers, strict=True):
         places = torch.from_numpy(rows)
         logits[view, places] = torch.from_numpy(said)
         states[view, places] = torch.from_numpy(seen)
-        done += len(rows)
-        if on_progress:
-            on_progress(done, len(views) * len(train))
+        progress.advance(len(rows))
     return {"logits": logits, "states": states}
 
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.serving.checks import (
     BENTO_ANSWERS,
@@ -124,12 +123,10 @@ def batch_predictions(
         if pointer is None:
             raise dg.Failure("There is no champion; materialize selected_model first.", allow_retries=False)
         draft = storage.draft()
-        total = clean_news.read_json("summary.json")["rows_out"]
         summary = score_table(
             partial(shipped_scorer, ShippedFolder(store.bundle(pointer.bundle))),
             sorted(clean_news.path.glob("articles-*.parquet")),
             draft.path,
-            lambda done: report(done, total, "articles"),
             engine.map,
         )
     except (BundleError, RegistryError) as error:

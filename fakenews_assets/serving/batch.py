@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, prediction_table
 from fakenews_assets.registry.scorer import Scorer
@@ -47,7 +48,6 @@ def score_table(
     scorer: Callable[[], Scorer],
     parts: list[Path],
     target: Path,
-    on_rows: Callable[[int], None] = lambda _: None,
     over: OrderedMap = in_process,
 ) -> BatchSummary:
     """Score cleaned articles part by part.
@@ -56,15 +56,16 @@ def score_table(
         scorer: loads the model; called once in every process that works.
         parts: Parquet files in ARTICLE_SCHEMA, in order.
         target: receives `predictions-NNNN.parquet`.
-        on_rows: told how many rows are done.
         over: where the pieces are scored.
     """
+    rows = pl.scan_parquet(parts).select(pl.len()).collect().item() if parts else 0
+    progress.report(0, rows, "articles")
     summary = BatchSummary()
     scored = over(partial(_piece_scorer, scorer), _pieces(parts))
     for number, (answers, counts) in enumerate(scored):
         answers.write_parquet(target / f"predictions-{number:04d}.parquet")
         summary += counts
-        on_rows(summary.rows)
+        progress.report(summary.rows, rows, "articles")
     if not summary.rows:
         pl.DataFrame(schema=BATCH_PREDICTION_SCHEMA).write_parquet(target / "predictions-0000.parquet")
     return summary

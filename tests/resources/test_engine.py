@@ -14,6 +14,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from fakenews_assets.common import progress
 from fakenews_assets.compression.teacher import score_rows
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
@@ -163,22 +164,15 @@ def test_clustering_is_the_same(engine: Engine, raw: Path, tmp_path: Path) -> No
 def test_teacher_scores_are_the_same(engine: Engine, tmp_path: Path) -> None:
     teacher = build_tiny_classifier(tmp_path / "teacher")
     train = separable_articles(700, seed=1, with_text=True)
-    done: list[int] = []
     scores = {}
     for name, over in (("here", in_process), ("there", engine.map)):
         (tmp_path / name).mkdir()
-        scores[name] = score_rows(
-            teacher,
-            train,
-            [0, 1],
-            tmp_path / name,
-            with_texts=True,
-            on_progress=lambda rows, _: done.append(rows),
-            over=over,
-        )
+        heard: list[progress.Progress] = []
+        with progress.listening(heard.append), progress.step("scoring"):
+            scores[name] = score_rows(teacher, train, [0, 1], tmp_path / name, with_texts=True, over=over)
+        assert (heard[-1].done, heard[-1].total) == (1400, 1400)
     assert scores["here"].logits.equal(scores["there"].logits)
     assert scores["here"].states.equal(scores["there"].states)
-    assert done.count(1400) == 2
 
 
 def test_batch_predictions_are_the_same(

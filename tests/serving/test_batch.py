@@ -3,6 +3,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fakenews_assets.common import progress
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.scorer import Scorer, Scores
@@ -34,9 +35,10 @@ def test_rows_keep_their_order_over_parts_and_pieces(scorer: Scorer, tmp_path: P
     frame.tail(13).write_parquet(parts[1])
     output = tmp_path / "answers"
     output.mkdir()
-    done: list[int] = []
+    heard: list[progress.Progress] = []
 
-    summary = score_table(lambda: scorer, parts, output, done.append)
+    with progress.listening(heard.append), progress.step("scoring"):
+        summary = score_table(lambda: scorer, parts, output)
 
     found = pl.read_parquet(output / "predictions-*.parquet")
     expected = scorer.score([Article(title) for title in titles]).predictions
@@ -46,7 +48,8 @@ def test_rows_keep_their_order_over_parts_and_pieces(scorer: Scorer, tmp_path: P
     assert max(abs(found["probability"].to_numpy() - expected.probability)) < 1e-5
     assert found["true_label"].to_list() == frame["label"].to_list()
     assert set(found["model_id"]) == {scorer.model_id}
-    assert done == [7, 14, 17, 24, 30]
+    assert [len(pl.read_parquet(file)) for file in sorted(output.iterdir())] == [7, 7, 3, 7, 6]
+    assert (heard[-1].done, heard[-1].total) == (30, 30)
     assert (summary.rows, summary.labelled, summary.prepared_otherwise) == (30, 20, 0)
     assert summary.abstained == expected.abstained.sum()
     assert summary.right == sum(
