@@ -60,7 +60,7 @@ def ingest(
 @app.command(rich_help_panel=_TRAINING)
 @abort_on_failure()
 def demo(
-    rows: Annotated[int, typer.Option(help="Number of generated articles.", min=500)] = 6000,
+    rows: Annotated[int, typer.Option(help="Number of generated articles.", min=500)] = 3000,
 ) -> None:
     """Run the whole graph on generated articles and print the leaderboard; finished steps are skipped."""
     from fakenews_assets.cli.demo import run_demo

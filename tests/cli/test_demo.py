@@ -1,0 +1,42 @@
+"""What the demo ends with."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakenews_assets.cli import demo
+from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.registry.scorer import Scorer, Scores
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_demo_asks_its_champion_what_the_readme_asks_the_service() -> None:
+    (request,) = re.findall(r"curl \S*/predict .*?-d '(.*?)'", README.read_text(), re.DOTALL)
+    assert json.loads(request) == {"title": demo.EXAMPLE}
+
+
+@pytest.mark.parametrize(
+    ("probability", "abstained", "said"),
+    [
+        (0.954, False, "fake (P(fake) = 0.95)"),
+        (0.05, False, "real (P(fake) = 0.05)"),
+        (0.9, True, "unsure (P(fake) = 0.90)"),
+    ],
+)
+def test_the_answer_is_the_verdict_that_the_service_gives(
+    probability: float, abstained: bool, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    predictions = Predictions.from_probability(np.array([probability]))
+    predictions.abstained[:] = abstained
+
+    class Stub:
+        def score(self, articles: list[Article]) -> Scores:
+            assert articles == [Article("A title")]
+            return Scores(predictions, ["id"])
+
+    monkeypatch.setattr(Scorer, "open", lambda folder: Stub() if folder == tmp_path else None)
+    assert demo.answer(tmp_path, "A title") == f'Its answer to "A title": {said}.'
