@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices: what every model's speed is held against."""
+"""Speed of matrix products on this machine, with which every model's speed is compared."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -15,7 +15,8 @@ from typing import Final
 import dagster as dg
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fakenews_resources.news.base import SUFFIXES, BadAddress, NotFound, Refused, Unreachable
+from fakenews_resources.news.base import SUFFIXES, BadAddress, Refused
+from fakenews_resources.news.gcs import gcs_errors
 from fakenews_resources.storage.durable import replace_text
 from fakenews_resources.storage.hashing import digest
 
@@ -176,8 +177,6 @@ def _examine(path: Path, state: os.stat_result, settle_seconds: float, hashes: "
 def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
     """Each object's name, with the file or with the reason why it is not complete."""
     # Slow imports, not needed for a folder.
-    from google.api_core import exceptions as api
-    from google.auth import exceptions as auth
     from google.cloud import storage
     from google.cloud.storage.retry import DEFAULT_RETRY
 
@@ -186,7 +185,8 @@ def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
         raise BadAddress(f"{root} names no bucket: write gs://bucket, or gs://bucket/prefix")
     # Without the slash, `land` would also list `landfill.csv`.
     prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-    try:
+    missing = f"no bucket {bucket}: create it, or watch another folder"
+    with gcs_errors(root, missing, "could not be listed ({}): check the network"):
         blobs = list(
             storage.Client().list_blobs(
                 bucket,
@@ -196,15 +196,6 @@ def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
                 retry=DEFAULT_RETRY.with_timeout(_RETRY_S),
             )
         )
-    except api.NotFound as error:
-        raise NotFound(f"no bucket {bucket}: create it, or watch another folder") from error
-    except (api.ClientError, auth.DefaultCredentialsError, auth.RefreshError) as error:
-        raise Refused(
-            f"{root} was refused ({error}): run `gcloud auth application-default login`, or grant the "
-            "service account the role Storage Object Viewer"
-        ) from error
-    except (api.GoogleAPIError, auth.TransportError, OSError) as error:
-        raise Unreachable(f"{root} could not be listed ({error}): check the network") from error
     for blob in blobs:
         name = blob.name.removeprefix(prefix)
         if not name or not _counts(name):

@@ -93,7 +93,7 @@ class WebhookNotifier(Notifier):
                 retrying(self._post, body)
         except (_NotTaken, httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error) if isinstance(error, _NotTaken) else type(error).__name__
-            logger.error("The webhook did not take the notice that follows: %s.", reason)
+            logger.error("The webhook did not accept the following notice: %s.", reason)
             LogNotifier().notify(notice)
 
     def _post(self, body: bytes) -> None:

@@ -51,8 +51,8 @@ _RETRY_SECONDS: Final = 5
 _CODES: Final = {400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large"}
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": Problem, "description": "The body is not what its content type says."},
-    401: {"model": Problem, "description": "The service demands a key."},
+    400: {"model": Problem, "description": "The body does not match its content type."},
+    401: {"model": Problem, "description": "The service requires an API key."},
     408: {"model": Problem, "description": "The body came too slowly."},
     413: {"model": Problem, "description": "The body is too large."},
     422: {"model": Problem, "description": "A value is missing, wrong or too long; the message says which."},
@@ -72,7 +72,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     app = FastAPI(
         title="fakenews",
-        description="Tells how likely a news article is fake, and when it would rather not say.",
+        description="Predicts how likely a news article is fake, and abstains when it is unsure.",
         version="1",
         lifespan=lifespan,
         docs_url=None,
@@ -100,7 +100,7 @@ def _add_api(app: FastAPI) -> None:
         answered = await _ask(request, [_article(article)])
         return _json(PredictionOut(**_verdict(answered.predictions, 0), **_signed(request, answered)))
 
-    @app.post("/predict_batch", summary="Judge several articles", response_model=BatchOut)
+    @app.post("/predict_batch", summary="Classify several articles", response_model=BatchOut)
     async def predict_batch(batch: BatchIn, request: Request) -> Response:
         answered = await _ask(request, [_article(one) for one in batch.articles])
         verdicts = [Verdict(**_verdict(answered.predictions, row)) for row in range(len(batch.articles))]
@@ -108,11 +108,11 @@ def _add_api(app: FastAPI) -> None:
 
     @app.post(
         CSV_PATH,
-        summary="Judge the rows of a CSV file",
+        summary="Classify the rows of a CSV file",
         response_class=StreamingResponse,
         responses={
             200: {
-                "description": f"Columns {', '.join(HEADER)}, a line for each row of the file, in its order.",
+                "description": f"Columns {', '.join(HEADER)}, one line per row of the file, in its order.",
                 "content": {"text/csv": {"schema": {"type": "string"}}},
                 "headers": {"X-Rows": {"description": "Rows to come.", "schema": {"type": "integer"}}},
             }
@@ -120,7 +120,7 @@ def _add_api(app: FastAPI) -> None:
     )
     async def predict_csv(
         request: Request,
-        file: Annotated[UploadFile, File(description="UTF-8, with a column `title` and maybe `text`.")],
+        file: Annotated[UploadFile, File(description="UTF-8, with a column `title` and optionally `text`.")],
     ) -> StreamingResponse:
         runtime = _runtime(request)
         runtime.champion()
@@ -135,7 +135,7 @@ def _add_api(app: FastAPI) -> None:
             headers={"X-Rows": str(rows), "Content-Disposition": 'attachment; filename="answers.csv"'},
         )
 
-    @app.post("/explain", summary="Judge one article and weigh its words", response_model=ExplanationOut)
+    @app.post("/explain", summary="Classify one article and weigh its words", response_model=ExplanationOut)
     async def explain(article: ArticleIn, request: Request) -> Response:
         asked = _article(article)
         found, truncated = occlusions(asked, with_text=_runtime(request).champion().reads_text)
@@ -158,7 +158,7 @@ def _add_api(app: FastAPI) -> None:
 
     @app.post(
         "/feedback",
-        summary="Attach the truth to an answer",
+        summary="Attach the true label to an answer",
         responses={404: {"model": Problem, "description": "No such answer in the log."}},
     )
     async def feedback(truth: FeedbackIn, request: Request) -> FeedbackOut:
@@ -168,7 +168,9 @@ def _add_api(app: FastAPI) -> None:
         except ValueError:
             known = False
         except StoreError as error:
-            raise HTTPException(503, "The log cannot be read now; send the label again later.") from error
+            raise HTTPException(
+                503, "The prediction log cannot be read now. Send the label again later."
+            ) from error
         if not known:
             raise HTTPException(404, f"The log holds no row {truth.row} of request {truth.request_id}.")
         record = {
@@ -181,10 +183,10 @@ def _add_api(app: FastAPI) -> None:
         try:
             await asyncio.to_thread(runtime.log.append, "feedback", [record])
         except OSError as error:
-            raise HTTPException(503, "The label cannot be stored now; send it again later.") from error
+            raise HTTPException(503, "The label cannot be stored now. Send it again later.") from error
         return FeedbackOut(request_id=truth.request_id, row=truth.row)
 
-    @app.get("/model", summary="Which model answers")
+    @app.get("/model", summary="The champion")
     async def model(request: Request) -> ModelOut:
         return _runtime(request).champion().described
 

@@ -11,7 +11,7 @@ _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def card_page(html: str) -> Response:
-    """Answer with a bundle's card. Its policy admits the pictures and the style that it holds, and nothing else."""
+    """Answer with a bundle's card. The content security policy allows only the card's own pictures and style."""
     hashes = "".join(
         f" 'sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
         for style in _STYLE.findall(html)

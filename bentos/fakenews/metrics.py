@@ -12,7 +12,7 @@ LATENCY: Final = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0),
 )
 VERDICTS: Final = Counter("fakenews_verdicts", "Articles by verdict, abstentions included.", ["verdict"])
-ABSTENTIONS: Final = Counter("fakenews_abstentions", "Articles that the model declined to judge.", ["reason"])
+ABSTENTIONS: Final = Counter("fakenews_abstentions", "Articles on which the model abstained.", ["reason"])
 SCORES: Final = Histogram(
     "fakenews_probability",
     "Calibrated probability of fake.",
@@ -20,13 +20,13 @@ SCORES: Final = Histogram(
 )
 BATCH_ROWS: Final = Histogram(
     "fakenews_batch_rows",
-    "Articles that went through the model together.",
+    "Articles in one model batch.",
     buckets=tuple(float(2**power) for power in range(11)),
 )
-REFUSED: Final = Counter("fakenews_refused", "Requests refused for want of capacity.")
+REFUSED: Final = Counter("fakenews_refused", "Requests refused because the queue was too long.")
 QUEUED: Final = Gauge("fakenews_queued_rows", "Articles waiting for the model.")
 LOG_LOST: Final = Counter(
     "fakenews_log_lost", "Answers that could not be written to the prediction log. Alarm on any increase."
 )
 LOG_BROKEN: Final = Gauge("fakenews_log_broken", "1 while the prediction log cannot be written.")
-SWAPS: Final = Counter("fakenews_model_swaps", "Attempts to take over a new champion.", ["outcome"])
+SWAPS: Final = Counter("fakenews_model_swaps", "Attempts to load a new champion.", ["outcome"])

@@ -24,7 +24,7 @@ OPEN: Final = ("/", "/docs", "/openapi.json", "/metrics")
 CSV_PATH: Final = "/predict_csv"
 
 JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
-"""What needs the model."""
+"""Paths that need the model."""
 
 _BYTES_PER_SECOND: Final = 32 * 1024
 

@@ -205,7 +205,7 @@ class Runtime:
         try:
             document = await asyncio.to_thread(self._models.read, POINTER_FILE)
         except (StoreError, OSError) as error:
-            logger.error("Whether there is a new champion cannot be told: %s", error)
+            logger.error("Could not check for a new champion: %s", error)
             return
         now = perf_counter()
         if document is None or (document == self._seen and (not self._retry_at or now < self._retry_at)):
@@ -219,7 +219,7 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - runtimes raise whatever they like, and the one before must stay
             self._retry_at = now + _RETRY_SECONDS
             metrics.SWAPS.labels("failed").inc()
-            logger.error("The champion cannot be served; the one before stays: %s", error)
+            logger.error("Could not load the new champion; the previous one keeps answering: %s", error)
         else:
             metrics.SWAPS.labels("done").inc()
             logger.info("Serving %s (%s)", pointer.bundle, self.served.scorer.bundle.manifest.candidate)
@@ -228,7 +228,7 @@ class Runtime:
         try:
             await asyncio.to_thread(self.log.rotate)
         except OSError as error:
-            logger.error("The prediction log of a day that is over stays as lines: %s", error)
+            logger.error("Could not turn a past day of the prediction log into a table: %s", error)
 
     async def _index(self) -> None:
         await asyncio.to_thread(self.log.index)
@@ -238,7 +238,7 @@ class Runtime:
         try:
             await asyncio.to_thread(self._sender.send)
         except (StoreError, OSError) as error:
-            logger.error("The prediction log is not sent yet, and waits: %s", error)
+            logger.error("Could not upload the prediction log yet: %s", error)
 
 
 def _load(models: Backend, pointer: Pointer) -> Served:
@@ -259,7 +259,7 @@ def _load(models: Backend, pointer: Pointer) -> Served:
 def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str]:
     """The answer of `GET /model`, and the model card as a page.
 
-    Read once, because the files may be removed while served.
+    It is read once, because the files may be removed while the model is served.
     """
     manifest, calibration = bundle.manifest, bundle.manifest.calibration
     evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
@@ -307,5 +307,5 @@ async def _repeat(
             await action()
         except Exception:
             # One failure must not end the watch for ever; nobody waits for this task to tell them.
-            logger.exception("Failed, and will be tried again")
+            logger.exception("Failed; will be tried again")
         await asyncio.sleep(seconds)

@@ -60,10 +60,11 @@ class Verdict(BaseModel):
         description="The label in words, or `unsure` when the model abstains."
     )
     probability: float = Field(ge=0, le=1, description="Calibrated probability of fake.")
-    abstained: bool = Field(description="The model declines to answer.")
+    abstained: bool = Field(description="Whether the model abstains.")
     abstain_reason: AbstainReason | None = Field(
-        description="`uncertain`: it would be wrong too often here. `out_of_distribution`: the article is unlike all that it"
-        " has learnt from, in language or in kind, and `label` and `probability` mean nothing. null: it answers."
+        description="`uncertain`: at this probability the model is wrong too often. `out_of_distribution`: "
+        "the article is unlike the training articles, so `label` and `probability` mean nothing. "
+        "null: the model answers."
     )
 
 
@@ -71,7 +72,8 @@ class Answer(BaseModel):
     """Fields of every answer."""
 
     request_id: str = Field(
-        description="Names this request in the prediction log and for feedback.", examples=[_REQUEST_ID]
+        description="Id of the request in the prediction log. `POST /feedback` takes it.",
+        examples=[_REQUEST_ID],
     )
     model_id: str = Field(description="Sha of the model bundle that answered.", examples=[_MODEL_ID])
 
@@ -83,7 +85,7 @@ class PredictionOut(Verdict, Answer):
 class BatchOut(Answer):
     """The verdicts on several articles."""
 
-    predictions: list[Verdict] = Field(description="In the order asked.")
+    predictions: list[Verdict] = Field(description="In the order of the request.")
 
 
 class Word(BaseModel):
@@ -94,7 +96,7 @@ class Word(BaseModel):
     start: int = Field(ge=0, description="First character, counted in Unicode code points of the field.")
     end: int = Field(ge=0, description="The character after the last one.")
     weight: float = Field(
-        description="Probability of fake with this word minus that without it: above 0 it speaks for fake."
+        description="Probability of fake with the word minus that without it. Above 0, the word is evidence for fake."
     )
 
 
@@ -102,7 +104,9 @@ class ExplanationOut(PredictionOut):
     """A verdict and the weights of the words."""
 
     words: list[Word] = Field(description="In reading order.")
-    truncated: bool = Field(description="Words beyond the limit were read by the model but not weighed.")
+    truncated: bool = Field(
+        description="Whether the model read words beyond the limit, which have no weight here."
+    )
 
 
 class FeedbackIn(BaseModel):
@@ -134,24 +138,28 @@ class ModelOut(BaseModel):
     candidate: str
     encoder: str | None
     runtime: str
-    promoted_at: datetime | None = Field(description="When it became champion.")
+    promoted_at: datetime | None = Field(description="Time of its promotion.")
     git_commit: str | None
-    data_versions: dict[str, str] = Field(description="Version of every value it descends from, by key.")
-    threshold: float = Field(description="Called fake from this probability on.")
-    abstain_between: tuple[float, float] = Field(description="No answer strictly between the two.")
+    data_versions: dict[str, str] = Field(
+        description="Version of every value that it was made from, by store key."
+    )
+    threshold: float = Field(description="Decision threshold on P(fake).")
+    abstain_between: tuple[float, float] = Field(
+        description="Abstention band: the model abstains strictly between the two."
+    )
     reads_text: bool = Field(description="Whether the model reads the text, beside the title.")
     evaluation: dict[str, Any] = Field(
         description="Scores on the frozen test split: `rows`, and point estimates by metric."
     )
-    note: str | None = Field(description="A warning that belongs beside every score.")
+    note: str | None = Field(description="Warning to show beside every score.")
     model_card: str = Field(description="Markdown.")
 
 
 class Fault(BaseModel):
     """An error."""
 
-    code: str = Field(description="One word for programs.", examples=["too_large"])
-    message: str = Field(description="For people: what, and what to do.")
+    code: str = Field(description="Error code for programs.", examples=["too_large"])
+    message: str = Field(description="Message for people: what is wrong, and what to do.")
 
 
 class Problem(BaseModel):

@@ -1,4 +1,4 @@
-"""Which values downstream of a training are stale, in the order in which they have to be made."""
+"""Finds the stale values downstream of a training, in the order of the graph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from fakenews_resources.storage.store import Record, Store
 
 @dataclass(frozen=True)
 class StaleValue:
-    """A value that is older than its inputs, or was never made of them."""
+    """A value that is outdated or missing."""
 
     value: Value
     config: Mapping[str, Any]
-    """As it was made with before; empty for the defaults."""
+    """Configuration of the version before; empty: the defaults."""
     made_of: tuple[str, ...]
     """Key and version of each input that it would be made of now, and the asset's code version."""
 

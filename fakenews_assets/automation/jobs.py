@@ -11,10 +11,10 @@ from fakenews_assets.automation.pods import training_pod
 from fakenews_assets.selection.assets import rollback_champion
 
 BATCH = ("raw_news", "clean_news")
-"""What is made of one batch."""
+"""Assets of one batch."""
 
 CORPUS = ("corpus_profile", "article_clusters", "splits", "shortcut_probes")
-"""What is made of all accepted batches."""
+"""Assets of all accepted batches."""
 
 FIRST_CANDIDATES = ("baseline_model", "finetuned_bert")
 
@@ -80,7 +80,8 @@ quantize_model = dg.define_asset_job(
 measure_generalization = dg.define_asset_job(
     "measure_generalization",
     selection=["generalization"],
-    description="Retrain and evaluate the recipes by source, by time and with several seeds, for the leaderboard.",
+    description="Retrain and evaluate the recipes by source, by time and with several seeds, for the "
+    "leaderboard.",
     tags=training_pod(),
 )
 

@@ -82,7 +82,7 @@ class GraphOrder:
         """The keys that a value downstream of a training would be made of now.
 
         Args:
-            value: which.
+            value: the value.
             store: holds the partitions, and the inputs that are read only if they are there.
             pending: keys that count as stored.
         """

@@ -1,4 +1,4 @@
-"""How large a pod a run gets on Kubernetes. Anywhere else these tags are not set and mean nothing."""
+"""Size of a run's pod on Kubernetes. Elsewhere the tags are not set."""
 
 import json
 import os
@@ -12,9 +12,9 @@ _TAG: Final = "dagster-k8s/config"
 
 
 def training_pod() -> Mapping[str, Any]:
-    """Tags of a job that trains; none where nobody has described a pod.
+    """Tags of a job that trains; empty if FAKENEWS_TRAINING_POD is not set.
 
-    The description belongs to the cluster, so it stands in its Helm values (deploy/kubernetes) and not here. The runs
+    The size belongs to the cluster, so its Helm values (deploy/kubernetes) set it. The runs
     of a job take one pod each: tags on single assets would be ignored by the in-process executor.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What sensors and commands ask about runs: which are in progress, which were requested before, why one failed."""
+"""Queries about runs, for sensors and commands: which are in progress, which were requested before, why one failed."""
 
 import os
 from collections import defaultdict
@@ -38,7 +38,7 @@ def was_requested(instance: dg.DagsterInstance, run_key: str | None) -> bool:
 def failure_reasons(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     """Why a run failed: a line for each blocking check that failed and for each other failed step, else one on the run.
 
-    A step's line is the description of its `dagster.Failure`, or the message of the exception that began it all.
+    A step's line is the description of its `dagster.Failure`, or the message of the root exception.
     """
     records = instance.get_records_for_run(
         run_id,

@@ -1,7 +1,7 @@
-"""Which stored values are stale: older than their code, their configuration or their inputs.
+"""Finds stale values: those that are older than their code, configuration or inputs.
 
-Dagster shows the same in its UI as "unsynced". This asks the store instead: it knows the version of every
-input that was really read, and it answers without a daemon.
+Dagster shows the same in its UI as "unsynced". This module asks the store instead, which records the version of every
+input that was read and needs no daemon.
 """
 
 from collections.abc import Container, Mapping
@@ -21,16 +21,16 @@ def stale_assets(
     config: Mapping[str, Mapping[str, Any]],
     outdated: Container[str] = (),
 ) -> list[dg.AssetsDefinition]:
-    """The assets of a job that have to be made again, in order.
+    """The stale assets of a job, in order.
 
     An asset is stale when nothing is stored, when its code version or its configuration differs from what
     is recorded, when an input has another version or more partitions by now, or when an asset upstream of it is
     stale.
 
     Args:
-        job: which.
+        job: the job.
         store: holds the values.
-        partition: of the partitioned assets.
+        partition: partition of the partitioned assets.
         config: configuration by name of asset, as far as it differs from the defaults.
         outdated: names of assets that the caller knows to be stale for a reason outside the graph.
     """

@@ -42,7 +42,7 @@ def reproduce(asked: str, keep: Path | None, json_file: Path | None) -> bool:
         json_file: file to write the comparison to.
 
     Returns:
-        Whether all data are equal and every metric lies within what chance allows.
+        Whether all data are equal and every metric is within its tolerance.
 
     Raises:
         CommandFailed: there is no such bundle, an input of its recipe is gone, or a step failed.

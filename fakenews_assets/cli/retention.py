@@ -45,13 +45,13 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
     """
     with _graph_at_rest() as (runner, store), _refusals():
         console = runner.console
-        with console.status("Looking for what is still needed"):
+        with console.status("Finding what is still needed"):
             gone = plan_pruning(store, keep_bundles, timedelta(days=older_than))
         if not gone:
             console.print("Nothing to prune: everything is needed or too recent.")
             return
         console.print(_removed_table(gone))
-        if dry_run or not _confirmed(yes, "Delete all of this?"):
+        if dry_run or not _confirmed(yes, "Delete all of these?"):
             console.print("Nothing was deleted.")
             return
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
@@ -218,7 +218,7 @@ def _still_held(
     if any(len(title) < TELLING_CHARS for title in titles):
         yield f"quotations of its title, which is too short to search for (under {TELLING_CHARS} characters)."
     if store.backend.is_bucket:
-        yield "log lines that a running service has not sent yet. Erase again after FAKENEWS_LOG_SEND_SECONDS."
+        yield "log lines that a running service has not uploaded yet. Erase again after FAKENEWS_LOG_SEND_SECONDS."
     if erasure.bundles:
         yield f"the weights of models that were trained on it: bundles {', '.join(erasure.bundles)}."
     yield "backups, and Dagster's own log in .dagster, which may quote a refused batch."

@@ -50,10 +50,10 @@ def load_graph() -> dg.Definitions:
 
 
 class GraphRunner:
-    """A session with the graph: opens the Dagster instance, runs jobs, shows how far they are."""
+    """A session with the graph: opens the Dagster instance, runs jobs and shows their progress."""
 
     def __init__(self, console: Console | None = None) -> None:
-        # Bound to what stdout is now: a library that redirects it for a while swallows no progress.
+        # Bound to the present stdout: a library that redirects it for a while swallows no progress.
         self.console = console or Console(file=sys.stdout)
         use_project_home()
         with self.console.status("Loading the graph"):
@@ -94,7 +94,7 @@ class GraphRunner:
         config: Mapping[str, Mapping[str, Any]] | None = None,
         variants: Sequence[str] = DEFAULT_VARIANTS,
     ) -> None:
-        """Take one batch from its source to a champion; what is up to date is left alone.
+        """Take one batch from its source to a champion; values that are up to date are skipped.
 
         Args:
             batch: partition of `news_batches`.
@@ -115,11 +115,11 @@ class GraphRunner:
         config: Mapping[str, Mapping[str, Any]],
         again: Collection[str] = (),
     ) -> None:
-        """Run what is stale of a job.
+        """Run the stale assets of a job.
 
         Args:
-            job_name: which.
-            partition: of its partitioned assets.
+            job_name: name of the job.
+            partition: partition of the partitioned assets.
             config: configuration by name of asset, as far as it differs from the defaults.
             again: assets to make again for a reason outside the graph.
 

@@ -2,7 +2,7 @@
 
 Figures are made through Matplotlib's object interface on the Agg canvas: no window system, no `pyplot`
 and hence no state shared between the steps of one process. Matplotlib itself is imported with the first
-figure, so that modules which only may draw stay quick to import.
+figure, so that modules that draw import quickly.
 """
 
 from __future__ import annotations

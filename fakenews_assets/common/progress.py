@@ -25,12 +25,12 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step is. As text: counts, rate, remaining time, note."""
+    """Progress of a step. As text: counts, rate, remaining time, note."""
 
     task: str
     done: float = 0
     total: float | None = None
-    """None: nobody knows."""
+    """None: unknown."""
     unit: str = ""
     """What is counted, in the plural; empty: nothing is."""
     note: str = ""
@@ -41,7 +41,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the rate so far; None where it cannot be told."""
+        """Estimate by the rate so far; None: unknown."""
         return max(self.total - self.done, 0) / self.rate if self.total and self.rate else None
 
     def __str__(self) -> str:
@@ -162,11 +162,11 @@ def step(task: str, log: logging.Logger | None = None) -> Iterator[None]:
 
 
 def report(done: float = 0, total: float | None = None, unit: str = "", note: str = "") -> None:
-    """Say how far the running step is; another unit or total, or a smaller `done`, begins a new count.
+    """Report the progress of the running step. Another unit or total, or a smaller `done`, begins a new count.
 
     Args:
         done: units done.
-        total: units in all; None: nobody knows.
+        total: units in all; None: unknown.
         unit: what is counted, in the plural.
         note: what is being done, or how it goes.
     """
@@ -175,7 +175,7 @@ def report(done: float = 0, total: float | None = None, unit: str = "", note: st
 
 
 def advance(count: float) -> None:
-    """Add to what is done of the running step's present count."""
+    """Add units to the running step's count."""
     if (running := _running.get()) is not None:
         running.advance(count)
 

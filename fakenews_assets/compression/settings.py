@@ -43,12 +43,12 @@ class RecoverySettings(BaseModel):
     epochs: int = Field(
         default=6,
         ge=1,
-        description="Most epochs. A student needs more of them than its teacher.",
+        description="Most epochs; a student needs more than its teacher.",
     )
     learning_rate: float = Field(default=1.5e-4, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(default=32, ge=1, description="Mean rows per batch and process.")
     patience: int = Field(
-        default=6, ge=1, description="Evaluations without a better macro-F1 before stopping."
+        default=6, ge=1, description="Validations without a better macro-F1 before stopping."
     )
     checkpoint_every: int = Field(default=200, ge=1, description="Steps between resumable checkpoints.")
     seed: int = Field(default=0, ge=0, description="Seed of the order of rows, dropout and new weights.")
@@ -64,8 +64,8 @@ class PruningSettings(RecoverySettings):
         default=0.5,
         gt=0,
         le=1,
-        description="Share of the feed-forward width kept in each layer, rounded up to a multiple of 32, which"
-        " is what vector units like.",
+        description="Share of the feed-forward width kept in each layer, rounded up to a multiple of 32 for "
+        "vector units.",
     )
     importance_rows: int = Field(
         default=1024, ge=1, description="Training rows for estimating importance, drawn with the seed."
@@ -109,4 +109,4 @@ class QuantizationSettings(BaseModel):
         description="Largest allowed difference of a probability between source and fp32 export. A larger one"
         " fails the asset: the export is wrong.",
     )
-    seed: int = Field(default=0, ge=0, description="Draws the rows.")
+    seed: int = Field(default=0, ge=0, description="Seed of the row samples.")

@@ -44,7 +44,7 @@ class TeacherScores:
     states: Tensor
     """Hidden state of the first token after each of the layers asked for, float16 [2, rows, layers, width]."""
     digest: str
-    """Names teacher, rows and layers."""
+    """Identifies teacher, rows and layers."""
 
 
 def score_rows(
@@ -63,8 +63,8 @@ def score_rows(
         train: columns `title` and `text`.
         layers: indices of the teacher's layers whose states are wanted.
         work: folder for the stored scores and tokens.
-        with_texts: whether students will see texts at all; without, both entries of the first axis are one.
-        over: where the teacher answers; rows are tokenised and answers kept here.
+        with_texts: whether students read texts; if not, both entries of the first axis are the same.
+        over: maps rows to predictions; this process tokenises and caches.
     """
     encoder = ArticleEncoder.load(teacher)
     identity = [_FORMAT, weights_digest(teacher), cache_key(train, encoder), list(layers), with_texts]

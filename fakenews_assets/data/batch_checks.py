@@ -82,7 +82,9 @@ def check_schema(articles: pl.LazyFrame) -> CheckOutcome:
     return CheckOutcome(
         name="schema",
         passed=passed,
-        description="Columns and types as agreed." if passed else f"Null values where none may be: {nulls}.",
+        description="Columns and types are ARTICLE_SCHEMA."
+        if passed
+        else f"Null values in required columns: {nulls}.",
         numbers={"nulls": sum(nulls.values())},
     )
 
@@ -150,10 +152,10 @@ def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
     description = {
         Meaning.FAKE_IS_ONE: "Rows labelled 1 read like fakes, rows labelled 0 like reports.",
         Meaning.FLIPPED: (
-            "The labels are the wrong way round: rows labelled 0 read like fakes, rows labelled 1 like reports. "
+            "The labels are flipped: rows labelled 0 read like fakes, rows labelled 1 like reports. "
             "Here 1 = fake. Swap the labels in the file and ingest it as a new batch."
         ),
-        Meaning.UNDECIDED: "The content does not tell (too few rows of each label, or no difference in style).",
+        Meaning.UNDECIDED: "Undecided: too few rows of each label, or no difference in style.",
     }[evidence.meaning]
     return CheckOutcome(
         name="label_semantics",

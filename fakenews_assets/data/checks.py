@@ -21,10 +21,10 @@ from fakenews_resources.storage.store import Artifact
 _CHANCE_Z = 4.0
 
 BATCH_CHECKS = {
-    "schema": "Columns, types and nulls of the batch are as agreed.",
+    "schema": "The batch has the columns, types and required values of ARTICLE_SCHEMA.",
     "label_values": "Every label is 0 (real), 1 (fake) or missing.",
     "label_balance": "The share of fakes is near that of the corpus.",
-    "label_semantics": "The articles read as their labels say: a flipped batch is caught.",
+    "label_semantics": "The articles' style agrees with their labels; a flipped batch fails.",
     "duplicates": "Not too many rows repeat an earlier row of the batch.",
 }
 
@@ -50,11 +50,11 @@ def to_result(outcome: CheckOutcome, asset: str = "clean_news") -> dg.AssetCheck
 
 SPLIT_CHECKS = {
     "no_cluster_crosses": "No near-duplicate cluster lies in two splits.",
-    "no_content_crosses": "No title and no text stands in two splits, case and punctuation aside; looked up"
-    " anew, without the clusters.",
-    "every_article_keeps_its_split": "No article has changed its split since the last accepted split: a test article"
-    " never trains.",
-    "shares_as_agreed": "The splits are within one point of their shares, above 5,000 rows.",
+    "no_content_crosses": "No title and no text is in two splits, case and punctuation aside. The check does "
+    "not use the clusters.",
+    "every_article_keeps_its_split": "No article has changed its split since the last accepted version, so "
+    "no test article trains.",
+    "shares_as_agreed": "Above 5,000 rows, the splits are within one point of their shares.",
 }
 
 
@@ -96,7 +96,7 @@ def _crossing_result(check: str, crossings: Crossings, what: str) -> dg.AssetChe
     return dg.AssetCheckResult(
         check_name=check,
         passed=crossings.passed,
-        description=f"{crossings.count} {what} stand in more than one split.",
+        description=f"{crossings.count} {what} are in more than one split.",
         metadata={"count": crossings.count, "examples": list(crossings.examples)},
     )
 

@@ -29,7 +29,7 @@ class CleanNewsSettings(CleaningLimits, BatchLimits):
 
     @property
     def preparation(self) -> TextPreparation:
-        """The text preparation with all boilerplate. Raises ValueError as `read_rules` does."""
+        """The text preparation with all boilerplate rules. Raises ValueError as `read_rules` does."""
         extra = read_rules(Path(self.extra_boilerplate)) if self.extra_boilerplate else ()
         return TextPreparation(rules=default_rules() + extra)
 

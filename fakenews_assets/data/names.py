@@ -42,8 +42,8 @@ class Names(BaseModel):
 
         Args:
             articles: columns `title` and `text`; training rows only, or the test rows are looked at.
-            minimum: a name has been written with a capital inside a sentence so many times.
-            share: of the occurrences inside a sentence that are capitalised.
+            minimum: least number of capitalised occurrences inside a sentence.
+            share: least share of the occurrences inside a sentence that are capitalised.
         """
         capital: Counter[str] = Counter()
         small: Counter[str] = Counter()

@@ -32,7 +32,7 @@ class BoilerplateRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, description="What the metadata calls it.")
+    name: str = Field(min_length=1, description="Name in the metadata.")
     field: Literal["title", "text", "both"] = Field(description="Where it is removed.")
     pattern: str = Field(min_length=1, description="Rust regular expression; every match is removed.")
 

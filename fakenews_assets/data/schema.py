@@ -12,7 +12,7 @@ import polars as pl
 
 
 class Label(IntEnum):
-    """What a label means, in WELFake's file as in every table here."""
+    """The meaning of a label, in WELFake's file and in every table here."""
 
     REAL = 0
     FAKE = 1

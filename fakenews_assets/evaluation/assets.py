@@ -204,7 +204,7 @@ def shortcut_probes(
         metadata={
             "shortcuts": [probe.name for probe in found.probes if probe.flagged],
             "table": dg.MetadataValue.md(text),
-            "plot": plot(png, "ROC AUC of cheap views of the articles"),
+            "plot": plot(png, "ROC AUC of metadata-only baselines"),
         },
         check_results=probe_checks(found),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # scikit-learn takes seconds to import, and loading the defin
 better_than_majority_spec = partitioned_check_spec(
     "better_than_majority",
     "evaluation",
-    "The lower end of the accuracy interval lies above the share of the commoner label.",
+    "The lower end of the accuracy interval is above the share of the majority label.",
     candidates,
 )
 
@@ -32,7 +32,7 @@ def better_than_majority(evaluation: "Evaluation") -> dg.AssetCheckResult:
         check_name=better_than_majority_spec.name,
         passed=low > majority,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"Accuracy is at least {low:.3f}; always the commoner label would reach {majority:.3f}.",
+        description=f"Accuracy is at least {low:.3f}; always predicting the majority label reaches {majority:.3f}.",
         metadata={"accuracy_low": low, "majority_share": majority},
     )
 
@@ -66,17 +66,17 @@ def carries_over(spreads: "Sequence[Spread]", largest_drop: float) -> dg.AssetCh
         description="The corpus names no sources and no times, or they were not asked for: nothing to compare."
         if worst is None
         else f"Worst: {worst}, {drops[worst]:.1f} points below the graph's own splits; {largest_drop:g} are allowed."
-        " The score of the leaderboard is worth that much less on sources or times that were not trained on.",
+        " Expect scores that much lower on unseen sources and later times.",
         metadata={name: round(drop, 2) for name, drop in drops.items()},
     )
 
 
 PROBE_CHECKS = {
-    "style": "How articles look does not tell their labels.",
-    "source": "Who published an article does not tell its label.",
-    "names": "Whom articles speak of does not tell their labels.",
-    "single_token": "No single word or sign gives its label away.",
-    "missing_text": "Whether an article has a text does not tell its label.",
+    "style": "Style does not predict the label.",
+    "source": "The source does not predict the label.",
+    "names": "Names do not predict the label.",
+    "single_token": "No single token predicts the label.",
+    "missing_text": "A missing text does not predict the label.",
 }
 
 
@@ -97,7 +97,9 @@ def probe_checks(report: "ProbeReport") -> list[dg.AssetCheckResult]:
             check_name=f"no_{probe.name}_shortcut",
             passed=not probe.flagged,
             severity=dg.AssetCheckSeverity.WARN,
-            description=MEANINGS[probe.name] if probe.flagged else probe.note or "Not surely a shortcut.",
+            description=MEANINGS[probe.name]
+            if probe.flagged
+            else probe.note or "Not significantly a shortcut.",
             metadata={
                 "roc_auc": "undefined" if probe.roc_auc is None else probe.roc_auc,
                 "roc_auc_low": probe.roc_auc_interval.low if probe.roc_auc_interval else "undefined",

@@ -33,8 +33,8 @@ class EvaluationConfig(ScoringSettings):
         le=1,
         description="Decision threshold on P(fake); the classifier's own.",
     )
-    slices: SliceConfig = Field(default=SliceConfig(), description="How the rows are divided.")
-    speed: SpeedConfig = Field(default=SpeedConfig(), description="How long speed is measured.")
+    slices: SliceConfig = Field(default=SliceConfig(), description="How rows are divided into slices.")
+    speed: SpeedConfig = Field(default=SpeedConfig(), description="Limits of the speed measurement.")
 
 
 class Evaluation(BaseModel):
@@ -55,8 +55,8 @@ class Evaluation(BaseModel):
     slices: tuple[SliceScore, ...]
     speed: Speed
     bytes_on_disk: int
-    parameters: int | None = Field(description="None if the format does not tell.")
-    risk_coverage: RiskCoverage = Field(description="How wrong the surest answers are.")
+    parameters: int | None = Field(description="None: the format does not say.")
+    risk_coverage: RiskCoverage = Field(description="Error rate among the most confident answers.")
     answered: Metrics | None = Field(
         default=None, description="Metrics of the answered rows; None: there are none."
     )

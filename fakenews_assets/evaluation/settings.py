@@ -12,7 +12,7 @@ class ScoringSettings(BaseModel):
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
     seed: int = Field(
         default=0,
-        description="Draws the bootstrap, the articles of the speed measurement, and those that the out-of-distribution detector is fitted on.",
+        description="Seed of the bootstrap, and of the articles for measuring speed and fitting the OOD detector.",
     )
     masked_rows: int = Field(
         default=2000, ge=1, description="Most test rows that are predicted again with shortcuts masked."
@@ -27,8 +27,8 @@ class EvaluationSettings(ScoringSettings):
         default=0.98,
         gt=0,
         le=1,
-        description="Share of right answers, chosen on validation, among those called real and those called fake;"
-        " uncertain articles get no answer. null: always answer.",
+        description="Target precision of each class. The abstention band is the narrowest one that reaches "
+        "it on the validation split. null: never abstain.",
     )
     max_abstain: float = Field(
         default=0.5,
@@ -40,6 +40,6 @@ class EvaluationSettings(ScoringSettings):
         default=0.005,
         gt=0,
         le=0.5,
-        description="Share of validation articles that may be refused as unlike those that the model was trained on."
-        " null: nothing is refused for that.",
+        description="Largest share of validation articles that may count as out of distribution. null: no "
+        "out-of-distribution detection.",
     )

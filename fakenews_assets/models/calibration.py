@@ -49,7 +49,7 @@ class CalibrationSettings(BaseModel):
     resamples: int = Field(
         default=500, ge=100, description="Bootstrap samples behind the threshold's standard error."
     )
-    seed: int = Field(default=0, description="Draws the bootstrap.")
+    seed: int = Field(default=0, description="Seed of the bootstrap.")
 
 
 class Calibration(BaseModel):
@@ -124,7 +124,7 @@ def fit_calibration(
     Args:
         labels: shape (n,), 1 for fake and 0 for real.
         probabilities: shape (n,), the model's own probability of fake.
-        settings: what to promise.
+        settings: target precision and limits.
 
     Raises:
         ValueError: one class only, or see `Metrics.of`.

@@ -48,9 +48,9 @@ class OodSettings(BaseModel):
         description="Share of in-distribution articles that may be refused as out of distribution.",
     )
     rows: int = Field(
-        default=4_000, ge=2, description="Most articles of a split that are looked at, drawn at random."
+        default=4_000, ge=2, description="Most articles of a split to learn from, drawn at random."
     )
-    seed: int = Field(default=0, description="Draws them.")
+    seed: int = Field(default=0, description="Seed of that sample.")
 
 
 class OodLimits(BaseModel):
@@ -67,15 +67,19 @@ class OodLimits(BaseModel):
     embedding_distance: float | None = Field(
         description="Largest in-distribution distance of an embedding from the nearer class; None: not looked at."
     )
-    refused_share: float = Field(description="Of in-distribution articles; what was asked for.")
-    refused_on_validation: float = Field(ge=0, le=1, description="Share of the validation rows.")
+    refused_share: float = Field(
+        description="Share of in-distribution articles that may be refused, as configured."
+    )
+    refused_on_validation: float = Field(
+        ge=0, le=1, description="Share of the validation rows that are refused."
+    )
     train_rows: int
     validation_rows: int
 
 
 @dataclass(frozen=True)
 class OodDetector:
-    """What in-distribution articles look like. Applying it needs no library but numpy."""
+    """A fitted detector. Applying it needs numpy only."""
 
     limits: OodLimits
     surprise: NDArray[np.float32]
@@ -120,7 +124,7 @@ class OodDetector:
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """Read what `save` wrote; None where nothing was: the model came before this check, or goes without it."""
+        """Read what `save` wrote; None if the model has no detector."""
         file = folder / OOD_FILE
         if not file.is_file():
             return None

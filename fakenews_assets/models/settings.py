@@ -42,7 +42,7 @@ class EncodingSettings(BaseModel):
     max_tokens: int = Field(
         default=256,
         ge=8,
-        description="Longest input in tokens, special ones included. The text gives way first, then the title.",
+        description="Longest input in tokens, special ones included. The text is cut first, then the title.",
     )
 
 

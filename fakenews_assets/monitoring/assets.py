@@ -117,7 +117,7 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
     if verdict.features:
         effects = {
             "effects": dg.MetadataValue.md(effects_table(verdict)),
-            "plot": plot(to_png(effects_plot(verdict)), "how far each feature has moved"),
+            "plot": plot(to_png(effects_plot(verdict)), "change of each feature"),
             "drift_score": verdict.score,
         }
     return {

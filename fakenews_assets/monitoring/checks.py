@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 NO_DRIFT = partitioned_check_spec(
     "no_drift",
     "drift_report",
-    "The articles that were asked about are like those that the model was judged on.",
+    "The day's articles are like the test split that the model was evaluated on.",
     days,
 )
 AS_EVALUATED = partitioned_check_spec(
     "as_good_as_evaluated",
     "performance_report",
-    "By the labels that came later, the answers are as good as the model's evaluation promised.",
+    "By late labels, quality is as in the model's evaluation.",
     days,
 )
 

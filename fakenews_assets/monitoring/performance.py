@@ -28,7 +28,7 @@ LABELLED_ANSWER_SCHEMA: Final = pl.Schema(
 
 
 class PerformanceVerdict(StoredRecord):
-    """What a day's report says, in numbers."""
+    """The verdict of a day's report, in numbers."""
 
     file: ClassVar[str] = "performance.json"
 
@@ -37,7 +37,7 @@ class PerformanceVerdict(StoredRecord):
     labels: Mapping[str, int] = Field(
         description="Articles with a label by its origin, `feedback` or `batch`; each article counts once."
     )
-    by_other_models: int = Field(description="Labels of answers that models before gave; left out.")
+    by_other_models: int = Field(description="Labels of earlier models' answers; left out.")
     min_labels: int
     max_drop_points: float
     metrics: Metrics | None = Field(description="None: too few labels to say.")
@@ -75,7 +75,7 @@ class PerformanceVerdict(StoredRecord):
     def summary(self) -> str:
         """One sentence."""
         if self.metrics is None or self.evaluated is None:
-            return f"Not enough labels to say: {self.rows}, {self.min_labels} are needed."
+            return f"Too few labels for a verdict: {self.rows}, {self.min_labels} are needed."
         now, then = getattr(self.metrics, self.measure), getattr(self.evaluated, self.measure)
         interval = self.intervals.get(self.measure)
         span = f" ({interval.low:.3f} to {interval.high:.3f})" if interval else ""

@@ -17,7 +17,7 @@ class WindowSettings(BaseModel):
     last_rows: int | None = Field(
         default=None,
         ge=1,
-        description=f"The last so many articles up to the end of the day, from up to {LOOK_BACK_DAYS} days before it.",
+        description=f"Number of latest articles up to the end of the day, from at most {LOOK_BACK_DAYS} days before it.",
     )
     since: str | None = Field(
         default=None,
@@ -62,15 +62,15 @@ class DriftSettings(BaseModel):
     min_distance: float = Field(
         default=0.1,
         ge=0,
-        description="Distance that a number has to move to matter: Wasserstein, in standard deviations of the"
-        " reference. 0.1 is Evidently's own default.",
+        description="Smallest change of a numeric feature that matters: Wasserstein distance in standard "
+        "deviations of the reference. 0.1 is Evidently's default.",
     )
     min_auc: float = Field(
         default=0.55,
         ge=0.5,
         lt=1,
-        description="How well a classifier has to tell the window from the reference by their embeddings for it to"
-        " matter (area under the ROC curve; 0.5 is not at all).",
+        description="Smallest change of the embeddings that matters: area under the ROC curve of a "
+        "classifier between window and reference; 0.5 is no change.",
     )
     permutations: int = Field(default=999, ge=99, description="Number of permutations.")
     embedded_rows: int = Field(
@@ -81,7 +81,7 @@ class DriftSettings(BaseModel):
     embedded_reference_rows: int = Field(
         default=4000, ge=100, description="Articles of the reference that are embedded, at most."
     )
-    seed: int = Field(default=0, ge=0, description="Draws the permutations and the embedded articles.")
+    seed: int = Field(default=0, ge=0, description="Seed of the permutations and of the embedded articles.")
 
     @model_validator(mode="after")
     def _enough_permutations(self) -> Self:
@@ -106,7 +106,7 @@ class PerformanceSettings(BaseModel):
         default=7,
         ge=1,
         le=LOOK_BACK_DAYS,
-        description="Labels that came on the day or in the days before it, so many days in all.",
+        description="Days of labels: the day itself, and those before it.",
     )
     min_labels: int = Field(
         default=100, ge=10, description="Fewest labelled articles for a verdict on quality."
@@ -114,12 +114,12 @@ class PerformanceSettings(BaseModel):
     max_drop_points: float = Field(
         default=2.0,
         ge=0,
-        description="Points of macro-F1 below the champion's evaluation that are tolerated. More is a drop if the"
-        " whole interval lies below.",
+        description="Tolerated points of macro-F1 below the champion's evaluation. Quality has dropped if "
+        "the whole interval is lower.",
     )
     resamples: int = Field(default=1000, ge=100, description="Bootstrap samples behind each interval.")
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
-    seed: int = Field(default=0, ge=0, description="Draws the bootstrap.")
+    seed: int = Field(default=0, ge=0, description="Seed of the bootstrap.")
 
 
 class PageSettings(BaseModel):

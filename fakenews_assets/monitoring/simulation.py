@@ -145,13 +145,15 @@ class _Service:
         try:
             return self._retrying(self._attempt, path, body)
         except _Busy as error:
-            raise ServiceError(f"The service at {self._url} does not get to it: {error}") from error
+            raise ServiceError(f"The service at {self._url} stays busy: {error}") from error
 
     def _attempt(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             response = self._client.post(f"{self._url}{path}", json=body)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise ServiceError(f"{self._url} is no address: one looks like http://127.0.0.1:3001.") from error
+            raise ServiceError(
+                f"{self._url} is not an address. Use one like http://127.0.0.1:3001."
+            ) from error
         except httpx.TransportError as error:
             raise ServiceError(
                 f"No service answers at {self._url}. Start it with `make serve`, or name another with --url."
@@ -160,12 +162,12 @@ class _Service:
             try:
                 return response.json()
             except ValueError as error:
-                raise ServiceError(f"What answers at {self._url} is another program: check --url.") from error
+                raise ServiceError(f"Another program answers at {self._url}: check --url.") from error
         code, message = _fault(response)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise ServiceError(
-                f"The service at {self._url} demands its key: give the one it was started with as --api-key, or"
-                " in FAKENEWS_API_KEY."
+                f"The service at {self._url} demands an API key. Give it as --api-key, or in "
+                "FAKENEWS_API_KEY."
             )
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and code != "no_model":
             after = response.headers.get("Retry-After", "")

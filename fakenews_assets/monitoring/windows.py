@@ -10,7 +10,7 @@ import polars as pl
 from fakenews_assets.monitoring.settings import LOOK_BACK_DAYS, WindowSettings
 
 JUDGED_ENDPOINTS: Final = ("/predict", "/predict_batch", "/predict_csv")
-"""Where articles come in. `/explain` answers for an article that the page asks `/predict` about as well."""
+"""Endpoints whose articles count. `/explain` is left out, because the page also sends its article to `/predict`."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Window:
     answers: pl.DataFrame
     """Columns of `PREDICTION_LOG_SCHEMA`."""
     model_id: str | None
-    """Sha of the bundle that gave the last answer, and all of these; None: there were no answers."""
+    """Sha of the bundle that gave all these answers; None: there were no answers."""
     by_other_models: int
-    """Answers in the same time by models before; left out, since another model has another reference."""
+    """Answers of earlier models in the window; left out, because each model has its own reference."""
     repeated: int
-    """Answers about an article that was asked about again later; the last one counts."""
+    """Earlier answers about repeated articles; only the last one counts."""
 
 
 def window_days(day: date, settings: WindowSettings, known: Sequence[date]) -> list[date]:
@@ -50,7 +50,7 @@ def select_window(answers: pl.LazyFrame, settings: WindowSettings) -> Window:
 
     Args:
         answers: columns of `PREDICTION_LOG_SCHEMA`, in order of time.
-        settings: which of them.
+        settings: selects the window.
     """
     asked = answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS))
     if settings.start is not None:

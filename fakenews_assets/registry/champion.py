@@ -67,7 +67,7 @@ class ChampionRegistry:
         """Every pointer that was current, oldest first and the champion last.
 
         Raises:
-            RegistryError: the history does not hold what the champion builds on.
+            RegistryError: the history lacks an entry that the champion builds on.
         """
         # In this order: a pointer is in the history before it is in force.
         pointer = self.champion()
@@ -125,7 +125,7 @@ class ChampionRegistry:
     def rollback(
         self, *, reason: str, run_id: str | None, promoted_by: str, expected: str | None = None
     ) -> Pointer:
-        """Make the previous champion's bundle champion again. Again: the one before that, never back again.
+        """Make the previous champion's bundle champion again. A second rollback goes one further back.
 
         Args:
             reason: why, for the history.
@@ -135,7 +135,7 @@ class ChampionRegistry:
 
         Raises:
             ChampionMoved: `expected` is given and not the champion.
-            RegistryError: nothing to go back to.
+            RegistryError: there is no earlier champion.
             BundleMissing, BundleDamaged: the bundle to go back to; see `open_bundle`.
         """
         in_force = self.backend.read(POINTER_FILE)
@@ -186,7 +186,7 @@ class ChampionRegistry:
             )
         except Conflict as error:
             raise ChampionMoved(
-                "Somebody else moved the champion meanwhile. Compare with it and decide again."
+                "Another process moved the champion. Compare with the new one and decide again."
             ) from error
         return pointer
 
@@ -215,7 +215,7 @@ class ChampionRegistry:
 
 
 def pointer_in(document: Document, backend: Backend) -> Pointer:
-    """What a POINTER_FILE says.
+    """Parse the content of a POINTER_FILE.
 
     Raises:
         RegistryError: it is damaged.

@@ -26,8 +26,7 @@ def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
     Args:
         store: the graph's values.
         bundle: sha of a bundle, or `champion`.
-        encoder: name of the pretrained encoder that the training is of; the model's papers will say that it
-            descends from it.
+        encoder: name of the pretrained encoder that the new model's card will name.
 
     Raises:
         RegistryError: there is no champion.

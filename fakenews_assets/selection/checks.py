@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 SELECTION_CHECKS = {
     "variant_is_faster": "A smaller variant scores more articles per second than the fine-tuned model it replaces.",
-    "variant_keeps_quality": "By its stored answers the choice is as good as the policy demands, against the best candidate,"
-    " and the model in its bundle gives these answers.",
-    "bundle_is_complete": "The bundle, read anew from where it lies, holds all that serving and auditing need, every file"
-    " intact.",
+    "variant_keeps_quality": "By its stored predictions the choice is within the policy's limits of the best "
+    "candidate, and the bundled model repeats these predictions.",
+    "bundle_is_complete": "The stored bundle holds every file that serving and auditing need, all intact.",
 }
 
 
@@ -72,10 +71,10 @@ def variant_is_faster(winner: str, speeds: Mapping[str, float], reference: str) 
     Args:
         winner: the chosen candidate.
         speeds: articles per second by candidate.
-        reference: the candidate that variants replace; without a speed of it there is nothing to be faster than.
+        reference: the candidate that variants replace; the check passes if its speed is not measured.
     """
     if winner == reference:
-        passed, text = True, f"{winner} is no variant: it is what variants are held against."
+        passed, text = True, f"{winner} is not a variant; variants are compared with it."
     elif reference not in speeds:
         passed, text = True, f"{reference} was not judged on these splits: nothing to compare."
     else:
@@ -97,13 +96,13 @@ def variant_keeps_quality(
     asked: "Agreement",
     clusters: pl.Series | None = None,
 ) -> dg.AssetCheckResult:
-    """Compare the stored answers anew, whatever the choice says of them, and hold the bundled model to them.
+    """Recompute the loss of macro-F1 from the stored answers, and compare the bundled model's answers with them.
 
     Args:
         choice: names the two, and the rule.
         best: stored answers of the best candidate, a table of `LABELLED_PREDICTION_SCHEMA`.
         winner: those of the choice, on the same rows.
-        asked: what the model out of the finished bundle says of some of these rows.
+        asked: the bundled model's predictions for some of these rows.
         clusters: near-duplicate cluster of each row.
     """
     from fakenews_assets.evaluation.metrics.comparison import paired_bootstrap

@@ -121,7 +121,7 @@ def _judge(
 
 
 def _with_outcome(verdict: Verdict, winner: Verdict) -> Verdict:
-    """Tell the eligible candidates apart."""
+    """Add why each eligible candidate won or lost."""
     if not verdict.eligible:
         return verdict
     if verdict is winner:

@@ -74,7 +74,7 @@ class Challenge:
     speeds: Mapping[str, float]
     """Articles per second, by candidate, and of the champion."""
     agreement: Agreement
-    """The model in the bundle, held against the stored predictions."""
+    """The bundled model's predictions, compared with the stored ones."""
     gate: GateDecision
 
 

@@ -15,10 +15,11 @@ class SelectionPolicy(BaseModel):
         default=0.95,
         gt=0,
         lt=1,
-        description="Confidence level of the paired intervals; McNemar's test uses what is left of 1.",
+        description="Confidence level of the paired intervals; McNemar's test has 1 minus this as its "
+        "significance level.",
     )
     resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
-    seed: int = Field(default=0, ge=0, description="Draws the bootstrap.")
+    seed: int = Field(default=0, ge=0, description="Seed of the bootstrap.")
     max_megabytes: float | None = Field(
         default=None, gt=0, description="Largest size on disk, in units of 10^6 bytes; null: any."
     )

@@ -31,7 +31,10 @@ class BentoSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     articles: int = Field(
-        default=200, ge=1, le=1000, description="Test articles that the started bento is asked about."
+        default=200,
+        ge=1,
+        le=1000,
+        description="Test articles on which the started bento is compared with the model.",
     )
 
 

@@ -22,7 +22,7 @@ _ROWS_AT_ONCE: Final = 4096
 
 @dataclass
 class BatchSummary:
-    """What came out."""
+    """Counts of a scored batch."""
 
     rows: int = 0
     fake: int = 0
@@ -33,7 +33,7 @@ class BatchSummary:
     """Articles that the bundle's text preparation changes: `clean_news` prepared them by other settings."""
     labelled: int = 0
     right: int = 0
-    """Of the labelled ones, those that the model gives the same label."""
+    """Labelled articles whose predicted label equals the true one."""
 
     def __add__(self, other: "BatchSummary") -> "BatchSummary":
         return BatchSummary(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

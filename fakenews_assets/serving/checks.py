@@ -19,7 +19,7 @@ BENTO_ANSWERS = dg.AssetCheckSpec(
 CONTEXT_IS_COMPLETE = dg.AssetCheckSpec(
     "context_is_complete",
     asset="container_context",
-    description="All that the Dockerfiles copy is there, pinned and intact, and nothing that is secret.",
+    description="Every file that the Dockerfiles copy is present, pinned and intact, and none holds a secret.",
     blocking=True,
 )
 

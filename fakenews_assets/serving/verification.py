@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the two say the same."""
+        """Whether both give the same answers."""
         return self.other_labels == 0 and self.largest_difference <= TOLERANCE
 
 
@@ -47,7 +47,7 @@ def build_verified_bento(
 
     Args:
         models: holds the bundles.
-        articles: what both are asked about, at most as many as a request may hold.
+        articles: what both predict, at most as many as a request may hold.
         folder: receives the archive and its record.
 
     Raises:
@@ -63,7 +63,7 @@ def build_verified_bento(
 
 
 def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
-    """Start a bento and ask it and the bundle that it carries about the same articles.
+    """Start a bento, and compare its answers with those of its bundle in this process.
 
     Args:
         bento: its folder.

@@ -38,19 +38,19 @@ class FinetuneSettings(BaseModel):
     warmup: float = Field(
         default=0.06, ge=0, lt=1, description="Share of all steps over which the learning rate rises from 0."
     )
-    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, on matrices only.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW, on matrices only.")
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the whole gradient.")
     dropout: float | None = Field(
         default=None,
         ge=0,
         lt=1,
-        description="Of embeddings, hidden layers and head; null: the encoder's own.",
+        description="Dropout of embeddings, hidden layers and head; null: the encoder's own.",
     )
     attention_dropout: float | None = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Of attention weights; null: the encoder's own. 0 keeps the fused attention kernel, which"
+        description="Dropout of attention weights; null: the encoder's own. 0 keeps the fused attention kernel, which"
         " has no dropout on a CPU.",
     )
     pruning: float = Field(
@@ -62,7 +62,7 @@ class FinetuneSettings(BaseModel):
     )
 
     patience: int = Field(
-        default=4, ge=1, description="Evaluations without a better one, by `keep`, before stopping."
+        default=4, ge=1, description="Validations without improvement, by `keep`, before stopping."
     )
     keep: Literal["macro_f1", "loss"] = Field(
         default="macro_f1",
@@ -76,7 +76,7 @@ class FinetuneSettings(BaseModel):
     resume: bool = Field(
         default=True, description="Continue from the work folder's checkpoint if it is of the same run."
     )
-    seed: int = Field(default=0, ge=0, description="Decides the new head, the order of rows, and dropout.")
+    seed: int = Field(default=0, ge=0, description="Seed of the new head, the order of rows, and dropout.")
 
     precision: Literal["auto", "bf16", "fp32"] = Field(
         default="auto",

@@ -38,7 +38,7 @@ class Engine(dg.ConfigurableResource):
             from fakenews_resources.engine.ray import RayUnavailable, WorkersLost, connect, ray_map
         except ModuleNotFoundError as error:
             raise dg.Failure(
-                f"FAKENEWS_ENGINE is {self.address!r}, and Ray is not installed: pip install '.[ray]', or unset it.",
+                f"FAKENEWS_ENGINE is {self.address!r}, but Ray is not installed: pip install '.[ray]', or unset it.",
                 allow_retries=False,
             ) from error
         try:
@@ -50,7 +50,7 @@ class Engine(dg.ConfigurableResource):
             ) from error
         except WorkersLost as error:
             raise dg.Failure(
-                f"{error}. Where memory is short, give the nodes more of it, or fewer processors."
+                f"{error}. If memory is short, give the nodes more memory, or fewer processors."
             ) from error
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  # Dagster's signature

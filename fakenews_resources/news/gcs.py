@@ -1,6 +1,8 @@
 """Receives news from Google Cloud Storage."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -44,20 +46,18 @@ def receive_gcs(
         Refused: if there are no credentials, or they do not suffice.
         Unreachable: if the service could not be reached, or broke off.
     """
-    # Slow imports, not needed by any other source.
-    from google.api_core import exceptions as api
-    from google.auth import exceptions as auth
-    from google.cloud import storage
+    from google.cloud import storage  # slow, and not needed by any other source
 
     bucket, name, generation = _parse(address)
     target = into / file_name(quote(name))
     aside = target.with_name(target.name + ".partial")
     into.mkdir(parents=True, exist_ok=True)
-    try:
+    missing = f"no object at {address}: check bucket, name and generation"
+    with gcs_errors(address, missing, "could not be fetched ({}): check the network, then run again"):
         client = client or storage.Client()
         blob = client.bucket(bucket).get_blob(name, generation=generation, timeout=_TIMEOUT_S)
         if blob is None:
-            raise NotFound(f"no object at {address}: check bucket, name and generation")
+            raise NotFound(missing)
         uri = f"gs://{bucket}/{name}#{blob.generation}"
         if progress:
             progress(0, blob.size)
@@ -65,19 +65,33 @@ def receive_gcs(
         blob.download_to_filename(str(aside), if_generation_match=blob.generation, timeout=_TIMEOUT_S)
         if progress:
             progress(aside.stat().st_size, blob.size)
+    aside.replace(target)
+    return received(target, uri)
+
+
+@contextmanager
+def gcs_errors(address: str, missing: str, unreachable: str) -> Iterator[None]:
+    """Turn errors of Google's client into errors of a source that say what to do next.
+
+    Args:
+        address: what is read.
+        missing: the message if it does not exist.
+        unreachable: what follows the address in the message of a failed connection; `{}` stands for the reason.
+    """
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+
+    try:
+        yield
     except api.NotFound as error:
-        raise NotFound(f"no object at {address}: check bucket, name and generation") from error
+        raise NotFound(missing) from error
     except (api.ClientError, auth.DefaultCredentialsError, auth.RefreshError) as error:
         raise Refused(
             f"{address} was refused ({error}): run `gcloud auth application-default login`, or grant the "
             "service account the role Storage Object Viewer"
         ) from error
     except (api.GoogleAPIError, auth.TransportError, OSError) as error:
-        raise Unreachable(
-            f"{address} could not be fetched ({error}): check the network, then run again"
-        ) from error
-    aside.replace(target)
-    return received(target, uri)
+        raise Unreachable(f"{address} {unreachable.format(error)}") from error
 
 
 def _parse(address: str) -> tuple[str, str, int | None]:

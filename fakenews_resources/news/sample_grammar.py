@@ -92,7 +92,7 @@ class Grammar:
             name: the symbol.
             rows: what is fixed for each row, one column for each fixed symbol; only its height counts when
                 nothing is fixed.
-            rng: source of every choice.
+            rng: random generator.
             scope: register or topic whose symbols go before the common ones.
 
         Returns:

@@ -52,7 +52,7 @@ def style_titles(titles: list[str], fake: np.ndarray, rng: np.random.Generator) 
     Args:
         titles: headlines as the grammar wrote them.
         fake: whether each is in the fake register (bool, same length).
-        rng: source of every choice.
+        rng: random generator.
     """
     odds = rng.random((len(titles), 12))
     picks = rng.integers(0, 1 << 30, (len(titles), 4))
@@ -106,7 +106,7 @@ def style_texts(texts: list[str], fake: np.ndarray, rng: np.random.Generator) ->
     Args:
         texts: sentences joined by single spaces, or "" where the body is missing.
         fake: whether each is in the fake register (bool, same length).
-        rng: source of every choice.
+        rng: random generator.
     """
     odds = rng.random((len(texts), 5))
     picks = rng.integers(0, len(BUREAUS), len(texts))

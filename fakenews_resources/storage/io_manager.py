@@ -34,12 +34,12 @@ class Storage(dg.ConfigurableResource):
 
     root: str = Field(
         default=".fakenews",
-        description="What holds every value of the graph: a folder, or gs://bucket/prefix. Relative paths start at the"
+        description="Where every value of the graph is stored: a folder, or gs://bucket/prefix. Relative paths start at the"
         " working directory.",
     )
     log: str | None = Field(
         default=None,
-        description="Folder of the service's log, where the service is told another one than its default.",
+        description="Folder of the service's log; null: `service_log` in the storage.",
     )
     _drafts: list[Artifact] = PrivateAttr(default_factory=list)
 

@@ -68,7 +68,7 @@ class Record(BaseModel):
     code_version: str | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     upstream: dict[str, str] = Field(default_factory=dict, description="Version read of each input key.")
-    meta: dict[str, Any] = Field(default_factory=dict, description="What the asset itself wants remembered.")
+    meta: dict[str, Any] = Field(default_factory=dict, description="Values that the asset records.")
     refused: dict[str, str] = Field(
         default_factory=dict,
         description="Blocking checks that it failed, with the reason; empty: it was accepted.",

@@ -23,7 +23,7 @@ from fakenews_resources.storage.store import FileEntry, Store
 
 HEAD_FILE: Final = "HEAD"
 _FOLDER: Final = "tombstones"
-_NOT_SEALED: Final = "not sealed: its command was killed, or it was put there by hand"
+_NOT_SEALED: Final = "not in the chain: its command was killed, or someone added it by hand"
 
 
 class TombstonesDamaged(StoreError):
@@ -72,10 +72,10 @@ class Erasure(_Tombstone):
         description="Its id, and that of its title without the text, by which the service may have been asked."
     )
     files: tuple[Rewritten, ...]
-    raw: bool = Field(description="Whether the bytes as received lost it too.")
-    raw_rows: dict[str, tuple[int, ...]] = Field(description="Records of the raw files that are it, by key.")
+    raw: bool = Field(description="Whether it was erased from the raw bytes too.")
+    raw_rows: dict[str, tuple[int, ...]] = Field(description="Its record numbers in the raw files, by key.")
     heirs: dict[str, str] = Field(
-        description="Name of the cluster that each of its near-duplicates keeps, and with it its side."
+        description="Cluster, and with it the split, that each of its near-duplicates keeps."
     )
     unsettled: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
@@ -83,8 +83,8 @@ class Erasure(_Tombstone):
         " is left, because the erased article linked them.",
     )
     bundles: tuple[str, ...] = Field(
-        description="Bundles whose models were trained on it, or chosen by it. Their weights still hold what"
-        " was learnt."
+        description="Bundles whose models were trained on it or chosen with it. Their weights keep what they "
+        "learnt."
     )
 
 
@@ -186,7 +186,7 @@ class Ledger:
         return {file: known[-1] for file, known in states.items()}, back
 
     def went_through(self, change: Rewritten, now: FileEntry) -> bool:
-        """Whether a planned change was made to a file, and by erasures alone became what the file is now."""
+        """Whether a planned change was made to a file that only erasures have changed since."""
         return change.after in _states(self.erasures, change.key, change.version, change.file, now)
 
 
@@ -216,7 +216,7 @@ class Tombstones:
             name = _name(sequence)
             document = self.backend.read(name)
             if document is None or hashlib.sha256(document.data).hexdigest() != sha:
-                faults.append((name, "missing" if document is None else "not as it was sealed"))
+                faults.append((name, "missing" if document is None else "changed since it was recorded"))
                 break
             try:
                 entry = _TOMBSTONE.validate_json(document.data)
@@ -234,8 +234,8 @@ class Tombstones:
         if faults:
             named = "; ".join(f"{name}: {fault}" for name, fault in faults)
             raise TombstonesDamaged(
-                f"The tombstones in {self.backend.address} are damaged: {named}. Restore the folder from a backup: they say"
-                " which articles must stay out."
+                f"The tombstones in {self.backend.address} are damaged: {named}. Restore the folder from a "
+                "backup; without it, erased articles could come back."
             )
         return ledger
 

@@ -147,7 +147,7 @@ class Tracked:
         except Exception as error:  # noqa: BLE001
             if not self._warned:
                 self._warn(
-                    f"Weights & Biases did not take {what} of {self._name} ({type(error).__name__}: {error})."
+                    f"Weights & Biases did not accept {what} of {self._name} ({type(error).__name__}: {error})."
                     f" Nothing else is affected.{self._what_to_do()}"
                 )
             self._warned = True
@@ -157,7 +157,7 @@ class Tracked:
 
     def _what_to_do(self) -> str:
         run = self._run
-        return f" What the run holds is sent by: wandb sync {run.settings.sync_dir}" if run else ""
+        return f" To upload the run later: wandb sync {run.settings.sync_dir}" if run else ""
 
 
 def _add_table(name: str, rows: pl.DataFrame, run: "Run") -> None:

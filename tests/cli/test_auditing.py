@@ -34,4 +34,4 @@ def test_what_is_not_there_ends_with_status_1_and_says_what_to_do() -> None:
     assert "Give at least eight digits" in result.output
     result = run("no-request")
     assert result.exit_code == 1
-    assert "is no request id" in result.output
+    assert "is not a request id" in result.output

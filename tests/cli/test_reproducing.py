@@ -68,4 +68,4 @@ def test_damaged_raw_bytes_are_not_made_anything_of(watched: Watched):
     (raw.path / raw.meta["file"]).write_text("title\n")
     result = run()
     assert result.exit_code == 1
-    assert "are not those that gave version" in " ".join(result.output.split())
+    assert "do not match version" in " ".join(result.output.split())

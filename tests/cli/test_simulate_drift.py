@@ -60,7 +60,7 @@ def test_it_sends_lands_and_says_what_it_did(
 def test_another_key(service: Server, tmp_path: Path, key: tuple[str, ...]) -> None:
     result = run("--url", service.url, "--rows", 60, "--land", tmp_path / "landing", *key)
     assert result.exit_code == 1
-    assert "demands its key" in result.stderr
+    assert "demands an API key" in result.stderr
     assert "FAKENEWS_API_KEY" in result.stderr
     assert not (tmp_path / "landing").exists()
 

@@ -113,7 +113,7 @@ def test_label_semantics_follow_the_content() -> None:
     assert check_label_semantics(summary(evidence=alike)).passed
     outcome = check_label_semantics(summary(evidence=flipped))
     assert not outcome.passed
-    assert "wrong way round" in outcome.description
+    assert "The labels are flipped" in outcome.description
 
 
 def test_few_rows_or_one_label_decide_nothing() -> None:

@@ -223,7 +223,7 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
             runner.add_batch(name)
             if name == "bad":
                 with pytest.raises(
-                    CommandFailed, match="label_semantics of clean_news: The labels are the wrong way round"
+                    CommandFailed, match="label_semantics of clean_news: The labels are flipped"
                 ):
                     runner.ingest(name, str(file))
             else:

@@ -98,7 +98,7 @@ def test_too_few_answers_say_nothing(watched: Watched) -> None:
     watched.answer(sample_articles(50))
     runner = report()
     assert drift(watched).drifted is None
-    assert "Not enough answers to say: 50 different articles, 200 are needed." in drift(watched).summary
+    assert "Too few answers for a verdict: 50 different articles, 200 are needed." in drift(watched).summary
     assert checks(runner)["no_drift"] is True
 
 
@@ -129,7 +129,7 @@ def test_feedback_is_held_against_the_evaluation(watched: Watched) -> None:
     articles = sample_articles(400)
     ids = watched.answer(articles, DAY - timedelta(days=2))
     report(DAY - timedelta(days=2))
-    assert "Not enough labels" in performance(watched, DAY - timedelta(days=2)).summary
+    assert "Too few labels" in performance(watched, DAY - timedelta(days=2)).summary
     watched.say(ids, articles["label"].to_list())
     runner = report()
     verdict = performance(watched)

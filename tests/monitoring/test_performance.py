@@ -142,7 +142,7 @@ def test_a_drop_is_more_than_is_tolerated_over_the_whole_interval(evaluated: Eva
 def test_too_few_labels_say_nothing(evaluated: Evaluation) -> None:
     verdict = judge_performance(labelled(99, 0.2), "m1", "c", evaluated, PerformanceSettings())
     assert (verdict.dropped, verdict.metrics) == (None, None)
-    assert verdict.summary == "Not enough labels to say: 99, 100 are needed."
+    assert verdict.summary == "Too few labels for a verdict: 99, 100 are needed."
 
 
 def test_labels_of_one_class_are_judged_by_accuracy(evaluated: Evaluation) -> None:

@@ -93,7 +93,7 @@ def test_no_service(service: Server) -> None:
     with pytest.raises(ServiceError, match=r"answers at http://127\.0\.0\.1:9\. Start it with `make serve`"):
         send_traffic("http://127.0.0.1:9/", articles_of(SPEC), feedback_share=0)
     for address in ("127.0.0.1:3001", "http://x:y"):
-        with pytest.raises(ServiceError, match="is no address"):
+        with pytest.raises(ServiceError, match="is not an address"):
             send_traffic(address, articles_of(SPEC), feedback_share=0)
     with pytest.raises(ServiceError, match="answered 404: Not Found"):
         send_traffic(f"{service.url}/elsewhere", articles_of(SPEC), feedback_share=0)
@@ -158,7 +158,7 @@ def test_a_busy_service_is_waited_for_as_it_asks(
     waited: list[float] = []
     with stub(type("OwnBusy", (Busy,), {"refusals": refusals, "retry_after": retry_after})) as url:
         if refusals > 10:
-            with pytest.raises(ServiceError, match="does not get to it: The service is busy"):
+            with pytest.raises(ServiceError, match="stays busy: The service is busy"):
                 send_traffic(url, articles_of(SPEC).head(1), feedback_share=0, sleep=waited.append)
         else:
             traffic = send_traffic(url, articles_of(SPEC).head(70), feedback_share=0, sleep=waited.append)
@@ -176,7 +176,7 @@ class Other(Busy):
 
 
 def test_another_program_on_that_port() -> None:
-    with stub(Other) as url, pytest.raises(ServiceError, match="is another program"):
+    with stub(Other) as url, pytest.raises(ServiceError, match="Another program answers"):
         send_traffic(url, articles_of(SPEC), feedback_share=0)
 
 

@@ -186,7 +186,7 @@ def test_the_graph_measures_and_reports_all_of_it(trained: Path, monkeypatch: py
 
     assert {one.name for one in evaluation.masked or ()} == set(PERTURBATIONS) - {"title_only", "text_only"}
     assert [one.name for one in evaluation.behaviour or ()] == list(BEHAVIOURS)
-    assert "### With shortcuts hidden" in card
+    assert "### With shortcuts masked" in card
     assert "### Behaviour" in card
     probes = store.current("shortcut_probes")
     assert {"probes.json", "probes.md", "probes.png"} <= {path.name for path in probes.path.iterdir()}

@@ -6,6 +6,7 @@ locks that its threads hold.
 
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing import get_context
@@ -56,6 +57,21 @@ def wait(process: ForkServerProcess) -> int:
     process.join()
     assert process.exitcode is not None
     return process.exitcode
+
+
+def kill_at_call(holder: Any, name: str, count: int) -> None:
+    """Let this process be killed when an attribute of a module or class is called after `count` calls."""
+    original = getattr(holder, name)
+    left = count
+
+    def die(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
+
+    setattr(holder, name, die)
 
 
 def _call(

@@ -40,7 +40,7 @@ def new_batch_sensor(
         if run is None or run.status == dg.DagsterRunStatus.NOT_STARTED:
             new.append(file)
         elif run.is_finished:
-            left["failed before, see their runs"].append(batch)
+            left["failed before; see their runs"].append(batch)
         else:
             left["in progress"].append(batch)
     asked, later = new[:_RUNS_PER_TICK], new[_RUNS_PER_TICK:]

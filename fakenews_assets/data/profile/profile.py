@@ -104,7 +104,7 @@ class CorpusProfile(BaseModel):
     title_words: Lengths
     text_words: Lengths = Field(description="Of the rows that have a text.")
     word_rows: int = Field(description="Labelled titles behind the word statistics.")
-    words_sampled: bool = Field(description="Whether those are a sample.")
+    words_sampled: bool = Field(description="Whether the titles are a sample.")
     real_words: tuple[WordUse, ...]
     fake_words: tuple[WordUse, ...]
 

@@ -34,7 +34,7 @@ def to_markdown(profile: CorpusProfile) -> str:
             f"a sample of {profile.word_rows:,}" if profile.words_sampled else f"all {profile.word_rows:,}"
         )
         parts += [
-            "### Words that give a class away",
+            "### Characteristic words",
             f"From {basis} labelled titles, by z-score of the log-odds ratio "
             "(Monroe, Colaresi and Quinn 2008).",
             markdown.table(

@@ -35,8 +35,10 @@ class SplitSettings(BaseModel):
 
     train: float = Field(default=0.70, gt=0, lt=1, description="Share of the clusters that train.")
     val: float = Field(default=0.15, gt=0, lt=1, description="Share that chooses checkpoints and thresholds.")
-    test: float = Field(default=0.15, gt=0, lt=1, description="Share that is only ever measured on.")
-    salt: str = Field(default="fakenews", description="Another salt is another, independent split.")
+    test: float = Field(default=0.15, gt=0, lt=1, description="Share that is only measured on.")
+    salt: str = Field(
+        default="fakenews", description="Salt of the hash. Another salt gives an independent split."
+    )
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:

@@ -84,7 +84,7 @@ def verify_clusters(table: pl.DataFrame) -> Crossings:
     """Find clusters in more than one split.
 
     Args:
-        table: what `side_table` returned.
+        table: what `split_table` returned.
     """
     return _crossings(table.select("split", value="cluster_id", example="cluster_id"))
 
@@ -130,7 +130,7 @@ def verify_shares(table: pl.DataFrame, config: SplitSettings) -> Shares:
     """Measure the splits' shares of the rows against their targets.
 
     Args:
-        table: what `side_table` returned.
+        table: what `split_table` returned.
         config: the targets.
     """
     total = len(table)
@@ -154,7 +154,7 @@ def verify_shares(table: pl.DataFrame, config: SplitSettings) -> Shares:
 
 
 def moved_articles(old: pl.DataFrame, new: pl.DataFrame) -> Moves:
-    """Compare two versions of a split, each as `side_table` returned it."""
+    """Compare two versions of a split, each as `split_table` returned it."""
     both = old.select("article_id", old="split").join(
         new.select("article_id", new="split"), on="article_id", how="left"
     )

@@ -11,7 +11,7 @@ from fakenews_assets.evaluation.generalization.settings import Protocol
 _VAL_SHARE: Final = 0.15
 _TEST_SHARE: Final = 0.15
 _LARGEST_SOURCE: Final = 0.5
-"""Largest share of the rows of a source that is held out; without a larger one the corpus would be another."""
+"""Largest share of the corpus that a held-out source may have: without a larger one, too little is left to train on."""
 _SMALLEST_SOURCE: Final = 20
 """Rows of each label."""
 _MOST_SOURCES: Final = 12

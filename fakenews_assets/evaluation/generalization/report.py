@@ -60,9 +60,10 @@ def generalization_markdown(spreads: Sequence[Spread], note: str | None) -> str:
     ]
     parts = [
         markdown.table(head, rows),
-        "Random: rows shuffled, near-duplicates in both splits. Grouped: the splits that all candidates are judged on."
-        " Source-disjoint: each source is judged by a model that never saw it. Time-ordered: the newest articles are"
-        " judged by a model of older ones. Decided at a probability of 0.5, without calibration.",
+        "Random: rows shuffled, near-duplicates in both splits. Grouped: the graph's own splits. "
+        "Source-disjoint: each source is predicted by a model that was not trained on it. Time-ordered: "
+        "the newest articles are predicted by a model of older ones. The threshold is 0.5, without "
+        "calibration.",
     ]
     return "\n\n".join([f"> **{note}**", *parts] if note else parts)
 
@@ -73,7 +74,9 @@ def generalization_plot(spreads: Sequence[Spread]) -> Figure:
     names = list(dict.fromkeys(division_name(one) for one in shown))
     models = list(dict.fromkeys(one.model for one in shown))
     figure, (axis,) = new_figure(7.2, 1.4 + 0.5 * len(names))
-    label_axes(axis, title="How far the recipe carries", x="macro-F1, mean over seeds with its 95 % interval")
+    label_axes(
+        axis, title="Generalization of the recipes", x="macro-F1, mean over seeds with its 95 % interval"
+    )
     for place, model in enumerate(models):
         of_model = [one for one in shown if one.model == model]
         shift = _BETWEEN_MODELS * (place - (len(models) - 1) / 2)

@@ -34,7 +34,7 @@ class GeneralizationSettings(BaseModel):
     rows_of_a_source: int = Field(
         default=10_000,
         ge=1,
-        description="Most training rows of one source; others are left out, by a fixed draw.",
+        description="Most training rows of one source; a fixed draw leaves out the others.",
     )
     test_rows: int = Field(default=6_000, ge=1, description="Most test rows of a fold.")
     largest_drop: float = Field(

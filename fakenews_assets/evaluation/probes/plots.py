@@ -12,12 +12,12 @@ from fakenews_assets.common.plotting import (
 from fakenews_assets.evaluation.probes.probes import Probe, ProbeReport
 
 _CHANCE = 0.5
-"""ROC AUC of always giving the commoner label."""
+"""ROC AUC of always predicting the majority label."""
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 
 def probe_plot(report: ProbeReport) -> Figure:
-    """Draw what each view reaches, with its interval and its limit, above what a bag of words reaches."""
+    """Draw the ROC AUC of each baseline with its interval and limit, above that of a bag of words."""
     rows = [*report.probes, *report.references]
     figure, (axis,) = new_figure(7.2, 1.3 + 0.42 * len(rows))
     for place, probe in enumerate(rows):
@@ -45,8 +45,8 @@ def probe_plot(report: ProbeReport) -> Figure:
     found = [_label(probe) for probe in report.probes if probe.flagged]
     label_axes(
         axis,
-        title=f"Shortcuts: {', '.join(found)}" if found else "No view of the corpus is a shortcut",
-        x="ROC AUC with its interval; dashed: the commoner label; dotted: limit",
+        title=f"Shortcuts: {', '.join(found)}" if found else "No baseline is a shortcut",
+        x="ROC AUC with its interval; dashed: majority label; dotted: limit",
     )
     return figure
 

@@ -62,7 +62,7 @@ def probe_shortcuts(train: pl.DataFrame, test: pl.DataFrame, config: ProbeConfig
     Args:
         train: `ARTICLE_SCHEMA`, labelled, and `cluster_id` if near-duplicates are known.
         test: the same.
-        config: how.
+        config: settings of the probes.
 
     Raises:
         ValueError: a split lacks one of the labels.
@@ -159,7 +159,7 @@ def _single_token(train: Tokens, test: Tokens, uses: list[TokenUse], scored: _Sc
     if best is not None:
         forecast = views.presence_forecast(train.holding(*best), train.labels, test.holding(*best))
     if best is None or forecast is None:
-        return Probe(name="single_token", roc_auc=None, note="no token tells the labels apart")
+        return Probe(name="single_token", roc_auc=None, note="no token predicts the label")
     found = [f"{use.token} ({use.field})" for use in uses if is_shortcut(use, scored.config)]
     note = f"best: {best[1]} ({best[0]})" + (f"; shortcuts: {', '.join(found)}" if found else "")
     return scored("single_token", forecast, None).model_copy(update={"flagged": bool(found), "note": note})

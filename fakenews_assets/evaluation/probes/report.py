@@ -7,17 +7,18 @@ from fakenews_assets.evaluation.probes.probes import Probe, ProbeReport, is_shor
 from fakenews_assets.models.bootstrap import Interval
 
 MEANINGS: Final[dict[str, str]] = {
-    "style": "How articles look (capitals, signs, lengths) tells their labels. Remove what publishers or scrapers have"
-    " left (`extra_boilerplate` of clean_news), prefer an encoder that reads no casing, and look at the candidates' fall"
-    " in other casing and without punctuation.",
-    "source": "Who published an article tells its label: a model can learn publishers, and a good score proves nothing"
-    " about other ones. Add articles of both labels from the same sources, and look at `generalization`.",
-    "names": "Whom articles speak of tells their labels, and names come and go. Look at the candidates'"
-    " fall with names hidden or exchanged.",
-    "single_token": "Single words or signs give their label away by being there. Look at the articles that hold them: if"
-    " a publisher or a scraper left them, remove them (`extra_boilerplate` of clean_news).",
-    "missing_text": "Whether an article has a text tells its label, because the labels were collected in different ways."
-    " Train on titles alone (`inputs: title`), or fill the gaps.",
+    "style": "Style (capitals, punctuation, lengths) predicts the label. Remove boilerplate of publishers "
+    "and scrapers (`extra_boilerplate` of clean_news), prefer an uncased encoder, and see how much the "
+    "candidates lose in other casing and without punctuation.",
+    "source": "The source predicts the label, so a model can learn publishers, and a good score says nothing "
+    "about other publishers. Add articles of both labels from the same sources, and look at "
+    "`generalization`.",
+    "names": "The names in an article predict its label, and names change over time. See how much the "
+    "candidates lose with names masked or swapped.",
+    "single_token": "Single words or signs predict the label. Look at the articles that contain them. If "
+    "they are boilerplate, remove them (`extra_boilerplate` of clean_news).",
+    "missing_text": "A missing text predicts the label, because the classes were collected in different "
+    "ways. Train on titles alone (`inputs: title`), or fill in the missing texts.",
 }
 """Explanation of a failing probe, with advice."""
 
@@ -32,18 +33,20 @@ def probe_markdown(report: ProbeReport, note: str | None) -> str:
     interval = f"{report.config.level:.0%} interval"
     parts = [f"> **{note}**"] if note else []
     parts += [
-        f"What can be told of {report.test_rows:,} test articles without reading them, learnt from"
-        f" {report.train_rows:,} training articles. Always giving the commoner label: ROC AUC 0.5, macro-F1"
+        f"Accuracy of metadata-only baselines on {report.test_rows:,} test articles, fitted on "
+        f"{report.train_rows:,} training articles. Always predicting the majority label: ROC AUC 0.5, "
+        "macro-F1"
         f" {report.majority_macro_f1:.3f}.",
         markdown.table(
             ("view", "ROC AUC", interval, "limit", "macro-F1", interval, "verdict"),
             [_row(probe) for probe in (*report.probes, *report.references)],
         ),
         *(f"**{name.replace('_', ' ')}**: {MEANINGS[name]}" for name in _flagged(report)),
-        "A view that is no shortcut here may be one in a larger corpus, and none of these views finds a shortcut that it"
-        " does not look at.",
-        f"Tokens that most surely speak for one label. A shortcut: at least {report.config.token_purity:.0%} sure purity,"
-        f" in {report.config.token_coverage:.0%} of its label's articles.",
+        "A baseline that is no shortcut here may be one in a larger corpus, and there may be shortcuts that "
+        "none of these baselines measures.",
+        f"Tokens with the highest lower bound of purity for one label. A token is a shortcut from a bound of "
+        f"{report.config.token_purity:.0%}, in at least {report.config.token_coverage:.0%} of the "
+        "label's articles.",
         markdown.table(
             (
                 "token",
@@ -51,7 +54,7 @@ def probe_markdown(report: ProbeReport, note: str | None) -> str:
                 "label",
                 "share of the label's articles",
                 "purity",
-                "surely at least",
+                "lower bound",
                 "purity on test",
                 "",
             ),

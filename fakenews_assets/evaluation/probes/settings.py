@@ -18,29 +18,32 @@ class ProbeConfig(BaseModel):
     level: float = Field(
         default=0.95, gt=0, lt=1, description="Confidence level of intervals and lower bounds."
     )
-    seed: int = Field(default=0, description="Draws the bootstrap.")
+    seed: int = Field(default=0, description="Seed of the bootstrap.")
     max_auc: float = Field(
         default=0.8,
         ge=0.5,
         le=1,
-        description="Style, source or names are a shortcut if their ROC AUC is surely as high: of a fake and a real"
-        " article they then tell in four pairs of five which is which.",
+        description="Style, source or names are a shortcut if the lower bound of their ROC AUC reaches this. "
+        "At 0.8 they rank four of five pairs of a fake and a real article correctly.",
     )
     max_auc_missing_text: float = Field(
         default=0.6,
         ge=0.5,
         le=1,
-        description="The same for the mere lack of a text; 0.6 means that one label lacks it 20 points more often.",
+        description="The same for a missing text. At 0.6 one label lacks it 20 points more often than the "
+        "other.",
     )
     token_purity: float = Field(
         default=0.95,
         gt=0.5,
         le=1,
-        description="A token is a shortcut if surely such a share of the rows that hold it has one label ...",
+        description="A token is a shortcut if the lower bound of its purity, the share of one label among "
+        "the rows that contain it, reaches this ...",
     )
     token_coverage: float = Field(
         default=0.02,
         gt=0,
         le=1,
-        description="... and such a share of that label's rows holds it. Words of a topic are rarer or less pure.",
+        description="... and at least this share of that label's rows contains it. Topic words are rarer or "
+        "less pure.",
     )

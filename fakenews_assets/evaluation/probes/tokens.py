@@ -24,7 +24,7 @@ class TokenUse(BaseModel):
     coverage: float = Field(description="Share of the label's training rows that hold it.")
     purity: float = Field(description="Share of the training rows that hold it which have the label.")
     purity_low: float = Field(
-        description="Lower bound of the purity, with an allowance for all the tokens that were looked at."
+        description="Lower bound of the purity, corrected for the number of tokens tested."
     )
     test_rows: int
     test_purity: float | None = Field(description="None where no test row holds it.")

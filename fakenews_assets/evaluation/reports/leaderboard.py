@@ -135,11 +135,11 @@ def leaderboard_table(
     spreads: Sequence[Spread] = (),
     baseline_of_comparison: str = "finetuned",
 ) -> pl.DataFrame:
-    """Compare candidates that were judged on the same test split; the caller sees to that.
+    """Compare candidates. The caller must pass evaluations of one test split.
 
     Args:
         evaluations: by the candidate's name on the board.
-        spreads: what seeds, sources and time do to the recipes, for the candidates that it was measured of.
+        spreads: measured spreads over seeds, sources and times, by candidate.
         baseline_of_comparison: the candidate whose throughput counts as 1; without it `speedup` is null.
 
     Returns:
@@ -219,7 +219,7 @@ def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
 
     Args:
         table: as `leaderboard_table` returns it.
-        note: what a reader must know before believing the numbers.
+        note: warning shown beside the scores.
     """
     entries = [Entry.model_validate(row) for row in table.iter_rows(named=True)]
     head = (
@@ -286,8 +286,8 @@ def _spread_parts(entries: Sequence[Entry]) -> list[str]:
         "time-ordered",
     )
     return [
-        "The same recipes trained anew (`generalization`), with several seeds, and judged on sources and times that they"
-        " were not trained on:",
+        "The same recipes, retrained with several seeds (`generalization`) and evaluated on unseen sources "
+        "and later times:",
         markdown.table(head, rows),
     ]
 

@@ -89,7 +89,7 @@ def confusion_plot(confusion: Confusion) -> Figure:
     axis.set_yticks([0, 1], ["real", "fake"])
     wrong = int(counts[0, 1] + counts[1, 0])
     label_axes(
-        axis, title=f"{wrong:,} of {int(counts.sum()):,} articles judged wrongly", x="predicted", y="actual"
+        axis, title=f"{wrong:,} of {int(counts.sum()):,} articles misclassified", x="predicted", y="actual"
     )
     return figure
 
@@ -173,7 +173,7 @@ def curves_plot(predictions: pl.DataFrame, metrics: Metrics) -> Figure:
 
 
 def risk_coverage_plot(predictions: pl.DataFrame, numbers: RiskCoverage, threshold: float) -> Figure:
-    """Draw the error among the surest answers against their share, beside the best order there could be.
+    """Draw the error rate among the most confident answers against their share, beside that of a perfect ranking.
 
     Args:
         predictions: a table of `LABELLED_PREDICTION_SCHEMA`.
@@ -193,7 +193,7 @@ def risk_coverage_plot(predictions: pl.DataFrame, numbers: RiskCoverage, thresho
         color=NEUTRAL_COLOUR,
         linestyle="--",
         linewidth=1,
-        label="best possible order",
+        label="perfect ranking",
     )
     answered = ~predictions["abstained"].to_numpy()
     if answered.any():
@@ -210,8 +210,8 @@ def risk_coverage_plot(predictions: pl.DataFrame, numbers: RiskCoverage, thresho
     label_axes(
         axis,
         title=f"Area under the curve {numbers.aurc:.4f}, at best {numbers.lowest_aurc:.4f}",
-        x="share answered, the surest first",
-        y="wrong answers among them (%)",
+        x="coverage (share answered, most confident first)",
+        y="error rate among them (%)",
     )
     add_legend(axis, location="upper left")
     return figure

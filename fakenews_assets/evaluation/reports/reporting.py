@@ -101,8 +101,8 @@ def to_markdown(evaluation: Evaluation) -> str:
                 for name, one in (("real", metrics.real), ("fake", metrics.fake))
             ],
         ),
-        f"Threshold {metrics.threshold:g}; {evaluation.abstained:,} articles without an answer count all the "
-        f"same. Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
+        f"Threshold {metrics.threshold:g}; the metrics include {evaluation.abstained:,} abstained articles. "
+        f"Intervals: {evaluation.config.resamples:,} bootstrap resamples of {drawn}.",
         *_calibration(evaluation),
         *_selective(evaluation),
         *_ood(evaluation),
@@ -156,7 +156,9 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         f"{_number(metrics.ece)}.",
     ]
     always = (
-        "The model always answers" if evaluation.ood_limits is None else "However unsure, the model answers"
+        "The model always answers"
+        if evaluation.ood_limits is None
+        else "The model answers, however uncertain it is"
     )
     if calibration.target_precision is None:
         return [*parts, f"{always}."]
@@ -170,13 +172,13 @@ def _calibration(evaluation: Evaluation) -> list[str]:
             else ""
         )
         band = (
-            f"No answer is given between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}, "
-            f"which is {uncertain:,} of {evaluation.rows:,} test articles{more}"
+            f"The model abstains between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}: "
+            f"on {uncertain:,} of {evaluation.rows:,} test articles{more}"
         )
-    parts.append(f"{band}. The aim: {target} of the answers are right, for either class.")
+    parts.append(f"{band}. Target: {target} of the answers are right, for each class.")
     if calibration.short_of_target:
         names = " and ".join(f"“{name}”" for name in calibration.short_of_target)
-        parts.append(f"**The aim was out of reach on validation for the answer {names}.**")
+        parts.append(f"**The target was out of reach on validation for {names}.**")
     table = markdown.table(
         ("articles with an answer", "validation", "test"),
         [
@@ -202,17 +204,17 @@ def _calibration(evaluation: Evaluation) -> list[str]:
 
 
 def _selective(evaluation: Evaluation) -> list[str]:
-    """How wrong the surest answers are."""
+    """Error rate among the most confident answers."""
     measured = evaluation.risk_coverage
     return [
-        "### Answering less",
-        "If only the surest answers were given, by the probability of the label, this share of them would be wrong:",
+        "### Risk and coverage",
+        "Error rate if the model answered only the articles of which it is most confident:",
         markdown.table(
             ("share answered", *(f"{share:.0%}" for share in measured.risks)),
-            [("wrong among them", *(f"{risk:.2%}" for risk in measured.risks.values()))],
+            [("error rate", *(f"{risk:.2%}" for risk in measured.risks.values()))],
         ),
-        f"Averaged over all shares (AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} if every wrong answer were"
-        " less sure than every right one.",
+        f"Area under the risk-coverage curve (AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} with a "
+        "perfect ranking.",
     ]
 
 
@@ -223,19 +225,19 @@ def _ood(evaluation: Evaluation) -> list[str]:
         return []
     read = "title and text" if limits.reads_text else "title"
     measures = (
-        f"the {read} may surprise by at most {limits.char_surprise:.2f} nats per run of five characters"
+        f"the {read} may have a character surprise of at most {limits.char_surprise:.2f} nats per run of "
+        "five characters"
     )
     if limits.embedding_distance is None:
-        measures += (
-            ". This model has no embedding that would tell more: English of another kind than news passes"
-        )
+        measures += ". This model has no embedding, so it does not notice other kinds of English"
     else:
-        measures += f", and the embedding may lie at most {limits.embedding_distance:.1f} from the nearer class (Mahalanobis)"
+        measures += f", and the embedding a Mahalanobis distance of at most {limits.embedding_distance:.1f}"
     return [
         "### Out-of-distribution articles",
-        f"No answer is given to articles unlike the training articles: {measures}. The limits were set to refuse at"
-        f" most {limits.refused_share:.2%} of {limits.validation_rows:,} validation articles, which they do of"
-        f" {limits.refused_on_validation:.2%}. Of the test articles they refuse {evaluation.out_of_distribution:,}"
+        f"The model abstains on articles unlike its training articles: {measures}. The limits were set to "
+        f"refuse at most {limits.refused_share:.2%} of {limits.validation_rows:,} validation articles, "
+        f"and refuse {limits.refused_on_validation:.2%} of them. On the test split they refuse"
+        f" {evaluation.out_of_distribution:,}"
         f" ({evaluation.out_of_distribution / evaluation.rows:.2%}).",
     ]
 

@@ -37,7 +37,7 @@ class FailingCase(BaseModel):
     after: str
     probability_before: float | None
     probability: float
-    abstained: bool = Field(description="Whether the changed article got no answer.")
+    abstained: bool = Field(description="Whether the model abstains on the changed article.")
 
 
 class BehaviourResult(BaseModel):
@@ -49,7 +49,7 @@ class BehaviourResult(BaseModel):
     cases: int = Field(description="0 where no article allows the change.")
     passed: int
     least: float | None = Field(description="Share that must pass; None: no requirement.")
-    failures: tuple[FailingCase, ...] = Field(description="The first few.")
+    failures: tuple[FailingCase, ...] = Field(description="The first failing cases.")
 
     @property
     def pass_rate(self) -> float | None:
@@ -79,9 +79,9 @@ def run_behaviour_tests(
         preparation: as served.
         test: columns `article_id`, `title` and `text` of test rows.
         names: of the training rows.
-        cases: test rows that the cases are made of, at most.
-        reads_words: no more words of a body reach the model; None: all do, so that a cut body is another one.
-        seed: of every choice.
+        cases: most test rows to make cases from.
+        reads_words: most words of a body that the model reads; None: it reads all.
+        seed: random seed.
     """
     articles = articles_of(sample_rows(test, cases).head(cases))
     material = Material(articles, names, reads_words, seed)

@@ -42,7 +42,7 @@ class Material:
     names: Names
     """Of the training rows."""
     reads_words: int | None
-    """The model sees no more than so many words of a body; None: all of it."""
+    """Most words of a body that the model reads; None: all."""
     seed: int = 0
 
     def rng(self) -> np.random.Generator:
@@ -51,7 +51,7 @@ class Material:
 
 
 def templates() -> dict[str, Any]:
-    """What is put into the articles (`behaviour.toml`)."""
+    """The phrases that the tests insert (`behaviour.toml`)."""
     return tomllib.loads(
         (files("fakenews_assets.evaluation.robustness") / "behaviour.toml").read_text(encoding="utf-8")
     )

@@ -36,11 +36,11 @@ class MaskedScore(BaseModel):
 
     name: PerturbationName
     rows: int
-    changed: int = Field(description="Rows in which something was there to hide.")
+    changed: int = Field(description="Rows with something to mask.")
     macro_f1_before: float
     macro_f1: float
-    difference: PairedDifference = Field(description="Of the macro-F1, after minus before.")
-    limit: float = Field(description="Macro-F1 that may be lost.")
+    difference: PairedDifference = Field(description="Macro-F1 after masking minus before.")
+    limit: float = Field(description="Largest allowed loss of macro-F1.")
 
     @property
     def falls(self) -> bool:
@@ -118,7 +118,7 @@ def known_publishers() -> tuple[str, ...]:
 
 
 def mask_publishers(lines: pl.Series, sources: list[str]) -> pl.Series:
-    """Hide the known publishers and the given sources behind `UNKNOWN`."""
+    """Replace the known publishers and the given sources by `UNKNOWN`."""
     spellings = {spelling for name in (*known_publishers(), *sources) for spelling in (name, name.upper())}
     # The longest first: an alternative that matches ends the search.
     wanted = sorted(spellings, key=lambda name: (-len(name), name))
@@ -134,7 +134,7 @@ def without_punctuation(lines: pl.Series) -> pl.Series:
 def _perturbations(
     sample: pl.DataFrame, names: Names, seed: int, reads_text: bool
 ) -> Iterator[tuple[PerturbationName, pl.DataFrame, pl.DataFrame]]:
-    """Name of a hiding, the rows that it is measured on, and these rows with something hidden."""
+    """Name of each perturbation, the rows that it is measured on, and the same rows perturbed."""
     title, text = pl.col("title"), pl.col("text")
     both = ("title", "text")
     sources = sample["source"].drop_nulls().unique().sort().to_list()

@@ -1,6 +1,6 @@
-"""The perturbations and behavioural tests of a candidate, and what each may cost or demands.
+"""The perturbations and behavioural tests of a candidate, each with its limit.
 
-In plain records: nothing here needs a heavy library.
+Importing this module needs no heavy library.
 """
 
 from typing import Final, Literal
@@ -30,7 +30,7 @@ BehaviourName = Literal[
 
 
 class BehaviourTest(BaseModel):
-    """What is done to articles, and what the answers must do then."""
+    """A change to articles, and how the answers must react."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,13 +45,13 @@ BEHAVIOURS: Final[dict[BehaviourName, BehaviourTest]] = {
         kind="minimum functionality",
         demand="as labelled",
         least=0.8,
-        what="Titles that nobody would mistake are decided as everybody would.",
+        what="Unmistakable titles get the right label.",
     ),
     "typos": BehaviourTest(
         kind="invariance",
         demand="same decision",
         least=0.9,
-        what="Two neighbouring letters change places in one or two words of the title: the decision stays.",
+        what="Two neighbouring letters are swapped in one or two words of the title: the decision stays.",
     ),
     "casing": BehaviourTest(
         kind="invariance",
@@ -63,28 +63,29 @@ BEHAVIOURS: Final[dict[BehaviourName, BehaviourTest]] = {
         kind="invariance",
         demand="same answer",
         least=1.0,
-        what="Curly quotes and long dashes: the answer is the same to the bit, as text preparation straightens them.",
+        what="Curly quotes and long dashes: the answer is identical, because text preparation straightens them.",
     ),
     "dateline": BehaviourTest(
         kind="invariance",
         demand="same answer",
         least=1.0,
-        what="A publisher's dateline and suffix are added: the answer is the same to the bit, as text preparation"
-        " removes them.",
+        what="A publisher's dateline and suffix are added: the answer is identical, because text preparation "
+        "removes them.",
     ),
     "swapped_names": BehaviourTest(
         kind="invariance",
         demand="same decision",
         least=0.9,
-        what="The names in the title are replaced by others of the corpus: the decision stays.",
+        what="Other names of the corpus replace the names in the title: the decision stays.",
     ),
     "negation": BehaviourTest(
         kind="observation",
         demand="same decision",
         least=None,
-        what="The claim is turned into its opposite. Nothing is demanded: if a claim is true its denial is false, so a"
-        " judge of facts would have to change the decision; but the labels say who published an article, which a"
-        " denial leaves as it was. How often the decision stays shows which of the two the model is.",
+        what="The claim is negated. There is no requirement: a fact checker would change its decision, "
+        "because the negation of a true claim is false, but the labels say who published an "
+        "article, which a negation does not change. How often the decision stays shows which of the "
+        "two the model does.",
     ),
     "sensational_prefix": BehaviourTest(
         kind="direction",
@@ -102,25 +103,25 @@ BEHAVIOURS: Final[dict[BehaviourName, BehaviourTest]] = {
         kind="invariance",
         demand="same answer",
         least=1.0,
-        what="A body of nothing but blanks is no body: the answer is the same to the bit.",
+        what="A body of blanks counts as no body: the answer is identical.",
     ),
     "long_body": BehaviourTest(
         kind="invariance",
         demand="same answer",
         least=1.0,
-        what="A body of 20,000 words gets the answer of its beginning, as far as the model reads.",
+        what="A body of 20,000 words gets the same answer as the part that the model reads.",
     ),
     "other_language": BehaviourTest(
         kind="minimum functionality",
         demand="no answer",
         least=0.8,
-        what="Headlines in other languages get no answer.",
+        what="The model abstains on headlines in other languages.",
     ),
     "gibberish": BehaviourTest(
         kind="minimum functionality",
         demand="no answer",
         least=0.8,
-        what="What is no language gets no answer.",
+        what="The model abstains on gibberish.",
     ),
 }
 
@@ -149,12 +150,12 @@ LIMITS: Final[dict[PerturbationName, float]] = {
 may cost more; a title or a text alone says less than both."""
 
 PERTURBATIONS: Final[dict[PerturbationName, str]] = {
-    "names_masked": "names of people, places and organisations hidden",
-    "names_swapped": "each name replaced by another one of the corpus",
+    "names_masked": "names of people, places and organisations masked",
+    "names_swapped": "each name swapped for another one of the corpus",
     "lower_case": "all in lower case",
     "upper_case": "all in capitals",
     "no_punctuation": "without punctuation",
-    "publishers_masked": "publishers and agencies hidden",
+    "publishers_masked": "publishers and agencies masked",
     "title_only": "title alone, of articles with a text",
     "text_only": "text alone, of articles with a text",
 }

@@ -42,7 +42,7 @@ def audit_admission(
         before = [one for one in others if one.artifact.meta["received_at"] < arrived and one.admitted]
         if summary.labelled and share != fake_share(one.summary for one in before):
             audit_log.not_checked.append(
-                f"The share of fakes that {key} was held against: the corpus was another one when it was cleaned."
+                f"The label balance of {key}: the corpus has changed since it was cleaned."
             )
 
 

@@ -35,7 +35,7 @@ class Answer:
 
     name: str
     came: datetime
-    """When the request came, as its id says."""
+    """Time of the request, from its id."""
     line: Mapping[str, Any]
     """By column of `PREDICTION_LOG_SCHEMA`."""
 
@@ -50,7 +50,7 @@ def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str
         came = time_of(request_id)
     except ValueError as error:
         raise UnknownRequest(
-            f"{request_id!r} is no request id. Take it from an answer's `request_id`; for a bundle give at least"
+            f"{request_id!r} is not a request id. Take it from an answer's `request_id`; for a bundle give at least"
             " eight digits of its sha."
         ) from error
     name = f"{request_id} row {row}"
@@ -60,8 +60,8 @@ def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str
             line = _audit_day(audit_log, store, day, request_id, row, name, line)
     if not line and all(check.ok for check in audit_log.checks):
         raise UnknownRequest(
-            f"No log holds row {row} of request {request_id}, which came on {came:%Y-%m-%d %H:%M} UTC. The service's"
-            f" log is sought in {log.address}; if it lies elsewhere, set FAKENEWS_LOG."
+            f"No log holds row {row} of request {request_id}, which came on {came:%Y-%m-%d %H:%M} UTC. The "
+            f"service's log was searched in {log.address}. If it is elsewhere, set FAKENEWS_LOG."
         )
     return Answer(name, came, line)
 
@@ -116,7 +116,7 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
             and line["abstained"] != inside_band(manifest.calibration, [probability])[0]
             and all(abs(probability - end) > allowed for end in band)
         ):
-            fault = f"the log has abstained={line['abstained']}, and the model does otherwise"
+            fault = f"the log has abstained={line['abstained']}, and the model gives the opposite"
         audit_log.add("probability", answer.name, f"{line['probability']:.6f}", f"{probability:.6f}", fault)
 
 
@@ -125,7 +125,7 @@ def _audit_ood(
 ) -> None:
     """Compare whether the article was called out of distribution."""
     differs = out_of_distribution != (ood_score > 1) and abs(ood_score - 1) > allowed
-    fault = "the model finds otherwise" if differs else ""
+    fault = "the model gives the opposite" if differs else ""
     found = f"out of distribution: {ood_score > 1}, {ood_score:.3f} of what is allowed"
     audit_log.add("ood_limits", name, f"out of distribution: {out_of_distribution}", found, fault)
 

@@ -125,7 +125,7 @@ class AuditLog:
         self.add(what, name, recorded, found, "" if recorded == found else fault)
 
     def agree(self, what: str, name: str, recorded: str, fault: str) -> None:
-        """Add a check of things too large to show; it passes if `fault` is empty."""
+        """Add a check of values that are too large to show; it passes if `fault` is empty."""
         self.add(what, name, recorded, "different" if fault else "equal", fault)
 
     @contextmanager

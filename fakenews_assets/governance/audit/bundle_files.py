@@ -38,7 +38,7 @@ def read_manifest(audit_log: AuditLog, folder: Path) -> Manifest | None:
         file = folder / MANIFEST_FILE
         found = hash_file(file).sha256
         audit_log.compare(
-            "bundle", MANIFEST_FILE, folder.name, found, "changed: the bundle has its name from it"
+            "bundle", MANIFEST_FILE, folder.name, found, "changed: its hash is not the bundle's name"
         )
         return Manifest.model_validate_json(file.read_bytes())
     return None
@@ -80,13 +80,13 @@ def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions
     evaluation = versions.readable.get(judged)
     model = version_of(hash_files(folder / MODEL_FOLDER))
     keys = [key for key, version in manifest.data_versions.items() if version == model]
-    fault = "" if keys else "its files are those of no model that the manifest names"
+    fault = "" if keys else "its files match no model that the manifest names"
     if evaluation is not None and model != evaluation.meta.get("model"):
         fault = f"{judged} judged another model"
     expected = evaluation.meta.get("model") if evaluation else "unknown"
     audit_log.add("model", f"{MODEL_FOLDER}/", expected, f"{model} {' '.join(keys)}".rstrip(), fault)
     if evaluation is None:
-        audit_log.not_checked.append(f"Whether {judged} is the bundle's: it is missing or damaged.")
+        audit_log.not_checked.append(f"The copy of {judged}: the stored evaluation is missing or damaged.")
     else:
         # A model may be judged without the out-of-distribution check.
         optional = [OOD_FILE] if OOD_FILE in manifest.files else []
@@ -114,7 +114,7 @@ def audit_sbom(audit_log: AuditLog, folder: Path, manifest: Manifest) -> None:
         ]
         audit_log.agree("packages", SBOM_FILE, f"{len(packages)} packages", shown(wrong))
         found = version_of(hash_files(folder / MODEL_FOLDER))
-        audit_log.compare("model", SBOM_FILE, model, found, "not the model that lies in the bundle")
+        audit_log.compare("model", SBOM_FILE, model, found, "not the model in the bundle")
 
 
 def audit_commit(audit_log: AuditLog, commit: str | None) -> None:
@@ -131,7 +131,7 @@ def audit_commit(audit_log: AuditLog, commit: str | None) -> None:
     except OSError:
         answer = None
     if answer is None or answer.returncode not in (0, _UNKNOWN_COMMIT):
-        audit_log.not_checked.append("The code: here is no repository to look its commit up in.")
+        audit_log.not_checked.append("The code: there is no repository here to look up its commit.")
         return
     found = answer.stdout.strip() or "missing"
     audit_log.compare("code", "git commit", name, found, "not in this repository: fetch it")

@@ -32,10 +32,12 @@ from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.store import Store
 
 HASHED_ONLY: Final = (
-    "Training, conversion and measured speed: the model is hashed, and asked again for some of the test articles.",
-    "How calibration and out-of-distribution limits were fitted, and the evaluation's intervals, slices, and results with hidden shortcuts"
-    " and of behaviour: their files are hashed.",
-    "The choice among the candidates and the gate: their record is hashed, and held against the champion's history.",
+    "Training, conversion and measured speed: the audit hashes the model, and repeats its predictions for "
+    "some test articles.",
+    "The fits of calibration and out-of-distribution limits, and the evaluation's intervals, slices, masked "
+    "shortcuts and behavioural tests: the audit hashes their files.",
+    "The choice among the candidates and the gate: the audit hashes their record and compares it with the "
+    "champion's history.",
 )
 """What an audit does not recompute."""
 
@@ -59,8 +61,8 @@ def audit_champion(store: Store) -> Audit:
     read_history(audit_log, store)
     if all(check.ok for check in audit_log.checks):
         raise NothingToAudit(
-            f"There is no champion in {store.bundles.address}. Make one (`make demo`, or the job select_champion), or name"
-            " a bundle."
+            f"There is no champion in {store.bundles.address}. Make one (`make demo`, or the job "
+            "select_champion), or name a bundle."
         )
     return _audit(audit_log, POINTER_FILE, "")
 

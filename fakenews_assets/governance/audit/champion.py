@@ -45,7 +45,7 @@ def audit_champion_history(
         found = f"since {before[0].promoted_at:%Y-%m-%d %H:%M:%S}" if before else "never"
         audit_log.add("champion", sha, f"before {came:%Y-%m-%d %H:%M:%S}", found, fault)
     if not own:
-        audit_log.not_checked.append("Who promoted the bundle: the history does not name it.")
+        audit_log.not_checked.append("The promotion of the bundle: the history does not name it.")
         return None
     promoted = next((entry for entry in reversed(own) if entry.action == "promote"), None)
     policy = _policy_behind(audit_log, store, ledger, promoted, history) if promoted else None

@@ -40,9 +40,9 @@ def to_markdown(audit: Audit) -> str:
         *_list(findings(audit)),
     ]
     if audit.not_checked:
-        parts += ["Not computed anew:", *_list(audit.not_checked)]
+        parts += ["Not recomputed:", *_list(audit.not_checked)]
     if audit.taken_out:
-        parts += ["Taken out on purpose:", *_list(audit.taken_out)]
+        parts += ["Removed on purpose:", *_list(audit.taken_out)]
     parts += [
         "## Checks",
         markdown.table(
@@ -72,8 +72,8 @@ def to_terminal(audit: Audit) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(audit):
         facts.add_row(Text(name, style="dim"), Text(value))
-    notes = [Text(f"Not computed anew: {note}", style="yellow") for note in audit.not_checked]
-    notes += [Text(f"Taken out on purpose: {note}", style="yellow") for note in audit.taken_out]
+    notes = [Text(f"Not recomputed: {note}", style="yellow") for note in audit.not_checked]
+    notes += [Text(f"Removed on purpose: {note}", style="yellow") for note in audit.taken_out]
     faults = [Text(f"✗ {finding}", style="red") for finding in findings(audit)]
     style = "bold green" if audit.intact else "bold red"
     return Group(checks, facts, *notes, *faults, Text(verdict(audit), style=style))
@@ -119,13 +119,11 @@ def _how_to_repeat(audit: Audit) -> list[str]:
     commit = audit.facts.git_commit if audit.facts else None
     parts = [f"`{f'fakenews audit {asked}'.strip()}`"]
     if audit.bundle:
-        parts.append(
-            f"The training, which an audit only takes note of, is done again by `fakenews reproduce {audit.bundle}`."
-        )
+        parts.append(f"The audit does not repeat the training. `fakenews reproduce {audit.bundle}` does.")
     if commit is not None:
         parts.append(
-            "The data is cleaned, clustered and split by the code that audits. If that finds a difference, and the code"
-            f" has changed since, audit with the code of the time: `git checkout {commit.removesuffix('-dirty')}`."
+            "The audit cleans, clusters and splits with the current code. If it finds a difference and the "
+            f"code has changed since, audit with the code of then: `git checkout {commit.removesuffix('-dirty')}`."
         )
     return parts
 

@@ -1,5 +1,4 @@
-"""The stored versions behind a bundle: their bytes, their records, how these lead to one another, and what was removed
-on purpose."""
+"""Audits the stored versions behind a bundle: their bytes, records, lineage, and what was removed on purpose."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -87,11 +86,11 @@ def audit_version(
         if not files:
             fault = f"missing: the files in {artifact.path}"
         elif back:
-            fault = f"its files hold again what was erased from them: {shown(back)}"
+            fault = f"its files contain erased content again: {shown(back)}"
         elif changed:
             fault = f"not the files that its record lists: {shown([*changed])}"
         elif found != version:
-            fault = "its files were changed and its record with them: their hash is not the version's name"
+            fault = "its files and its record were changed: the hash of the files is not the version's name"
         elif (artifact.record.key, artifact.version) != (key, version):
             fault = f"its record is one of {artifact.record.key} {artifact.version}"
         audit_log.add("version", key, version, found if files else "missing", fault)
@@ -126,7 +125,7 @@ def _audit_generation(
     lost = sorted(manifest.data_versions.keys() - readable.keys())
     if lost:
         audit_log.not_checked.append(
-            f"Whether records name all that {manifest.candidate} was made of: {shown(lost)} missing or damaged."
+            f"The completeness of the lineage of {manifest.candidate}: {shown(lost)} missing or damaged."
         )
     else:
         unreached = sorted(readable.keys() - reached)
@@ -144,7 +143,8 @@ def _audit_record(
     wrong += _differences("setting", settings, record.config, settings.keys() | record.config.keys())
     if wrong and made_at is not None and record.created_at > made_at:
         audit_log.not_checked.append(
-            f"The record of {key} is younger than the bundle: run {record.run_id} came to the same content again,"
+            f"The record of {key} is younger than the bundle: run {record.run_id} came to the same content "
+            "again,"
             f" with other inputs or settings ({shown(wrong)})."
         )
     else:
@@ -174,7 +174,7 @@ def _warm_start(audit_log: AuditLog, manifest: Manifest, encoder: Artifact) -> s
         origin = str(told["bundle"]) if told else "none"
         fault = ""
         if not asked or not told or asked not in ("champion", origin):
-            fault = f"the settings asked for {asked or 'none'}, its record tells of {origin}"
+            fault = f"its settings name {asked or 'none'}, its record {origin}"
         audit_log.add("warm start", "finetuned_bert", asked or "none", origin, fault)
         return origin if told else None
     return None
@@ -184,7 +184,7 @@ def read_tombstones(audit_log: AuditLog, store: Store) -> Ledger:
     """Follow the chain of tombstones. Faults and unfinished erasures are findings."""
     ledger = Tombstones(store).read()
     for name, fault in ledger.faults:
-        audit_log.add("tombstone", name, "sealed by the one after it", fault.split(":")[0], fault)
+        audit_log.add("tombstone", name, "hash in the next tombstone", fault.split(":")[0], fault)
     for entry in ledger.unfinished:
         fault = f"never completed: run `fakenews erase {entry.article_id}` again"
         audit_log.add("tombstone", f"{entry.sequence:06d}.json", "done", "planned", fault)
@@ -198,7 +198,7 @@ def tell_erasures(audit_log: AuditLog, ledger: Ledger, articles: set[str]) -> No
     latest = {entry.article_id: entry for entry in ledger.done if articles & set(entry.article_ids)}
     for entry in latest.values():
         where = "all tables and the raw bytes" if ledger.is_out_of_raw(entry) else "all tables"
-        learnt = f"bundles that learnt from it: {', '.join(entry.bundles) or 'none'}"
+        learnt = f"bundles trained on it: {', '.join(entry.bundles) or 'none'}"
         audit_log.taken_out.append(
             f"Article {entry.article_id}: erased from {where} on {entry.at:%Y-%m-%d %H:%M} UTC by {entry.by}:"
             f" {entry.reason}; {learnt}."

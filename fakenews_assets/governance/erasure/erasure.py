@@ -77,9 +77,9 @@ def erase(
     Args:
         store: the artifact store. No run may be in progress.
         log: where the service's log is; the service may be running.
-        article_id: which.
-        by: who asks for it.
-        reason: why; it is kept, so it must not quote the article.
+        article_id: id of the article.
+        by: name of the person who asks for it.
+        reason: kept in the tombstone, so it must not quote the article.
         raw: whether to erase it from the raw bytes too.
         on_step: called with a description of each step.
 
@@ -102,7 +102,7 @@ def erase(
         titles = frozenset(title for rows in received.values() for title in rows.values()) - {""}
         content = Content(content.ids, content.wording | Wording(titles))
         ids, shown = content.ids, tuple(sorted(content.wording.titles))
-        on_step("Writing the tables without it")
+        on_step("Rewriting the tables without it")
         staged = _write_anew(store, service_log, content, received if raw else {})
         anew = bool(staged or unfinished or not earlier)
         bundles = {sha for entry in earlier for sha in entry.bundles} | set(bundles_taught(store, ids))
@@ -130,7 +130,7 @@ def erase(
         _drop_token_caches(store)
         if not anew:
             return Erased(earlier[-1], shown, bool(lines.before), lines.unreadable)
-        on_step("Clustering what is left")
+        on_step("Clustering the remaining articles")
         ledger = tombstones.sound()
         done = tombstones.append(
             plan.model_copy(
@@ -194,7 +194,7 @@ def _tell(store: Store, log: Backend, entry: Rewritten) -> None:
 def _replaced(
     store: Store, service_log: Path, plans: Sequence[Erasure], ledger: Ledger
 ) -> tuple[Rewritten, ...]:
-    """What was planned, and came to be as it was planned, whatever other erasures made of it since."""
+    """The planned changes that were carried out, whatever later erasures changed."""
     planned = {(one.key, one.version, one.file): one for plan in plans for one in plan.files}
     found = ((one, _path(store, service_log, one)) for one in planned.values())
     return tuple(one for one, path in found if path.is_file() and ledger.went_through(one, hash_file(path)))

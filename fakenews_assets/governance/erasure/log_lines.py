@@ -59,9 +59,10 @@ def blank_lines(segment: Path, article_ids: Collection[str]) -> int:
 
 
 def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording: Wording) -> int:
-    """Blank the lines that cannot be read, and may hold an article: nobody can take only its words out of them.
+    """Blank whole unreadable lines that may hold an article, because its words cannot be removed alone.
 
-    One that names another article stays unless a part of the title or the text is in it, and so does one without words.
+    A line that names another article stays, unless it contains part of the title or the text. A line without words
+    stays too.
 
     Returns:
         How many were blanked.
@@ -102,7 +103,7 @@ def _pieces(segment: Path) -> Iterator[tuple[int, bytes]]:
 def _read(piece: bytes) -> tuple[dict[str, Any] | None, bool]:
     """The record that a piece begins with, if there is one, and whether it is all of it.
 
-    With a name twice, or one that no record has, it is none: something in its middle was lost, or written over.
+    A piece with a repeated or unknown field name is no record: its middle was lost or overwritten.
     """
     text = piece.decode("utf-8", "replace")
     try:
@@ -118,7 +119,7 @@ def _read(piece: bytes) -> tuple[dict[str, Any] | None, bool]:
 
 
 def _blanked(piece: bytes, article_ids: Collection[str]) -> bytes | None:
-    """The record without texts, filled up with blanks; None if it has none, or is of another article."""
+    """The record without texts, padded with blanks; None if it has no texts, or is of another article."""
     record, is_whole = _read(piece)
     if (
         record is None

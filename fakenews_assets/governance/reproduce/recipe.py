@@ -94,13 +94,13 @@ def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[st
 
 
 def _adopt(store: Store, scratch: Store, key: str, version: str, ledger: Ledger) -> Artifact:
-    """Copy a version whose files are those that it has its name from, but for what a tombstone tells."""
+    """Copy a version after verifying its files against its name, known erasures aside."""
     try:
         artifact = store.get(key, version)
         files, _ = ledger.undo(key, version, hash_files(artifact.path))
         if version_of(files) != version:
             raise CannotReproduce(
-                f"{key}: the files in {artifact.path} are not those that gave version {version} its name. Restore them"
+                f"{key}: the files in {artifact.path} do not match version {version}. Restore them"
                 " from a backup; `fakenews audit` says which."
             )
         return scratch.adopt(artifact)
@@ -109,7 +109,7 @@ def _adopt(store: Store, scratch: Store, key: str, version: str, ledger: Ledger)
         told = (
             f" It was removed on {removal.at:%Y-%m-%d} by {removal.by}: {removal.reason}." if removal else ""
         )
-        raise CannotReproduce(f"This bundle cannot be made again: {error}{told}") from error
+        raise CannotReproduce(f"This bundle cannot be reproduced: {error}{told}") from error
 
 
 def _warm_start(store: Store, manifest: Manifest) -> WarmStart | None:
@@ -124,6 +124,6 @@ def _warm_start(store: Store, manifest: Manifest) -> WarmStart | None:
         return WarmStart(bundle, bundle.manifest.data_versions[ENCODER])
     except (BundleError, StoreError, KeyError) as error:
         raise CannotReproduce(
-            f"This bundle's training went on from the encoder behind an earlier bundle ({asked}), which is not here"
-            f" any more, so it cannot be made again: {error}"
+            f"This bundle was trained from the encoder behind an earlier bundle ({asked}), which is no "
+            f"longer stored, so it cannot be reproduced: {error}"
         ) from error

@@ -82,7 +82,7 @@ class Reproduction(BaseModel):
     started_at: datetime
     seconds: float
     lines: tuple[Line, ...]
-    notes: tuple[str, ...] = Field(description="What a reader must know beside the lines.")
+    notes: tuple[str, ...] = Field(description="Remarks on the comparison.")
 
     @computed_field
     @property
@@ -98,8 +98,8 @@ def compare(store: Store, scratch: Store, bundle: Bundle, spread: SeedSpread | N
         store: the values behind the bundle, as far as they are still there.
         scratch: holds every value of the recipe, made again.
         bundle: the bundle.
-        spread: of this recipe on these splits, if it was measured; else macro-F1, like the other metrics, is held against
-            the bootstrap interval of the recorded evaluation.
+        spread: of this recipe on these splits, if it was measured; else macro-F1, like the other metrics, is compared
+        with the bootstrap interval of the recorded evaluation.
     """
     manifest = bundle.manifest
     judged = f"evaluation/{manifest.candidate}"
@@ -124,13 +124,11 @@ def remarks(store: Store, bundle: Bundle, lines: Sequence[Line]) -> tuple[str, .
     if changed:
         commit = (bundle.manifest.git_commit or "").removesuffix("-dirty") or "of the time"
         found.append(
-            f"This is not quite the recipe of then, for the code has changed: {shown(changed)}. To repeat it exactly,"
+            f"The code of these assets has changed, so this is another recipe: {shown(changed)}. To repeat it exactly,"
             f" check out commit {commit} and run this again."
         )
     if erased := len(Tombstones(store).read().done):
-        found.append(
-            f"{erased} articles were erased from the store. What was made of them before comes out otherwise."
-        )
+        found.append(f"{erased} articles were erased from the store. Values that were made from them differ.")
     return tuple(found)
 
 
@@ -150,7 +148,7 @@ def _equality(store: Store, key: str, version: str, found: Artifact) -> tuple[Ve
     try:
         changes = _changes(store.get(key, version), found)
     except StoreError:
-        return "different", "which file, nobody can tell: the recorded version is no longer stored"
+        return "different", "which file is unknown: the recorded version is no longer stored"
     if changes == [_TRAINING_FILE]:
         return "equal", f"but for {_TRAINING_FILE}, which tells how long it took"
     return "different", shown(changes)
@@ -166,7 +164,7 @@ def _changes(recorded: Artifact, found: Artifact) -> list[str]:
         fault = ""
         if name.endswith(".parquet") and all(file.is_file() for file in files):
             stored, computed = map(pl.read_parquet, files)
-            fault = f": {difference(stored, computed) or 'the same rows, written otherwise'}"
+            fault = f": {difference(stored, computed) or 'the same rows, encoded differently'}"
         changes.append(name + fault)
     return changes
 
@@ -181,7 +179,7 @@ def _metrics(recorded: Evaluation, found: Evaluation, spread: SeedSpread | None)
         elif abs(value - other) <= _ROUNDING:
             verdict, note = "equal", ""
         elif (allowed := _allowed(name, recorded, spread)) is None:
-            verdict, note = "not comparable", "how much of it is chance is not known"
+            verdict, note = "not comparable", "unknown how much of it is chance"
         else:
             low, high, note = allowed
             verdict = "within" if low <= other <= high else "outside"
@@ -253,7 +251,7 @@ def _recipe(store: Store, key: str, bundle: Bundle, found: Artifact) -> Iterator
     known = bundle.manifest.config.get(key, {})
     for name, value in now.config.items():
         if name not in known:
-            yield _same("recipe", f"{name} of {key}", "no such setting", str(value), "the default of today")
+            yield _same("recipe", f"{name} of {key}", "no such setting", str(value), "today's default")
 
 
 def _environment(bundle: Bundle, recorded: Evaluation) -> Iterator[Line]:

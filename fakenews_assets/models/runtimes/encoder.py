@@ -13,13 +13,13 @@ from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.tokenization import ArticleEncoder
 
 EncoderInputs = dict[str, NDArray[np.int64]]
-"""What an encoder reads, each of shape [batch, tokens]."""
+"""Inputs of an encoder, each of shape [batch, tokens]."""
 
 Output = Literal["logits", "embedding"]
-"""What an encoder can be asked for: float32 [batch, 2], real and fake; or float32 [batch, hidden]."""
+"""Outputs of an encoder: logits, float32 [batch, 2], real and fake; embedding, float32 [batch, hidden]."""
 
 OUTPUTS: Final[tuple[Output, ...]] = ("logits", "embedding")
-"""The order in which an exported encoder has them."""
+"""Their order in an exported encoder."""
 
 
 class EncoderClassifier(ABC):

@@ -113,7 +113,7 @@ def fit_baseline(train: pl.DataFrame, settings: BaselineSettings) -> BaselineCla
 
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
-        settings: every choice.
+        settings: settings of the model.
 
     Raises:
         ValueError: one label only, or no term common enough.

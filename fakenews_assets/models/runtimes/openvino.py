@@ -31,7 +31,7 @@ class OpenVinoClassifier(EncoderClassifier):
         """Wrap a model. It is compiled when it is first asked.
 
         Args:
-            model: outputs logits and, if it was exported with one, the embedding.
+            model: outputs logits and embedding.
             encoder: tokenizer and layout that it was trained with.
             name: for tables and logs.
             arithmetic: of what is not quantized.

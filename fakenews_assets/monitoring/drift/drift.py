@@ -22,8 +22,8 @@ EMBEDDING: Final = "embedding"
 """The embedding feature: how well a classifier separates window and reference."""
 
 _NO_TITLES: Final = (
-    "The log holds no titles, so only probabilities were compared. Run the service with FAKENEWS_LOG_CONTENT=text to"
-    " have titles and embeddings judged as well."
+    "The log holds no titles, so only probabilities were compared. Run the service with "
+    "FAKENEWS_LOG_CONTENT=text to compare titles and embeddings as well."
 )
 
 
@@ -129,9 +129,9 @@ def feature_drifts(
     """Compare two sets of articles by numbers and by embeddings.
 
     Args:
-        reference: what `article_features` says of the one.
-        window: the same of the other.
-        reference_embeddings: shape [m, d], of all of the one's articles or of some.
+        reference: features of the reference articles, by `article_features`.
+        window: the same for the window.
+        reference_embeddings: shape [m, d], of all reference articles or of some.
         window_embeddings: shape [n, d].
         settings: what counts as drift.
 

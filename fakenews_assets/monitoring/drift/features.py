@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 LOGGED_FEATURES: Final = ("probability",)
-"""What a log without titles tells."""
+"""Features of a log without titles."""
 
 TITLE_FEATURES: Final = (
     "title characters",

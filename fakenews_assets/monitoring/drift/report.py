@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def effects_table(verdict: DriftVerdict) -> str:
-    """How far each feature has moved, and how far is tolerated."""
+    """The change of each feature, beside its threshold."""
     rows = [
         (
             one.name,

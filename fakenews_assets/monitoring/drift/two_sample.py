@@ -1,8 +1,7 @@
 """Two-sample tests: effect sizes with permutation thresholds.
 
-Nothing is assumed about distributions. If window and reference are drawn from the same one, which row belongs to
-which is exchangeable: the labels are permuted, and every effect size is held against its values under those
-permutations (Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005, ch. 3).
+The tests assume nothing about distributions. If window and reference come from the same one, their labels are
+exchangeable: the labels are permuted, and every effect size is compared with its values under those permutations (Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005, ch. 3).
 """
 
 from dataclasses import dataclass

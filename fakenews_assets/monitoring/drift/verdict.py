@@ -27,7 +27,7 @@ class FeatureDrift(BaseModel):
 
     @property
     def threshold(self) -> float:
-        """Drifted above this."""
+        """The feature has drifted above this value."""
         return max(self.chance, self.relevant)
 
     @property
@@ -43,22 +43,22 @@ class FeatureDrift(BaseModel):
 
 
 class DriftVerdict(StoredRecord):
-    """What a day's report says, in numbers."""
+    """The verdict of a day's report, in numbers."""
 
     file: ClassVar[str] = "verdict.json"
 
-    model_id: str | None = Field(description="Bundle that answered; None: no answers at all.")
+    model_id: str | None = Field(description="Bundle that answered; None: no answers.")
     candidate: str | None
     rows: int = Field(description="Different articles in the window.")
     reference_rows: int
     first: datetime | None = Field(description="Time of the first answer in the window.")
     last: datetime | None
-    by_other_models: int = Field(description="Answers of the same time by models before; left out.")
-    repeated: int = Field(description="Answers about articles that were asked about again; left out.")
+    by_other_models: int = Field(description="Answers of earlier models in the window; left out.")
+    repeated: int = Field(description="Earlier answers about repeated articles; left out.")
     min_rows: int
     features: tuple[FeatureDrift, ...] = Field(description="Empty where there are too few rows.")
     notes: tuple[str, ...] = ()
-    data_note: str | None = Field(default=None, description="Warning that belongs beside the model's scores.")
+    data_note: str | None = Field(default=None, description="Warning to show beside the model's scores.")
 
     @property
     def drifted(self) -> bool | None:
@@ -74,7 +74,9 @@ class DriftVerdict(StoredRecord):
     def summary(self) -> str:
         """One sentence."""
         if not self.features:
-            return f"Not enough answers to say: {self.rows} different articles, {self.min_rows} are needed."
+            return (
+                f"Too few answers for a verdict: {self.rows} different articles, {self.min_rows} are needed."
+            )
         moved = sorted((one for one in self.features if one.drifted), key=lambda one: -one.score)
         if not moved:
             return f"No drift in {self.rows:,} articles."

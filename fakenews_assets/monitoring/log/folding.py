@@ -1,7 +1,7 @@
 """Merges the uploaded log files of past days into tables, in a bucket.
 
-A service sends a small file twice a minute and may remove none; those of a day are thousands. Readers meanwhile see the
-lines, both, or the table, and in each case the same answers.
+A service uploads a small file twice a minute and may delete none, so a day has thousands. During a merge readers see
+the lines, both, or the table, and the same answers in each case.
 """
 
 from datetime import date

@@ -1,8 +1,8 @@
 """An on-disk index from request ids and rows to the log lines of one day.
 
-The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It says how
-far it has come in each file; a reader looks through the rest. So an index that lags, is missing or cannot be read makes a
-lookup slower, and not wrong. Its file may be removed at any time.
+The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It
+records how much of each file it covers, and a reader scans the rest. An index that lags, is missing or cannot be read
+therefore makes a lookup slower, not wrong. Its file may be removed at any time.
 
 The time in a request's id does not replace it: a line is as late as its answer, which for a row of a large upload is
 minutes after the request came.

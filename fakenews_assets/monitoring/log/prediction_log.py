@@ -7,8 +7,8 @@
     <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
     <root>/<day>/feedback.parquet
 
-A line that the system has taken survives the death of the process. What a kill, or a full disk, cut short is the
-end of a file, was never answered, and is skipped by readers. Days are those of UTC.
+A line that the system has taken survives the death of the process. A kill or a full disk can only cut the end of a
+file; that line was never answered, and readers skip it. Days are those of UTC.
 """
 
 import json
@@ -240,7 +240,7 @@ class PredictionLog:
         except Timeout:
             return
         except (OSError, sqlite3.Error) as error:
-            logger.warning("The prediction log cannot be indexed, so labels read its lines: %s", error)
+            logger.warning("Could not index the prediction log; feedback scans its lines: %s", error)
 
     def find(self, request_id: str, row: int) -> pl.DataFrame:
         """What the log holds of one row of a request, in `PREDICTION_LOG_SCHEMA`: one line, if all is well.

@@ -1,7 +1,7 @@
 """Uploads the prediction log to a bucket.
 
 A process writes into a folder of its own. From time to time its files are closed and sent, whole, and are then removed;
-what follows goes into fresh ones. What a killed process did not send, the next one that finds its folder does.
+what follows goes into fresh ones. The next process that finds the folder of a killed one sends the rest.
 """
 
 from collections.abc import Iterator

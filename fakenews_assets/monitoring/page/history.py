@@ -44,7 +44,7 @@ def read_day(day: date, log: Artifact | None, drift: Artifact | None, performanc
     """Put together what was reported of one day.
 
     Args:
-        day: which.
+        day: the day.
         log: its `prediction_log`.
         drift: its `drift_report`.
         performance: its `performance_report`.

@@ -113,7 +113,9 @@ def _champions(champions: Sequence[Pointer]) -> str:
         ]
         for pointer in reversed(champions)
     ]
-    return _table(["when", "bundle", "what", "by", "why"], rows) if rows else "<p>There is none yet.</p>"
+    return (
+        _table(["when", "bundle", "what", "by", "why"], rows) if rows else "<p>There is no champion yet.</p>"
+    )
 
 
 def _days(days: Sequence[Day]) -> str:
@@ -150,7 +152,7 @@ def _days(days: Sequence[Day]) -> str:
         "pages",
         "quality by late labels",
     ]
-    return _table(head, rows) if rows else "<p>Nothing was reported yet.</p>"
+    return _table(head, rows) if rows else "<p>There is no report yet.</p>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

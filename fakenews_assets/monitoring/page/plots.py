@@ -69,12 +69,12 @@ def drift_plot(days: Sequence[Day], changes: Sequence[date]) -> Figure:
             axis.bar(*zip(*chosen, strict=True), width=0.8, color=colour, label=label)
     axis.axhline(1, color=NEUTRAL_COLOUR, linestyle="--", linewidth=1, label="drift above this")
     axis.set_ylim(bottom=0, top=max(1.5, *(1.1 * (verdict.score or 0) for _, verdict in scores), 0))
-    _finish(figure, axis, days, changes, title="Drift: largest move of any feature", y="times tolerated")
+    _finish(figure, axis, days, changes, title="Drift: largest change of any feature", y="times tolerated")
     return figure
 
 
 def performance_plot(days: Sequence[Day], changes: Sequence[date]) -> Figure:
-    """Quality by late labels, with intervals, beside what the evaluation promised."""
+    """Quality by late labels, with intervals, beside that of the evaluation."""
     figure, (axis,) = new_figure(*_SIZE)
     judged = [(at, day.performance) for at, day in enumerate(days) if day.performance]
     points = [
@@ -94,7 +94,7 @@ def performance_plot(days: Sequence[Day], changes: Sequence[date]) -> Figure:
     if promised:
         axis.plot(*zip(*promised, strict=True), "_", markersize=14, color=NEUTRAL_COLOUR, label="evaluated")
     axis.set_ylim(min([0.5, *(value - 0.1 for _, _, value in points)]), 1)
-    _finish(figure, axis, days, changes, title="Macro-F1 by labels that came later", y="macro-F1")
+    _finish(figure, axis, days, changes, title="Macro-F1 by late labels", y="macro-F1")
     return figure
 
 

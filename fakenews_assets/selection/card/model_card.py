@@ -19,22 +19,22 @@ LIMITS: Final = "## Limits"
 _USES = """\
 It is meant for:
 
-- putting English news articles in order, so that people read the doubtful ones first;
+- ranking English news articles, so that people read the doubtful ones first;
 - estimating the share of dubious articles in a collection, with the error rates below in mind;
 - research on how publishers write.
 
 It is not meant for:
 
 - removing, hiding or labelling articles that nobody has read;
-- judging a claim, an author or a publisher: it checks no fact and knows no source;
+- judging a claim, an author or a publisher: it checks no facts and knows no sources;
 - other languages, satire, social media posts, or texts that are not news."""
 
 _LIMITS = """\
-- The labels say who published an article, not whether its claims were checked. The model has learnt to tell
-  publishers' ways of writing apart; a true story in a sensational tone can be called fake, and a sober lie real.
-- It was trained on past news. New topics, publishers and ways of writing wear it out: measure it again on recent articles.
+- The labels say who published an article, not whether its claims were checked. The model has learnt how
+  publishers write. It may call a true story in a sensational tone fake, and a sober lie real.
+- It was trained on past news. It is less accurate on new topics, publishers and styles: measure it again on recent articles.
 - It reads English titles and texts as text. It knows no images, no links and no author's reputation.
-- Who wants to pass as real can write for it. Whatever depends on its answers invites that."""
+- Anyone can write a text that it calls real. The more depends on its answers, the more people will."""
 
 
 def model_card(
@@ -68,7 +68,7 @@ def model_card(
         _USES,
         "## What it answers",
         _answers(manifest.calibration),
-        "## When it gives no answer",
+        "## When it abstains",
         *_abstention(manifest.calibration, evaluation),
         "## Data",
         *_data(corpus),
@@ -101,7 +101,7 @@ def _answers(calibration: Calibration) -> str:
         if calibration.temperature == 1
         else f"The probability is calibrated: the log odds are divided by {calibration.temperature:.3f}."
     )
-    decision = f"From {calibration.threshold:.3f} on an article is called fake, below it real."
+    decision = f"The decision threshold is {calibration.threshold:.3f}."
     return f"The probability that an article is fake. {temperature} {decision}"
 
 
@@ -109,15 +109,16 @@ def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
     uncertain = "It always answers, however uncertain it is."
     if calibration.abstain_low < calibration.abstain_high:
         uncertain = (
-            f"**When it is uncertain:** between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f} it gives"
-            f" no answer. On validation that leaves {calibration.answered_share:.1%} of the articles with an answer."
+            f"**When it is uncertain:** it abstains between {calibration.abstain_low:.3f} and "
+            f"{calibration.abstain_high:.3f}. On validation it answers {calibration.answered_share:.1%} "
+            "of the articles."
         )
-    out_of_distribution = "It does not look whether an article is of the kind that it has learnt from."
+    out_of_distribution = "It does not detect out-of-distribution articles."
     if evaluation.ood_limits is not None:
         share = evaluation.out_of_distribution / evaluation.rows
         out_of_distribution = (
-            "**When the article is out of distribution:** one that is unlike those it has learnt from, in language or in kind, gets"
-            f" no answer. Of the test articles these were {evaluation.out_of_distribution:,} ({share:.2%})."
+            "**When the article is out of distribution:** it abstains on articles unlike its training "
+            f"articles, in language or in kind. On the test split these were {evaluation.out_of_distribution:,} ({share:.2%})."
         )
     answered = 1 - evaluation.abstained / evaluation.rows
     right = (
@@ -125,7 +126,7 @@ def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
         if evaluation.answered is None
         else f"; {evaluation.answered.accuracy:.1%} of the answers were right"
     )
-    return [uncertain, out_of_distribution, f"Of the test articles {answered:.1%} got an answer{right}."]
+    return [uncertain, out_of_distribution, f"It answered {answered:.1%} of the test articles{right}."]
 
 
 def _data(corpus: Corpus) -> list[str]:
@@ -142,7 +143,7 @@ def _data(corpus: Corpus) -> list[str]:
         ],
     )
     if not corpus.sources:
-        return [batches, "Which publication an article comes from is not known."]
+        return [batches, "The sources of the articles are unknown."]
     shown = len(corpus.sources)
     more = (
         f"The {shown} largest of {corpus.sources_known:,} sources"
@@ -151,7 +152,7 @@ def _data(corpus: Corpus) -> list[str]:
     )
     return [
         batches,
-        f"{more}, by articles in a split; of {corpus.unsourced:,} articles the source is not known.",
+        f"{more}, by articles in a split. The source of {corpus.unsourced:,} articles is unknown.",
         markdown.table(
             ("source", "real", "fake"),
             [(markdown.cell(one.name), f"{one.real:,}", f"{one.fake:,}") for one in corpus.sources],
@@ -161,8 +162,9 @@ def _data(corpus: Corpus) -> list[str]:
 
 def _splits(corpus: Corpus) -> list[str]:
     return [
-        "Near-duplicates stand in one split together, and no article ever changes its split. The model learnt from train;"
-        " its checkpoint, temperature, threshold and band were chosen on val; every score below is of test.",
+        "Near-duplicates are in one split, and no article ever changes its split. The model was trained on "
+        "train; its checkpoint, temperature, threshold and abstention band were chosen on val; every "
+        "score below is of test.",
         markdown.table(
             ("split", "articles", "real", "fake", "near-duplicate clusters", "published"),
             [
@@ -222,10 +224,10 @@ def _how_to_reproduce(manifest: Manifest) -> list[str]:
     return [
         f"Check out commit {_code(manifest.git_commit or 'unknown')}, install the packages below"
         f" ({_code(SBOM_FILE)} lists all that were installed) and run `fakenews reproduce SHA` where the batches are"
-        " stored, with the name of this bundle's folder for SHA. It makes everything below again, in a scratch store,"
-        " and says what came out equal.",
+        " stored, with the name of this bundle's folder for SHA. It remakes everything below in a scratch "
+        "store and compares.",
         _pairs(("value", "version"), manifest.data_versions),
-        "The settings of each:",
+        "Settings of each asset:",
         f"```json\n{json.dumps(manifest.config, indent=2, sort_keys=True, ensure_ascii=False)}\n```",
         _pairs(("package", "version"), manifest.package_versions),
     ]

@@ -100,7 +100,7 @@ def finetune(
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
         val: the same, decides when to stop and which weights to keep.
-        settings: every choice of the run.
+        settings: settings of the run.
         output: the classifier's folder (weights as safetensors, tokenizer, encoding.json, training.json),
             for `load_classifier`. It appears complete or not at all; an earlier one is replaced.
         work: scratch that outlives a killed process. The same call with the same folder resumes from its last

@@ -71,7 +71,7 @@ class RunRecord(_Record):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a running training stands."""
+    """State of a running training."""
 
     epoch: int
     """Counted from 1."""
@@ -117,7 +117,7 @@ class Curves:
         self._validation = 0
 
     def __call__(self, history: TrainingHistory) -> None:
-        """Hand on what `history` has more than the one before."""
+        """Pass on the points that `history` has gained."""
         new = [*history.training[self._training :], *history.validation[self._validation :]]
         self._training, self._validation = len(history.training), len(history.validation)
         for point in sorted(new, key=lambda point: point.step):

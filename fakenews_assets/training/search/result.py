@@ -47,7 +47,7 @@ class SearchResult(BaseModel):
     val_rows: int = Field(description="Validation rows of a trial.")
     best_trial: int = Field(description="Number of the trial with the highest macro-F1; the first of equals.")
     best_value: float = Field(
-        description="Its macro-F1 on the validation rows. Chosen as the best, so too high."
+        description="Its macro-F1 on the validation rows; optimistic, because it is the best of many."
     )
     best_changes: dict[str, int | float] = Field(
         description="What that trial changed of `settings.base`, by name in `FinetuneSettings`."

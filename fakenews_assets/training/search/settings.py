@@ -31,7 +31,7 @@ class SearchSettings(BaseModel):
         description="Time limit of one call. A trial that is still running then is dropped, unless none has"
         " finished yet; null: no limit.",
     )
-    seed: int = Field(default=0, ge=0, description="Decides what is tried, and which rows are drawn.")
+    seed: int = Field(default=0, ge=0, description="Seed of the trials and of the drawn rows.")
 
     rows: int | None = Field(
         default=8_000, ge=2, description="Training rows of a trial, drawn at random; null: all."
@@ -76,7 +76,7 @@ class SearchSettings(BaseModel):
         for name, (low, high) in self.bounds.items():
             if not 0 <= low <= high < 1 or (name == "learning_rate" and low == 0):
                 raise ValueError(
-                    f"{name}: [{low}, {high}] is no range; give the lower number first, both from 0 to below 1"
+                    f"{name}: [{low}, {high}] is not a range; give the lower number first, both from 0 to below 1"
                     " (a learning rate above 0), or null to leave it as it is"
                 )
         if self.batch_size and min(self.batch_size) < 1:

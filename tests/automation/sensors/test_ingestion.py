@@ -160,7 +160,7 @@ def test_what_failed_waits_for_a_person(backend: Backend, status: dg.DagsterRunS
     request = backend.request()
     backend.create_run(request, status)
     assert backend.reason() == (
-        f"No new files in {backend.folder}. 1 failed before, see their runs: {request.partition_key}."
+        f"No new files in {backend.folder}. 1 failed before; see their runs: {request.partition_key}."
     )
     backend.drop("other.csv")
     assert len(backend.asked()) == 1, "nothing else is held up"

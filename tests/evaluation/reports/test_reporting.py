@@ -130,11 +130,11 @@ def test_markdown_explains_the_calibration(
     assert answered is not None
     assert "divided by 0.800, the temperature fitted on 1,234 validation articles" in markdown
     assert f"the ECE from {evaluation.ece_uncalibrated:.4f} to {evaluation.metrics.ece:.4f}" in markdown
-    assert f"between 0.200 and 0.750, which is {evaluation.abstained:,} of 300 test articles" in markdown
+    assert f"between 0.200 and 0.750: on {evaluation.abstained:,} of 300 test articles" in markdown
     assert f"| share of all | 61.0% | {answered.rows / 300:.1%} |" in markdown
     assert f"| accuracy |  | {answered.accuracy:.4f} |" in markdown
     assert f"| precision of “real” | 0.9531 | {answered.real.precision:.4f} |" in markdown
-    assert "**The aim was out of reach on validation for the answer “fake”.**" in markdown
+    assert "**The target was out of reach on validation for “fake”.**" in markdown
     reached = calibration.model_copy(update={"precision_fake": 0.96})
     assert "out of reach" not in to_markdown(evaluation.model_copy(update={"calibration": reached}))
     always = calibration.model_copy(
@@ -148,8 +148,8 @@ def test_markdown_tells_how_wrong_the_surest_answers_are(evaluated: Evaluated):
     measured, markdown = evaluated[0].risk_coverage, to_markdown(evaluated[0])
     assert measured is not None
     assert "| share answered | 100% | 95% | 90% | 80% | 70% | 50% |" in markdown
-    assert f"| wrong among them | {1 - evaluated[0].metrics.accuracy:.2%} |" in markdown
-    assert f"(AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} if" in markdown
+    assert f"| error rate | {1 - evaluated[0].metrics.accuracy:.2%} |" in markdown
+    assert f"(AURC) {measured.aurc:.4f}; {measured.lowest_aurc:.4f} with a perfect ranking" in markdown
     assert "Out-of-distribution articles" not in markdown  # this one does not look
 
 

@@ -65,4 +65,4 @@ def test_a_corpus_that_nobody_can_tell_any_more_is_said_so(watched: Watched) -> 
     before = replace(found, meta={**found.meta, "received_at": "2000-01-01T00:00:00+00:00"})
     fault, not_checked = audited(watched, [CleanBatch("b0", before)])
     assert fault == ""
-    assert [note.split(":")[0] for note in not_checked] == [f"The share of fakes that {KEY} was held against"]
+    assert [note.split(":")[0] for note in not_checked] == [f"The label balance of {KEY}"]

@@ -32,7 +32,7 @@ def test_a_bill_of_another_model_is_a_finding(tmp_path: Path) -> None:
     audit_log, bundle = AuditLog(), bundle_of(tmp_path / "models")
     (bundle.model / "config.json").write_text("{}")
     audit_sbom(audit_log, bundle.path, bundle.manifest)
-    assert audit_log.checks[1].fault == "not the model that lies in the bundle"
+    assert audit_log.checks[1].fault == "not the model in the bundle"
 
 
 def test_a_bundle_is_complete_with_its_own_files(tmp_path: Path) -> None:

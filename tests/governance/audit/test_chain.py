@@ -82,7 +82,7 @@ def test_a_record_written_again_by_a_later_run_is_no_fault(project: Project) -> 
 
 @pytest.mark.parametrize("request_id", ["champion", "00000000-0000-4000-8000-000000000000"])
 def test_what_is_no_request_id_is_refused(request_id: str, tmp_path: Path) -> None:
-    with pytest.raises(UnknownRequest, match="no request id"):
+    with pytest.raises(UnknownRequest, match="not a request id"):
         audit_request(Store(tmp_path), tmp_path / "service_log", request_id)
 
 
@@ -234,4 +234,4 @@ def test_a_lineage_that_cannot_be_checked_is_said_so(tmp_path: Path) -> None:
 
     lineage, not_checked = Lost(tmp_path).checks()
     assert lineage == [""]
-    assert not_checked == ["Whether records name all that finetuned was made of: notes missing or damaged."]
+    assert not_checked == ["The completeness of the lineage of finetuned: notes missing or damaged."]

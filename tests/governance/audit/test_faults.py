@@ -341,7 +341,7 @@ FAULTS = (
     Fault("a check of a batch is left out, re-hashed", check_left_out, (("version", CLEAN), ("checks", CLEAN)), "computed passed"),
     Fault("the counts of a batch, re-hashed", fewer_repeated_rows, (("version", CLEAN), ("cleaning", CLEAN), ("checks", CLEAN)), "summary.json: repeated is 0"),
     Fault("a raw batch is gone", raw_batch_removed, (("version", RAW),), "missing"),
-    Fault("a tombstone that was edited", tombstone_edited, (("tombstone", "000002.json"), ("version", CLEAN), ("version", "splits")), "not as it was sealed"),
+    Fault("a tombstone that was edited", tombstone_edited, (("tombstone", "000002.json"), ("version", CLEAN), ("version", "splits")), "changed since it was recorded"),
     Fault("the last tombstone is gone", tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),
     Fault("a tombstone among others is gone", older_tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),
     Fault("all tombstones are gone", all_tombstones_removed, (("version", CLEAN), ("version", "splits")), "not the files"),
@@ -349,9 +349,9 @@ FAULTS = (
     Fault("an erasure that did not end", half_an_erasure, (("tombstone", "000001.json"), ("version", CLEAN)), "never completed"),
     Fault("a row removed without a tombstone", row_removed_without_tombstone, (("version", "splits"), ("splits", "splits train")), "rows stored"),
     Fault("a text blanked without a tombstone", text_blanked_without_tombstone, (("version", CLEAN), ("article ids", CLEAN), ("cleaning", CLEAN)), "not the hash of its text"),
-    Fault("a row removed behind a tombstone", row_removed_behind_a_tombstone, (("version", "splits"), ("splits", "splits train")), "hash is not the version's name"),
+    Fault("a row removed behind a tombstone", row_removed_behind_a_tombstone, (("version", "splits"), ("splits", "splits train")), "the hash of the files is not the version's name"),
     Fault("a label changed behind a tombstone", label_changed_behind_a_tombstone, (("version", CLEAN),), "not the files that its record lists: articles-0000.parquet"),
-    Fault("an erased article from a backup", article_brought_back, (("version", "splits"), ("splits", "splits train")), "hold again what was erased"),
+    Fault("an erased article from a backup", article_brought_back, (("version", "splits"), ("splits", "splits train")), "contain erased content again"),
     Fault("a version removed without a tombstone", version_removed_without_tombstone, (("version", "article_clusters"),), "missing"),
 )  # fmt: skip
 

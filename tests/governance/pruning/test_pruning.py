@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Store, hash_files
 from fakenews_resources.storage.tombstones import Removal, Tombstones
-from tests.support.forked import start, wait
+from tests.support.forked import kill_at_call, start, wait
 from tests.support.watched import Watched
 
 DAY = timedelta(days=1)
@@ -213,19 +212,9 @@ def prune_until(root: Path, moment: str, count: int) -> None:
     holder, name = {"unlink": (Path, "unlink"), "rename": (Path, "rename"), "rmtree": (shutil, "rmtree")}[
         moment
     ]
-    original = getattr(holder, name)
-    left = count
-
-    def die(*arguments: Any, **named: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **named)
-
     store = Store(root)
     plan = plan_pruning(store, 1, DAY)
-    setattr(holder, name, die)
+    kill_at_call(holder, name, count)
     prune(store, plan, by="x", reason="y")
 
 

@@ -109,7 +109,7 @@ def test_the_same_rows_written_otherwise_are_told_apart(watched: Watched, bundle
     )
     line = lines(compare(watched.store, scratch, bundle, None))["splits"]
     assert line.fails
-    assert line.note == "val.parquet: the same rows, written otherwise"
+    assert line.note == "val.parquet: the same rows, encoded differently"
 
 
 def test_other_weights_are_said_and_not_held_against_it(watched: Watched, bundle: Bundle, scratch: Store):
@@ -224,7 +224,7 @@ def test_changed_or_missing_raw_bytes_cannot_be_reproduced(watched: Watched, bun
     with pytest.raises(CannotReproduce, match=r"raw_news/b1: the files in .* are not those"):
         lay_out(watched.store, Store(tmp_path / "one"), bundle.manifest, ORDER)
     raw.path.with_name(f"{raw.version}.json").unlink()
-    with pytest.raises(CannotReproduce, match="cannot be made again: 'raw_news/b1' has no version"):
+    with pytest.raises(CannotReproduce, match="cannot be reproduced: 'raw_news/b1' has no version"):
         lay_out(watched.store, Store(tmp_path / "two"), bundle.manifest, ORDER)
 
 

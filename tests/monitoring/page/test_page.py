@@ -36,8 +36,8 @@ def test_days_in_a_row() -> None:
 def test_an_empty_month_is_a_page_too() -> None:
     page = monitoring_html([Day(day) for day in last_days(UNTIL, 30)], [], None)
     assert page.count("<svg") == 4
-    assert "Nothing was reported yet." in page
-    assert "none yet" in page
+    assert "There is no report yet." in page
+    assert "There is no champion yet." in page
 
 
 def test_the_newest_report_decides_what_stands_on_top() -> None:

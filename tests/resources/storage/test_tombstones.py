@@ -76,7 +76,7 @@ def test_one_that_is_removed_or_edited_counts_no_longer_nor_do_those_before(
         tombstones.backend.write(name, json.dumps(json.loads(document.data) | {"reason": "another"}).encode())
     ledger = tombstones.read()
     assert [entry.sequence for entry in ledger.entries] == left
-    assert ledger.faults == ((name, "missing" if removed else "not as it was sealed"),)
+    assert ledger.faults == ((name, "missing" if removed else "changed since it was recorded"),)
     with pytest.raises(TombstonesDamaged, match=r"Restore the folder from a backup"):
         tombstones.sound()
 
@@ -95,7 +95,7 @@ def test_what_a_kill_left_before_it_was_sealed_is_taken_up(tombstones: Tombstone
     left = tombstones.append(erasure(B, C))
     tombstones.backend.write(HEAD_FILE, head.data)
     assert len(tombstones.sound().entries) == 3
-    assert "not sealed" in tombstones.read().faults[0][1]
+    assert "not in the chain" in tombstones.read().faults[0][1]
     assert tombstones.taken_up().entries[3:] == (left,)
     assert tombstones.read().faults == ()
     assert tombstones.taken_up() == tombstones.read()
@@ -106,7 +106,7 @@ def test_so_is_the_first_one_of_all(address: str) -> None:
     left = tombstones.append(erasure(A, B, state="planned"))
     tombstones.backend.delete(HEAD_FILE)
     assert tombstones.sound().entries == ()
-    assert "not sealed" in tombstones.read().faults[0][1]
+    assert "not in the chain" in tombstones.read().faults[0][1]
     assert tombstones.taken_up().entries == (left,)
     assert tombstones.read().faults == ()
 

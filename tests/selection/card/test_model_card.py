@@ -37,15 +37,15 @@ It is not meant for:
 (?s:.*)
 ## What it answers
 
-.* divided by 1\.700\. From 0\.450 on .*
+.* divided by 1\.700\. The decision threshold is 0\.450\.
 
-## When it gives no answer
+## When it abstains
 
-\*\*When it is uncertain:\*\* between 0\.300 and 0\.700 it gives no answer\. .* 80\.0% of the articles .*
+\*\*When it is uncertain:\*\* it abstains between 0\.300 and 0\.700\. .* 80\.0% of the articles\.
 
-It does not look .*
+It does not detect out-of-distribution articles\.
 
-Of the test articles 100\.0% got an answer\.
+It answered 100\.0% of the test articles\.
 
 ## Data
 
@@ -54,7 +54,7 @@ Of the test articles 100\.0% got an answer\.
 \| one \| news\\\|2\.csv \| 2026-11-20 \| 1,100 \| 90 \| 500 \| 505 \| 5 \|
 \| two \| sample:rows=9 \| 2026-11-21 \| 9 \| 0 \| 9 \| 0 \| 0 \|
 
-The 1 largest of 12 sources, .* of 30 articles the source is not known\.
+The 1 largest of 12 sources, .* The source of 30 articles is unknown\.
 
 \| source \| real \| fake \|
 \| --- \| --- \| --- \|
@@ -62,7 +62,7 @@ The 1 largest of 12 sources, .* of 30 articles the source is not known\.
 
 ## Splits
 
-Near-duplicates stand in one split together, .*
+Near-duplicates are in one split, .*
 
 \| split \| articles \| real \| fake \| near-duplicate clusters \| published \|
 \| --- .*
@@ -97,7 +97,7 @@ Check out commit `c0ffee`, .* `fakenews reproduce SHA` .*
 \| raw_news/one \| `a{{32}}` \|
 \| splits \| `b{{32}}` \|
 
-The settings of each:
+Settings of each asset:
 
 ```json
 {{
@@ -120,7 +120,7 @@ SECTIONS = """\
 What it is
 What it is for
 What it answers
-When it gives no answer
+When it abstains
 Data
 Splits
 baseline on \\d+ test articles
@@ -192,7 +192,7 @@ def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
     assert "trained from scratch" in card
     assert "The probability is the model's own." in card
     assert "It always answers" in card
-    assert "Which publication an article comes from is not known." in card
+    assert "The sources of the articles are unknown." in card
     assert "commit `unknown`" in card
 
 
@@ -216,8 +216,8 @@ def test_what_is_out_of_distribution_is_said_to_get_no_answer(selected: Selected
         }
     )
     card = model_card(manifest, looking, choice, CORPUS, None)
-    assert "Of the test articles these were 30 (1.50%)." in card
-    assert "Of the test articles 93.5% got an answer; 95.0% of the answers were right." in card
+    assert "On the test split these were 30 (1.50%)." in card
+    assert "It answered 93.5% of the test articles; 95.0% of the answers were right." in card
 
 
 def test_a_card_of_another_candidate_is_refused(
