@@ -42,6 +42,8 @@ os.environ |= {
     # Threads gain nothing on models as small as these, and wait for each other when tests run in parallel.
     "OMP_NUM_THREADS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Else its workers would only get what other workers of the tests leave.
+    "RAY_worker_niceness": "0",
     # Ray listens on all addresses of the machine; else it would write a token into the home folder.
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),

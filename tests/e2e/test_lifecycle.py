@@ -259,13 +259,13 @@ def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_ten_more_batches_move_no_article() -> None:
+def test_ten_times_the_articles_move_none() -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         versions = []
-        for batches in (range(1), range(1, 11)):
-            for number in batches:
-                runner.add_batch(f"b{number:02d}")
-                runner.ingest(f"b{number:02d}", f"sample:rows=600,seed={number}")
+        for batches in ({"b1": 600}, {"b2": 3000, "b3": 3000}):
+            for seed, (batch, rows) in enumerate(batches.items(), start=len(versions)):
+                runner.add_batch(batch)
+                runner.ingest(batch, f"sample:rows={rows},seed={seed}")
             runner.run("prepare_corpus", None, {})
             versions.append(runner.store.current("splits"))
         before, after = versions

@@ -50,8 +50,9 @@ main()
 class Loop:
     """A project folder under a daemon."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, instance: dg.DagsterInstance) -> None:
         self.project = project
+        self.instance = instance
         self.landing = project / "landing"
         self.landing.mkdir()
         self.store = Store(project / ".fakenews")
@@ -87,7 +88,7 @@ class Loop:
         try:
             yield process
             if process.poll() is None:
-                self.wait("rest", lambda: run_in_progress(dg.DagsterInstance.get()) is None)
+                self.wait("rest", lambda: run_in_progress(self.instance) is None)
         finally:
             processes.end(process, grace=10)
 
@@ -106,17 +107,15 @@ class Loop:
         return pointer
 
     def runs(self, job: str) -> list[dg.DagsterRun]:
-        with dg.DagsterInstance.get() as instance:
-            return list(instance.get_runs(dg.RunsFilter(job_name=job)))
+        return list(self.instance.get_runs(dg.RunsFilter(job_name=job)))
 
     def last_tick(self, sensor: str) -> str:
         """What a sensor said last, for people."""
-        with dg.DagsterInstance.get() as instance:
-            for state in instance.all_instigator_state():
-                if state.name == sensor:
-                    # A sensor has a state before its first tick.
-                    for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1):
-                        return tick.skip_reason or str(tick.error or tick.status)
+        for state in self.instance.all_instigator_state():
+            if state.name == sensor:
+                # A sensor has a state before its first tick.
+                for tick in self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1):
+                    return tick.skip_reason or str(tick.error or tick.status)
         return ""
 
     def decision(self) -> Decision:
@@ -141,9 +140,10 @@ def articles(rows: int, *, seed: int, era: int = 0, labels: Mapping[str, str] | 
 
 
 @pytest.fixture
-def loop(watched: Watched) -> Loop:
+def loop(watched: Watched) -> Iterator[Loop]:
     """A champion trained on one batch of era 0, as `fakenews ingest --train` makes it."""
-    return Loop(watched.root)
+    with dg.DagsterInstance.get() as instance:
+        yield Loop(watched.root, instance)
 
 
 def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
@@ -229,8 +229,7 @@ def test_a_daemon_killed_between_partition_and_run_loses_nothing_and_repeats_not
     loop.land("late.csv", articles(300, seed=11))
     with loop.daemon(_KILLED_AFTER_THE_PARTITION) as daemon:
         assert daemon.wait(PATIENCE) == -signal.SIGKILL
-    with dg.DagsterInstance.get() as instance:
-        (batch,) = set(instance.get_dynamic_partitions("news_batches")) - {"b1"}
+    (batch,) = set(loop.instance.get_dynamic_partitions("news_batches")) - {"b1"}
     assert loop.runs("ingest_batch") == []
     assert not loop.store.exists(f"raw_news/{batch}")
 
