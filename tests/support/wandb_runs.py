@@ -3,19 +3,27 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from wandb.proto.wandb_internal_pb2 import Record  # pyright: ignore[reportAttributeAccessIssue] - made at import
-from wandb.sdk.internal.datastore import DataStore
 
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.tracking.resource import Mode, Tracker
 from fakenews_resources.tracking.run import Tracked
 
+if TYPE_CHECKING:  # wandb takes seconds to import
+    from wandb.proto.wandb_internal_pb2 import (
+        Record,  # pyright: ignore[reportAttributeAccessIssue] - made at import
+    )
 
-def records(folder: Path) -> Iterator[Record]:
+
+def records(folder: Path) -> "Iterator[Record]":
     """Every record of a run, in order."""
+    from wandb.proto.wandb_internal_pb2 import (
+        Record,  # pyright: ignore[reportAttributeAccessIssue] - made at import
+    )
+    from wandb.sdk.internal.datastore import DataStore
+
     (file,) = folder.glob("run-*.wandb")
     store = DataStore()
     store.open_for_scan(str(file))
