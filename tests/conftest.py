@@ -16,6 +16,7 @@ SLOW_FIXTURES = {
     "engine": "server",
     "postgres": "server",
     "own_wandb": "server",
+    "shown": "server",
     "bento": "server",
     "loop": "daemon",
     "gate": "bucket",

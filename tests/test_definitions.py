@@ -123,6 +123,7 @@ def test_no_package_has_downgraded_what_dagster_parses_selections_with() -> None
     assert version("antlr4-python3-runtime").startswith("4.13.")
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("module", ["dagster_gcp", "dagster_wandb"])
 def test_the_integrations_import(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)

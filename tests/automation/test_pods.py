@@ -23,6 +23,7 @@ def test_a_description_that_is_no_json_is_refused_by_name(monkeypatch: pytest.Mo
         training_pod()
 
 
+@pytest.mark.server
 def test_jobs_that_train_carry_the_description_and_no_others():
     code = (
         "import json\n"

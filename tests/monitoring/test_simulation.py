@@ -99,6 +99,7 @@ def test_no_service(service: Server) -> None:
         send_traffic(f"{service.url}/elsewhere", articles_of(SPEC), feedback_share=0)
 
 
+@pytest.mark.server
 def test_a_service_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     with (

@@ -228,6 +228,7 @@ print(ray.is_initialized())
 """
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("address", "said"), [("ray", "[]\nFalse"), ("127.0.0.1:9", "No Ray at '127.0.0.1:9'")]
 )

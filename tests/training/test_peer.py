@@ -41,6 +41,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         yield Store("gs://news/store")
 
 
+@pytest.mark.server
 def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
     store: Store, tiny_bert: Path, tmp_path: Path
 ) -> None:

@@ -139,6 +139,7 @@ def _count(address: str, times: int) -> None:
             break
 
 
+@pytest.mark.server
 def test_no_write_is_lost_between_processes(backend: Backend) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_count, args=(backend.address, 20)) for _ in range(2)]

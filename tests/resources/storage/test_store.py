@@ -188,6 +188,7 @@ while True:
 """
 
 
+@pytest.mark.server
 def test_kill_9_during_commits_leaves_a_whole_value(store: Store, tmp_path: Path) -> None:
     store.commit("k", draft_of(store, a="first"))
     for wait in (0.0, 0.003, 0.011):
