@@ -26,8 +26,8 @@ _QUICK: Final = {
     "finetuned_bert": {"epochs": 2, "learning_rate": 2e-4, "patience": 2},
     "distilled_bert": {"epochs": 2, "learning_rate": 3e-4, "patience": 2},
     "quantized_bert": {"calibration_rows": 100},
-    # No model is right in 98 %, the default: 2 % of the sample's labels are wrong.
-    "evaluation": {"masked_rows": 200, "behaviour_cases": 50, "target_precision": 0.95},
+    # A precision of 98 %, the default, is out of reach: 2 % of the sample's labels are wrong.
+    "evaluation": {"masked_rows": 200, "behaviour_cases": 50, "target_precision": 0.9},
 }
 """Less work than by default: enough to see what each step does. Fewer training steps need a higher learning rate."""
 
@@ -82,7 +82,7 @@ def _show_leaderboard(runner: GraphRunner) -> None:
     table = Table(title="Leaderboard", title_justify="left", show_edge=False)
     table.add_column("candidate", no_wrap=True)
     for head in ("macro-F1", "accuracy", "ms for one", "articles/s", "MB"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=head != "ms for one")
     for row in board.iter_rows(named=True):
         table.add_row(
             row["candidate"],

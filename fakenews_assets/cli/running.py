@@ -56,6 +56,8 @@ class GraphRunner:
         # Bound to the present stdout: a library that redirects it for a while swallows no progress.
         self.console = console or Console(file=sys.stdout)
         use_project_home()
+        if not self.console.is_terminal:  # which a status needs
+            self.console.print("Loading the graph")
         with self.console.status("Loading the graph"):
             self.defs = load_graph()
             from fakenews_assets.definitions import storage
