@@ -114,6 +114,7 @@ def running(bento: Path, work: Path) -> Iterator[str]:
         "BENTOML_HOME": str(work),
         "FAKENEWS_LOG": str(work / "log"),
         "BENTOML_DO_NOT_TRACK": "True",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the bento is shipped as it was built
     }
     arguments = ["bentoml", "serve", str(bento), "--host", "127.0.0.1"]
     try:

@@ -39,6 +39,7 @@ def test_a_started_bento_says_what_the_model_says(bento: Path, tmp_path: Path):
     comparison = compare(bento, ARTICLES, tmp_path / "trial")
     assert comparison.articles == 200
     assert comparison.equal, comparison
+    assert list(bento.rglob("*.pyc")) == []
 
 
 def test_a_bento_that_says_something_else_is_noticed(bento: Path, tmp_path: Path):
