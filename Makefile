@@ -67,7 +67,11 @@ fast: install
 	@$(PYTEST) -m "not slow"
 
 .PHONY: test
-test: install lint  ## Check style, layers and types, and run all tests, offline
+test: install  ## Check style, layers and types, and run all tests, offline
+	@$(MAKE) --no-print-directory --jobs 2 lint suite
+
+.PHONY: suite
+suite: install
 	@echo "Running the tests"
 	@$(PYTEST)
 
