@@ -24,6 +24,7 @@ SLOW_FIXTURES = {
     "trained": "training",
     "teacher": "training",
     "make_settings": "training",
+    "never_interrupted": "training",
 }
 """Fixtures that make their tests slow, and the mark that says so. Other slow tests carry their mark themselves."""
 

@@ -69,6 +69,7 @@ def test_every_asset_says_what_it_is_and_whose() -> None:
         assert node.kinds, key
 
 
+@pytest.mark.server
 def test_loading_the_definitions_imports_nothing_heavy() -> None:
     heavy = [
         "torch",

@@ -18,6 +18,7 @@ def refused(project: Path) -> Path:
     return file
 
 
+@pytest.mark.daemon
 @pytest.mark.parametrize("scheme", ["", "file://"], ids=["path", "address"])
 def test_a_refused_batch_is_refused_again(refused: Path, scheme: str) -> None:
     said = []

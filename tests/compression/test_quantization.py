@@ -132,6 +132,7 @@ def test_one_pass_says_what_two_say(exports: dict[str, Path], val: pl.DataFrame,
     assert (len(nothing), nowhere.shape) == (0, (0, 0))
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("name", ["openvino-fp32", ONNX_EXPORT])
 @pytest.mark.parametrize("kind", get_args(Relative))
 def test_other_architectures_embed_too(tmp_path: Path, kind: Relative, name: str) -> None:

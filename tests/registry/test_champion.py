@@ -215,6 +215,7 @@ def shared(
         yield ChampionRegistry(backend)
 
 
+@pytest.mark.server
 def test_of_two_processes_with_the_same_expectation_one_wins(shared: ChampionRegistry, shas: tuple[str, ...]):
     registry = shared
     first, *racing = shas

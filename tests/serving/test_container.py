@@ -88,6 +88,7 @@ def test_every_exported_format_can_be_served():
     assert {variant.partition("-")[0] for variant in FORMATS} <= set(RUNTIMES)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_nothing_is_left_for_an_index_to_choose(runtime: str, tmp_path: Path):
     """An environment with these packages alone lacks none; what is in it is read by uv, which wrote the lock."""
