@@ -1,8 +1,6 @@
 """Properties of the machine: usable processors, bfloat16 arithmetic."""
 
-import ctypes
 import os
-import sys
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -56,20 +54,6 @@ def limit_torch_threads() -> None:
     import torch
 
     torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
-
-
-def keep_freed_memory() -> None:
-    """Let glibc's allocator keep what is freed for the next allocation instead of returning it to the system.
-
-    A training step frees and allocates the same large arrays over and over; without this each of them is paged in
-    anew, a fifth of a step's time. Lasts for the process. Other C libraries are left alone.
-    """
-    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        return
-    # Numbers of malloc.h: M_MMAP_THRESHOLD -3 (32 MiB is its limit), M_TRIM_THRESHOLD -1, M_TOP_PAD -2.
-    libc.mallopt(-3, 32 << 20)
-    libc.mallopt(-1, 1 << 30)
-    libc.mallopt(-2, 256 << 20)
 
 
 def bf16_pays(accelerator: Accelerator = "auto") -> bool:
