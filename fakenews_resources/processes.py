@@ -44,7 +44,7 @@ def serving(
     Args:
         arguments: module and its arguments.
         folder: working directory.
-        environment: the whole of it.
+        environment: all environment variables of the server.
         ready: path that answers GET with 200 once the server can serve.
         seconds: how long that may take.
         grace: seconds between asking the server to end and killing it; 0 kills at once.

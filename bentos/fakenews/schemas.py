@@ -121,7 +121,9 @@ class FeedbackIn(BaseModel):
     row: int = Field(
         default=0, ge=0, le=10_000_000, description="Which article of the request, counted from 0."
     )
-    source: str | None = Field(default=None, max_length=200, description="Who says so.")
+    source: str | None = Field(
+        default=None, max_length=200, description="Source of the label, such as a person."
+    )
 
 
 class FeedbackOut(BaseModel):

@@ -40,7 +40,7 @@ def shown_steps(
 
 
 class Steps(ABC):
-    """Shows which steps run, how far they are, and how they ended."""
+    """Shows which steps run, their progress, and how they ended."""
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -54,7 +54,7 @@ class Steps(ABC):
 
     @abstractmethod
     def show(self, report: progress.Progress) -> None:
-        """Show how far a step is; other tasks are left out."""
+        """Show the progress of a step; other tasks are left out."""
 
     @abstractmethod
     def finish(self, name: str, *, failed: bool) -> None:

@@ -47,7 +47,7 @@ def export_onnx(source: Path, folder: Path) -> None:
 
     Args:
         source: folder of a fine-tuned classifier.
-        folder: where to; made if missing.
+        folder: receives the files; made if missing.
     """
     module, example = _prepared(source)
     folder.mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,7 @@ class Evaluation(BaseModel):
         default=0, description="Rows abstained from because they are out of distribution."
     )
     masked: tuple[MaskedScore, ...] | None = Field(
-        default=None, description="Quality with shortcuts hidden; None: not measured."
+        default=None, description="Quality with shortcuts masked; None: not measured."
     )
     behaviour: tuple[BehaviourResult, ...] | None = Field(
         default=None, description="Behavioural tests; None: not run."

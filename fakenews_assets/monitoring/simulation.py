@@ -141,7 +141,7 @@ class _Service:
         self._client.close()
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer, waited for while the service is busy. Raises ServiceError."""
+        """Post, and return the answer; waits while the service is busy. Raises ServiceError."""
         try:
             return self._retrying(self._attempt, path, body)
         except _Busy as error:

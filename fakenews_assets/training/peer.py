@@ -2,7 +2,7 @@
 
     MASTER_ADDR=node-0 MASTER_PORT=29500 NODE_RANK=1 python -m fakenews_assets.training.peer run.yaml
 
-It waits for the others, ends when the training does, and is given the configuration that the asset is given.
+It waits for the other nodes, ends with the training, and takes the asset's configuration.
 """
 
 import sys

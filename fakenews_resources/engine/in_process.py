@@ -15,7 +15,7 @@ class OrderedMap(Protocol):
     def __call__(
         self, worker: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Piece], /
     ) -> Iterator[Result]:
-        """Map lazily: a bounded number of pieces is drawn and of results held at a time.
+        """Map lazily: the number of drawn pieces and of held results is bounded.
 
         Args:
             worker: called once in every worker process; returns the function that is applied to each piece, such as a

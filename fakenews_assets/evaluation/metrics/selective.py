@@ -25,7 +25,7 @@ class RiskCoverageCurve:
 
     @classmethod
     def of(cls, labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Self:
-        """Order the answers by the probability of the label that is given.
+        """Order the answers by the probability of their label.
 
         Equally confident answers each count with their mean error, so that their order does not matter.
 

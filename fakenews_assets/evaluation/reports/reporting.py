@@ -50,7 +50,7 @@ def write_evaluation(evaluation: Evaluation, predictions: pl.DataFrame, folder: 
     Args:
         evaluation: what to report.
         predictions: the table that `evaluate` returned with it.
-        folder: where to; made if missing.
+        folder: receives the files; made if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / EVALUATION_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -80,7 +80,7 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
         fault = undecided(manifest.calibration, pl.DataFrame([line]).select(*PREDICTION_SCHEMA))
         audit_log.agree("answer", answer.name, f"probability {line['probability']:.6f}", fault)
         if bundle is None:
-            audit_log.not_checked.append("The probability: the bundle that gave it is missing or damaged.")
+            audit_log.not_checked.append("The probability: the bundle that answered is missing or damaged.")
             return
         if line["title"] is None:
             audit_log.not_checked.append(

@@ -106,7 +106,7 @@ def rows_in_raw(store: Store, content: Content, earlier: Sequence[Erasure]) -> d
 def holders(root: Path, titles: Collection[str], but: Path | None = None) -> list[Path]:
     """Files below a folder that hold one of these titles, in order of path.
 
-    Titles shorter than TELLING_CHARS are not looked for. Nor is anything below the folder `but`.
+    Titles shorter than TELLING_CHARS are not looked for. Files below the folder `but` are skipped.
     """
     quoted = spellings(titles)
     files = (path for path in sorted(root.rglob("*")) if path.is_file()) if quoted else ()

@@ -1,8 +1,8 @@
 """Prunes what is no longer needed.
 
-Needed are: the champion and the bundles that it may be rolled back to; the current version of every key and a later
-refused one; everything younger than a minimum age; and the full lineage of all these, warm starts included. Raw bytes
-are always kept.
+It keeps the champion and the bundles that it may be rolled back to; the current version of every key and a later
+refused one; everything younger than a minimum age; and the full lineage of all these, warm starts included. It always
+keeps raw bytes.
 """
 
 from collections.abc import Callable, Sequence

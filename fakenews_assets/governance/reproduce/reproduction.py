@@ -99,7 +99,7 @@ def compare(store: Store, scratch: Store, bundle: Bundle, spread: SeedSpread | N
         scratch: holds every value of the recipe, made again.
         bundle: the bundle.
         spread: of this recipe on these splits, if it was measured; else macro-F1, like the other metrics, is compared
-        with the bootstrap interval of the recorded evaluation.
+            with the bootstrap interval of the recorded evaluation.
     """
     manifest = bundle.manifest
     judged = f"evaluation/{manifest.candidate}"

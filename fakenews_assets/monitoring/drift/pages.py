@@ -48,12 +48,12 @@ register_stattest(
 def write_drift_pages(compared: Compared, features: Sequence[FeatureDrift], folder: Path) -> list[Path]:
     """Write `DRIFT_PAGES`, the last one only where titles are known.
 
-    Each stands for itself: scripts and styles are inside, nothing is loaded from elsewhere.
+    Each page is self-contained: it loads no script or style from elsewhere.
 
     Args:
-        compared: both sides.
-        features: the verdict's, whose measures and thresholds are used.
-        folder: where to.
+        compared: window and reference.
+        features: features of the verdict, with their measures and thresholds.
+        folder: receives the files.
 
     Returns:
         The pages, in that order.
@@ -97,7 +97,7 @@ def _texts(titles: list[str]) -> Dataset:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep warnings out of the log that concern intermediate results which the pages do not show."""
+    """Silence warnings about intermediate results that the pages do not show."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", FutureWarning)

@@ -252,7 +252,7 @@ class PredictionLog:
         return pl.concat([self._find(day, request_id, row) for day in days_of(request_id)])
 
     def read(self, day: date, kind: Kind) -> pl.LazyFrame:
-        """Everything of one day, rotated or not, in order of time. No such day is an empty table."""
+        """Everything of one day, rotated or not, in order of time. A missing day gives an empty table."""
         table = self._table(day, kind)
         lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
         frames = [pl.scan_parquet(table)] if table.is_file() else []

@@ -41,7 +41,7 @@ class Day:
 
 
 def read_day(day: date, log: Artifact | None, drift: Artifact | None, performance: Artifact | None) -> Day:
-    """Put together what was reported of one day.
+    """Collect the reports of one day.
 
     Args:
         day: the day.
