@@ -97,7 +97,10 @@ def evaluate_candidate(
         validation["true_label"].to_numpy(),
         validation["probability"].to_numpy(),
         CalibrationSettings(
-            target_precision=settings.target_precision, max_abstain=settings.max_abstain, seed=settings.seed
+            target_precision=settings.target_precision,
+            max_abstain=settings.max_abstain,
+            confidence=settings.level,
+            seed=settings.seed,
         ),
     )
     ood_detector = None

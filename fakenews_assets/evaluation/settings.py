@@ -9,7 +9,12 @@ class ScoringSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     resamples: int = Field(default=1000, ge=100, description="Bootstrap test sets behind each interval.")
-    level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+    level: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Confidence level of the intervals and of the promised precisions.",
+    )
     seed: int = Field(
         default=0,
         description="Seed of the bootstrap, and of the articles for measuring speed and fitting the OOD detector.",
@@ -27,14 +32,14 @@ class EvaluationSettings(ScoringSettings):
         default=0.98,
         gt=0,
         le=1,
-        description="Target precision of each class. The abstention band is the narrowest one that reaches "
-        "it on the validation split. null: never abstain.",
+        description="Target precision of each class on new articles. The model abstains where it is uncertain; where the"
+        " target cannot be promised, the promise is lower. null: never abstain.",
     )
     max_abstain: float = Field(
         default=0.5,
         ge=0,
         lt=1,
-        description="Largest share of validation rows on which the classifier may abstain.",
+        description="Largest share of the articles called real, and of those called fake, that may get no answer.",
     )
     ood_share: float | None = Field(
         default=0.005,

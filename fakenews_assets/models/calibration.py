@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit, logit
 
-from fakenews_assets.models.abstaining import narrowest_band
 from fakenews_assets.models.classifier import (
     Article,
     Classifier,
@@ -38,13 +37,19 @@ class CalibrationSettings(BaseModel):
         default=0.98,
         gt=0,
         le=1,
-        description="Target precision of each class's answers. None: never abstain.",
+        description="Target precision of each class's answers on new rows. None: never abstain.",
     )
     max_abstain: float = Field(
         default=0.5,
         ge=0,
         lt=1,
-        description="Largest share of validation rows on which the classifier may abstain.",
+        description="Largest share of the rows called real, and of those called fake, on which the classifier may abstain.",
+    )
+    confidence: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Probability that the promised precisions hold on new rows like the validation rows.",
     )
     resamples: int = Field(
         default=500, ge=100, description="Bootstrap samples behind the threshold's standard error."
@@ -53,10 +58,7 @@ class CalibrationSettings(BaseModel):
 
 
 class Calibration(BaseModel):
-    """A fitted calibration, with its results on the validation rows.
-
-    The precisions are those of the rows that the band was chosen on, so expect slightly lower ones on other rows.
-    """
+    """A fitted calibration, and what it promises of new rows that are like the validation rows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,8 +72,15 @@ class Calibration(BaseModel):
     )
     target_precision: float | None = Field(description="The target precision; None: never abstain.")
     answered_share: float = Field(ge=0, le=1, description="Share of the validation rows with an answer.")
-    precision_real: float | None = Field(description="Precision of the answers real; None if there are none.")
-    precision_fake: float | None = Field(description="Precision of the answers fake; None if there are none.")
+    confidence: float | None = Field(
+        description="Probability that both promises hold; None: nothing is promised."
+    )
+    promised_real: float | None = Field(
+        description="Least precision of the answers real; None: nothing is promised."
+    )
+    promised_fake: float | None = Field(
+        description="Least precision of the answers fake; None: nothing is promised."
+    )
     rows: int = Field(ge=0, description="Validation rows; 0 where nothing was fitted.")
 
     @model_validator(mode="after")
@@ -93,19 +102,20 @@ class Calibration(BaseModel):
             abstain_high=0.5,
             target_precision=None,
             answered_share=1,
-            precision_real=None,
-            precision_fake=None,
+            confidence=None,
+            promised_real=None,
+            promised_fake=None,
             rows=0,
         )
 
     @property
     def short_of_target(self) -> tuple[str, ...]:
-        """Classes whose precision missed the target on validation, or that were never answered."""
+        """Classes for which less than the target is promised."""
         target = self.target_precision
         if target is None:
             return ()
-        reached = {"real": self.precision_real, "fake": self.precision_fake}
-        return tuple(name for name, value in reached.items() if value is None or value < target)
+        promised = {"real": self.promised_real, "fake": self.promised_fake}
+        return tuple(name for name, value in promised.items() if value is None or value < target)
 
 
 def fit_calibration(
@@ -129,7 +139,8 @@ def fit_calibration(
     Raises:
         ValueError: one class only, or see `Metrics.of`.
     """
-    # Brings scikit-learn, which applying a calibration does not need.
+    # These bring scikit-learn and scipy.stats, which applying a calibration does not need.
+    from fakenews_assets.models.abstaining import Side, band, choose_answers
     from fakenews_assets.models.metrics import validated
 
     actual, forecast = validated(labels, probabilities)
@@ -138,26 +149,27 @@ def fit_calibration(
     temperature = _fit_temperature(actual, forecast)
     calibrated = _scale(forecast, temperature)
     threshold = _fit_threshold(actual, calibrated, settings)
-    low, high = threshold, threshold
+    real = fake = Side(None, None)
     if settings.target_precision is not None:
-        low, high = narrowest_band(
+        real, fake = choose_answers(
             actual,
             calibrated,
             threshold=threshold,
             target_precision=settings.target_precision,
             max_abstain=settings.max_abstain,
+            confidence=settings.confidence,
         )
-    answered = (calibrated <= low) | (calibrated >= high)
-    called_fake = calibrated >= threshold
+    low, high = band(real, fake, threshold)
     return Calibration(
         temperature=temperature,
         threshold=threshold,
         abstain_low=low,
         abstain_high=high,
         target_precision=settings.target_precision,
-        answered_share=float(answered.mean()),
-        precision_real=_share(actual[answered & ~called_fake] == 0),
-        precision_fake=_share(actual[answered & called_fake] == 1),
+        answered_share=float(((calibrated <= low) | (calibrated >= high)).mean()),
+        confidence=None if settings.target_precision is None else settings.confidence,
+        promised_real=real.promise,
+        promised_fake=fake.promise,
         rows=actual.size,
     )
 
@@ -326,7 +338,3 @@ def _macro_f1(
     f1_fake = 2 * (fakes - missed) / (fakes + called_fake)
     f1_real = 2 * (called_real - missed) / (actual.size - fakes + called_real)
     return (f1_fake + f1_real) / 2
-
-
-def _share(right: NDArray[np.bool_]) -> float | None:
-    return float(right.mean()) if right.size else None

@@ -92,7 +92,7 @@ def test_a_calibration_is_judged_too(make_split: Callable, classify: Callable, m
     forecasts = classify(validation).predict([Article(title) for title in validation["title"]])
     calibration = fit_calibration(
         validation["label"].to_numpy(), forecasts.probability, CalibrationSettings(target_precision=0.95)
-    )
+    ).model_copy(update={"abstain_low": 0.3, "abstain_high": 0.7})
     config = FAST.model_copy(update={"threshold": calibration.threshold})
     plain, _ = evaluate(raw, split, FAST, model_folder)
     evaluation, predictions = evaluate(
@@ -134,7 +134,7 @@ def test_out_of_distribution_rows_are_counted_beside_uncertain_ones(
     settings = OodSettings(refused_share=0.01)
     ood_detector = fit_ood_detector(classifier, known[:100], known[100:], settings, reads_text=False)
     band = Calibration.identity().model_copy(
-        update={"abstain_low": 0.3, "abstain_high": 0.7, "target_precision": 0.9}
+        update={"abstain_low": 0.3, "abstain_high": 0.7, "target_precision": 0.9, "confidence": 0.95}
     )
     evaluation, predictions = evaluate(
         CalibratedClassifier(classifier, band, ood_detector), test, FAST, model_folder,

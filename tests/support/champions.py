@@ -26,8 +26,9 @@ CALIBRATION = Calibration(
     abstain_high=0.55,
     target_precision=0.98,
     answered_share=0.8,
-    precision_real=0.98,
-    precision_fake=0.98,
+    confidence=0.95,
+    promised_real=0.98,
+    promised_fake=0.98,
     rows=100,
 )
 

@@ -160,7 +160,7 @@ def _calibration(evaluation: Evaluation) -> list[str]:
         if evaluation.ood_limits is None
         else "The model answers, however uncertain it is"
     )
-    if calibration.target_precision is None:
+    if calibration.target_precision is None or calibration.confidence is None:
         return [*parts, f"{always}."]
     target = f"{calibration.target_precision:.1%}"
     band = always
@@ -175,27 +175,30 @@ def _calibration(evaluation: Evaluation) -> list[str]:
             f"The model abstains between {calibration.abstain_low:.3f} and {calibration.abstain_high:.3f}: "
             f"on {uncertain:,} of {evaluation.rows:,} test articles{more}"
         )
-    parts.append(f"{band}. Target: {target} of the answers are right, for each class.")
+    parts.append(
+        f"{band}. Target: {target} of the answers are right, for each class. The promises hold for new articles like the"
+        f" validation articles, both with {calibration.confidence:.0%} confidence."
+    )
     if calibration.short_of_target:
         names = " and ".join(f"“{name}”" for name in calibration.short_of_target)
-        parts.append(f"**The target was out of reach on validation for {names}.**")
+        parts.append(f"**The validation articles do not support the target for {names}. Less is promised.**")
     table = markdown.table(
-        ("articles with an answer", "validation", "test"),
+        ("articles with an answer", "promised", "test"),
         [
             (
                 "share of all",
-                f"{calibration.answered_share:.1%}",
+                "",
                 f"{1 - evaluation.abstained / evaluation.rows:.1%}",
             ),
             ("accuracy", "", _number(answered.accuracy if answered else None)),
             (
                 "precision of “real”",
-                _number(calibration.precision_real),
+                _number(calibration.promised_real),
                 _number(answered.real.precision if answered else None),
             ),
             (
                 "precision of “fake”",
-                _number(calibration.precision_fake),
+                _number(calibration.promised_fake),
                 _number(answered.fake.precision if answered else None),
             ),
         ],

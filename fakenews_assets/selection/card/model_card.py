@@ -113,6 +113,16 @@ def _abstention(calibration: Calibration, evaluation: Evaluation) -> list[str]:
             f"{calibration.abstain_high:.3f}. On validation it answers {calibration.answered_share:.1%} "
             "of the articles."
         )
+    if calibration.confidence is not None:
+        promised = [
+            f"{value:.1%} of the answers {name}"
+            for name, value in (("real", calibration.promised_real), ("fake", calibration.promised_fake))
+            if value is not None
+        ]
+        uncertain += (
+            f" On new articles like those of the validation split at least {' and '.join(promised)} are right, with"
+            f" {calibration.confidence:.0%} confidence. This is no promise for other publishers or later times."
+        )
     out_of_distribution = "It does not detect out-of-distribution articles."
     if evaluation.ood_limits is not None:
         share = evaluation.out_of_distribution / evaluation.rows

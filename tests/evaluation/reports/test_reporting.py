@@ -119,8 +119,9 @@ def test_markdown_explains_the_calibration(
         abstain_high=0.75,
         target_precision=0.95,
         answered_share=0.61,
-        precision_real=0.9531,
-        precision_fake=0.9432,
+        confidence=0.95,
+        promised_real=0.9531,
+        promised_fake=0.9432,
         rows=1234,
     )
     classifier = CalibratedClassifier(classify(split), calibration)
@@ -131,12 +132,13 @@ def test_markdown_explains_the_calibration(
     assert "divided by 0.800, the temperature fitted on 1,234 validation articles" in markdown
     assert f"the ECE from {evaluation.ece_uncalibrated:.4f} to {evaluation.metrics.ece:.4f}" in markdown
     assert f"between 0.200 and 0.750: on {evaluation.abstained:,} of 300 test articles" in markdown
-    assert f"| share of all | 61.0% | {answered.rows / 300:.1%} |" in markdown
+    assert f"| share of all |  | {answered.rows / 300:.1%} |" in markdown
     assert f"| accuracy |  | {answered.accuracy:.4f} |" in markdown
     assert f"| precision of “real” | 0.9531 | {answered.real.precision:.4f} |" in markdown
-    assert "**The target was out of reach on validation for “fake”.**" in markdown
-    reached = calibration.model_copy(update={"precision_fake": 0.96})
-    assert "out of reach" not in to_markdown(evaluation.model_copy(update={"calibration": reached}))
+    assert "with 95% confidence" in markdown
+    assert "**The validation articles do not support the target for “fake”. Less is promised.**" in markdown
+    reached = calibration.model_copy(update={"promised_fake": 0.96})
+    assert "Less is promised" not in to_markdown(evaluation.model_copy(update={"calibration": reached}))
     always = calibration.model_copy(
         update={"target_precision": None, "abstain_low": 0.5, "abstain_high": 0.5}
     )
