@@ -48,6 +48,9 @@ REQUIRED_FILES: Final = (
 )
 """What a bundle holds beside the folder `model`."""
 
+_PAPERS: Final = (MODEL_CARD_FILE, MODEL_CARD_PAGE, SBOM_FILE, "evaluation.json")
+_TRAINING_RECORD: Final = "/training.json"
+"""Holds durations: two trainings to the same weights differ in it."""
 _SHA_DIGITS: Final = 64
 _BUNDLE: Final = re.compile(r"[0-9a-f]{64}(\.json)?")
 _SHA_BEGINNING: Final = re.compile(r"[0-9a-f]{8,64}")
@@ -123,6 +126,16 @@ class Bundle:
     def card(self) -> str:
         """The model card, as Markdown."""
         return (self.path / MODEL_CARD_FILE).read_text(encoding="utf-8")
+
+    @property
+    def model_digest(self) -> str:
+        """Digest of the files that decide the answers: model, preparation, calibration and out-of-distribution limits."""
+        deciding = {
+            name: entry.sha256
+            for name, entry in sorted(self.manifest.files.items())
+            if name not in _PAPERS and not name.endswith(_TRAINING_RECORD)
+        }
+        return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
     @property
     def reads_text(self) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fakenews_assets.evaluation.metrics.agreement import Agreement
     from fakenews_assets.selection.policy import Choice
     from fakenews_assets.selection.promotion import Challenge, Selection
+    from fakenews_assets.selection.timing import Speeds
 
 SELECTION_CHECKS = {
     "variant_is_faster": "A smaller variant scores more articles per second than the fine-tuned model it replaces.",
@@ -65,27 +66,27 @@ def warning_checks(evaluation: "Evaluation") -> list[dg.AssetCheckResult]:
     return [*behaves(evaluation), *stands(evaluation)]
 
 
-def variant_is_faster(winner: str, speeds: Mapping[str, float], reference: str) -> dg.AssetCheckResult:
-    """Compare speeds measured turn by turn.
+def variant_is_faster(winner: str, speeds: "Speeds", reference: str) -> dg.AssetCheckResult:
+    """Compare speeds measured turn by turn. A variant must be faster over the whole interval.
 
     Args:
         winner: the chosen candidate.
-        speeds: articles per second by candidate.
+        speeds: measured in one session.
         reference: the candidate that variants replace; the check passes if its speed is not measured.
     """
     if winner == reference:
         passed, text = True, f"{winner} is not a variant; variants are compared with it."
-    elif reference not in speeds:
+    elif reference not in speeds.seconds:
         passed, text = True, f"{reference} was not judged on these splits: nothing to compare."
     else:
-        ratio = speeds[winner] / speeds[reference]
-        passed = ratio > 1
-        text = f"{winner} is {ratio:.2f} times as fast as {reference}."
+        speed = speeds.ratio(winner, reference)
+        passed = speed.low > 1
+        text = f"{winner} is {speed.ratio:.2f} times as fast as {reference} ({speed.low:.2f} to {speed.high:.2f})."
     return dg.AssetCheckResult(
         check_name="variant_is_faster",
         passed=passed,
         description=text,
-        metadata={f"articles_per_second_{name}": speed for name, speed in speeds.items()},
+        metadata={f"articles_per_second_{name}": speed for name, speed in speeds.rows_per_second.items()},
     )
 
 

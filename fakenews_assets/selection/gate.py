@@ -1,42 +1,61 @@
 """The gate: whether a challenger replaces the champion."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.evaluation.metrics.comparison import McNemar, mcnemar, paired_bootstrap
-from fakenews_assets.models.bootstrap import Interval
+from fakenews_assets.evaluation.metrics.comparison import (
+    McNemar,
+    PairedDifference,
+    mcnemar,
+    paired_bootstrap,
+)
+from fakenews_assets.models.bootstrap import Interval, macro_f1_of_counts
 from fakenews_assets.selection.candidates import require_same_rows
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.selection.timing import SpeedRatio
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Challenger or champion. Measure both speeds in one session, so that their ratio is meaningful."""
+    """Challenger, champion or earlier champion."""
 
     bundle: str
     """Sha of its bundle."""
+    model: str
+    """Digest of everything that decides its answers."""
     predictions: pl.DataFrame
-    """A table of `LABELLED_PREDICTION_SCHEMA`, on the same rows as the other side's."""
-    rows_per_second: float
+    """A table of `LABELLED_PREDICTION_SCHEMA`, on the same rows as those of the others."""
+
+
+class Comparison(BaseModel):
+    """The challenger's quality against that of another model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bundle: str = Field(description="Sha of the other model's bundle.")
+    difference_points: float = Field(description="Points of macro-F1 that the challenger is above it.")
+    interval: Interval = Field(description="Of the difference, in points, over test sets.")
+
+    def __str__(self) -> str:
+        return f"{self.difference_points:+.2f} points of macro-F1 ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
 
 
 class GateDecision(BaseModel):
-    """The gate's decision with its evidence, which is None if there was no champion."""
+    """The gate's decision with its evidence, which is None where nothing was compared."""
 
     model_config = ConfigDict(frozen=True)
 
     promote: bool
     reasons: tuple[str, ...]
+    champion: Comparison | None = None
+    anchor: Comparison | None = Field(
+        default=None, description="With the best of the earlier champions; None: there is none."
+    )
     mcnemar: McNemar | None = Field(default=None, description="First is the champion, second the challenger.")
-    difference_points: float | None = Field(
-        default=None, description="Points of macro-F1 that the challenger is above the champion."
-    )
-    interval: Interval | None = Field(default=None, description="Of the difference, in points.")
-    speed_ratio: float | None = Field(
-        default=None, description="Articles per second of the challenger over those of the champion."
-    )
+    speed: SpeedRatio | None = Field(default=None, description="Of the challenger over the champion.")
 
 
 def gate(
@@ -44,97 +63,97 @@ def gate(
     champion: Contender | None,
     policy: SelectionPolicy,
     clusters: pl.Series | None = None,
+    *,
+    speed: SpeedRatio | None = None,
+    earlier: Sequence[Contender] = (),
 ) -> GateDecision:
     """Decide between a challenger and the champion.
 
     The challenger is promoted if it is
 
-    - better (higher macro-F1), and either significantly so (the paired interval lies above 0) or at least
-      `min_speed_ratio` times as fast; or
-    - equal (at most `max_loss_points` below; the paired interval does not lie below 0; McNemar's test does
-      not find it significantly less often right) and more than `faster_ratio` times as fast.
+    - not inferior: the paired intervals rule out that it loses more than `max_loss_points` to the champion, or to the
+      best of the earlier champions, so that small losses cannot add up over many promotions; and
+    - an improvement: significantly better (the paired interval lies above 0), or surely more than `faster_ratio` times
+      as fast (the interval over turns lies above it).
+
+    The model that is champion already is never promoted over itself.
 
     Args:
         challenger: the chosen candidate.
         champion: the current one; None: there is none, and the challenger is promoted.
         policy: the limits.
         clusters: near-duplicate cluster of each test row, in the order of the predictions; None draws rows.
+        speed: of the challenger over the champion; None: not measured, hence no improvement.
+        earlier: models that were champion before.
 
     Raises:
-        ValueError: the two were judged on different rows, a throughput is not above 0, or macro-F1 cannot be
-            compared on these rows.
+        ValueError: they were judged on different rows, or macro-F1 cannot be compared on these rows.
     """
     if champion is None:
         return GateDecision(promote=True, reasons=("first champion",))
     if challenger.bundle == champion.bundle:
         return GateDecision(promote=False, reasons=("already champion",))
-    require_same_rows({"champion": champion.predictions, "challenger": challenger.predictions})
-    if min(challenger.rows_per_second, champion.rows_per_second) <= 0:
-        raise ValueError("Articles per second must be above 0; measure the speed of both sides again.")
+    if challenger.model == champion.model:
+        return GateDecision(promote=False, reasons=("the same model as the champion, file by file",))
+    tables = {"champion": champion.predictions, "challenger": challenger.predictions}
+    require_same_rows(tables | {one.bundle: one.predictions for one in earlier})
 
-    labels = champion.predictions["true_label"]
-    decisions = champion.predictions["predicted_label"], challenger.predictions["predicted_label"]
-    test = mcnemar(labels, *decisions)
-    paired = paired_bootstrap(
-        labels,
-        *decisions,
+    difference, against_champion = _compare(challenger, champion, policy, clusters)
+    anchor = max(earlier, key=lambda one: _quality(one.predictions), default=None)
+    against_anchor = _compare(challenger, anchor, policy, clusters)[1] if anchor else None
+    failed = [
+        f"{one} against {other}: a loss of more than {policy.max_loss_points:g} points is not ruled out"
+        for other, one in (("the champion", against_champion), ("the best earlier champion", against_anchor))
+        if one and one.interval.low < -policy.max_loss_points
+    ]
+    faster = speed is not None and speed.low > policy.faster_ratio
+    pace = "speed not measured"
+    if speed is not None:
+        pace = f"{speed.ratio:.2f} times as fast as the champion ({speed.low:.2f} to {speed.high:.2f})"
+    if not (difference.significantly_better or faster):
+        failed.append(
+            f"no improvement: {against_champion} are not significant, and {pace} is not surely more than"
+            f" {policy.faster_ratio:g} times"
+        )
+    gains = [f"significantly better: {against_champion}"] if difference.significantly_better else []
+    if not gains:
+        gains.append(f"not inferior: {against_champion}")
+    return GateDecision(
+        promote=not failed,
+        reasons=tuple(failed or [*gains, pace]),
+        champion=against_champion,
+        anchor=against_anchor,
+        mcnemar=mcnemar(
+            champion.predictions["true_label"],
+            champion.predictions["predicted_label"],
+            challenger.predictions["predicted_label"],
+        ),
+        speed=speed,
+    )
+
+
+def _compare(
+    challenger: Contender, other: Contender, policy: SelectionPolicy, clusters: pl.Series | None
+) -> tuple[PairedDifference, Comparison]:
+    difference = paired_bootstrap(
+        other.predictions["true_label"],
+        other.predictions["predicted_label"],
+        challenger.predictions["predicted_label"],
         clusters,
         resamples=policy.resamples,
         level=policy.significance_level,
         seed=policy.seed,
     )
     # Rounded, so that a loss of exactly what is allowed does not fail by a rounding error.
-    points = round(100 * paired.difference, 9)
-    ratio = challenger.rows_per_second / champion.rows_per_second
-    span = f"{100 * paired.low:+.2f} to {100 * paired.high:+.2f}"
-    if points > 0:
-        quality = f"better by {points:.2f} points of macro-F1 ({span})"
-        if paired.significantly_better:
-            promote, reasons = True, (f"significantly {quality}",)
-        elif ratio >= policy.min_speed_ratio:
-            promote, reasons = True, (quality, f"{ratio:.2f} times as fast as the champion")
-        else:
-            promote = False
-            reasons = (
-                f"{quality}, which is not significant",
-                f"only {ratio:.2f} times as fast as the champion; {policy.min_speed_ratio:g} are needed",
-            )
-    else:
-        failed = _not_equal(points, paired.significantly_worse, span, test, policy)
-        if ratio <= policy.faster_ratio:
-            failed.append(
-                f"not better ({points:+.2f} points), and {ratio:.2f} times as fast as the champion; more than"
-                f" {policy.faster_ratio:g} are needed"
-            )
-        promote = not failed
-        reasons = tuple(failed) or (
-            f"as good as the champion: {points:+.2f} points of macro-F1 ({span})",
-            f"{ratio:.2f} times as fast",
-        )
-    return GateDecision(
-        promote=promote,
-        reasons=reasons,
-        mcnemar=test,
-        difference_points=points,
-        interval=Interval(low=100 * paired.low, high=100 * paired.high),
-        speed_ratio=ratio,
+    points, low, high = (
+        round(100 * one, 9) for one in (difference.difference, difference.low, difference.high)
     )
+    comparison = Comparison(
+        bundle=other.bundle, difference_points=points, interval=Interval(low=low, high=high)
+    )
+    return difference, comparison
 
 
-def _not_equal(
-    points: float, significantly_worse: bool, span: str, test: McNemar, policy: SelectionPolicy
-) -> list[str]:
-    """Why a challenger without a higher macro-F1 does not count as equal."""
-    failed = []
-    if -points > policy.max_loss_points:
-        failed.append(f"loses {-points:.2f} points of macro-F1; {policy.max_loss_points:g} are allowed")
-    if significantly_worse:
-        failed.append(
-            f"significantly worse: {span} points of macro-F1 at the {policy.significance_level:.0%} level"
-        )
-    if test.p_value < 1 - policy.significance_level and test.only_first_right > test.only_second_right:
-        failed.append(
-            f"significantly less often right: {test.only_second_right} rows that the champion misses against"
-            f" {test.only_first_right} the other way round (McNemar p = {test.p_value:.2g})"
-        )
-    return failed
+def _quality(predictions: pl.DataFrame) -> float:
+    fake, called = (predictions[name].to_numpy() == 1 for name in ("true_label", "predicted_label"))
+    return float(macro_f1_of_counts(fake.size, fake.sum(), called.sum(), (fake & called).sum()))

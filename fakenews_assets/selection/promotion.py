@@ -1,6 +1,7 @@
 """Selects a candidate, compares it with the champion, and decides on its promotion."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ from fakenews_assets.evaluation.metrics.agreement import Agreement, ask_again
 from fakenews_assets.evaluation.reports.leaderboard import evaluated_on
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.predictions import articles_of, predict_table
-from fakenews_assets.registry.bundle import Bundle, load_bundled, open_bundle
+from fakenews_assets.registry.bundle import Bundle, BundleMissing, load_bundled, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.bundling import bundle_winner
 from fakenews_assets.selection.candidates import EligibleCandidate, eligible_candidates
@@ -20,7 +21,7 @@ from fakenews_assets.selection.decision import Decision
 from fakenews_assets.selection.gate import Contender, GateDecision, gate
 from fakenews_assets.selection.policy import Choice, choose
 from fakenews_assets.selection.settings import SelectionPolicy
-from fakenews_assets.selection.timing import compare_speeds
+from fakenews_assets.selection.timing import Speeds, compare_speeds
 from fakenews_resources.storage.store import Artifact, Store
 from fakenews_resources.storage.tombstones import Tombstones
 
@@ -71,8 +72,8 @@ class Challenge:
     bundle: Bundle
     champion: str | None
     """Sha of the champion's bundle; None: there is none."""
-    speeds: Mapping[str, float]
-    """Articles per second, by candidate, and of the champion."""
+    speeds: Speeds
+    """Of the candidate, of `REFERENCE` and of the champion."""
     agreement: Agreement
     """The bundled model's predictions, compared with the stored ones."""
     gate: GateDecision
@@ -117,13 +118,14 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
     sha = bundle_winner(store, draft, selection.eligible, choice, note, run_id=run_id)
     bundle = open_bundle(store.bundle(sha))
     pointer = ChampionRegistry(store.bundles).champion()
+    champion_bundle = open_bundle(store.bundle(pointer.bundle)) if pointer else None
     contenders = {choice.winner: load_bundled(bundle)}
     if choice.winner != REFERENCE and (reference := selection.eligible.get(REFERENCE)):
         contenders[REFERENCE] = CalibratedClassifier.load(
             reference.model.path, reference.evaluation.path, REFERENCE
         )
-    if pointer is not None:
-        contenders[_CHAMPION] = load_bundled(open_bundle(store.bundle(pointer.bundle)))
+    if champion_bundle:
+        contenders[_CHAMPION] = load_bundled(champion_bundle)
     report(unit="articles", note="comparing speeds")
     timed = test.sample(min(_TIMED_ARTICLES, len(test)), seed=choice.policy.seed)
     speeds = compare_speeds(contenders, articles_of(timed))
@@ -132,13 +134,28 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
     erased = list(Tombstones(store).read().erased)
     left = ~test["article_id"].is_in(erased)  # nobody can be asked of the others
     agreement = ask_again(contenders[choice.winner], choice.winner, stored.filter(left), test.filter(left))
-    champion = None
-    if pointer is not None:
-        predictions = predict_table(contenders[_CHAMPION], test)
-        champion = Contender(pointer.bundle, predictions, speeds[_CHAMPION])
-    challenger = Contender(sha, stored, speeds[choice.winner])
-    verdict = gate(challenger, champion, choice.policy, test["cluster_id"])
-    return Challenge(bundle, pointer.bundle if pointer else None, speeds, agreement, verdict)
+    champion, speed, earlier = None, None, []
+    if champion_bundle:
+        answers = predict_table(contenders[_CHAMPION], test)
+        champion = Contender(champion_bundle.sha, champion_bundle.model_digest, answers)
+        speed = speeds.ratio(choice.winner, _CHAMPION)
+        earlier = _earlier_champions(store, {champion_bundle.sha, sha}, choice.policy.anchors, test)
+    challenger = Contender(sha, bundle.model_digest, stored)
+    verdict = gate(challenger, champion, choice.policy, test["cluster_id"], speed=speed, earlier=earlier)
+    return Challenge(bundle, champion_bundle.sha if champion_bundle else None, speeds, agreement, verdict)
+
+
+def _earlier_champions(store: Store, others: set[str], most: int, test: pl.DataFrame) -> list[Contender]:
+    """The latest champions beside `others` whose bundles are still stored, with their answers to the test articles."""
+    shas = dict.fromkeys(one.bundle for one in reversed(ChampionRegistry(store.bundles).history()))
+    found: list[Contender] = []
+    for sha in shas:
+        if sha not in others and len(found) < most:
+            with suppress(BundleMissing):
+                bundle = open_bundle(store.bundle(sha))
+                answers = predict_table(load_bundled(bundle), test)
+                found.append(Contender(sha, bundle.model_digest, answers))
+    return found
 
 
 def decide_promotion(
@@ -162,7 +179,7 @@ def decide_promotion(
         replaced=champion if promoted else None,
         choice=selection.choice,
         gate=challenge.gate,
-        articles_per_second=dict(challenge.speeds),
+        articles_per_second=challenge.speeds.rows_per_second,
         left_out=dict(selection.left_out),
     )
 

@@ -9,7 +9,10 @@ class SelectionPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_loss_points: float = Field(
-        default=0.5, ge=0, description="Most points of macro-F1 below the best candidate."
+        default=0.5,
+        ge=0,
+        description="Most points of macro-F1 below the best candidate, and the loss against the champion that the gate"
+        " must be able to rule out.",
     )
     significance_level: float = Field(
         default=0.95,
@@ -26,18 +29,16 @@ class SelectionPolicy(BaseModel):
     max_latency_ms: float | None = Field(
         default=None, gt=0, description="Longest median time of one article, in milliseconds; null: any."
     )
-    min_speed_ratio: float = Field(
-        default=0.9,
-        gt=0,
-        le=1,
-        description="A challenger that is better, but not significantly, must reach this share of the champion's"
-        " articles per second.",
-    )
     faster_ratio: float = Field(
         default=1.05,
         ge=1,
-        description="A challenger that is only as good must exceed this multiple of the champion's articles per"
-        " second.",
+        description="A challenger that is not significantly better must surely exceed this multiple of the champion's"
+        " articles per second.",
+    )
+    anchors: int = Field(
+        default=3,
+        ge=0,
+        description="Earlier champions, the latest first, to the best of which a challenger must not be inferior either.",
     )
 
 

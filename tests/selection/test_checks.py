@@ -25,6 +25,7 @@ from fakenews_assets.selection.checks import (
 )
 from fakenews_assets.selection.policy import choose
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.selection.timing import Speeds
 from fakenews_resources.storage.store import Store
 
 
@@ -100,11 +101,19 @@ def test_a_fall_counts_where_the_whole_interval_is_beyond_the_limit(
 
 
 def test_a_variant_has_to_be_faster_than_what_it_replaces():
-    speeds = {"small": 99.0, "finetuned": 100.0}
-    slow = variant_is_faster("small", speeds, "finetuned")
-    assert (slow.passed, slow.description) == (False, "small is 0.99 times as fast as finetuned.")
-    assert variant_is_faster("small", speeds | {"small": 101.0}, "finetuned").passed
-    alone = variant_is_faster("small", {"small": 99.0}, "finetuned")
+    def speeds(small: float) -> Speeds:
+        return Speeds({"small": [small] * 6 + [0.5], "finetuned": [1.0] * 6 + [0.5]}, 128)
+
+    slow = variant_is_faster("small", speeds(1.01), "finetuned")
+    assert (slow.passed, slow.description) == (
+        False,
+        "small is 0.99 times as fast as finetuned (0.99 to 1.00).",
+    )
+    assert not variant_is_faster("small", speeds(0.9), "finetuned").passed  # not in every turn
+    assert variant_is_faster(
+        "small", Speeds({"small": [0.9] * 6, "finetuned": [1.0] * 6}, 128), "finetuned"
+    ).passed
+    alone = variant_is_faster("small", Speeds({"small": [1.0]}, 128), "finetuned")
     assert alone.passed
     assert alone.description == "finetuned was not judged on these splits: nothing to compare."
 

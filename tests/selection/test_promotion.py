@@ -13,6 +13,7 @@ from fakenews_assets.selection.gate import GateDecision
 from fakenews_assets.selection.policy import choose
 from fakenews_assets.selection.promotion import Challenge, Selection, decide_promotion, track_champion
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.selection.timing import Speeds
 from fakenews_resources.storage.store import Artifact, Store
 from fakenews_resources.tracking.run import Tracked
 from tests.support.champions import make_champion
@@ -29,7 +30,9 @@ def test_a_failed_check_refuses_what_the_gate_would_promote(
     selection = Selection(choice, {}, {"old": "judged on other splits"}, Artifact(tmp_path))
     bundle, champion = open_bundle(models / make_bundle("weights")), "a" * 64
     gate = GateDecision(promote=True, reasons=("better", "as fast"))
-    challenge = Challenge(bundle, champion, {"finetuned": 10.0}, Agreement(200, 0.0, 1e-4, ""), gate)
+    challenge = Challenge(
+        bundle, champion, Speeds({"finetuned": [0.1]}, 128), Agreement(200, 0.0, 1e-4, ""), gate
+    )
 
     promoted = decide_promotion(selection, challenge)
     assert (promoted.promoted, promoted.champion, promoted.replaced) == (True, bundle.sha, champion)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.selection.timing import compare_speeds
+from fakenews_assets.selection.timing import Speeds, compare_speeds
 
 ARTICLES = [Article(str(number)) for number in range(50)]
 
@@ -27,16 +27,30 @@ class Slow:
 def test_they_take_turns_and_the_slower_one_is_slower() -> None:
     log: list[str] = []
     contenders = {name: Slow(name, seconds, log) for name, seconds in (("a", 0.001), ("b", 0.004))}
-    speeds = compare_speeds(contenders, ARTICLES, turns=3)
-    assert log == (["a"] * 4 + ["b"] * 4) * 4
-    assert 2 < speeds["a"] / speeds["b"] < 6
-    assert speeds["b"] < 32 / 0.004
+    speeds = compare_speeds(contenders, ARTICLES, turns=9)
+    assert log == (["a"] * 4 + ["b"] * 8 + ["a"] * 4) * 5
+    ratio = speeds.ratio("a", "b")
+    assert 2 < ratio.low <= ratio.ratio <= ratio.high < 6
+    assert ratio.turns == 9
+    assert speeds.rows_per_second["b"] < 32 / 0.004
 
 
 def test_time_ends_the_turns() -> None:
     log: list[str] = []
     compare_speeds({"a": Slow("a", 0.01, log)}, ARTICLES, seconds=0.01, turns=50)
-    assert len(log) == 8
+    assert len(log) == 4 * (1 + 6)
+
+
+def test_the_interval_of_a_ratio_holds_its_median() -> None:
+    """In 95 of 100 sessions or more, whatever the noise looks like."""
+    generator = np.random.default_rng(0)
+    for turns in (6, 9, 15):
+        held = []
+        for _ in range(400):
+            noise = generator.lognormal(0, 0.3, (2, turns)) + generator.pareto(3, (2, turns))
+            ratio = Speeds({"a": list(noise[0]), "b": list(noise[1])}, 128).ratio("a", "b")
+            held.append(ratio.low <= 1 <= ratio.high)
+        assert np.mean(held) >= 0.95
 
 
 def test_no_articles() -> None:
