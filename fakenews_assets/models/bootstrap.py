@@ -1,7 +1,14 @@
-"""Percentile bootstrap intervals (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13).
+"""Confidence intervals of metrics over rows or clusters.
 
-A resample is a vector of row weights: how often each row was drawn. Every metric is then a weighted sum
-or a cumulative one, computed for many resamples at once.
+Accuracy and macro-F1 follow from how many rows of either class are called real and fake. Their intervals are those of
+the posterior under Jeffreys' prior of these four shares (Brown, Cai and DasGupta, "Interval estimation for a binomial
+proportion", Statistical Science 2001), drawn by the Bayesian bootstrap (Rubin, Annals of Statistics 1981) over rows or
+clusters. A percentile or BCa bootstrap covers too seldom where errors are few: without an error its interval has no
+width.
+
+The other metrics have percentile bootstrap intervals (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
+ch. 13). A resample is a vector of row weights: how often each row was drawn. Every metric is then a weighted sum or a
+cumulative one, computed for many resamples at once.
 """
 
 from collections.abc import Collection, Iterator
@@ -19,6 +26,8 @@ shifts it upwards, and a percentile interval would miss the value it belongs to.
 
 METRIC_NAMES: Final[tuple[MetricName, ...]] = get_args(MetricName)
 
+_JEFFREYS: Final = 0.5
+"""Prior weight, in rows, of each combination of class and call."""
 _CELLS_AT_ONCE = 1_000_000
 _MOST_UNDEFINED = 0.05
 
@@ -45,7 +54,7 @@ def bootstrap_intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[MetricName, Interval | None]:
-    """Bootstrap confidence intervals of metrics over rows or clusters.
+    """Confidence intervals of metrics over rows or clusters.
 
     Args:
         labels: shape (n,), 1 for fake and 0 for real.
@@ -59,35 +68,84 @@ def bootstrap_intervals(
         seed: equal seeds give equal intervals.
 
     Returns:
-        An interval per metric, or None where more than 5 % of the resamples leave the metric undefined
-        (one class only).
+        An interval per metric, which holds the metric's value. None where the metric is undefined (one class only), and
+        for metrics of forecasts where it is in more than 5 % of the resamples.
 
     Raises:
         ValueError: see `Metrics.of`; also when `clusters` has another length.
     """
     actual, forecast = validated(labels, probabilities)
     unit = sampling_units(clusters, actual.size)
-    descending = np.argsort(-forecast, kind="stable")
-    scorer = _Scorer(actual[descending], forecast[descending], threshold)
-    chunks: dict[MetricName, list[_Array]] = {name: [] for name in metrics}
-    for weights in resample_weights(unit[descending], resamples, np.random.default_rng(seed)):
-        for name, values in scorer.scores(weights, chunks.keys()).items():
-            chunks[name].append(values)
-    return {name: percentile_interval(np.concatenate(values), level) for name, values in chunks.items()}
+    intervals = _intervals_of_counts(actual == 1, forecast >= threshold, unit, resamples, level, seed)
+    of_forecasts = [name for name in metrics if name not in intervals]
+    if of_forecasts:
+        descending = np.argsort(-forecast, kind="stable")
+        scorer = _Scorer(actual[descending], forecast[descending])
+        resampled = resample_weights(unit[descending], resamples, np.random.default_rng(seed))
+        parts = [scorer.scores(weights, of_forecasts) for weights in resampled]
+        intervals |= {
+            name: percentile_interval(np.concatenate([part[name] for part in parts]), level)
+            for name in of_forecasts
+        }
+    return {name: intervals[name] for name in metrics}
+
+
+def _intervals_of_counts(
+    fake: NDArray[np.bool_],
+    called: NDArray[np.bool_],
+    unit: NDArray[np.intp],
+    draws: int,
+    level: float,
+    seed: int,
+) -> dict[MetricName, Interval | None]:
+    """Intervals of accuracy and macro-F1 from draws of the posterior."""
+    cells = np.zeros((int(unit.max()) + 1, 4))
+    np.add.at(cells, (unit, 2 * fake + called), 1)
+    units = len(cells)
+    generator = np.random.default_rng(seed)
+    # The rows of a cluster weigh as one observation, so the prior weighs as many rows as a cluster holds on average.
+    parts = [
+        generator.standard_gamma(1.0, (count, units)) @ cells
+        + generator.standard_gamma(_JEFFREYS, (count, 4)) * (fake.size / units)
+        for count in _counts_at_once(draws, units)
+    ]
+    drawn = _of_cells(np.concatenate(parts))
+    intervals: dict[MetricName, Interval | None] = {}
+    for name, observed in _of_cells(cells.sum(axis=0, keepdims=True)).items():
+        interval, value = percentile_interval(drawn[name], level), float(observed[0])
+        if interval is not None:
+            # Without an error the draws all lie below the observed value.
+            interval = Interval(low=min(interval.low, value), high=max(interval.high, value))
+        intervals[name] = None if np.isnan(value) else interval
+    return intervals
+
+
+def _of_cells(cells: _Array) -> dict[MetricName, _Array]:
+    """Accuracy and macro-F1 of test sets, from rows real called real, real called fake, fake called real and fake called fake."""
+    right_real, false_alarm, missed, hit = cells.T
+    rows = cells.sum(axis=1)
+    return {
+        "accuracy": (right_real + hit) / rows,
+        "macro_f1": macro_f1_of_counts(rows, missed + hit, false_alarm + hit, hit),
+    }
+
+
+def _counts_at_once(draws: int, columns: int) -> Iterator[int]:
+    """Parts of `draws` whose arrays of so many columns stay small."""
+    step = max(1, _CELLS_AT_ONCE // columns)
+    for start in range(0, draws, step):
+        yield min(step, draws - start)
 
 
 class _Scorer:
     """Weighted metrics of fixed forecasts, which come in descending order."""
 
-    def __init__(self, actual: NDArray[np.int8], forecast: _Array, threshold: float) -> None:
+    def __init__(self, actual: NDArray[np.int8], forecast: _Array) -> None:
         fake = actual.astype(np.float64)
-        called = forecast >= threshold
         tiny = np.finfo(np.float64).eps
         likelihood = np.clip(np.where(fake == 1, forecast, 1 - forecast), tiny, 1.0)
-        # Columns: fake, fake called fake, called fake, correct, loss, squared error.
-        self._sums = np.column_stack(
-            [fake, fake * called, called, called == fake, -np.log(likelihood), (forecast - fake) ** 2]
-        )
+        # Columns: fake, loss, squared error.
+        self._sums = np.column_stack([fake, -np.log(likelihood), (forecast - fake) ** 2])
         self._fake = fake
         # Equal forecasts share one threshold, so curves have a point only at the last row of each tie.
         self._ends = np.flatnonzero(np.append(np.diff(forecast) != 0, True))
@@ -95,18 +153,14 @@ class _Scorer:
     def scores(self, weights: _Array, names: Collection[MetricName]) -> dict[MetricName, _Array]:
         """Score resamples: `weights` has shape (resamples, n); NaN where a metric is undefined."""
         rows = weights.sum(axis=1)
-        fake, hits, called, correct, loss, squared = (weights @ self._sums).T
+        fake, loss, squared = (weights @ self._sums).T
         real = rows - fake
         one_class = (fake == 0) | (real == 0)
         result: dict[MetricName, _Array] = {}
-        if "accuracy" in names:
-            result["accuracy"] = correct / rows
         if "log_loss" in names:
             result["log_loss"] = loss / rows
         if "brier" in names:
             result["brier"] = squared / rows
-        if "macro_f1" in names:
-            result["macro_f1"] = macro_f1_of_counts(rows, fake, called, hits)
         if "roc_auc" in names or "pr_auc" in names:
             found = np.cumsum(weights * self._fake, axis=1)[:, self._ends]
             passed = np.cumsum(weights, axis=1)[:, self._ends]
@@ -167,9 +221,7 @@ def resample_weights(
         How often each row was drawn, shape (resamples of this part, n).
     """
     units = int(unit.max()) + 1
-    step = max(1, _CELLS_AT_ONCE // unit.size)
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
+    for count in _counts_at_once(resamples, unit.size):
         drawn = generator.integers(0, units, size=(count, units))
         drawn += np.arange(count)[:, np.newaxis] * units
         times = np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units)

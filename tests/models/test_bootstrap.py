@@ -13,7 +13,7 @@ def _simulate(rows: int, seed: int, accuracy: float = 0.9) -> tuple[np.ndarray, 
     return labels, np.where(says_fake == 1, 0.8, 0.2)
 
 
-def test_every_metric_equals_its_point_value_when_all_rows_are_one_cluster():
+def test_metrics_of_forecasts_equal_their_point_value_when_all_rows_are_one_cluster():
     generator = np.random.default_rng(5)
     scores = generator.random(200).round(1)  # many ties
     labels = (generator.random(200) < scores).astype(int)
@@ -24,7 +24,12 @@ def test_every_metric_equals_its_point_value_when_all_rows_are_one_cluster():
     assert set(intervals) == set(METRIC_NAMES)
     for name, interval in intervals.items():
         assert interval is not None
-        assert (interval.low, interval.high) == pytest.approx((getattr(metrics, name),) * 2)
+        value = getattr(metrics, name)
+        if name in ("accuracy", "macro_f1"):  # one observation says next to nothing
+            assert interval.low < value - 0.2
+            assert value <= interval.high
+        else:
+            assert (interval.low, interval.high) == pytest.approx((value, value))
 
 
 def test_two_clusters_are_drawn_whole():
@@ -46,16 +51,22 @@ def test_two_clusters_are_drawn_whole():
         assert [interval.low, interval.high] == pytest.approx(ends)
 
 
-def test_intervals_cover_the_truth_in_nine_of_ten_simulations():
-    covered = 0
-    for seed in range(100):
-        interval = bootstrap_intervals(*_simulate(400, seed), metrics=("accuracy",), resamples=400)[
-            "accuracy"
-        ]
-        assert interval is not None
-        covered += interval.low <= 0.9 <= interval.high
+@pytest.mark.parametrize("accuracy", [0.8, 0.95, 0.98])
+@pytest.mark.parametrize("rows", [50, 400])
+def test_intervals_cover_the_truth(rows: int, accuracy: float):
+    """Of 400 intervals of 50 rows at 98 % accuracy the percentile bootstrap's covered 264, BCa's as many."""
+    covered = {"accuracy": 0, "macro_f1": 0}
+    for seed in range(400):
+        labels, scores = _simulate(rows, seed, accuracy)
+        intervals = bootstrap_intervals(labels, scores, metrics=("accuracy", "macro_f1"), resamples=400)
+        for name in covered:
+            interval = intervals[name]  # pyright: ignore[reportArgumentType]
+            assert interval is not None
+            # Both classes are as frequent and as often right, so the two metrics have one true value.
+            covered[name] += interval.low <= accuracy <= interval.high
 
-    assert 90 <= covered < 100
+    assert min(covered.values()) >= 0.92 * 400
+    assert max(covered.values()) < 400
 
 
 def test_copies_in_clusters_do_not_narrow_the_interval():
@@ -95,6 +106,15 @@ def test_one_class_has_intervals_only_where_the_metric_is_defined():
         "roc_auc",
         "pr_auc",
     }
+
+
+def test_without_an_error_the_interval_still_has_a_width():
+    labels, scores = _simulate(50, seed=0, accuracy=1)
+    interval = bootstrap_intervals(labels, scores)["accuracy"]
+
+    assert interval is not None
+    assert 0.9 < interval.low < 0.97
+    assert interval.high == 1
 
 
 def test_no_interval_when_a_class_is_often_missing_from_the_resamples():
