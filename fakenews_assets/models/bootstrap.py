@@ -77,7 +77,7 @@ def bootstrap_intervals(
     actual, forecast = validated(labels, probabilities)
     unit = sampling_units(clusters, actual.size)
     intervals = _intervals_of_counts(actual == 1, forecast >= threshold, unit, resamples, level, seed)
-    of_forecasts = [name for name in metrics if name not in intervals]
+    of_forecasts: list[MetricName] = [name for name in metrics if name not in intervals]
     if of_forecasts:
         descending = np.argsort(-forecast, kind="stable")
         scorer = _Scorer(actual[descending], forecast[descending])

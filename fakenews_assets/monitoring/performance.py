@@ -8,7 +8,12 @@ from pydantic import Field
 
 from fakenews_assets.common.records import StoredRecord
 from fakenews_assets.evaluation.evaluating import Evaluation
-from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
+from fakenews_assets.models.bootstrap import (
+    Interval,
+    MetricName,
+    bootstrap_intervals,
+    macro_f1_of_counts,
+)
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, PREDICTION_SCHEMA
 from fakenews_assets.monitoring.drift.reference import Reference
@@ -56,28 +61,44 @@ class PerformanceVerdict(StoredRecord):
         return "accuracy" if self.metrics is None or self.metrics.macro_f1 is None else "macro_f1"
 
     @property
-    def drop_points(self) -> float | None:
-        """Points below the evaluation, negative above it. None: too few labels to say."""
+    def expected(self) -> float | None:
+        """The deciding metric of the evaluated model on articles of which as many are fake as of the labelled ones.
+
+        Macro-F1 and accuracy depend on the share of fakes; how often either class is recognised does not. None: too few
+        labels to say, or the evaluation lacks a class.
+        """
         if self.metrics is None or self.evaluated is None:
             return None
-        now, then = getattr(self.metrics, self.measure), getattr(self.evaluated, self.measure)
-        return None if then is None else 100 * (then - now)
+        rows, fake, real = self.metrics.rows, self.metrics.fake.rows, self.metrics.real.rows
+        recall_fake, recall_real = self.evaluated.fake.recall, self.evaluated.real.recall
+        if (recall_fake is None and fake) or (recall_real is None and real):
+            return None
+        hits, right_real = fake * (recall_fake or 0), real * (recall_real or 0)
+        if self.measure == "accuracy":
+            return (hits + right_real) / rows
+        return float(macro_f1_of_counts(rows, fake, hits + real - right_real, hits))
+
+    @property
+    def drop_points(self) -> float | None:
+        """Points below what is expected, negative above it. None: too few labels to say."""
+        if self.metrics is None or self.expected is None:
+            return None
+        return 100 * (self.expected - getattr(self.metrics, self.measure))
 
     @property
     def dropped(self) -> bool | None:
-        """Whether quality is below the evaluation's by more than is tolerated, over the whole interval."""
+        """Whether quality is below what is expected by more than is tolerated, over the whole interval."""
         interval = self.intervals.get(self.measure)
-        if self.drop_points is None or interval is None or self.evaluated is None:
+        if self.expected is None or interval is None:
             return None
-        return 100 * (getattr(self.evaluated, self.measure) - interval.high) > self.max_drop_points
+        return 100 * (self.expected - interval.high) > self.max_drop_points
 
     @property
     def summary(self) -> str:
         """One sentence."""
         if self.metrics is None or self.evaluated is None:
             return f"Too few labels for a verdict: {self.rows}, {self.min_labels} are needed."
-        now, then = getattr(self.metrics, self.measure), getattr(self.evaluated, self.measure)
-        interval = self.intervals.get(self.measure)
+        now, interval = getattr(self.metrics, self.measure), self.intervals.get(self.measure)
         span = f" ({interval.low:.3f} to {interval.high:.3f})" if interval else ""
         name = {"macro_f1": "macro-F1", "accuracy": "accuracy"}[self.measure]
         judged = {
@@ -85,9 +106,10 @@ class PerformanceVerdict(StoredRecord):
             False: "as evaluated, within what is tolerated",
             None: "not comparable",
         }[self.dropped]
-        return (
-            f"{name} {now:.3f}{span} on {self.rows:,} labelled articles, {then:.3f} when evaluated: {judged}."
+        then = (
+            "" if self.expected is None else f", {self.expected:.3f} by the evaluation at this share of fakes"
         )
+        return f"{name} {now:.3f}{span} on {self.rows:,} labelled articles{then}: {judged}."
 
 
 def report_performance(

@@ -114,8 +114,8 @@ class PerformanceSettings(BaseModel):
     max_drop_points: float = Field(
         default=2.0,
         ge=0,
-        description="Tolerated points of macro-F1 below the champion's evaluation. Quality has dropped if "
-        "the whole interval is lower.",
+        description="Tolerated points of macro-F1 below the champion's evaluation, at the same share of fakes. Quality has "
+        "dropped if the whole interval is lower.",
     )
     resamples: int = Field(default=1000, ge=100, description="Bootstrap samples behind each interval.")
     level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")

@@ -88,11 +88,9 @@ def performance_plot(days: Sequence[Day], changes: Sequence[date]) -> Figure:
         axis.plot(
             at, value, "o", markersize=5, color=colour, label="by late labels" if at == points[0][0] else None
         )
-    promised = [
-        (at, getattr(verdict.evaluated, verdict.measure)) for at, verdict, _ in points if verdict.evaluated
-    ]
-    if promised:
-        axis.plot(*zip(*promised, strict=True), "_", markersize=14, color=NEUTRAL_COLOUR, label="evaluated")
+    expected = [(at, verdict.expected) for at, verdict, _ in points if verdict.expected is not None]
+    if expected:
+        axis.plot(*zip(*expected, strict=True), "_", markersize=14, color=NEUTRAL_COLOUR, label="evaluated")
     axis.set_ylim(min([0.5, *(value - 0.1 for _, _, value in points)]), 1)
     _finish(figure, axis, days, changes, title="Macro-F1 by late labels", y="macro-F1")
     return figure

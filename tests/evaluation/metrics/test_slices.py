@@ -114,7 +114,9 @@ def test_intervals_draw_whole_clusters(make_split: MakeSplit):
 
     for one in score_slices(table, SliceConfig(minimum_rows=1), resamples=100):
         assert one.accuracy_interval is not None
-        assert one.accuracy_interval.low == one.accuracy_interval.high == one.accuracy
+        width = one.accuracy_interval.high - one.accuracy_interval.low
+        assert width > 0.5  # one observation says next to nothing
+        assert one.accuracy_interval.low <= one.accuracy <= one.accuracy_interval.high
 
 
 def test_the_table_is_tidy(make_split: MakeSplit):
@@ -123,7 +125,7 @@ def test_the_table_is_tidy(make_split: MakeSplit):
 
     assert table.height == len(slices)
     large = table.row(by_predicate=(pl.col("slice") == "large"), named=True)
-    assert large["accuracy"] == large["accuracy_low"] == large["accuracy_high"] == 1
+    assert large["accuracy"] == large["accuracy_high"] == 1 > large["accuracy_low"] > 0.97
     small = table.row(by_predicate=(pl.col("slice") == "small"), named=True)
     assert small["too_few"]
     assert small["accuracy_low"] is None
