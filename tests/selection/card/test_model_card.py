@@ -41,7 +41,7 @@ It is not meant for:
 
 ## When it abstains
 
-\*\*When it is uncertain:\*\* it abstains between 0\.300 and 0\.700\. .* 80\.0% of the articles\.
+\*\*When it is uncertain:\*\* it abstains between 0\.300 and 0\.700\. .* 80\.0% of the articles\. .* at least 99\.0% of the answers real and 98\.0% of the answers fake are right, with 95% confidence\. .*
 
 It does not detect out-of-distribution articles\.
 
