@@ -15,6 +15,11 @@ from fakenews_assets.registry.champion import ChampionRegistry
 from tests.support.champions import make_champion
 
 
+@pytest.fixture(autouse=True)
+def quick_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WARM_UP_ROWS", (1,))
+
+
 async def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not condition():

@@ -223,7 +223,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[tuple[int, int]], list[s
     return rows, edges, batches
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(histories(), st.integers(1, 5))
 def test_later_batches_change_nothing(
     history: tuple[list[Row], list[tuple[int, int]], list[str]], kept: int
@@ -235,7 +235,7 @@ def test_later_batches_change_nothing(
     assert after.head(start).equals(before)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(histories(), st.randoms(use_true_random=False))
 def test_accepted_rows_keep_every_promise(
     history: tuple[list[Row], list[tuple[int, int]], list[str]], random: Random
