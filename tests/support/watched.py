@@ -1,4 +1,8 @@
-"""A graph with a champion, and a service's log beside it: fixtures for tests of what watches the two."""
+"""A graph with a champion, and a service's log beside it: fixtures for tests of what watches the two.
+
+It is a plugin of pytest. What takes seconds to import is left to the functions, because the process that hands out
+tests to workers needs none of it.
+"""
 
 import os
 import shutil
@@ -12,15 +16,11 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from fakenews_assets.cli.running import GraphRunner
-from fakenews_assets.models.predictions import articles_of, prediction_records
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line, stamp
 from fakenews_assets.registry.champion import ChampionRegistry
-from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.news.sample import SampleSpec, generate
 from fakenews_resources.request_ids import new_request_id
 from fakenews_resources.storage.store import Store
-from tests.support.models import build_tiny_bert
 from tests.support.shared import build_once
 
 REPOSITORY = Path(__file__).parents[2]
@@ -69,6 +69,9 @@ class Watched:
         Returns:
             Request ids, in the order of the articles.
         """
+        from fakenews_assets.models.predictions import articles_of, prediction_records
+        from fakenews_assets.registry.scorer import Scorer
+
         asked = articles_of(articles)
         scores = Scorer.open(self.store.bundles.root / self.champion).score(asked)
         ids = [new_request_id() for _ in asked]
@@ -117,6 +120,9 @@ def train(root: Path) -> None:
 
     The bag of words wins: an encoder of 24,000 parameters learns nothing from so few articles.
     """
+    from fakenews_assets.cli.running import GraphRunner
+    from tests.support.models import build_tiny_bert
+
     shutil.copy(REPOSITORY / "dagster.yaml", root)
     tiny = build_tiny_bert(root / "encoder")
     settings = {
