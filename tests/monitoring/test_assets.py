@@ -113,7 +113,7 @@ def test_the_last_rows_reach_into_earlier_days(watched: Watched) -> None:
     report(DAY - timedelta(days=1))
     watched.answer(sample_articles(150, seed=2))
     report(last_rows=250)
-    assert drift(watched).rows == 250
+    assert 200 < drift(watched).rows <= 250  # without near-duplicates
     record = watched.store.current(f"drift_report/{DAY}").record
     assert record is not None
     assert {f"prediction_log/{DAY}", f"prediction_log/{DAY - timedelta(days=1)}"} <= record.upstream.keys()

@@ -9,6 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fakenews_assets.common.progress import report
+from fakenews_assets.data.splits.clusters import cluster_articles
+from fakenews_assets.data.splits.splitting import ClusteringSettings
 from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.monitoring.drift.features import LOGGED_FEATURES, article_features
 from fakenews_assets.monitoring.drift.reference import Reference, draw_rows
@@ -87,6 +89,16 @@ def _judge(
     if reference is None or answers.height < settings.min_rows:
         return verdict, None
     if with_titles:
+        different = without_near_duplicates(answers)
+        if different.height < answers.height:
+            notes.append(
+                f"{answers.height - different.height} near-duplicates of other articles in the window were left out."
+            )
+        answers = different
+        verdict = verdict.model_copy(update={"rows": answers.height, "notes": tuple(notes)})
+        if answers.height < settings.min_rows:
+            return verdict, None
+    if with_titles:
         compared, features = _compare_articles(reference, answers, settings, cache)
     else:
         notes.append(_NO_TITLES)
@@ -94,6 +106,25 @@ def _judge(
         compared = Compared(reference.articles.select(columns), answers.select(columns), None)
         features = _number_drifts(compared.reference, compared.window, settings, settings.level)
     return verdict.model_copy(update={"features": tuple(features), "notes": tuple(notes)}), compared
+
+
+def without_near_duplicates(articles: pl.DataFrame) -> pl.DataFrame:
+    """The last article of each cluster of near-duplicates, in the same order.
+
+    The tests take articles as independent. Copies of one story are not: a few stories in many copies would look like drift.
+
+    Args:
+        articles: columns `article_id`, `title` and `text`, which may be null.
+    """
+    batch = articles.select(
+        "article_id", "title", "text", batch=pl.lit("window"), label=pl.lit(None, dtype=pl.Int8)
+    )
+    clusters = cluster_articles(batch, ["window"], ClusteringSettings())
+    return (
+        articles.with_columns(_cluster=clusters["cluster_id"])
+        .unique("_cluster", keep="last", maintain_order=True)
+        .drop("_cluster")
+    )
 
 
 def _compare_articles(

@@ -24,7 +24,8 @@ class Reference:
     bundle: Bundle
     evaluation: Evaluation
     articles: pl.DataFrame
-    """`title` and `text` as prepared, and `LABELLED_PREDICTION_SCHEMA`; a row per test article."""
+    """`title` and `text` as prepared, and `LABELLED_PREDICTION_SCHEMA`; a row per cluster of near-duplicates in the test
+    split, since near-duplicates are not independent."""
 
     @classmethod
     def of(cls, store: Store, model_id: str) -> Self:
@@ -40,13 +41,16 @@ class Reference:
         """
         bundle = open_bundle(store.bundle(model_id))
         versions, judged = bundle.manifest.data_versions, f"evaluation/{bundle.manifest.candidate}"
-        test = store.get("splits", versions["splits"]).scan("test").select("title", "text")
+        test = store.get("splits", versions["splits"]).scan("test").select("title", "text", "cluster_id")
         predictions = pl.scan_parquet(store.get(judged, versions[judged]).path / PREDICTIONS_FILE)
         return cls(
             bundle,
             read_evaluation(bundle.path),
             # Both are in the order of the test split; columns of one name, or other lengths, raise.
-            pl.concat([test, predictions], how="horizontal").collect(),
+            pl.concat([test, predictions], how="horizontal")
+            .unique("cluster_id", keep="first", maintain_order=True)
+            .drop("cluster_id")
+            .collect(),
         )
 
     def prepare(self, articles: pl.DataFrame) -> pl.DataFrame:
