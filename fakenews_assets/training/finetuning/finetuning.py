@@ -7,9 +7,11 @@ import math
 import platform
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,7 +112,7 @@ def finetune(
             or begin with empty ones.
         on_progress: called every few seconds and after every validation.
         start_from: folder of a classifier that `finetune` saved: continue from its weights, head included, in place of
-            the pretrained encoder's.
+            the pretrained encoder's. They stay the result, with `best.step` 0, if the training does not improve them.
 
     Raises:
         EncoderUnavailable: the pretrained weights are not here.
@@ -126,6 +128,7 @@ def finetune(
         ),
         encoder=ArticleEncoder(load_tokenizer(source), settings.encoding),
         digest=weights_digest(source),
+        is_trained=start_from is not None,
     )
     return fit(start, train, val, settings, output, work, on_progress)
 
@@ -141,6 +144,8 @@ class Start:
     """Names everything that decides the model's first weights and its objective."""
     objective: Objective | None = None
     """What is minimised; None: the cross-entropy with the labels."""
+    is_trained: bool = False
+    """Whether the first weights classify already: they are kept if no validation is better than theirs."""
 
 
 def fit(
@@ -184,14 +189,24 @@ def fit(
     )
     best = BestCheckpoint(checkpoints)
     precision = "bf16" if _wants_bf16(settings) else "fp32"
+    build_trainer = partial(
+        Trainer,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=settings.strategy,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # TrainingBatches shares out the rows itself
+    )
     with TemporaryDirectory() as own, _quiet_lightning():
+        first = None
+        if start.is_trained:
+            first = deepcopy(module.encoder.state_dict()), _validate(build_trainer, module, data)
         recorder = Recorder(Path(own) / "record.json", settings, module.total_steps, on_progress)
-        trainer = Trainer(
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            num_nodes=settings.num_nodes,
-            strategy=settings.strategy,
-            precision="bf16-mixed" if precision == "bf16" else "32-true",
+        trainer = build_trainer(
             max_epochs=settings.epochs,
             val_check_interval=max(1, per_epoch // settings.evaluations_per_epoch),
             callbacks=[
@@ -204,11 +219,7 @@ def fit(
                 *([OneShotPruning(settings.pruning)] if settings.pruning else []),
             ],
             plugins=[AtomicCheckpointIO()],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
             num_sanity_val_steps=0,
-            use_distributed_sampler=False,  # TrainingBatches shares out the rows itself
         )
         if trainer.is_global_zero:
             open_run(checkpoints, run)
@@ -217,10 +228,13 @@ def fit(
         record = RunRecord.model_validate_json(recorder.path.read_text())
 
     finite = [point for point in record.history.validation if math.isfinite(point.loss)]
+    if first:
+        finite.insert(0, first[1])
     if not finite:
         raise TrainingFailed(
             f"No validation had a finite loss in {record.steps} steps; lower learning_rate or raise warmup."
         )
+    kept = max(finite, key=lambda point: point.monitored_metric(settings.keep))
     result = FinetuneResult(
         settings=settings,
         train_rows=len(train),
@@ -228,7 +242,7 @@ def fit(
         steps=record.steps,
         total_steps=module.total_steps,
         resumed_from_step=record.resumed_from_step,
-        best=max(finite, key=lambda point: point.monitored_metric(settings.keep)),
+        best=kept,
         history=record.history,
         seconds=record.seconds,
         rows_per_second=record.rows_per_second,
@@ -238,10 +252,28 @@ def fit(
         | {package: version(package) for package in ("torch", "transformers", "lightning")},
     )
     if trainer.is_global_zero:  # the others are done, and may not even see the checkpoints
-        module.encoder.load_state_dict(encoder_weights(Path(best.best_model_path)))
+        if first and kept is first[1]:
+            module.encoder.load_state_dict(first[0])
+        else:
+            module.encoder.load_state_dict(encoder_weights(Path(best.best_model_path)))
         _save(module, encoder, result, output)
         shutil.rmtree(checkpoints)
     return result
+
+
+def _validate(
+    build_trainer: Callable[..., Trainer], module: FakeNewsModule, data: TrainingData
+) -> ValidationPoint:
+    """One validation before the first step."""
+    # Tensors of an inference mode, such as the metrics' sums, could not be trained with afterwards.
+    trainer = build_trainer(enable_checkpointing=False, inference_mode=False)
+    (metrics,) = trainer.validate(module, data, verbose=False)
+    return ValidationPoint(
+        step=0,
+        loss=metrics["val_loss"],
+        accuracy=metrics["val_accuracy"],
+        macro_f1=metrics["val_macro_f1"],
+    )
 
 
 def read_result(folder: Path) -> FinetuneResult:

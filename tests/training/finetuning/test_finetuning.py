@@ -413,3 +413,19 @@ def test_goes_on_from_given_weights(
     for name, values in given.items():
         np.testing.assert_allclose(saved[name], values, atol=1e-6, err_msg=name)
     assert result.start_sha256 == weights_digest(tiny_classifier) != weights_digest(tiny_bert)
+
+
+def test_given_weights_stay_where_the_training_makes_them_worse(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    finetune(TRAIN, VAL, make_settings(epochs=4), tmp_path / "first", tmp_path / "work")
+    wrong = TRAIN.with_columns(label=1 - pl.col("label"))
+
+    result = finetune(
+        wrong, VAL, make_settings(), tmp_path / "second", tmp_path / "work", start_from=tmp_path / "first"
+    )
+
+    assert result.best.step == 0
+    assert result.best.macro_f1 > 0.95 > max(point.macro_f1 for point in result.history.validation)
+    for name, values in weights(tmp_path / "first").items():
+        np.testing.assert_array_equal(weights(tmp_path / "second")[name], values, err_msg=name)
