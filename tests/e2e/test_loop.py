@@ -31,10 +31,16 @@ REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 420
 """Seconds for a whole turn of the loop. It takes about a fifth of that on an idle machine."""
 
+_DAEMON = """
+from dagster._daemon import controller, sensor
+from dagster._daemon.cli import main
+
+# Dagster looks at sensors every five seconds, and starts a new code server every minute.
+sensor.MIN_INTERVAL_LOOP_TIME = 1
+controller.RELOAD_WORKSPACE_INTERVAL = 3600
+"""
 _KILLED_AFTER_THE_PARTITION = """
 import os, signal
-from dagster._daemon import sensor
-from dagster._daemon.cli import main
 
 add_partitions = sensor._handle_dynamic_partitions_requests
 
@@ -43,7 +49,6 @@ def add_partitions_and_die(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 
 sensor._handle_dynamic_partitions_requests = add_partitions_and_die
-main()
 """
 
 
@@ -71,11 +76,20 @@ class Loop:
         }
 
     @contextmanager
-    def daemon(
-        self, code: str = "from dagster._daemon.cli import main; main()"
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """Dagster's daemon, with everything that it starts, until the block ends."""
-        command = [sys.executable, "-c", code, "run", "-w", str(REPOSITORY / "workspace.yaml")]
+    def daemon(self, changes: str = "") -> Iterator[subprocess.Popen[bytes]]:
+        """Dagster's daemon, with everything that it starts, until the block ends.
+
+        Args:
+            changes: code that changes it before it begins.
+        """
+        command = [
+            sys.executable,
+            "-c",
+            f"{_DAEMON}{changes}main()",
+            "run",
+            "-w",
+            str(REPOSITORY / "workspace.yaml"),
+        ]
         with (self.project / "daemon.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
