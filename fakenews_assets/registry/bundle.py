@@ -49,7 +49,7 @@ REQUIRED_FILES: Final = (
 """What a bundle holds beside the folder `model`."""
 
 _PAPERS: Final = (MODEL_CARD_FILE, MODEL_CARD_PAGE, SBOM_FILE, "evaluation.json")
-_TRAINING_RECORD: Final = "/training.json"
+_TRAINING_RECORD: Final = f"{MODEL_FOLDER}/training.json"
 """Holds durations: two trainings to the same weights differ in it."""
 _SHA_DIGITS: Final = 64
 _BUNDLE: Final = re.compile(r"[0-9a-f]{64}(\.json)?")
@@ -128,14 +128,22 @@ class Bundle:
         return (self.path / MODEL_CARD_FILE).read_text(encoding="utf-8")
 
     @property
-    def model_digest(self) -> str:
-        """Digest of the files that decide the answers: model, preparation, calibration and out-of-distribution limits."""
-        deciding = {
+    def model_files(self) -> dict[str, str]:
+        """Sha256 of the files that decide the probabilities, by name: model and text preparation."""
+        return {
             name: entry.sha256
-            for name, entry in sorted(self.manifest.files.items())
-            if name not in _PAPERS and not name.endswith(_TRAINING_RECORD)
+            for name, entry in self.manifest.files.items()
+            if name == PREPARE_FILE or (name.startswith(f"{MODEL_FOLDER}/") and name != _TRAINING_RECORD)
         }
-        return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
+
+    @property
+    def answer_files(self) -> dict[str, str]:
+        """Sha256 of the files that decide the answers, by name: also calibration and out-of-distribution limits."""
+        return {
+            name: entry.sha256
+            for name, entry in self.manifest.files.items()
+            if name not in (*_PAPERS, _TRAINING_RECORD)
+        }
 
     @property
     def reads_text(self) -> bool:

@@ -1,6 +1,6 @@
 """The gate: whether a challenger replaces the champion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,8 +24,10 @@ class Contender:
 
     bundle: str
     """Sha of its bundle."""
-    model: str
-    """Digest of everything that decides its answers."""
+    model: Mapping[str, str]
+    """Sha256 of the files that decide its probabilities, by name."""
+    answers: Mapping[str, str]
+    """Sha256 of the files that decide its answers, by name."""
     predictions: pl.DataFrame
     """A table of `LABELLED_PREDICTION_SCHEMA`, on the same rows as those of the others."""
 
@@ -74,9 +76,10 @@ def gate(
     - not inferior: the paired intervals rule out that it loses more than `max_loss_points` to the champion, or to the
       best of the earlier champions, so that small losses cannot add up over many promotions; and
     - an improvement: significantly better (the paired interval lies above 0), or surely more than `faster_ratio` times
-      as fast (the interval over turns lies above it).
+      as fast (the interval over turns lies above it), or the champion's own model with another calibration or other
+      out-of-distribution limits: these are what somebody chose, and no score of labels shows what they are good for.
 
-    The model that is champion already is never promoted over itself.
+    What answers as the champion does, file by file, is never promoted over it.
 
     Args:
         challenger: the chosen candidate.
@@ -93,7 +96,7 @@ def gate(
         return GateDecision(promote=True, reasons=("first champion",))
     if challenger.bundle == champion.bundle:
         return GateDecision(promote=False, reasons=("already champion",))
-    if challenger.model == champion.model:
+    if challenger.answers == champion.answers:
         return GateDecision(promote=False, reasons=("the same model as the champion, file by file",))
     tables = {"champion": champion.predictions, "challenger": challenger.predictions}
     require_same_rows(tables | {one.bundle: one.predictions for one in earlier})
@@ -110,7 +113,8 @@ def gate(
     pace = "speed not measured"
     if speed is not None:
         pace = f"{speed.ratio:.2f} times as fast as the champion ({speed.low:.2f} to {speed.high:.2f})"
-    if not (difference.significantly_better or faster):
+    recalibrated = challenger.model == champion.model
+    if not (difference.significantly_better or faster or recalibrated):
         failed.append(
             f"no improvement: {against_champion} are not significant, and {pace} is not surely more than"
             f" {policy.faster_ratio:g} times"
@@ -118,6 +122,8 @@ def gate(
     gains = [f"significantly better: {against_champion}"] if difference.significantly_better else []
     if not gains:
         gains.append(f"not inferior: {against_champion}")
+    if recalibrated:
+        gains.append("the champion's model with another calibration or out-of-distribution limits")
     return GateDecision(
         promote=not failed,
         reasons=tuple(failed or [*gains, pace]),

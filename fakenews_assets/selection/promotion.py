@@ -137,10 +137,10 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
     champion, speed, earlier = None, None, []
     if champion_bundle:
         answers = predict_table(contenders[_CHAMPION], test)
-        champion = Contender(champion_bundle.sha, champion_bundle.model_digest, answers)
+        champion = _contender(champion_bundle, answers)
         speed = speeds.ratio(choice.winner, _CHAMPION)
         earlier = _earlier_champions(store, {champion_bundle.sha, sha}, choice.policy.anchors, test)
-    challenger = Contender(sha, bundle.model_digest, stored)
+    challenger = _contender(bundle, stored)
     verdict = gate(challenger, champion, choice.policy, test["cluster_id"], speed=speed, earlier=earlier)
     return Challenge(bundle, champion_bundle.sha if champion_bundle else None, speeds, agreement, verdict)
 
@@ -153,9 +153,12 @@ def _earlier_champions(store: Store, others: set[str], most: int, test: pl.DataF
         if sha not in others and len(found) < most:
             with suppress(BundleMissing):
                 bundle = open_bundle(store.bundle(sha))
-                answers = predict_table(load_bundled(bundle), test)
-                found.append(Contender(sha, bundle.model_digest, answers))
+                found.append(_contender(bundle, predict_table(load_bundled(bundle), test)))
     return found
+
+
+def _contender(bundle: Bundle, predictions: pl.DataFrame) -> Contender:
+    return Contender(bundle.sha, bundle.model_files, bundle.answer_files, predictions)
 
 
 def decide_promotion(

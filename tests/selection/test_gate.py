@@ -11,6 +11,10 @@ from fakenews_assets.selection.timing import SpeedRatio
 POLICY = SelectionPolicy(resamples=200)
 
 
+def _contender(bundle: str, model: str, predictions: pl.DataFrame, calibration: str = "c") -> Contender:
+    return Contender(bundle, {"model": model}, {"model": model, "calibration": calibration}, predictions)
+
+
 def _speed(low: float, ratio: float | None = None) -> SpeedRatio:
     return SpeedRatio(ratio=ratio or low + 0.1, low=low, high=low + 0.2, turns=9)
 
@@ -23,12 +27,12 @@ def decide(make_predictions: Callable):
         wrong: range, slowest: float = 1.0, earlier: tuple[range, ...] = (), **policy: float
     ) -> GateDecision:
         return gate(
-            Contender("new", "n", make_predictions(wrong)),
-            Contender("old", "o", make_predictions(range(100))),
+            _contender("new", "n", make_predictions(wrong)),
+            _contender("old", "o", make_predictions(range(100))),
             POLICY.model_copy(update=policy),
             speed=_speed(slowest),
             earlier=[
-                Contender(f"before {n}", f"b{n}", make_predictions(rows)) for n, rows in enumerate(earlier)
+                _contender(f"before {n}", f"b{n}", make_predictions(rows)) for n, rows in enumerate(earlier)
             ],
         )
 
@@ -36,19 +40,33 @@ def decide(make_predictions: Callable):
 
 
 def test_the_first_champion_needs_no_comparison(make_predictions: Callable):
-    decision = gate(Contender("new", "n", make_predictions()), None, POLICY)
+    decision = gate(_contender("new", "n", make_predictions()), None, POLICY)
     assert decision == GateDecision(promote=True, reasons=("first champion",))
 
 
 def test_a_model_is_not_promoted_over_itself(make_predictions: Callable):
     rows = make_predictions(range(100))
-    same = Contender("same", "m", rows)
+    same = _contender("same", "m", rows)
     assert gate(same, same, POLICY) == GateDecision(promote=False, reasons=("already champion",))
 
-    bundled_again = gate(Contender("other", "m", rows), same, POLICY, speed=_speed(1.27))
+    bundled_again = gate(_contender("other", "m", rows), same, POLICY, speed=_speed(1.27))
     assert bundled_again == GateDecision(
         promote=False, reasons=("the same model as the champion, file by file",)
     )
+
+
+def test_another_calibration_of_the_champion_needs_no_improvement(make_predictions: Callable):
+    champion = _contender("old", "m", make_predictions(range(100)))
+
+    asked_for = gate(
+        _contender("new", "m", make_predictions(range(100)), "other"), champion, POLICY, speed=_speed(0.9)
+    )
+    assert asked_for.promote
+    assert (
+        asked_for.reasons[1] == "the champion's model with another calibration or out-of-distribution limits"
+    )
+    worse = gate(_contender("new", "m", make_predictions(range(120)), "other"), champion, POLICY)
+    assert not worse.promote
 
 
 def test_significantly_better_may_be_slow(decide: Callable):
@@ -111,14 +129,14 @@ def test_small_losses_do_not_add_up(decide: Callable):
 
 
 def test_without_a_measured_speed_only_quality_counts(make_predictions: Callable):
-    champion = Contender("old", "o", make_predictions(range(100)))
-    assert gate(Contender("new", "n", make_predictions(range(40))), champion, POLICY).promote
-    assert not gate(Contender("new", "n", make_predictions(range(100))), champion, POLICY).promote
+    champion = _contender("old", "o", make_predictions(range(100)))
+    assert gate(_contender("new", "n", make_predictions(range(40))), champion, POLICY).promote
+    assert not gate(_contender("new", "n", make_predictions(range(100))), champion, POLICY).promote
 
 
 def test_near_duplicates_are_no_independent_evidence(make_predictions: Callable):
-    better = Contender("new", "n", make_predictions(range(92)))
-    champion = Contender("old", "o", make_predictions(range(100)))
+    better = _contender("new", "n", make_predictions(range(92)))
+    champion = _contender("old", "o", make_predictions(range(100)))
     clusters = pl.Series([row // 50 for row in range(2000)])  # the 8 rows lie in one cluster
 
     assert gate(better, champion, POLICY).promote
@@ -128,13 +146,13 @@ def test_near_duplicates_are_no_independent_evidence(make_predictions: Callable)
 def test_other_rows_are_refused(make_predictions: Callable):
     rows = make_predictions()
     with pytest.raises(ValueError, match="challenger: evaluated on other test rows"):
-        gate(Contender("new", "n", rows.head(1000)), Contender("old", "o", rows), POLICY)
+        gate(_contender("new", "n", rows.head(1000)), _contender("old", "o", rows), POLICY)
     with pytest.raises(ValueError, match="before: evaluated on other test rows"):
         gate(
-            Contender("new", "n", rows),
-            Contender("old", "o", rows),
+            _contender("new", "n", rows),
+            _contender("old", "o", rows),
             POLICY,
-            earlier=[Contender("before", "b", rows.reverse())],
+            earlier=[_contender("before", "b", rows.reverse())],
         )
 
 
@@ -154,7 +172,7 @@ def test_equal_challengers_are_promoted_in_few_cases(make_predictions: Callable)
 
     promoted = [
         gate(
-            Contender("new", f"{n}", draw()), Contender("old", "o", draw()), POLICY, speed=_speed(0.95)
+            _contender("new", f"{n}", draw()), _contender("old", "o", draw()), POLICY, speed=_speed(0.95)
         ).promote
         for n in range(200)
     ]
