@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
-from gcp_storage_emulator.server import create_server
+from gcp_storage_emulator.server import RequestHandler, create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
@@ -80,6 +80,7 @@ class _Strike:
 def open_bucket(name: str = "news") -> Iterator[Gate]:
     """The emulator and the gate, both of which end with the context."""
     port = free_port()
+    RequestHandler.disable_nagle_algorithm = True
     emulator = create_server("127.0.0.1", port, in_memory=True, default_bucket=name)
     emulator.start()
     gate = Gate(port)
@@ -94,7 +95,7 @@ def open_bucket(name: str = "news") -> Iterator[Gate]:
         server.shutdown()
         server.server_close()
         thread.join()
-        emulator.stop()
+        threading.Thread(target=emulator.stop).start()  # it takes half a second
 
 
 @contextmanager
@@ -144,6 +145,8 @@ class _Quiet(ThreadingHTTPServer):
 def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are two packets: else the second one waits 40 ms for the first one's receipt.
+        disable_nagle_algorithm = True
 
         def _pass_on(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
