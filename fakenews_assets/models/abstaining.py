@@ -40,9 +40,9 @@ def choose_answers(
     limit of its precision ("The use of confidence or fiducial limits", 1934), from the smallest set that
     `max_abstain` allows outwards, until one falls short of the goal: fixed-sequence testing, which needs no
     correction for the number of sets (Bauer et al., "Multiple testing for the detection of an efficient dose", 1998;
-    Angelopoulos et al., "Learn then Test", 2021). If the smallest set falls short of the target, goals with twice and four
-    times its share of errors are tried. If all fail, every row of the class is answered, and the promise is the limit
-    of all: a band that keeps nothing would only withhold answers.
+    Angelopoulos et al., "Learn then Test", 2021). If even the smallest set falls short of the target, the goal becomes
+    twice the share of errors, then four times. If that fails too, every row of the class is answered, and the promise
+    is the limit of all rows: a band that reaches no goal would only withhold answers.
 
     Args:
         labels: shape (n,), 1 for fake and 0 for real.
@@ -56,7 +56,7 @@ def choose_answers(
         The sides real and fake.
     """
     called_fake = probabilities >= threshold
-    # Two classes share the chance of a broken promise; a class shares its part among its goals and the limit of all rows.
+    # Bonferroni: half of the allowed risk for each class, divided among its goals and the limit of all its rows.
     alpha = (1 - confidence) / 2 / (_GOALS + 1)
     goals = [1 - (1 - target_precision) * 2**step for step in range(_GOALS)]
     real, fake = (
