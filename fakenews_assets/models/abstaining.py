@@ -82,7 +82,7 @@ def _answer(
     if rows == 0:
         return Side(None, None)
     order = np.argsort(-certainty, kind="stable")
-    certainty, right_so_far = certainty[order], np.cumsum(right[order])
+    certainty, right_so_far = certainty[order], np.cumsum(right[order], dtype=np.int64)
     wanted = np.linspace(max(1, np.ceil((1 - max_abstain) * rows)), rows, _STEPS).round().astype(int)
     # Equal forecasts stay together. The sets do not depend on the labels.
     sizes = np.unique(np.searchsorted(-certainty, -certainty[wanted - 1], side="right"))
