@@ -1,0 +1,82 @@
+"""Times what a developer waits for, each in a fresh clone of the committed tree: install, demo, check and the whole CI.
+
+    python -m benchmarks.inner_loop demo check ci
+
+A part that is not named keeps its figure. Run it on a machine that does nothing else.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from benchmarks.common import RESULTS, ROOT, describe_machine, write_results
+
+console = Console()
+
+
+class Part(StrEnum):
+    """What is timed. Every part includes the installation."""
+
+    install = "install"
+    demo = "demo"
+    check = "check"
+    ci = "ci"
+
+
+_COMMANDS: Final = {
+    Part.install: ["make", "install"],
+    Part.demo: ["make", "demo"],
+    Part.check: ["make", "check"],
+    Part.ci: [".ci/run"],
+}
+_TARGETS: Final = {Part.demo: 300, Part.check: 90, Part.ci: 720}
+
+
+def measure(part: Part) -> float:
+    """Seconds of a part, in a clone of its own.
+
+    Raises:
+        CalledProcessError: it failed; its output is above.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "fakenews"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        began = time.perf_counter()
+        subprocess.run(_COMMANDS[part], cwd=clone, check=True, stdout=sys.stderr)
+        return time.perf_counter() - began
+
+
+def main(parts: Annotated[list[Part], typer.Argument(help="What to time.")]) -> None:
+    """Measure and write results/throughput.json."""
+    file = RESULTS / "throughput.json"
+    before: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"raw": {}}
+    numbers = {name: value for name, value in before.items() if name != "raw"}
+    raw = before["raw"]
+    for part in parts:
+        numbers[f"{part}_seconds"] = measure(part)
+        raw[f"{part}"] = describe_machine(["torch", "dagster"])
+        console.print(f"{part}: {numbers[f'{part}_seconds']:.0f} s")
+    lines = [
+        "Seconds in a fresh clone, installation included (wheels at hand). `.ci/run` is `make test`: everything.",
+        "",
+        "| command | seconds | target |",
+        "| --- | ---: | ---: |",
+        *(
+            f"| `{' '.join(_COMMANDS[part])}` | {numbers[f'{part}_seconds']:.0f} | {_TARGETS.get(part, '')} |"
+            for part in Part
+            if f"{part}_seconds" in numbers
+        ),
+    ]
+    write_results("throughput", numbers, raw, "Inner loop", lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)
