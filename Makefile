@@ -9,7 +9,8 @@ NEWS ?= ../shared/data/news_sample.csv.gz
 PORT ?= 3000
 SERVE_PORT ?= 3001
 MONITOR_PORT ?= 3002
-WORKERS ?= 2
+# One more than the cores of a small machine: tests wait for servers and daemons during half of their time.
+WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 export DAGSTER_HOME := $(CURDIR)
