@@ -11,7 +11,7 @@ SERVE_PORT ?= 3001
 MONITOR_PORT ?= 3002
 # One more than the cores of a small machine: tests wait for servers and daemons during half of their time.
 WORKERS ?= 3
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
@@ -65,7 +65,7 @@ check: install  ## Check style, layers and types, and run the fast tests: what t
 
 .PHONY: fast
 fast: install
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) --numprocesses 2 -m "not slow"
 
 .PHONY: test
 test: install  ## Check style, layers and types, and run all tests, offline
@@ -74,7 +74,7 @@ test: install  ## Check style, layers and types, and run all tests, offline
 .PHONY: suite
 suite: install
 	@echo "Running the tests"
-	@$(PYTEST)
+	@$(PYTEST) --numprocesses $(WORKERS)
 
 .PHONY: lint
 lint: install  ## Check style, formatting, layers, workflows and types
