@@ -9,9 +9,8 @@ NEWS ?= ../shared/data/news_sample.csv.gz
 PORT ?= 3000
 SERVE_PORT ?= 3001
 MONITOR_PORT ?= 3002
-# One more than the cores of a small machine: tests wait for servers and daemons during half of their time.
-WORKERS ?= 3
-PYTEST := $(BIN)/python -m pytest --dist worksteal
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 export DAGSTER_HOME := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
@@ -65,7 +64,7 @@ check: install  ## Check style, layers and types, and run the fast tests: what t
 
 .PHONY: fast
 fast: install
-	@$(PYTEST) --numprocesses 2 -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 .PHONY: test
 test: install  ## Check style, layers and types, and run all tests, offline
@@ -74,7 +73,7 @@ test: install  ## Check style, layers and types, and run all tests, offline
 .PHONY: suite
 suite: install
 	@echo "Running the tests"
-	@$(PYTEST) --numprocesses $(WORKERS)
+	@$(PYTEST)
 
 .PHONY: lint
 lint: install  ## Check style, formatting, layers, workflows and types
