@@ -19,15 +19,14 @@ from fakenews_resources.storage.store import Artifact
 
 BATCH = "sample"
 
-EXAMPLE: Final = "Shocking truth about the water board EXPOSED"
+EXAMPLE: Final = "Shocking bombshell over library hours EXPOSED"
 """The title that the README asks the service about."""
 
 _QUICK: Final = {
     "finetuned_bert": {"epochs": 2, "learning_rate": 2e-4, "patience": 2},
     "distilled_bert": {"epochs": 2, "learning_rate": 3e-4, "patience": 2},
     "quantized_bert": {"calibration_rows": 100},
-    # A few hundred validation articles, with 2 % of their labels wrong, support no higher promise unless many articles
-    # stay unanswered, the README's title among them.
+    # 2 % of the sample's labels are wrong, and a few hundred validation articles support no high promise.
     "evaluation": {"masked_rows": 200, "behaviour_cases": 50, "target_precision": 0.8},
 }
 """Less work than by default: enough to see what each step does. Fewer training steps need a higher learning rate."""
