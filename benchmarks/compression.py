@@ -25,6 +25,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from benchmarks.common import (
     CACHE,
     SEED_WAY_TOKENS,
+    TITLE_RECIPE,
     NewsSplits,
     default_news_path,
     describe_machine,
@@ -218,11 +219,12 @@ def main(
 ) -> None:
     """Measure and write results/compression.json."""
     splits = load_news(news or default_news_path())
-    settings, recipe = FinetuneSettings(), DistillationSettings()
+    settings, recipe = TITLE_RECIPE, DistillationSettings()
     if quick:
         splits = NewsSplits(*(frame.gather_every(10) for frame in (splits.train, splits.val, splits.test)))
         seeds, turns = 1, 3
-        settings, recipe = FinetuneSettings(epochs=1), DistillationSettings(epochs=1)
+        settings = settings.model_copy(update={"epochs": 1})
+        recipe = DistillationSettings(epochs=1)
     runs = measure_quality(splits, seeds, settings, recipe)
     points = {name: [run["macro_f1"][name] for run in runs] for name in runs[0]["macro_f1"]}
     folders = {name: Path(folder) for name, folder in runs[0]["folders"].items()}

@@ -34,6 +34,7 @@ from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.common import (
+    TITLE_RECIPE,
     NewsSplits,
     default_news_path,
     describe_machine,
@@ -159,7 +160,7 @@ def eras() -> Scenario:
             return load_news(raw)
 
         known = articles(6_000, 7, 0)
-        folder = model(known, FinetuneSettings(epochs=2))
+        folder = model(known, TITLE_RECIPE.model_copy(update={"epochs": 2}))
         others = [articles(3_000, 1_000 + era, era) for era in range(4)]
     pools = [embedded(folder, pl.concat([one.train, one.val, one.test])) for one in others]
     return Scenario("generated: other eras", embedded(folder, known.test), pools[0], tuple(pools[1:]), False)
@@ -187,7 +188,7 @@ def real_news(path: Path) -> Iterator[Scenario]:
     train, val, test = (part(one) for one in (whole.train, whole.val, whole.test))
     old = (pl.col("outlet") == "isot") & (pl.col("day") < CUT.date())
     learnt = NewsSplits(train.filter(old).head(TRAINING_ROWS), val.filter(old).head(1_500), test.filter(old))
-    folder = model(learnt, FinetuneSettings(epochs=2))
+    folder = model(learnt, TITLE_RECIPE.model_copy(update={"epochs": 2}))
     unseen = pl.concat(
         [train.filter(old).tail(-TRAINING_ROWS), val.filter(old).tail(-1_500), test.filter(old)]
     )

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import (
+    TITLE_RECIPE,
     NewsSplits,
     default_news_path,
     describe_machine,
@@ -26,7 +27,6 @@ from fakenews_assets.models.runtimes.linear import fit_baseline
 from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.finetuning.history import Progress
-from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()
 
@@ -49,7 +49,7 @@ def main(
 ) -> None:
     """Measure and write results/quality.json."""
     splits = load_news(news or default_news_path())
-    settings = FinetuneSettings()
+    settings = TITLE_RECIPE
     if quick:
         splits = NewsSplits(*(frame.gather_every(10) for frame in (splits.train, splits.val, splits.test)))
         settings, seeds = settings.model_copy(update={"epochs": 1}), 1

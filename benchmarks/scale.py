@@ -70,7 +70,7 @@ def model() -> Path:
     from fakenews_assets.training.finetuning.finetuning import finetune
     from fakenews_assets.training.settings import FinetuneSettings
 
-    settings = FinetuneSettings(epochs=1, evaluations_per_epoch=1)
+    settings = FinetuneSettings(inputs="title", epochs=1, evaluations_per_epoch=1)
 
     def make(folder: Path) -> None:
         rows = pl.concat(frame for frame in _articles(SampleSpec(rows=TRAINING_ROWS))).drop_nulls("label")

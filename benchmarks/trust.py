@@ -18,17 +18,24 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from benchmarks.common import CACHE, ROOT, default_news_path, describe_machine, load_news, write_results
+from benchmarks.common import (
+    CACHE,
+    ROOT,
+    TITLE_RECIPE,
+    default_news_path,
+    describe_machine,
+    load_news,
+    write_results,
+)
 from fakenews_assets.common import progress
 from fakenews_assets.evaluation.generalization.generalization import Spread, measure, spreads
 from fakenews_assets.evaluation.generalization.report import division_name, in_reading_order
 from fakenews_assets.evaluation.generalization.settings import PROTOCOLS, GeneralizationSettings, Model
 from fakenews_assets.models.settings import BaselineSettings
-from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()
 
-RECIPE: Final = FinetuneSettings(epochs=1)
+RECIPE: Final = TITLE_RECIPE.model_copy(update={"epochs": 1})
 """One epoch: on so few rows of news a second one learns the training sources by heart."""
 
 _FAULTS: Final = "tests/governance/audit/test_faults.py::test_a_fault_is_found_and_named"

@@ -33,7 +33,7 @@ _asset = partial(
     owners=["team:ml"],
     # As in training: one at a time, and no timing beside it.
     pool="training",
-    code_version="1",
+    code_version="2",
 )
 
 
@@ -85,7 +85,7 @@ def pruned_bert(
         dg.AssetDep("distilled_bert", partition_mapping=variants_of_students),
     ],
     kinds={"openvino", "onnx"},
-    code_version="3",
+    code_version="4",
     output_required=False,
 )
 @plain_config

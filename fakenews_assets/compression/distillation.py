@@ -22,6 +22,7 @@ from fakenews_assets.compression.settings import (
 )
 from fakenews_assets.compression.teacher import TeacherScores, score_rows
 from fakenews_assets.models.encoders import load_encoder, resolve, weights_digest
+from fakenews_assets.models.predictions import with_headlines
 from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.models.structure import even_layers, keep_layers, layers_of
 from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
@@ -174,7 +175,7 @@ def _first_weights(
 def _importance_rows(
     train: pl.DataFrame, encoder: ArticleEncoder, settings: PruningSettings, work: Path
 ) -> ValidationBatches:
-    rows = train.sample(min(settings.importance_rows, len(train)), seed=settings.seed)
+    rows = with_headlines(train.sample(min(settings.importance_rows, len(train)), seed=settings.seed))
     return ValidationBatches(
         tokenize_table(rows, encoder, work / "tokens"),
         rows["label"].cast(pl.Int64).to_numpy(),

@@ -22,7 +22,7 @@ from fakenews_assets.common.hardware import supports_bf16
 from fakenews_assets.compression.export import convert_to_openvino, export_onnx, save_openvino
 from fakenews_assets.compression.settings import Format, QuantizationSettings
 from fakenews_assets.models.classifier import RUNTIME_FILE, Classifier
-from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.predictions import articles_of, with_headlines
 from fakenews_assets.models.runtimes.encoder import EncoderInputs
 from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.runtimes.onnx import ONNX_FILE, OnnxClassifier
@@ -51,7 +51,9 @@ class ExportReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     format: Format
-    rows: int = Field(description="Validation rows compared.")
+    rows: int = Field(
+        description="Inputs compared: validation articles, and the title alone of each whose text the model reads."
+    )
     parity: float = Field(
         description="Largest difference of a probability between source and fp32 export, before quantization."
     )
@@ -90,11 +92,11 @@ def make_variant(
             "This processor has no bfloat16 arithmetic. Use openvino-fp32 or openvino-int8."
         )
     output.mkdir(parents=True, exist_ok=True)
-    rows = val.sample(min(settings.validation_rows, len(val)), seed=settings.seed)
-    progress.report(0, len(rows), "articles", "scoring with the source")
-    expected = _probability(load_classifier(source), rows)
     encoder = ArticleEncoder.load(source)
     encoder.save(output)
+    rows = _inputs(val, settings.validation_rows, encoder, settings.seed)
+    progress.report(0, len(rows), "articles", "scoring with the source")
+    expected = _probability(load_classifier(source), rows)
 
     progress.report(unit="articles", note=f"exporting as {variant}")
     if variant == "onnx-int8":
@@ -154,7 +156,7 @@ def _quantize_openvino(
 
     Returns: The model, and the number of operations that were reverted.
     """
-    rows = train.sample(min(settings.calibration_rows, len(train)), seed=settings.seed)
+    rows = _inputs(train, settings.calibration_rows, encoder, settings.seed)
     calibration = nncf.Dataset(_Counted(_batches(encoder, rows, _CALIBRATION_BATCH)))
     common: dict[str, Any] = {
         "model_type": nncf.ModelType.TRANSFORMER,
@@ -198,6 +200,12 @@ class _Counted:
         for batch in self.batches:
             yield batch
             progress.advance(1)
+
+
+def _inputs(articles: pl.DataFrame, count: int, encoder: ArticleEncoder, seed: int) -> pl.DataFrame:
+    """Articles drawn with the seed, with and without their texts where the model reads them."""
+    drawn = articles.sample(min(count, len(articles)), seed=seed)
+    return drawn if encoder.settings.inputs == "title" else with_headlines(drawn)
 
 
 def _fake_quantizers(model: ov.Model) -> int:

@@ -68,7 +68,9 @@ class PruningSettings(RecoverySettings):
         "vector units.",
     )
     importance_rows: int = Field(
-        default=1024, ge=1, description="Training rows for estimating importance, drawn with the seed."
+        default=1024,
+        ge=1,
+        description="Training articles for estimating importance, with and without their texts; drawn with the seed.",
     )
 
 
@@ -92,10 +94,14 @@ class QuantizationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration_rows: int = Field(
-        default=300, ge=1, description="Training rows for calibrating the ranges of activations."
+        default=300,
+        ge=1,
+        description="Training articles for calibrating the ranges of activations, with and without their texts.",
     )
     validation_rows: int = Field(
-        default=1000, ge=1, description="Validation rows on which the int8 model is compared with its source."
+        default=1000,
+        ge=1,
+        description="Validation articles on which a variant is compared with its source, with and without their texts.",
     )
     max_drop_points: float = Field(
         default=0.5,

@@ -32,6 +32,11 @@ def articles_of(table: pl.DataFrame) -> list[Article]:
     return [Article(title=title, text=text) for title, text in rows]
 
 
+def with_headlines(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a table, then those that have a text once more without it: a model serves both."""
+    return pl.concat([table, table.filter(pl.col("text") != "").with_columns(text=pl.lit(""))])
+
+
 def prediction_table(article_ids: Sequence[str] | pl.Series, predictions: Predictions) -> pl.DataFrame:
     """Predictions as a table of `PREDICTION_SCHEMA`, in the same order."""
     columns = {"article_id": article_ids, **{name: getattr(predictions, name) for name in _PREDICTED}}

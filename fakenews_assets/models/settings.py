@@ -35,7 +35,7 @@ class EncodingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     inputs: Inputs = Field(
-        default="title",
+        default="title_and_text",
         description="`title`: the text is ignored. `title_and_text`: a pair, or the title alone where the text"
         " is empty.",
     )

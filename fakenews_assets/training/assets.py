@@ -46,7 +46,10 @@ def hyperparameter_search(
     tracker: Tracker,
     splits: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    """Optional search for better training settings by many short trainings (Optuna). A killed search resumes."""
+    """Optional search for better training settings by many short trainings (Optuna). A killed search resumes.
+
+    All trials share one draw of rows and one seed, so that only the settings vary behind their figures.
+    """
     from fakenews_assets.models.encoders import EncoderUnavailable
     from fakenews_assets.training.finetuning.history import TrainingFailed
     from fakenews_assets.training.search.search import search

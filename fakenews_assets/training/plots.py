@@ -71,8 +71,8 @@ def settings_figure(result: SearchResult) -> Figure:
         axis.axvline(result.best_changes[name], color=ACCENT_COLOUR, linewidth=1.2, label="best trial")
         if name == "learning_rate":
             axis.set_xscale("log")
-        if name == "batch_size":
-            axis.set_xticks(result.settings.batch_size or [])
+        if name in result.settings.choices:
+            axis.set_xticks(result.settings.choices[name])
         label_axes(axis, x=name, y="validation macro-F1" if name == names[0] else "")
     add_legend_below(figure)
     return figure

@@ -13,25 +13,27 @@ NOT_THE_RESULT: Final = {"resume", "checkpoint_every"}
 
 
 class FinetuneSettings(BaseModel):
-    """Settings of `finetune`. The defaults are those that the quality benchmark runs with."""
+    """Settings of `finetune`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: EncoderSpec = Field(default=EncoderSpec(), description="Pretrained encoder to start from.")
-    inputs: Inputs = Field(default="title", description="What the model reads: titles, or titles with texts.")
+    inputs: Inputs = Field(
+        default="title_and_text", description="What the model reads: titles, or titles with texts."
+    )
     drop_text: float = Field(
-        default=0.3,
+        default=0.5,
         ge=0,
         le=1,
         description="With `title_and_text`: share of the rows that show only their title, drawn anew in each"
-        " epoch, so that one model serves headlines and whole articles.",
+        " epoch, so that one model serves headlines and whole articles, and a missing text says nothing.",
     )
     max_tokens: int = Field(
         default=256, ge=8, description="Longest input in tokens; longer articles are cut."
     )
 
     epochs: int = Field(default=3, ge=1, description="Most epochs.")
-    learning_rate: float = Field(default=8e-5, gt=0, description="Peak learning rate, after warm-up.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(
         default=32, ge=1, description="Mean rows per batch and process; see batching.plan_epoch."
     )

@@ -188,6 +188,6 @@ def test_settings_refuse_what_cannot_be(changes: dict[str, object]) -> None:
 
 
 def test_settings_survive_json() -> None:
-    settings = FinetuneSettings(inputs="title_and_text", encoder=EncoderSpec(name="x/y", max_tokens=256))
+    settings = FinetuneSettings(inputs="title", encoder=EncoderSpec(name="x/y", max_tokens=256))
     assert FinetuneSettings.model_validate_json(settings.model_dump_json()) == settings
-    assert np.isclose(settings.learning_rate, 8e-5)
+    assert np.isclose(settings.learning_rate, 1e-4)

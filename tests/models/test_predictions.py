@@ -1,9 +1,15 @@
 import json
 
 import numpy as np
+import polars as pl
 
 from fakenews_assets.models.classifier import Predictions
-from fakenews_assets.models.predictions import PREDICTION_SCHEMA, prediction_records, prediction_table
+from fakenews_assets.models.predictions import (
+    PREDICTION_SCHEMA,
+    prediction_records,
+    prediction_table,
+    with_headlines,
+)
 
 ANSWERS = Predictions(
     probability=np.array([0.1, 0.9, 0.5], np.float32),
@@ -25,3 +31,8 @@ def test_no_article_is_an_empty_table():
     nothing = ANSWERS.part(slice(0))
     assert prediction_table([], nothing).equals(PREDICTION_SCHEMA.to_frame())
     assert prediction_records([], nothing) == []
+
+
+def test_every_text_is_also_left_out_once():
+    table = pl.DataFrame({"title": ["a", "b"], "text": ["x", ""], "label": [0, 1]})
+    assert with_headlines(table).rows() == [("a", "x", 0), ("b", "", 1), ("a", "", 0)]

@@ -143,8 +143,9 @@ def split_articles(
 
 
 def training_rows(splits: Artifact) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The train and the validation rows of the stored splits: `title`, `text` and `label`."""
-    train, val = (splits.scan(split).select("title", "text", "label").collect() for split in ("train", "val"))
+    """The train and the validation rows of the stored splits: `title`, `text`, `label` and `source`."""
+    columns = ("title", "text", "label", "source")
+    train, val = (splits.scan(split).select(columns).collect() for split in ("train", "val"))
     return train, val
 
 

@@ -47,7 +47,8 @@ class SearchResult(BaseModel):
     val_rows: int = Field(description="Validation rows of a trial.")
     best_trial: int = Field(description="Number of the trial with the highest macro-F1; the first of equals.")
     best_value: float = Field(
-        description="Its macro-F1 on the validation rows; optimistic, because it is the best of many."
+        description="Its macro-F1 on one draw of validation rows, trained once on one draw of training rows with one seed;"
+        " optimistic, because it is the best of many."
     )
     best_changes: dict[str, int | float] = Field(
         description="What that trial changed of `settings.base`, by name in `FinetuneSettings`."

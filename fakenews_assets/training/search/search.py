@@ -40,11 +40,15 @@ def search(
 ) -> SearchResult:
     """Search around `settings.base` until the number of trials or the time limit is reached.
 
+    All trials share one draw of rows and one seed: only the settings vary behind their figures, and a small gain may
+    be chance.
+
     The first trial is the base itself, as far as it lies within the bounds. Every other is drawn from the seed and
     the finished trials alone, so a killed search resumes with the same result.
 
     Args:
-        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
+        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned; others, such as
+            `source`, reach each training.
         val: the same, what trials are judged on.
         settings: what is searched, around what, and for how long.
         work: folder that outlives a killed process. The same call with the same folder adds to the trials it
@@ -174,16 +178,19 @@ class _Trials:
                 for name, (low, high) in self.settings.bounds.items()
                 if (value := getattr(self.settings.base, name)) is not None and low <= value <= high
             }
-            if self.settings.base.batch_size in (self.settings.batch_size or ()):
-                within["batch_size"] = self.settings.base.batch_size
+            within |= {
+                name: value
+                for name, values in self.settings.choices.items()
+                if (value := getattr(self.settings.base, name)) in values
+            }
             self.study.enqueue_trial(within)
         return self.study.ask()
 
     def _suggest(self, trial: Trial) -> FinetuneSettings:
         for name, (low, high) in self.settings.bounds.items():
             trial.suggest_float(name, low, high, log=name == "learning_rate")
-        if self.settings.batch_size:
-            trial.suggest_categorical("batch_size", self.settings.batch_size)
+        for name, values in self.settings.choices.items():
+            trial.suggest_categorical(name, values)
         changes = {
             "epochs": self.settings.epochs,
             "evaluations_per_epoch": self.settings.evaluations_per_epoch,
@@ -201,7 +208,6 @@ class _Trials:
 
 
 def _draw(frame: pl.DataFrame, rows: int | None, seed: int) -> pl.DataFrame:
-    frame = frame.select("title", "text", "label")
     return frame if rows is None or rows >= len(frame) else frame.sample(rows, seed=seed)
 
 

@@ -51,6 +51,12 @@ class SearchSettings(BaseModel):
     batch_size: list[int] | None = Field(
         default=[16, 32, 64], min_length=1, description="The sizes to choose from; null: not searched."
     )
+    max_tokens: list[int] | None = Field(
+        default=[128, 256],
+        min_length=1,
+        description="The longest inputs to choose from, where articles are read; those that the encoder cannot read"
+        " are left out. null: not searched.",
+    )
     warmup: Bounds | None = Field(
         default=[0.0, 0.2], description="Lowest and highest share of the steps; null: not searched."
     )
@@ -81,7 +87,9 @@ class SearchSettings(BaseModel):
                 )
         if self.batch_size and min(self.batch_size) < 1:
             raise ValueError(f"batch_size: {self.batch_size} has a size below 1; give sizes of 1 or more")
-        if not self.bounds and not self.batch_size:
+        if self.max_tokens and min(self.max_tokens) < 8:
+            raise ValueError(f"max_tokens: {self.max_tokens} has a length below 8; give lengths of 8 or more")
+        if not self.bounds and not self.choices:
             raise ValueError("Nothing to search: give at least one setting its bounds")
         return self
 
@@ -90,3 +98,13 @@ class SearchSettings(BaseModel):
         """The searched settings that have a lowest and a highest value, by their name in `FinetuneSettings`."""
         names = ("learning_rate", "warmup", "dropout")
         return {name: bounds for name in names if (bounds := getattr(self, name)) is not None}
+
+    @property
+    def choices(self) -> dict[str, list[int]]:
+        """The searched settings that take one of a few values, by their name in `FinetuneSettings`."""
+        lengths = self.max_tokens or []
+        if self.base.inputs == "title":  # shorter than any of them
+            lengths = []
+        lengths = [length for length in lengths if length <= self.base.encoder.max_tokens]
+        named = {"batch_size": self.batch_size, "max_tokens": lengths}
+        return {name: values for name, values in named.items() if values}

@@ -91,7 +91,7 @@ def study_name(train: pl.DataFrame, val: pl.DataFrame, settings: SearchSettings)
         weights_digest(resolve(settings.base.encoder)),
         settings.model_dump_json(exclude=_NOT_THE_STUDY),
         version("optuna"),
-        *(frame.write_ndjson() for frame in (train, val)),
+        *(frame.select("title", "text", "label").write_ndjson() for frame in (train, val)),
     ):
         digest.update(hashlib.sha256(part.encode()).digest())
     return digest.hexdigest()[:32]

@@ -3,9 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.training.search.settings import SearchSettings
+from fakenews_assets.training.settings import FinetuneSettings
 
-ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout")
+ALL_BOUNDS = ("learning_rate", "batch_size", "max_tokens", "warmup", "dropout")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,7 @@ ALL_BOUNDS = ("learning_rate", "batch_size", "warmup", "dropout")
         {"warmup": [-0.1, 0.5]},
         {"batch_size": []},
         {"batch_size": [0, 8]},
+        {"max_tokens": [4, 128]},
         dict.fromkeys(ALL_BOUNDS),
         {"trials": 0},
     ],
@@ -34,3 +37,12 @@ def test_bounds_are_those_that_are_given() -> None:
         "learning_rate": [1e-5, 1e-5],
         "dropout": [0, 0.1],
     }
+
+
+def test_lengths_are_those_that_the_encoder_can_read() -> None:
+    short = FinetuneSettings(encoder=EncoderSpec(max_tokens=128), max_tokens=64)
+    titles = FinetuneSettings(inputs="title")
+
+    assert SearchSettings().choices == {"batch_size": [16, 32, 64], "max_tokens": [128, 256]}
+    assert SearchSettings(base=short, batch_size=None).choices == {"max_tokens": [128]}
+    assert SearchSettings(base=titles, batch_size=None).choices == {}
