@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, get_origin
+from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, Field, create_model
@@ -16,8 +16,8 @@ def plain_config(function: Callable[P, R]) -> Callable[P, R]:
     """Let an asset or op take plain pydantic settings as its `config`; goes directly under `@dg.asset` or `@dg.op`.
 
     Dagster takes subclasses of its own `dg.Config` only. It gets one with the same fields, defaults, descriptions and
-    validators, and the function gets the plain settings. Settings may nest others that have a default; a tuple, of
-    strings with a default, is a list in the configuration.
+    validators, and the function gets the plain settings. Settings may nest others that have a default; a tuple with
+    a default is a list in the configuration.
     """
     settings: type[BaseModel] = inspect.get_annotations(function)["config"]
     config = _dagster_config(settings)
@@ -43,12 +43,20 @@ def plain_config(function: Callable[P, R]) -> Callable[P, R]:
     return shell
 
 
+def _item(annotation: Any) -> type:
+    """Dagster's type of a tuple's items: literals are strings."""
+    item = get_args(annotation)[0]
+    item = get_args(item)[0] if get_origin(item) is Annotated else item
+    return item if item in (bool, int, float) else str
+
+
 def _dagster_config(settings: type[BaseModel]) -> type[dg.Config]:
     replaced: dict[str, Any] = {}
     for name, field in settings.model_fields.items():
         if get_origin(field.annotation) is tuple:  # Dagster knows no tuples, and no lists of literals
             default = list(field.get_default())
-            replaced[name] = (list[str], Field(default=default, description=field.description))
+            items = list[_item(field.annotation)]
+            replaced[name] = (items, Field(default=default, description=field.description))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             config = _dagster_config(field.annotation)
             default = config(**field.get_default().model_dump())

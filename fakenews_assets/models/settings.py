@@ -1,10 +1,12 @@
 """Settings of classifiers. Importing this module needs no heavy library."""
 
-from typing import Literal
+from itertools import product
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Inputs = Literal["title", "title_and_text"]
+Terms = Literal["words", "words_and_punctuation", "characters"]
 
 
 class EncoderSpec(BaseModel):
@@ -46,16 +48,54 @@ class EncodingSettings(BaseModel):
     )
 
 
-class BaselineSettings(BaseModel):
-    """Settings of `fit_baseline`."""
-
+class _BaselineFeatures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    inputs: Inputs = Field(default="title", description="What the model reads.")
+    inputs: Inputs = Field(default="title_and_text", description="What the model reads.")
+    max_words: int = Field(
+        default=300, ge=1, description="Words of the text that are read, from its beginning."
+    )
+    longest_run: int = Field(
+        default=2, ge=1, description="Longest run of words that is a term; of `characters` it is always 5."
+    )
     min_articles: int = Field(default=2, ge=1, description="Articles a term must occur in to be counted.")
     max_features: int | None = Field(
         default=500_000, ge=1, description="Most terms kept, commonest first; null: no limit."
     )
+
+
+class BaselineSettings(_BaselineFeatures):
+    """Settings of `fit_baseline`."""
+
+    terms: Terms = Field(default="words_and_punctuation", description="What is counted.")
+    lowercase: bool = Field(default=False, description="Whether case is ignored.")
     inverse_regularization: float = Field(
         default=10.0, gt=0, description="C of the logistic regression: larger fits the training rows closer."
     )
+
+
+class BaselineTuning(_BaselineFeatures):
+    """Settings of `tune_baseline`: what every fit shares, and the values of which all combinations are tried."""
+
+    terms: tuple[Terms, ...] = Field(
+        default=("words_and_punctuation",),
+        min_length=1,
+        description="What is counted: `words` of two characters or more; `words_and_punctuation`, of which every"
+        " sign is a term; or `characters`, runs of 3 to 5 within words.",
+    )
+    lowercase: tuple[bool, ...] = Field(
+        default=(False, True), min_length=1, description="Whether case is ignored."
+    )
+    inverse_regularization: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(3.0, 10.0, 30.0),
+        min_length=1,
+        description="C of the logistic regression: larger fits the training rows closer.",
+    )
+
+    def combinations(self) -> list[BaselineSettings]:
+        """One setting for each fit; those that differ in C alone follow each other."""
+        shared = self.model_dump(include=set(_BaselineFeatures.model_fields))
+        return [
+            BaselineSettings(**shared, terms=terms, lowercase=lowercase, inverse_regularization=c)
+            for terms, lowercase, c in product(self.terms, self.lowercase, self.inverse_regularization)
+        ]

@@ -6,8 +6,9 @@ import dagster as dg
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
+from fakenews_assets.common.metadata import records
 from fakenews_assets.data.splits.splitting import training_rows
-from fakenews_assets.models.settings import BaselineSettings
+from fakenews_assets.models.settings import BaselineTuning
 from fakenews_assets.training.metadata import SearchLog, TrainingLog
 from fakenews_assets.training.search.result import SEARCH_FILE
 from fakenews_assets.training.search.settings import SearchSettings
@@ -20,20 +21,31 @@ from fakenews_resources.tracking.resource import Tracker
 _asset = partial(asset, group_name="training", owners=["team:ml"], pool="training")
 
 
-@_asset(kinds={"sklearn"}, code_version="1")
+@_asset(kinds={"sklearn"}, code_version="2")
 @plain_config
 def baseline_model(
-    config: BaselineSettings, storage: Storage, splits: Artifact
+    config: BaselineTuning, storage: Storage, splits: Artifact
 ) -> dg.MaterializeResult[Artifact]:
-    """TF-IDF and logistic regression: the baseline that every encoder is compared with."""
-    from fakenews_assets.models.runtimes.linear import fit_baseline
+    """TF-IDF and logistic regression, tuned on the validation split: the bar for every encoder."""
+    from fakenews_assets.training.baseline import tune_baseline
 
-    train = splits.scan("train").select("title", "text", "label").collect()
-    classifier = fit_baseline(train, config)
+    train, val = training_rows(splits)
+    try:
+        tuned = tune_baseline(train, val, config)
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     draft = storage.draft()
-    classifier.save(draft.path)
+    tuned.save(draft.path)
+    chosen = tuned.classifier.settings
     return dg.MaterializeResult(
-        value=draft, metadata={"train_rows": len(train), "terms": len(classifier.terms)}
+        value=draft,
+        metadata={
+            "train_rows": len(train),
+            "terms": len(tuned.classifier.terms),
+            "chosen": f"{chosen.terms}, lowercase={chosen.lowercase}, C={chosen.inverse_regularization:g}",
+            "validation_roc_auc": tuned.roc_auc,
+            "trials": records(tuned.trials),
+        },
     )
 
 

@@ -24,6 +24,8 @@ class Training(BaseModel):
 
     optimizer: Optimizer = Field(default=Optimizer(rate=0.5), description="How weights change.")
     layers: tuple[Literal["dense", "norm"], ...] = Field(default=("dense",), description="What is trained.")
+    rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(0.1, 1.0), description="Tried.")
+    shuffled: tuple[bool, ...] = Field(default=(True,), description="Tried.")
     bounds: Annotated[list[float], Field(min_length=2)] | None = Field(default=None, description="Searched.")
     epochs: int = Field(default=3, ge=1, description="Passes over the rows.")
     stop_after: int = Field(default=2, ge=1, description="Passes without progress.")
@@ -67,12 +69,20 @@ def run(config: dict[str, Any]) -> dg.ExecuteInProcessResult:
 
 
 def test_a_step_gets_the_plain_settings_with_what_was_given_over_the_defaults() -> None:
-    result = run({"epochs": 5, "optimizer": {"name": "sgd"}, "bounds": [0.0, 1.0], "layers": ["norm"]})
+    given = {"layers": ["norm"], "rates": [2.0], "shuffled": [False, True]}
+    result = run({"epochs": 5, "optimizer": {"name": "sgd"}, "bounds": [0.0, 1.0], **given})
     assert result.success
     assert result.output_for_node("yielded") == 3 + 5
     assert received == [
         Training(),
-        Training(epochs=5, optimizer=Optimizer(name="sgd", rate=0.5), bounds=[0, 1], layers=("norm",)),
+        Training(
+            epochs=5,
+            optimizer=Optimizer(name="sgd", rate=0.5),
+            bounds=[0, 1],
+            layers=("norm",),
+            rates=(2.0,),
+            shuffled=(False, True),
+        ),
     ]
     assert all(type(config) is Training and type(config.optimizer) is Optimizer for config in received)
 
@@ -108,6 +118,7 @@ def test_the_launchpad_shows_the_fields_flat_with_defaults_and_descriptions() ->
         ({"epoch": 1}, dg.DagsterInvalidConfigError),
         ({"optimizer": {"name": "adam"}}, dg.DagsterInvalidConfigError),
         ({"optimizer": {"rate": -1.0}}, ValidationError),
+        ({"rates": [0.0]}, ValidationError),
         ({"layers": ["convolution"]}, ValidationError),
         ({"epochs": 1}, ValidationError),  # the validator compares it with stop_after
     ],

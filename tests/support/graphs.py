@@ -10,7 +10,7 @@ from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.label_flips import LabelFlipEvidence, Meaning
 from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings
 from fakenews_assets.definitions import defs
-from fakenews_assets.models.settings import BaselineSettings, EncoderSpec
+from fakenews_assets.models.settings import BaselineTuning, EncoderSpec
 from fakenews_assets.training.settings import FinetunedBertSettings
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
@@ -19,7 +19,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "article_clusters": ClusteringSettings(splits=SplitSettings(train=0.6, val=0.2, test=0.2)).model_dump(
         mode="json"
     ),
-    "baseline_model": BaselineSettings(inputs="title_and_text").model_dump(mode="json"),
+    "baseline_model": BaselineTuning(inverse_regularization=(10.0,)).model_dump(mode="json"),
     "finetuned_bert": FinetunedBertSettings(
         encoder=EncoderSpec(name="tiny", max_tokens=64), max_tokens=32, epochs=2
     ).model_dump(mode="json"),

@@ -1,7 +1,8 @@
 """TF-IDF and logistic regression: the baseline that every encoder is compared with."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -16,18 +17,21 @@ from sklearn.random_projection import SparseRandomProjection
 
 from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.models.settings import BaselineSettings, Inputs
+from fakenews_assets.models.settings import BaselineSettings, Terms
 
 _SETTINGS_FILE: Final = "baseline.json"
 _VOCABULARY_FILE: Final = "vocabulary.json"
 _ARRAYS_FILE: Final = "baseline.safetensors"
+
+_TOKENS: Final[dict[Terms, str]] = {"words": r"\b\w\w+\b", "words_and_punctuation": r"\w+|[^\w\s]"}
+_CHARACTER_RUNS: Final = (3, 5)
 
 _DIMENSIONS: Final = 256
 """Of the embedding."""
 
 
 class BaselineClassifier:
-    """Logistic regression on sub-linear TF-IDF of lower-cased words and word pairs.
+    """Logistic regression on sub-linear TF-IDF of words and signs, or of runs of characters.
 
     It is stored without pickles. A fitted and a loaded classifier give identical predictions.
     """
@@ -59,12 +63,17 @@ class BaselineClassifier:
         self._vectorizer.idf_ = idf
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
-        """Predict articles; P(fake) is the logistic function of the linear score."""
-        if not articles:
-            return Predictions.from_probability(np.zeros(0))
-        features = self._vectorizer.transform(_documents(articles, self.settings.inputs))
+        """Predict articles; P(fake) is the logistic function of the log odds."""
+        odds = self.log_odds(articles)
         progress.advance(len(articles))
-        return Predictions.from_probability(expit(features @ self.weights + self.intercept))
+        return Predictions.from_probability(expit(odds))
+
+    def log_odds(self, articles: Sequence[Article]) -> NDArray[np.float64]:
+        """Log odds of fake, shape [n]."""
+        if not articles:
+            return np.zeros(0)
+        features = self._vectorizer.transform(_documents(articles, self.settings))
+        return features @ self.weights + self.intercept
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
         """TF-IDF features in 256 dimensions, as `Embedder` says.
@@ -74,7 +83,7 @@ class BaselineClassifier:
         """
         if not articles:
             return np.zeros((0, 0), dtype=np.float32)
-        features = self._vectorizer.transform(_documents(articles, self.settings.inputs))
+        features = self._vectorizer.transform(_documents(articles, self.settings))
         # Fitting looks at the number of terms only, so that the seed fixes the projection.
         projection = SparseRandomProjection(
             _DIMENSIONS,  # pyright: ignore[reportArgumentType] - its default is a string
@@ -118,33 +127,53 @@ def fit_baseline(train: pl.DataFrame, settings: BaselineSettings) -> BaselineCla
     Raises:
         ValueError: one label only, or no term common enough.
     """
+    return next(fit_baselines(train, [settings]))
+
+
+def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> Iterator[BaselineClassifier]:
+    """Fit one classifier for each setting, as `fit_baseline` does.
+
+    TF-IDF takes most of the time. It is computed once for neighbours that differ in C alone.
+    """
     articles = [Article(title, text) for title, text in train.select("title", "text").iter_rows()]
-    vectorizer = _vectorizer(settings)
-    features = vectorizer.fit_transform(_documents(articles, settings.inputs))
-    regression = LogisticRegression(C=settings.inverse_regularization, max_iter=1000)
-    regression.fit(features, train.get_column("label").to_numpy())
-    return BaselineClassifier(
-        settings,
-        vectorizer.get_feature_names_out().tolist(),
-        np.asarray(vectorizer.idf_, dtype=np.float64),
-        np.asarray(regression.coef_)[0],
-        float(np.asarray(regression.intercept_)[0]),
-    )
+    labels = train.get_column("label").to_numpy()
+    for _, alike in groupby(settings, lambda one: one.model_copy(update={"inverse_regularization": 1})):
+        group = list(alike)
+        vectorizer = _vectorizer(group[0])
+        features = vectorizer.fit_transform(_documents(articles, group[0]))
+        terms = vectorizer.get_feature_names_out().tolist()
+        for one in group:
+            regression = LogisticRegression(C=one.inverse_regularization, max_iter=1000)
+            regression.fit(features, labels)
+            yield BaselineClassifier(
+                one,
+                terms,
+                np.asarray(vectorizer.idf_, dtype=np.float64),
+                np.asarray(regression.coef_)[0],
+                float(np.asarray(regression.intercept_)[0]),
+            )
 
 
 def _vectorizer(settings: BaselineSettings, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
-    # With a vocabulary the frequency limits are not looked at.
+    within_words = settings.terms == "characters"
     return TfidfVectorizer(
-        lowercase=True,
-        ngram_range=(1, 2),
+        lowercase=settings.lowercase,
+        analyzer="char_wb" if within_words else "word",
+        token_pattern=None if within_words else _TOKENS[settings.terms],  # pyright: ignore[reportArgumentType] - as documented
+        ngram_range=_CHARACTER_RUNS if within_words else (1, settings.longest_run),
         sublinear_tf=True,
+        # With a vocabulary the frequency limits are not looked at.
         min_df=settings.min_articles,
         max_features=settings.max_features,
         vocabulary=vocabulary,
     )
 
 
-def _documents(articles: Sequence[Article], inputs: Inputs) -> list[str]:
-    if inputs == "title":
+def _documents(articles: Iterable[Article], settings: BaselineSettings) -> list[str]:
+    if settings.inputs == "title":
         return [article.title for article in articles]
-    return [f"{article.title}\n{article.text}" for article in articles]
+    return [f"{article.title}\n{_beginning(article.text, settings.max_words)}" for article in articles]
+
+
+def _beginning(text: str, words: int) -> str:
+    return " ".join(text.split(maxsplit=words)[:words])

@@ -132,13 +132,22 @@ def test_threshold_decides_the_label() -> None:
     assert Predictions.from_probability(probability, threshold=0.6).predicted_label.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("inputs", ["title", "title_and_text"])
-def test_baseline_learns_and_survives_the_disk_to_the_bit(tmp_path: Path, inputs: str) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": "title"},
+        {"lowercase": True},
+        {"terms": "words"},
+        {"terms": "characters", "lowercase": True},
+        {"max_words": 1, "longest_run": 1},
+    ],
+)
+def test_baseline_learns_and_survives_the_disk_to_the_bit(tmp_path: Path, changes: dict[str, object]) -> None:
     train, test = (
         separable_articles(200, seed=1, with_text=True),
         separable_articles(60, seed=2, with_text=True),
     )
-    fitted = fit_baseline(train, BaselineSettings.model_validate({"inputs": inputs}))
+    fitted = fit_baseline(train, BaselineSettings.model_validate(changes))
     fitted.save(tmp_path)
 
     loaded = load_classifier(tmp_path)
@@ -153,7 +162,7 @@ def test_baseline_learns_and_survives_the_disk_to_the_bit(tmp_path: Path, inputs
 
 def test_distances_of_baseline_embeddings_are_those_of_its_features(tmp_path: Path) -> None:
     train = separable_articles(400, with_text=True)
-    classifier = fit_baseline(train, BaselineSettings(inputs="title_and_text"))
+    classifier = fit_baseline(train, BaselineSettings(terms="words", lowercase=True))
     article, *others = articles_of(train)[:100]
 
     embeddings = classifier.embed([article, *others, article])
@@ -176,13 +185,36 @@ def test_distances_of_baseline_embeddings_are_those_of_its_features(tmp_path: Pa
 def test_baseline_reads_the_text_only_if_asked_to() -> None:
     train = separable_articles(200, with_text=True)
     swapped = train.select(pl.col("text").alias("title"), pl.col("title").alias("text"), "label")
-    hidden = fit_baseline(swapped, BaselineSettings()).predict(articles_of(swapped))
-    shown = fit_baseline(swapped, BaselineSettings(inputs="title_and_text")).predict(articles_of(swapped))
+    hidden = fit_baseline(swapped, BaselineSettings(inputs="title")).predict(articles_of(swapped))
+    shown = fit_baseline(swapped, BaselineSettings()).predict(articles_of(swapped))
 
     assert (shown.predicted_label == swapped["label"].to_numpy()).mean() > 0.95
     plain = [Article(article.title) for article in articles_of(swapped)]
-    alone = fit_baseline(swapped, BaselineSettings()).predict(plain)
+    alone = fit_baseline(swapped, BaselineSettings(inputs="title")).predict(plain)
     np.testing.assert_array_equal(hidden.probability, alone.probability)
+
+
+@pytest.mark.parametrize(
+    ("changes", "real", "fake"),
+    [
+        ({}, "Bank talks", "BANK TALKS"),
+        ({}, "bank talks", "bank talks!"),
+        ({"lowercase": True}, "bank talks", "Bank talks!"),
+        ({"terms": "characters"}, "talked", "talking"),
+    ],
+)
+def test_baseline_sees_case_signs_and_endings(changes: dict[str, object], real: str, fake: str) -> None:
+    train = pl.DataFrame({"title": [real, fake] * 10, "text": [""] * 20, "label": [0, 1] * 10})
+    found = fit_baseline(train, BaselineSettings.model_validate(changes)).predict(articles_of(train))
+    assert found.predicted_label.tolist() == train["label"].to_list()
+
+
+def test_baseline_ignores_case_if_asked_to_and_what_follows_the_first_words() -> None:
+    train = separable_articles(100, with_text=True)
+    classifier = fit_baseline(train, BaselineSettings(lowercase=True, max_words=3))
+    loud, long = Article("THE HOAX", "One two three"), Article("the hoax", "one\ntwo three hoax hoax")
+    probability = classifier.predict([loud, long]).probability
+    assert probability[0] == probability[1]
 
 
 def test_a_folder_without_a_classifier(tmp_path: Path) -> None:
