@@ -73,6 +73,7 @@ def generate(rows: int, folder: Path, seed: int = 0) -> NDArray[np.int64]:
                 "text": [" ".join(words) for words in vocabulary[texts.astype(np.int64) - 1]],
                 "label": [number % 2 for number in numbers],
                 "source": "generated",
+                "group": None,
                 "published_at": None,
                 "batch": [f"batch-{number * BATCHES // rows}" for number in numbers],
             }

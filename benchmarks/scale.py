@@ -120,6 +120,7 @@ def _articles(spec: SampleSpec) -> Iterator[pl.DataFrame]:
         yield prepared.filter(pl.col("title") != "").with_columns(
             article_id=pl.lit(""),
             label=pl.col("label").replace_strict({"0": 0, "1": 1}, default=None, return_dtype=pl.Int8),
+            group=pl.lit(None, pl.String),
             published_at=pl.lit(None, ARTICLE_SCHEMA["published_at"]),
             batch=pl.lit("scale"),
         )

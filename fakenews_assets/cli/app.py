@@ -29,16 +29,21 @@ def main() -> None:
 @app.command(rich_help_panel=_TRAINING)
 @abort_on_failure()
 def ingest(
-    source: Annotated[
+    address: Annotated[
         str,
         typer.Argument(
+            metavar="FILE",
             help="A file, an https:// or gs:// address, `welfake:`, or generated articles such as"
-            " `sample:rows=6000,era=1`."
+            " `sample:rows=6000,era=1`.",
         ),
     ],
     batch: Annotated[
         str,
         typer.Option(help="Name of the batch; default: the file's name and the start of its SHA-256."),
+    ] = "",
+    source: Annotated[
+        str,
+        typer.Option(help="Publisher of the rows that name none, such as example.com."),
     ] = "",
     train: Annotated[
         bool, typer.Option("--train", help="Also train, evaluate and select a champion.")
@@ -51,10 +56,12 @@ def ingest(
         fakenews ingest news.csv
 
         fakenews ingest news.csv --train
+
+        fakenews ingest scraped.jsonl --source example.com
     """
     from fakenews_assets.cli import ingesting
 
-    ingesting.ingest(source, batch, train=train)
+    ingesting.ingest(address, batch, source=source, train=train)
 
 
 @app.command(rich_help_panel=_TRAINING)

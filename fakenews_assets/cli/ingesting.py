@@ -12,37 +12,41 @@ from fakenews_resources.landing import batch_name_of
 from fakenews_resources.storage.store import hash_file
 
 
-def ingest(source: str, batch: str, *, train: bool) -> None:
+def ingest(address: str, batch: str, *, source: str, train: bool) -> None:
     """Ingest a batch and print its numbers of rows.
 
     Args:
-        source: a file, or an address of a news source.
-        batch: its name; empty for one made of the source.
+        address: a file, or an address of a news source.
+        batch: its name; empty for one made of the address.
+        source: publisher of rows that name none; empty: unknown.
         train: go on to a champion.
 
     Raises:
         CommandFailed: a step failed, or a blocking check refused the batch.
         typer.BadParameter: the batch cannot have this name.
     """
-    source = str(Path(source).resolve()) if Path(source).is_file() else source
-    name = batch or batch_name(source)
+    address = str(Path(address).resolve()) if Path(address).is_file() else address
+    name = batch or batch_name(address)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
         raise typer.BadParameter(
             "use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch"
         )
     with GraphRunner() as runner:
         runner.add_batch(name)
-        runner.lifecycle(name, source) if train else runner.ingest(name, source)
+        if train:
+            runner.lifecycle(name, address, source=source)
+        else:
+            runner.ingest(name, address, source)
         _show_summary(runner, name)
 
 
-def batch_name(source: str) -> str:
-    """A name for what `source` holds: for a file, its stem and the start of its SHA-256, so that a changed
-    file gets another name; for any other source, its scheme or host and the date."""
-    path = Path(source)
+def batch_name(address: str) -> str:
+    """A name for what `address` holds: for a file, its stem and the start of its SHA-256, so that a changed
+    file gets another name; for any other address, its scheme or host and the date."""
+    path = Path(address)
     if path.is_file():
         return batch_name_of(path.name, hash_file(path).sha256)
-    stem = source.split(":")[0] if "://" not in source else source.rsplit("/", 1)[-1].split(".")[0]
+    stem = address.split(":")[0] if "://" not in address else address.rsplit("/", 1)[-1].split(".")[0]
     return f"{stem}-{datetime.now(UTC):%Y%m%d}"
 
 

@@ -85,9 +85,9 @@ class GraphRunner:
         """Register a partition of `news_batches`; one that exists stays as it is."""
         self.instance.add_dynamic_partitions("news_batches", [name])
 
-    def ingest(self, batch: str, uri: str) -> None:
-        """Receive and clean one batch."""
-        self.run("ingest_batch", batch, {"raw_news": {"uri": uri}})
+    def ingest(self, batch: str, uri: str, source: str = "") -> None:
+        """Receive and clean one batch; `source` is the publisher of rows that name none."""
+        self.run("ingest_batch", batch, {"raw_news": _received_from(uri, source)})
 
     def lifecycle(
         self,
@@ -95,6 +95,7 @@ class GraphRunner:
         uri: str,
         config: Mapping[str, Mapping[str, Any]] | None = None,
         variants: Sequence[str] = DEFAULT_VARIANTS,
+        source: str = "",
     ) -> None:
         """Take one batch from its source to a champion; values that are up to date are skipped.
 
@@ -103,8 +104,9 @@ class GraphRunner:
             uri: where the batch comes from.
             config: configuration by name of asset, as far as it differs from the defaults.
             variants: students and exported variants to make besides the baseline and the fine-tuned encoder.
+            source: publisher of rows that name none.
         """
-        config = {"raw_news": {"uri": uri}, **(config or {})}
+        config = {"raw_news": _received_from(uri, source), **(config or {})}
         self.run("full_lifecycle", batch, config)
         order = GraphOrder(self.defs.get_repository_def())
         for value in order.downstream_of_training(["baseline", "finetuned", *variants]):
@@ -161,6 +163,10 @@ class GraphRunner:
         if not source.is_file() or not self.store.exists(key):
             return False
         return hash_file(source).sha256 != self.store.current(key).meta["sha256"]
+
+
+def _received_from(uri: str, source: str) -> dict[str, str]:
+    return {"uri": uri, "source": source} if source else {"uri": uri}
 
 
 def _is_alive(process: int) -> bool:

@@ -49,20 +49,25 @@ def raw_news(
     draft = storage.draft()
     try:
         received = news_source.receive(uri, landing, progress=partial(report, unit="bytes"))
-        draft.meta.update(store_raw_file(received, batch, draft.path, known, config.sha256))
+        draft.meta.update(store_raw_file(received, batch, draft.path, known, config.sha256, config.source))
     except SourceError as error:
         raise dg.Failure(str(error), metadata={"source_uri": uri}, allow_retries=False) from error
     except BatchChanged as error:
         raise dg.Failure(str(error), metadata=error.hashes, allow_retries=False) from error
     return dg.MaterializeResult(
-        value=draft, metadata={**draft.meta, "rows": draft.meta["rows"] or "unreadable"}
+        value=draft,
+        metadata={
+            **draft.meta,
+            "rows": draft.meta["rows"] or "unreadable",
+            "source": draft.meta["source"] or "as in the rows",
+        },
     )
 
 
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="4",
+    code_version="5",
     check_specs=batch_check_specs(),
 )
 @plain_config

@@ -14,7 +14,7 @@ from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.label_flips import Meaning
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, Label
 
-_NULLABLE: Final = {"label", "source", "published_at"}
+_NULLABLE: Final = {"label", "source", "group", "published_at"}
 
 
 class CheckOutcome(BaseModel):

@@ -18,6 +18,7 @@ from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidenc
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.readers.reading import RawChunk, read_raw
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
+from fakenews_assets.data.sources import normalise_sources
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _LABELS: Final = {
@@ -91,6 +92,7 @@ def clean_batch(
     *,
     preparation: TextPreparation,
     limits: CleaningLimits,
+    source: str | None = None,
     erased: Collection[str] = (),
     over: OrderedMap = in_process,
 ) -> CleaningSummary:
@@ -101,6 +103,7 @@ def clean_batch(
         batch: written into every row.
         folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
+        source: canonical name of the publisher of rows that name none.
         erased: ids of erased articles; their rows go to quarantine without content.
         over: maps chunks to cleaned chunks; the file is read in this process.
 
@@ -110,7 +113,7 @@ def clean_batch(
     """
     tally = _Tally()
     rejects: list[pl.DataFrame] = []
-    worker = partial(_chunk_cleaner, batch, preparation, limits, frozenset(erased))
+    worker = partial(_chunk_cleaner, batch, preparation, limits, source, frozenset(erased))
     for number, cleaned in enumerate(over(worker, read_raw(raw))):
         cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
         rejects.append(cleaned.rejects)
@@ -174,15 +177,20 @@ class _CleanChunk:
 
 
 def _chunk_cleaner(
-    batch: str, preparation: TextPreparation, limits: CleaningLimits, erased: Collection[str]
+    batch: str,
+    preparation: TextPreparation,
+    limits: CleaningLimits,
+    source: str | None,
+    erased: Collection[str],
 ) -> Callable[[RawChunk], _CleanChunk]:
-    return partial(_clean_chunk, batch, preparation, limits, erased)
+    return partial(_clean_chunk, batch, preparation, limits, source, erased)
 
 
 def _clean_chunk(
     batch: str,
     preparation: TextPreparation,
     limits: CleaningLimits,
+    source: str | None,
     erased: Collection[str],
     chunk: RawChunk,
 ) -> _CleanChunk:
@@ -223,7 +231,8 @@ def _clean_chunk(
     )
     articles = rows.with_columns(
         batch=pl.lit(batch),
-        source=pl.col("source").str.strip_chars().replace("", None),
+        source=_publishers(rows, source),
+        group=pl.col("group").str.strip_chars().str.to_lowercase(),
     ).select(ARTICLE_SCHEMA.names())
 
     all_rejects = pl.concat([chunk.rejects, *rejects, *unusable])
@@ -256,6 +265,11 @@ def _sift(
             )
             rows = rows.filter(~bad)
     return rows, rejects
+
+
+def _publishers(rows: pl.DataFrame, default: str | None) -> pl.Series:
+    named, linked = normalise_sources(rows["source"]), normalise_sources(rows["url"])
+    return rows.select(pl.coalesce(named, linked, pl.lit(default, pl.String))).to_series()
 
 
 def _article_ids(rows: pl.DataFrame) -> pl.Series:

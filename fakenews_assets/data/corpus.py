@@ -12,6 +12,7 @@ from fakenews_assets.common import progress
 from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_batch, fake_share
 from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
+from fakenews_assets.data.receiving import given_source
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 from fakenews_resources.storage.store import Artifact
 
@@ -104,6 +105,7 @@ def clean_and_check(
         draft.path,
         preparation=settings.preparation,
         limits=settings,
+        source=given_source(raw),
         erased=erased,
         over=over,
     )

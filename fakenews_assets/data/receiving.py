@@ -1,14 +1,20 @@
 """The bytes of a batch as they were received, and the manifest that says what they are."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
+from fakenews_assets.data.sources import normalise_source
 from fakenews_resources.news.base import Received
+from fakenews_resources.storage.store import Artifact
+
+_GIVEN_FILE: Final = "_given.json"
+"""What was given for the whole batch, beside its bytes; no received file begins with an underscore."""
 
 
 class RawNewsSettings(BaseModel):
@@ -23,10 +29,24 @@ class RawNewsSettings(BaseModel):
             "Empty: where this batch came from before, else the news source's default."
         ),
     )
+    source: str = Field(
+        default="",
+        description=(
+            "Publisher of the rows that name none: a domain, an address or a name. Empty: what was given for this batch"
+            " before, else unknown."
+        ),
+    )
     sha256: str = Field(
         default="",
         description="SHA-256 that the bytes must have: of the file that gave the batch its name. Empty: any.",
     )
+
+    @field_validator("source")
+    @classmethod
+    def _names_a_publisher(cls, source: str) -> str:
+        if source and not normalise_source(source):
+            raise ValueError(f"{source!r} names no publisher: give a domain such as example.com, or a name")
+        return source
 
 
 class BatchChanged(ValueError):
@@ -38,7 +58,12 @@ class BatchChanged(ValueError):
 
 
 def store_raw_file(
-    received: Received, batch: str, folder: Path, known: Mapping[str, Any], expected_sha256: str = ""
+    received: Received,
+    batch: str,
+    folder: Path,
+    known: Mapping[str, Any],
+    expected_sha256: str = "",
+    source: str = "",
 ) -> dict[str, Any]:
     """Check a received file against what is known of its batch, and move it into the folder of the batch.
 
@@ -48,6 +73,7 @@ def store_raw_file(
         folder: receives the file.
         known: manifest of the batch if it was received before, else empty.
         expected_sha256: as `RawNewsSettings.sha256`.
+        source: as `RawNewsSettings.source`.
 
     Returns:
         The manifest; `rows` is None for a file that cannot be read, which `clean_batch` will say.
@@ -70,14 +96,24 @@ def store_raw_file(
             {"stored_sha256": known["sha256"], "received_sha256": received.sha256},
         )
     file = received.path.replace(folder / received.path.name)
+    publisher = normalise_source(source) or known.get("source")
+    if publisher:  # as a file, so that it is part of the version
+        (folder / _GIVEN_FILE).write_text(json.dumps({"source": publisher}), encoding="utf-8")
     return {
         "file": file.name,
         "source_uri": received.uri,
         "sha256": received.sha256,
         "bytes": received.size_bytes,
         "rows": _rows_in(file),
+        "source": publisher,
         "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
     }
+
+
+def given_source(raw: Artifact) -> str | None:
+    """The publisher that was given for a whole batch."""
+    given = raw.path / _GIVEN_FILE
+    return raw.read_json(_GIVEN_FILE)["source"] if given.is_file() else None
 
 
 def _rows_in(path: Path) -> int | None:

@@ -25,12 +25,14 @@ ARTICLE_SCHEMA: Final = pl.Schema(
         "text": pl.String,
         "label": pl.Int8,
         "source": pl.String,
+        "group": pl.String,
         "published_at": pl.Datetime("us", "UTC"),
         "batch": pl.String,
     }
 )
-"""Columns of a cleaned article table. `text` may be empty; `label`, `source` and `published_at` may be
-null; the rest never is."""
+"""Columns of a cleaned article table. `text` may be empty; `label`, `source`, `group` and `published_at`
+may be null; the rest never is. `source` is the publisher as `normalise_source` names it, `group` what publishers are
+compared by, such as their political leaning, in lower case."""
 
 
 RAW_SCHEMA: Final = pl.Schema(
@@ -40,6 +42,8 @@ RAW_SCHEMA: Final = pl.Schema(
         "text": pl.String,
         "label": pl.String,
         "source": pl.String,
+        "url": pl.String,
+        "group": pl.String,
         "published_at": pl.String,
     }
 )

@@ -21,7 +21,7 @@ from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidenc
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
 ARTICLES = pl.DataFrame(
-    [("id1", "t", "", 1, None, None, "b"), ("id2", "u", "x", None, "s", None, "b")],
+    [("id1", "t", "", 1, None, None, None, "b"), ("id2", "u", "x", None, "s", "left", None, "b")],
     schema=ARTICLE_SCHEMA,
     orient="row",
 )

@@ -5,7 +5,7 @@ import io
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -20,13 +20,17 @@ LENIENT = CleaningLimits(max_reject_share=1.0)
 
 
 def clean(
-    tmp_path: Path, content: str | bytes, limits: CleaningLimits = LENIENT, name: str = "news.csv"
+    tmp_path: Path,
+    content: str | bytes,
+    limits: CleaningLimits = LENIENT,
+    name: str = "news.csv",
+    **options: Any,
 ) -> tuple[CleaningSummary, pl.DataFrame, pl.DataFrame]:
     raw = tmp_path / name
     raw.write_bytes(content.encode() if isinstance(content, str) else content)
     folder = tmp_path / "clean"
     folder.mkdir()
-    summary = clean_batch(raw, "b1", folder, preparation=TextPreparation(), limits=limits)
+    summary = clean_batch(raw, "b1", folder, preparation=TextPreparation(), limits=limits, **options)
     articles = pl.scan_parquet(folder / "articles-*.parquet").collect()
     return summary, articles, pl.read_parquet(folder / "quarantine.parquet")
 
@@ -42,7 +46,7 @@ def test_a_row_becomes_an_article(tmp_path: Path) -> None:
     assert row["title"] == "Tax bill passes"
     assert row["text"] == 'It "passed".'
     assert row["article_id"] == article_id("Tax bill passes", 'It "passed".')
-    assert (row["label"], row["source"], row["batch"]) == (0, "Daily", "b1")
+    assert (row["label"], row["source"], row["batch"]) == (0, "daily", "b1")
     assert row["published_at"].isoformat() == "2017-03-04T00:00:00+00:00"
     assert quarantine.schema == QUARANTINE_SCHEMA
     assert quarantine.is_empty()
@@ -161,6 +165,23 @@ def test_parquet_dates_are_midnight_in_utc(tmp_path: Path) -> None:
     assert articles["published_at"].to_list() == [datetime(2017, 3, 4, tzinfo=UTC)]
 
 
+def test_the_publisher_is_the_first_that_is_known_and_the_group_is_lower_case(tmp_path: Path) -> None:
+    content = (
+        "title,site,link,leaning\n"
+        "a,www.Times.example,https://wire.example/a, Left \n"
+        "b,,https://www.wire.example/2020/b,CENTER\n"
+        "c,Meridian  Wire,nan,\n"
+        "d,none,,n/a\n"
+    )
+    _, articles, _ = clean(tmp_path, content, source="batch.example")
+    assert articles.select("source", "group").rows() == [
+        ("times.example", "left"),
+        ("wire.example", "center"),
+        ("meridian wire", None),
+        ("batch.example", None),
+    ]
+
+
 def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:
     content = (
         "title,text,label,source,date\n"
@@ -174,7 +195,7 @@ def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:
     columns = articles.select("title", "text", "label", "source", pl.col("published_at").dt.year())
     assert columns.rows() == [
         ("a", "", None, None, None),
-        ("Null and void", "None of them came", 0, "Nan News", 2017),
+        ("Null and void", "None of them came", 0, "nan news", 2017),
     ]
     assert (summary.missing_text, summary.unlabelled, summary.undated) == (1, 1, 1)
 

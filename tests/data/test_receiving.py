@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from fakenews_assets.data.receiving import BatchChanged, store_raw_file
+from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, given_source, store_raw_file
 from fakenews_resources.news.base import Received, received
+from fakenews_resources.storage.store import Artifact
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def test_a_new_batch_gets_the_file_and_a_manifest(arrived: Received, folder: Pat
         "sha256": arrived.sha256,
         "bytes": (folder / "news.csv").stat().st_size,
         "rows": 2,
+        "source": None,
     }
     assert not arrived.path.exists()
 
@@ -40,6 +43,20 @@ def test_a_batch_that_comes_again_keeps_the_time_of_its_first_arrival(
 ) -> None:
     known = {"sha256": arrived.sha256, "received_at": "2026-01-01T00:00:00+00:00"}
     assert store_raw_file(arrived, "b1", folder, known)["received_at"] == known["received_at"]
+
+
+def test_the_publisher_of_a_batch_is_part_of_its_version_and_is_kept(arrived: Received, folder: Path) -> None:
+    manifest = store_raw_file(arrived, "b1", folder, {}, source="https://www.Wire.example/feed")
+    assert manifest["source"] == given_source(Artifact(folder)) == "wire.example"
+    again = folder.with_name("again")
+    again.mkdir()
+    kept = store_raw_file(received(folder / "news.csv", "x"), "b1", again, manifest)
+    assert kept["source"] == given_source(Artifact(again)) == "wire.example"
+
+
+def test_a_publisher_without_a_name_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'https://' names no publisher"):
+        RawNewsSettings(source="https://")
 
 
 def test_a_file_that_cannot_be_read_is_stored_all_the_same(tmp_path: Path, folder: Path) -> None:

@@ -49,6 +49,7 @@ def make_split() -> MakeSplit:
                 "text": texts,
                 "label": (generator.random(rows) < fake_share).astype(np.int8),
                 "source": generator.choice(["large", "middle", "small"], rows, p=[0.7, 0.28, 0.02]).tolist(),
+                "group": [None] * rows,
                 "published_at": [datetime(2017, 1, 1, tzinfo=UTC) + timedelta(days=int(day)) for day in days],
                 "batch": ["one"] * rows,
                 "cluster_id": [f"cluster{index // 2}" for index in range(rows)],

@@ -19,6 +19,7 @@ def table(titles: list[str], labels: list[int | None]) -> pl.DataFrame:
             "text": [""] * len(titles),
             "label": labels,
             "source": None,
+            "group": None,
             "published_at": None,
             "batch": "one",
         },

@@ -35,6 +35,7 @@ def broad_corpus(rows: int, seed: int = 0, *, tilt: float = 0.6) -> pl.DataFrame
             "text": text,
             "label": label,
             "source": rng.choice(["north", "south", "west"], rows).tolist(),
+            "group": [None] * rows,
             "published_at": [None] * rows,
             "batch": ["one"] * rows,
             "cluster_id": [f"c{row}" for row in range(rows)],

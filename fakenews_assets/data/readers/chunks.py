@@ -13,7 +13,9 @@ COLUMNS: Final = {
     "title": ("title",),
     "text": ("text",),
     "label": ("label",),
-    "source": ("source", "publisher"),
+    "source": ("source", "publisher", "domain", "site"),
+    "url": ("url", "link"),
+    "group": ("group", "leaning", "bias"),
     "published_at": ("published_at", "published", "date"),
 }
 """Each column of a raw table, and the names it may have in a file: the first one present counts."""
@@ -103,6 +105,11 @@ def tidy(values: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
         .select(RAW_SCHEMA.names())
     )
+
+
+def is_missing(value: str) -> bool:
+    """Whether a text without surrounding blanks is empty or a word for a missing value."""
+    return not value or value.lower() in _MISSING
 
 
 def _is_given(value: pl.Expr) -> pl.Expr:

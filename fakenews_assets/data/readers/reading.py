@@ -36,10 +36,10 @@ _FOREIGN = (
 def read_raw(path: Path, chunk_rows: int = 100_000) -> Iterator[RawChunk]:
     """Read a CSV, JSON Lines or Parquet file (the first two also gzipped) chunk by chunk.
 
-    Columns are found by name, whatever their case: `title` is required; `text`, `label`, `source` (or
-    `publisher`) and `published_at` (or `published`, `date`) are optional; all others are ignored. Values
-    arrive as text and as found, except that a value is null when it is empty or a word for a missing
-    value, such as "nan" or "NULL", and that a label is stripped, and "1" where a float column wrote "1.0".
+    Columns are found by name, whatever their case: `title` is required, the others are optional and may have the
+    names that `COLUMNS` lists, and all others are ignored. Values arrive as text and as found, except that a value
+    is null when it is empty or a word for a missing value, such as "nan" or "NULL", and that a label is stripped,
+    and "1" where a float column wrote "1.0".
 
     Args:
         path: the file; it is only read.

@@ -10,7 +10,9 @@ from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.receiving import given_source
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.sources import normalise_source
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
@@ -75,6 +77,17 @@ def _audit_raw(audit_log: AuditLog, key: str, raw: Artifact, ledger: Ledger) -> 
         name = raw.meta["file"]
         found = ledger.undo(key, raw.version, {name: hash_file(raw.path / name)})[0][name].sha256
         audit_log.compare("raw bytes", key, raw.meta["sha256"], found, "not the bytes that were received")
+        _audit_source(audit_log, key, raw)
+
+
+def _audit_source(audit_log: AuditLog, key: str, raw: Artifact) -> None:
+    """Check the publisher that rows get which name none."""
+    assert raw.record is not None
+    used, manifest = given_source(raw), raw.meta.get("source")
+    asked = normalise_source(raw.record.config.get("source", "")) or manifest
+    if used or asked:
+        fault = "not the publisher that was given for the batch" if {asked, manifest} != {used} else ""
+        audit_log.add("batch source", key, str(asked), str(used), fault)
 
 
 def _audit_ids(audit_log: AuditLog, key: str, clean: Artifact, ledger: Ledger) -> None:
@@ -118,6 +131,7 @@ def _audit_cleaning(
             folder,
             preparation=TextPreparation.model_validate_json((clean.path / PREPARE_FILE).read_bytes()),
             limits=CleaningLimits.model_validate(limits),
+            source=given_source(raw),
             # Of the others nothing was stored, for they had been erased before.
             erased=ledger.erased - blank,
         )

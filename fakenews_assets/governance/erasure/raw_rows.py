@@ -16,7 +16,7 @@ from typing import BinaryIO, TextIO
 import polars as pl
 
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.readers.chunks import plain_name
+from fakenews_assets.data.readers.chunks import COLUMNS, plain_name
 from fakenews_assets.data.readers.csv import read_header
 from fakenews_assets.data.readers.lines import Lines
 from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
@@ -26,6 +26,8 @@ from fakenews_assets.governance.erasure.quoting import Wording
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARK = "\ufeff"
+_TEXTS = frozenset(alias for column in ("title", "text", "source", "url") for alias in COLUMNS[column])
+"""An address often quotes the title, and it may stand where a publisher is expected."""
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -67,7 +69,7 @@ def find_torn_rows(path: Path, wording: Wording, known: Collection[int]) -> list
 
 
 def blank_rows(path: Path, rows: Collection[int], target: Path) -> None:
-    """Write a file anew with the title and text of some records empty.
+    """Write a file anew with the title, text and addresses of some records empty.
 
     Args:
         path: CSV, JSON Lines (either may be gzipped) or Parquet.
@@ -185,4 +187,4 @@ def _csv_without(lines: Lines, rows: Collection[int]) -> Iterator[str]:
 
 
 def _is_text(name: str) -> bool:
-    return plain_name(name) in ("title", "text")
+    return plain_name(name) in _TEXTS

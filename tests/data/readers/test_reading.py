@@ -48,15 +48,17 @@ def news(tmp_path: Path) -> Path:
 def test_welfake_header_with_duplicate_serials(news: Path) -> None:
     whole = read(news, ",title,text,label\n0,First,Body,1\n0,Second,,0\n")
     assert whole.rows.rows() == [
-        (0, "First", "Body", "1", None, None),
-        (1, "Second", None, "0", None, None),
+        (0, "First", "Body", "1", None, None, None, None),
+        (1, "Second", None, "0", None, None, None, None),
     ]
     assert whole.rejects.is_empty()
 
 
 def test_names_are_found_whatever_their_case_blanks_and_mark(news: Path) -> None:
-    whole = read(news, '\ufeff" Title ",DATE,Publisher,LABEL,extra\nA,2020-01-02,Herald,1,x\n')
-    assert whole.rows.rows() == [(0, "A", None, "1", "Herald", "2020-01-02")]
+    whole = read(
+        news, '\ufeff" Title ",DATE,Publisher,LABEL,extra,LINK,Bias\nA,2020-01-02,Herald,1,x,//a.b,left\n'
+    )
+    assert whole.rows.rows() == [(0, "A", None, "1", "Herald", "//a.b", "left", "2020-01-02")]
 
 
 def test_the_plain_name_goes_before_its_aliases(news: Path) -> None:
@@ -76,14 +78,14 @@ def test_labels_are_delivered_as_found_but_plain(news: Path) -> None:
     "word", ["nan", "NaN", "None", "null", " NULL\t", "N/A", "na", "<NA>", "#N/A", "NaT", "-nan"]
 )
 def test_words_for_a_missing_value_are_null_in_every_format(tmp_path: Path, word: str) -> None:
-    columns = ["title", "text", "label", "source", "published_at"]
+    columns = ["title", "text", "label", "source", "url", "group", "published_at"]
     frame = pl.DataFrame([[word, "kept"] for _ in columns], schema=columns)
     frame.write_csv(tmp_path / "csv")
     frame.write_parquet(tmp_path / "parquet")
     frame.write_ndjson(tmp_path / "jsonl")
     for name in ("csv", "parquet", "jsonl"):
         rows = read_whole(tmp_path / name).rows.drop("row").rows()
-        assert rows == [(None,) * 5, ("kept",) * 5], name
+        assert rows == [(None,) * 7, ("kept",) * 7], name
 
 
 @pytest.mark.parametrize(
@@ -315,11 +317,11 @@ def test_json_lines(tmp_path: Path) -> None:
         ]
     )
     expected = [
-        (0, "A", "a\nb", "1", "Herald", None),
-        (1, "Café", None, "1", None, "1518739200"),
-        (2, None, None, None, None, None),
-        (3, "D", None, "true", None, None),
-        (4, None, "no title", None, None, None),
+        (0, "A", "a\nb", "1", "Herald", None, None, None),
+        (1, "Café", None, "1", None, None, None, "1518739200"),
+        (2, None, None, None, None, None, None, None),
+        (3, "D", None, "true", None, None, None, None),
+        (4, None, "no title", None, None, None, None, None),
     ]
     assert read(tmp_path / "news.jsonl", content).rows.rows() == expected
     assert read(tmp_path / "news.ndjson.gz", gzip.compress(content.encode())).rows.rows() == expected
@@ -375,9 +377,9 @@ def test_parquet_of_any_type(tmp_path: Path) -> None:
     )
     frame.write_parquet(tmp_path / "news.bin")
     assert read_whole(tmp_path / "news.bin", chunk_rows=2).rows.rows() == [
-        (0, "A", "a", "1", "x", "2020-01-02T03:00:00.000000+00:00"),
-        (1, "B", None, None, "y", None),
-        (2, "A", None, "0", None, None),
+        (0, "A", "a", "1", "x", None, None, "2020-01-02T03:00:00.000000+00:00"),
+        (1, "B", None, None, "y", None, None, None),
+        (2, "A", None, "0", None, None, None, None),
     ]
 
 

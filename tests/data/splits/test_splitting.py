@@ -40,6 +40,7 @@ def articles(count: int) -> pl.DataFrame:
             "text": "",
             "label": [row % 2 for row in range(count)],
             "source": "wire",
+            "group": None,
             "published_at": datetime(2024, 1, 1, tzinfo=UTC),
             "batch": "b1",
         },

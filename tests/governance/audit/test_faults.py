@@ -257,6 +257,11 @@ def fewer_repeated_rows(project: Project) -> None:
     project.rehash(CLEAN)
 
 
+def publisher_given_to_the_batch(project: Project) -> None:
+    (project.stored(RAW).path / "_given.json").write_text(json.dumps({"source": "wire.example"}))
+    project.rehash(RAW)
+
+
 def row_removed_without_tombstone(project: Project) -> None:
     file = project.stored("splits").path / "train.parquet"
     pl.read_parquet(file)[1:].write_parquet(file)
@@ -341,6 +346,7 @@ FAULTS = (
     Fault("a check of a batch is left out, re-hashed", check_left_out, (("version", CLEAN), ("checks", CLEAN)), "computed passed"),
     Fault("the counts of a batch, re-hashed", fewer_repeated_rows, (("version", CLEAN), ("cleaning", CLEAN), ("checks", CLEAN)), "summary.json: repeated is 0"),
     Fault("a raw batch is gone", raw_batch_removed, (("version", RAW),), "missing"),
+    Fault("the publisher of a batch, re-hashed", publisher_given_to_the_batch, (("version", RAW), ("batch source", RAW), ("cleaning", CLEAN)), "not the publisher that was given"),
     Fault("a tombstone that was edited", tombstone_edited, (("tombstone", "000002.json"), ("version", CLEAN), ("version", "splits")), "changed since it was recorded"),
     Fault("the last tombstone is gone", tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),
     Fault("a tombstone among others is gone", older_tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),

@@ -77,14 +77,16 @@ def test_a_line_of_json(tmp_path: Path) -> None:
         json.dumps({"id": 1, "title": "é other", "label": 1}),
         "",
         "no json",
-        json.dumps({"Title": "Tax bill passes", "text": "It passed, at last.", "label": 0}),
+        json.dumps(
+            {"Title": "Tax bill passes", "text": "It passed, at last.", "label": 0, "link": "//a.b/tax"}
+        ),
         '{"title":"last"}',
     ]
     rows, found = blanked(tmp_path, "\n".join(lines).encode(), "news.jsonl")
     assert list(rows) == [2]
     kept = found.decode().split("\n")
     assert kept[:3] + kept[4:] == lines[:3] + lines[4:]
-    assert json.loads(kept[3]) == {"Title": "", "text": "", "label": 0}
+    assert json.loads(kept[3]) == {"Title": "", "text": "", "label": 0, "link": ""}
 
 
 def test_a_row_of_a_parquet_file(tmp_path: Path) -> None:

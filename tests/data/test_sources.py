@@ -1,0 +1,37 @@
+"""One publisher has one name, however files write it."""
+
+import polars as pl
+import pytest
+
+from fakenews_assets.data.sources import normalise_source, normalise_sources
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("https://user:secret@WWW.Times.example:8080/2020/a?b#c", "times.example"),
+        ("//m.times.example/a", "times.example"),
+        ("times.example/world", "times.example"),
+        ("amp.times.example.", "times.example"),
+        ("editor@times.example", "times.example"),
+        ("news.times.example", "news.times.example"),
+        ("m.com", "m.com"),
+        ("82.221.129.208:80", "82.221.129.208"),
+        ("http://localhost:8000/", "localhost"),
+        ("http://[::1]:80/a", "[::1]"),
+        ("https://Bücher.example/a", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("пример.рф", "xn--e1afmkfd.xn--p1ai"),
+        ("  Meridian \n Wire ", "meridian wire"),
+        ("MERIDIAN WIRE", "meridian wire"),
+        ("St. Louis Post", "st. louis post"),
+        ("A.P.", "a.p."),
+        ("https://", None),
+        ("NaN", None),
+        (" ", None),
+    ],
+)
+def test_a_publisher_has_one_name(written: str, name: str | None) -> None:
+    assert normalise_source(written) == name
+    assert name is None or normalise_source(name) == name
+    assert normalise_sources(pl.Series([written, None, written])).to_list() == [name, None, name]
