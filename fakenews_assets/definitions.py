@@ -12,6 +12,7 @@ from fakenews_assets.automation.sensors.refresh import champion_changed, refresh
 from fakenews_assets.automation.sensors.retraining import drift_sensor, new_rows_sensor
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
+from fakenews_assets.ensembling import assets as ensembling
 from fakenews_assets.evaluation import assets as evaluation
 from fakenews_assets.governance import assets as audit
 from fakenews_assets.monitoring import assets as monitoring
@@ -29,7 +30,7 @@ storage = storage_from_environment()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [data, training, compression, evaluation, selection, serving, monitoring, audit]
+        [data, training, compression, ensembling, evaluation, selection, serving, monitoring, audit]
     ),
     jobs=all_jobs,
     schedules=[nightly_monitoring],

@@ -77,6 +77,12 @@ quantize_model = dg.define_asset_job(
     description="Export one trained model to another runtime, quantized or as a reference.",
 )
 
+combine_models = dg.define_asset_job(
+    "combine_models",
+    selection=["ensemble_model"],
+    description="Combine one encoder and the baseline into an ensemble.",
+)
+
 measure_generalization = dg.define_asset_job(
     "measure_generalization",
     selection=["generalization"],
@@ -133,6 +139,7 @@ REFRESH_JOBS = (
     distill_student,
     prune_encoder,
     quantize_model,
+    combine_models,
     evaluate_candidate,
     compare_candidates,
     select_champion,
@@ -148,6 +155,7 @@ all_jobs = [
     distill_student,
     prune_encoder,
     quantize_model,
+    combine_models,
     evaluate_candidate,
     measure_generalization,
     compare_candidates,

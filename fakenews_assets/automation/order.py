@@ -8,15 +8,17 @@ import dagster as dg
 
 from fakenews_assets.automation.jobs import REFRESH_JOBS
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
+from fakenews_assets.ensembling.partitions import ENSEMBLES
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_resources.storage.io_manager import reads_every_partition
 from fakenews_resources.storage.store import Store
 
-_MODEL_OF: Final = {
-    **{f"quantized_bert/{variant}": SOURCES[source] for variant, (source, _) in VARIANTS.items()},
-    **{f"evaluation/{candidate}": model for candidate, model in CANDIDATES.items()},
+_MODELS_OF: Final = {
+    **{f"quantized_bert/{variant}": {SOURCES[source]} for variant, (source, _) in VARIANTS.items()},
+    **{f"ensemble_model/{name}": {encoder, "baseline_model"} for name, encoder in ENSEMBLES.items()},
+    **{f"evaluation/{candidate}": {model} for candidate, model in CANDIDATES.items()},
 }
-"""The one model that a partition is made of. The graph has an edge from every model: a partition mapping cannot leave
+"""The models that a partition is made of. The graph has an edge from every model: a partition mapping cannot leave
 out an upstream asset that has no partitions."""
 
 
@@ -86,15 +88,15 @@ class GraphOrder:
             store: holds the partitions, and the inputs that are read only if they are there.
             pending: keys that count as stored.
         """
-        model = _MODEL_OF.get(value.key)
-        found = {model} if model else set()
+        models = _MODELS_OF.get(value.key)
+        found = set(models or ())
         for name, declared in _inputs(self.assets[value.asset]).items():
             partitions = {f"{name}/{partition}" for partition in store.partitions(name)}
             if reads_every_partition(declared):
                 found |= partitions | {key for key in pending if key.startswith(f"{name}/")}
             elif declared.typing_type is not dg.Nothing:
                 found.add(name)
-            elif model is None:  # an edge without an argument: the asset looks for itself
+            elif models is None:  # an edge without an argument: the asset looks for itself
                 found |= partitions | ({name} if store.exists(name) else set())
         return found
 

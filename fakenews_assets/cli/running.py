@@ -23,8 +23,13 @@ from fakenews_resources.storage.store import Store, hash_file
 _HOST_TAG = "fakenews/host"
 _PROCESS_TAG = "fakenews/process"
 
-DEFAULT_VARIANTS = ("distilled-3l", "finetuned-openvino-int8", "distilled-3l-openvino-int8")
-"""What the whole lifecycle makes of the fine-tuned encoder: a student, and both in int8."""
+DEFAULT_VARIANTS = (
+    "distilled-3l",
+    "finetuned-openvino-int8",
+    "distilled-3l-openvino-int8",
+    "ensemble-finetuned-openvino-int8",
+)
+"""What the whole lifecycle makes of the fine-tuned encoder: a student, both in int8, and an ensemble with the baseline."""
 
 
 def use_project_home() -> None:
@@ -103,7 +108,7 @@ class GraphRunner:
             batch: partition of `news_batches`.
             uri: where the batch comes from.
             config: configuration by name of asset, as far as it differs from the defaults.
-            variants: students and exported variants to make besides the baseline and the fine-tuned encoder.
+            variants: students, exported variants and ensembles to make besides the baseline and the fine-tuned encoder.
             source: publisher of rows that name none.
         """
         config = {"raw_news": _received_from(uri, source), **(config or {})}

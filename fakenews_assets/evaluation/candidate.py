@@ -1,6 +1,5 @@
 """Calibrates and evaluates one candidate."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +25,7 @@ from fakenews_assets.models.calibration import (
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.out_of_distribution import OodDetector, OodSettings, fit_ood_detector
 from fakenews_assets.models.predictions import predict_table
-from fakenews_assets.models.runtimes.loading import load_classifier, reads_text
+from fakenews_assets.models.runtimes.loading import load_classifier, reads_text, words_read
 from fakenews_resources.storage.store import Artifact
 
 _NAMED_ROWS: Final = 20_000
@@ -156,16 +155,7 @@ def _with_robustness(
         test,
         names,
         cases=config.behaviour_cases,
-        reads_words=_words_read(model_folder),
+        reads_words=max(_DETECTOR_WORDS, words_read(model_folder)),
         seed=config.seed,
     )
     return evaluation.model_copy(update={"masked": masked, "behaviour": behaviour})
-
-
-def _words_read(model_folder: Path) -> int | None:
-    """Most words of a text that reach a saved model; None: unlimited or unknown."""
-    encoding = model_folder / "encoding.json"
-    if encoding.is_file():
-        # A word is one token at least.
-        return max(_DETECTOR_WORDS, json.loads(encoding.read_bytes())["max_tokens"])
-    return None if reads_text(model_folder) else _DETECTOR_WORDS

@@ -4,13 +4,14 @@ from typing import Final
 
 import dagster as dg
 
-from fakenews_assets.compression.partitions import SOURCES, VARIANTS
+from fakenews_assets.compression.partitions import VARIANTS
 from fakenews_assets.compression.settings import STUDENTS
+from fakenews_assets.ensembling.partitions import ENCODERS, ENSEMBLES
 
 CANDIDATES: Final = {
     "baseline": "baseline_model",
-    **SOURCES,
-    **{variant: f"quantized_bert/{variant}" for variant in VARIANTS},
+    **ENCODERS,
+    **{ensemble: f"ensemble_model/{ensemble}" for ensemble in ENSEMBLES},
 }
 """Name of a candidate, and the store key of the model that it stands for."""
 
@@ -20,13 +21,15 @@ model_assets = [
     "baseline_model",
     "finetuned_bert",
     "pruned_bert",
-    dg.AssetDep(
-        "distilled_bert",
-        partition_mapping=dg.StaticPartitionMapping({student: student for student in STUDENTS}),
-    ),
-    dg.AssetDep(
-        "quantized_bert",
-        partition_mapping=dg.StaticPartitionMapping({variant: variant for variant in VARIANTS}),
+    *(
+        dg.AssetDep(
+            asset, partition_mapping=dg.StaticPartitionMapping({candidate: candidate for candidate in names})
+        )
+        for asset, names in (
+            ("distilled_bert", STUDENTS),
+            ("quantized_bert", VARIANTS),
+            ("ensemble_model", ENSEMBLES),
+        )
     ),
 ]
 """Where candidates come from."""

@@ -80,7 +80,8 @@ class Manifest(BaseModel):
         " its teacher."
     )
     runtime: str = Field(
-        description="Kind of runtime that the model's format is for, such as torch or openvino."
+        description="Runtime that the model's format is for, such as torch or openvino; of an ensemble both, joined by a"
+        " plus."
     )
     calibration: Calibration = Field(description="The same as in calibration.json.")
     data_versions: dict[str, str] = Field(description="Version of every upstream value, by its key.")

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 
 @asset(
-    deps=["baseline_model", "finetuned_bert", "distilled_bert", "pruned_bert", "quantized_bert"],
+    deps=[
+        "baseline_model",
+        "finetuned_bert",
+        "distilled_bert",
+        "pruned_bert",
+        "quantized_bert",
+        "ensemble_model",
+    ],
     group_name="selection",
     owners=["team:ml"],
     kinds={"polars"},

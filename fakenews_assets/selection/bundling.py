@@ -8,6 +8,7 @@ from typing import Final
 
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.compression.settings import ENCODER_OF_STUDENT, FORMATS
+from fakenews_assets.ensembling.partitions import ENSEMBLE, ENSEMBLES
 from fakenews_assets.evaluation.reports.leaderboard import leaderboard_table
 from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, evaluation_plots
@@ -117,7 +118,9 @@ def encoder_of(lineage: Mapping[str, Record]) -> str | None:
 
 
 def runtime_of(candidate: str) -> str:
-    """What runs a candidate, by its name: torch, openvino, onnx or scikit-learn."""
+    """What runs a candidate, by its name: torch, openvino, onnx or scikit-learn; of an ensemble both, joined by a plus."""
+    if candidate in ENSEMBLES:
+        return f"{runtime_of(candidate.removeprefix(ENSEMBLE))}+{runtime_of('baseline')}"
     exported = next((variant for variant in FORMATS if candidate.endswith(f"-{variant}")), None)
     if exported is not None:
         return exported.partition("-")[0]

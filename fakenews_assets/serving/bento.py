@@ -84,7 +84,7 @@ def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
     """What a runtime needs to serve, and everything that these packages depend on, at the versions of the lock.
 
     Args:
-        runtime: of the bundle's manifest.
+        runtime: of the bundle's manifest; two runtimes are joined by a plus.
         lock: written by `make lock`.
 
     Raises:
@@ -92,7 +92,8 @@ def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
             with what is installed here, and the image has to run the same.
     """
     locked = _read_lock(lock)
-    ahead = {(name, "") for name in (*_REQUIRED, *_RUNTIMES[runtime])}
+    own = (package for one in runtime.split("+") for package in _RUNTIMES[one])
+    ahead = {(name, "") for name in (*_REQUIRED, *own)}
     seen: set[tuple[str, str]] = set()
     while ahead:
         seen |= ahead

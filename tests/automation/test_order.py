@@ -39,32 +39,47 @@ def test_values_come_after_those_that_they_are_made_of(order: GraphOrder, tmp_pa
 
 
 def test_a_lifecycle_is_limited_to_its_candidates(order: GraphOrder) -> None:
-    names = ["baseline", "finetuned", "distilled-3l", "distilled-3l-openvino-int8", "pruned"]
+    names = [
+        "baseline",
+        "finetuned",
+        "distilled-3l",
+        "distilled-3l-openvino-int8",
+        "pruned",
+        "ensemble-pruned",
+    ]
     assert [value.key for value in order.downstream_of_training(names)] == [
         "distilled_bert/distilled-3l",
         "pruned_bert",
         "quantized_bert/distilled-3l-openvino-int8",
+        "ensemble_model/ensemble-pruned",
         "evaluation/baseline",
         "evaluation/finetuned",
         "evaluation/distilled-3l",
         "evaluation/pruned",
         "evaluation/distilled-3l-openvino-int8",
+        "evaluation/ensemble-pruned",
         "leaderboard",
         "selected_model",
     ]
 
 
-def test_a_partition_is_made_of_its_own_model(order: GraphOrder, tmp_path: Path) -> None:
+def test_a_partition_is_made_of_its_own_models(order: GraphOrder, tmp_path: Path) -> None:
     store = Graph(tmp_path).store
-    for key, model in {
-        "quantized_bert/finetuned-onnx-int8": "finetuned_bert",
-        "quantized_bert/distilled-2l-openvino-bf16": "distilled_bert/distilled-2l",
-        "evaluation/baseline": "baseline_model",
-        "evaluation/pruned": "pruned_bert",
-        "evaluation/distilled-2l-openvino-bf16": "quantized_bert/distilled-2l-openvino-bf16",
+    for key, models in {
+        "quantized_bert/finetuned-onnx-int8": {"finetuned_bert"},
+        "quantized_bert/distilled-2l-openvino-bf16": {"distilled_bert/distilled-2l"},
+        "ensemble_model/ensemble-pruned": {"pruned_bert", "baseline_model"},
+        "ensemble_model/ensemble-finetuned-onnx-int8": {
+            "quantized_bert/finetuned-onnx-int8",
+            "baseline_model",
+        },
+        "evaluation/baseline": {"baseline_model"},
+        "evaluation/pruned": {"pruned_bert"},
+        "evaluation/distilled-2l-openvino-bf16": {"quantized_bert/distilled-2l-openvino-bf16"},
+        "evaluation/ensemble-pruned": {"ensemble_model/ensemble-pruned"},
     }.items():
         (value,) = (one for one in order.downstream_of_training() if one.key == key)
-        assert order.inputs_of(value, store) == {"splits", model}
+        assert order.inputs_of(value, store) == {"splits", *models}
 
 
 def test_the_inputs_are_those_that_a_run_has_read(order: GraphOrder, trained: Path) -> None:

@@ -18,9 +18,12 @@ from fakenews_assets.compression.quantization import (
     make_variant,
 )
 from fakenews_assets.compression.settings import FORMATS, Format, QuantizationSettings
+from fakenews_assets.ensembling.ensemble import make_ensemble
 from fakenews_assets.models.classifier import RUNTIME_FILE, Article, Embedder, OnePassEmbedder
 from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.runtimes.linear import fit_baseline
 from fakenews_assets.models.runtimes.loading import load_classifier
+from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.models.tokenization import ArticleEncoder
 from fakenews_resources.storage.store import hash_files
 from tests.support.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
@@ -82,6 +85,24 @@ def test_a_variant_answers_as_its_source(
     assert (found.predicted_label == expected.predicted_label).mean() > 0.97
     if not exact:
         assert (found.probability != expected.probability).any()
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_an_ensemble_runs_in_the_runtime_of_its_encoder(
+    exports: dict[str, Path], teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path, name: str
+) -> None:
+    fit_baseline(train, BaselineSettings()).save(tmp_path / "baseline")
+    for encoder in (teacher, exports[name]):
+        make_ensemble(encoder, tmp_path / "baseline", val, 0.5, tmp_path / f"ensemble of {encoder.name}")
+    expected, found = (
+        load_classifier(tmp_path / f"ensemble of {encoder.name}") for encoder in (teacher, exports[name])
+    )
+
+    assert isinstance(found, OnePassEmbedder)
+    for predictions in (found.predict(articles_of(val)), found.predict_and_embed(articles_of(val))[0]):
+        np.testing.assert_allclose(
+            predictions.probability, expected.predict(articles_of(val)).probability, atol=0.1
+        )
 
 
 @pytest.mark.parametrize("name", [*AVAILABLE, ONNX_EXPORT])

@@ -63,7 +63,7 @@ def splits(splits: Artifact) -> pl.DataFrame:
 
 def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
     source = str(sample(project / "news.csv", seed=1))
-    variants = ("distilled-2l", "finetuned-openvino-int8")
+    variants = ("distilled-2l", "finetuned-openvino-int8", "ensemble-finetuned-openvino-int8")
     config = {
         "finetuned_bert": settings(encoder),
         "distilled_bert": {"epochs": 1},
@@ -105,7 +105,11 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     served = predict_table(load_bundled(bundle), splits.scan("test").collect())
     assert served.equals(judged)
 
-    assert len(first.run_ids) == 9
+    ensemble = store.current("ensemble_model/ensemble-finetuned-openvino-int8").record
+    assert ensemble is not None
+    assert ensemble.upstream.keys() == {"splits", "baseline_model", "quantized_bert/finetuned-openvino-int8"}
+
+    assert len(first.run_ids) == 11
     assert run("b1", source, config, variants).run_ids == []
 
     changed = run("b1", source, {**config, "finetuned_bert": settings(encoder, seed=1)})

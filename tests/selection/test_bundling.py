@@ -30,6 +30,7 @@ def record(key: str) -> Record:
             ["quantized_bert/albert-openvino-int8", "finetuned_bert", "distilled_bert/albert"],
             "albert-base-v2",
         ),
+        (["ensemble_model/ensemble-finetuned", "finetuned_bert", "baseline_model"], "minilm"),
     ],
 )
 def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
@@ -45,6 +46,8 @@ def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
         ("finetuned", "torch"),
         ("distilled-3l", "torch"),
         ("distilled-3l-openvino-int8", "openvino"),
+        ("ensemble-pruned", "torch+scikit-learn"),
+        ("ensemble-finetuned-onnx-int8", "onnx+scikit-learn"),
     ],
 )
 def test_a_candidates_name_tells_its_runtime(candidate: str, runtime: str) -> None:

@@ -17,7 +17,7 @@ from fakenews_assets.serving.container import GENERATED, PLAIN, copied_by, expor
 from fakenews_assets.serving.verification import compare
 from tests.deploy.environments import of_image
 
-RUNTIMES = ("openvino", "onnx", "torch", "scikit-learn")
+RUNTIMES = ("openvino", "onnx", "torch", "scikit-learn", "openvino+scikit-learn")
 ARTICLES = [
     Article(f"the {word} number {row}", "a bank" * (row % 3))
     for row, word in enumerate(["hoax", "bank"] * 100)
@@ -82,6 +82,7 @@ def test_requirements_are_of_the_lock_and_only_what_serving_needs(runtime: str):
     assert {"bentoml", "fastapi", "polars"} <= names
     assert not names & {"dagster", "lightning", "evidently", "nncf", "pytest"}
     assert ("torch" in names) == (runtime == "torch")
+    assert ("scikit-learn" in names) == ("scikit-learn" in runtime)
 
 
 def test_every_exported_format_can_be_served():

@@ -2,14 +2,27 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from fakenews_assets.models.classifier import RUNTIME_FILE, Classifier
 
 
 def reads_text(folder: Path) -> bool:
     """Whether a saved model reads the text beside the title."""
-    known = (folder / name for name in ("encoding.json", "baseline.json"))
-    return any(json.loads(file.read_bytes())["inputs"] != "title" for file in known if file.is_file())
+    return any(settings["inputs"] != "title" for settings in _input_settings(folder))
+
+
+def words_read(folder: Path) -> int:
+    """A number of words that is no less than what a saved model reads of an article."""
+    # A word is one token at least.
+    limits = (settings.get("max_words") or settings["max_tokens"] for settings in _input_settings(folder))
+    return max(limits, default=0)
+
+
+def _input_settings(folder: Path) -> list[dict[str, Any]]:
+    """How a saved model reads an article; of an ensemble, how each member does."""
+    files = (file for name in ("encoding.json", "baseline.json") for file in folder.rglob(name))
+    return [json.loads(file.read_bytes()) for file in files]
 
 
 def load_classifier(folder: Path, name: str | None = None) -> Classifier:
@@ -23,6 +36,8 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         FileNotFoundError: the folder holds none of the known kinds.
     """
     # Each kind pulls in a heavy library that the others do not need.
+    if (folder / "ensemble.json").is_file():
+        return _load_ensemble(folder, name)
     if (folder / "baseline.json").is_file():
         from fakenews_assets.models.runtimes.linear import BaselineClassifier
 
@@ -35,9 +50,25 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         return TorchClassifier.load(folder, name=name or "finetuned")
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no such folder"
     raise FileNotFoundError(
-        f"{folder} is not a saved classifier: expected baseline.json (baseline), {RUNTIME_FILE} (exported encoder),"
+        f"{folder} is not a saved classifier: expected ensemble.json (ensemble), baseline.json (baseline), {RUNTIME_FILE} (exported encoder),"
         f" or config.json with encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
     )
+
+
+def _load_ensemble(folder: Path, name: str | None) -> Classifier:
+    from fakenews_assets.models.runtimes.encoder import EncoderClassifier
+    from fakenews_assets.models.runtimes.ensemble import (
+        ENCODER_FOLDER,
+        LINEAR_FOLDER,
+        Combination,
+        EnsembleClassifier,
+    )
+    from fakenews_assets.models.runtimes.linear import BaselineClassifier
+
+    encoder = load_classifier(folder / ENCODER_FOLDER)
+    assert isinstance(encoder, EncoderClassifier)
+    linear = BaselineClassifier.load(folder / LINEAR_FOLDER)
+    return EnsembleClassifier(encoder, linear, Combination.read(folder), name=name or "ensemble")
 
 
 def _load_exported(folder: Path, name: str | None) -> Classifier:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Final
 
 from fakenews_assets.common import markdown
+from fakenews_assets.ensembling.partitions import ENSEMBLES
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import to_markdown
 from fakenews_assets.models.calibration import Calibration
@@ -88,6 +89,8 @@ def model_card(
 
 def _what_it_is(manifest: Manifest, evaluation: Evaluation) -> str:
     origin = f"fine-tuned from {_code(manifest.encoder)}" if manifest.encoder else "trained from scratch"
+    if manifest.candidate in ENSEMBLES:
+        origin += " and combined with a linear model"
     parameters = "" if evaluation.parameters is None else f", {evaluation.parameters:,} parameters"
     return (
         f"A classifier of English news articles, real or fake, {origin}. It runs on {_code(manifest.runtime)} and takes"

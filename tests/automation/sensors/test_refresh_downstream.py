@@ -49,6 +49,21 @@ def test_variants_are_refreshed_only_if_there_were_any_and_as_they_were(graph: G
     assert asked(graph) == "quantize_model distilled-3l-openvino-int8"
 
 
+def test_an_ensemble_waits_for_both_of_its_members(graph: Graph) -> None:
+    graph.train()
+    graph.make("quantized_bert/finetuned-openvino-int8", "splits", "finetuned_bert")
+    members = ("baseline_model", "quantized_bert/finetuned-openvino-int8")
+    graph.make("ensemble_model/ensemble-finetuned-openvino-int8", "splits", *members)
+    graph.train("again")
+
+    assert asked(graph) == "quantize_model finetuned-openvino-int8"
+    graph.make("quantized_bert/finetuned-openvino-int8", "splits", "finetuned_bert", content="again")
+    assert asked(graph) == "combine_models ensemble-finetuned-openvino-int8"
+    graph.make("ensemble_model/ensemble-finetuned-openvino-int8", "splits", *members, content="again")
+    graph.make("baseline_model", "splits", content="tuned again")
+    assert asked(graph) == "combine_models ensemble-finetuned-openvino-int8"
+
+
 def test_new_splits_wait_for_the_training(graph: Graph) -> None:
     graph.train()
     graph.select()

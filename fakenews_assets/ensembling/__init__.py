@@ -1,0 +1,1 @@
+"""Ensembles of an encoder and the linear model."""
