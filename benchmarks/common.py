@@ -37,9 +37,9 @@ CACHE: Final = ROOT / "benchmarks" / ".cache"
 REPORT: Final = ROOT / "benchmarks" / "results.md"
 NEWS_VARIABLE: Final = "FAKENEWS_BENCH_NEWS"
 SEED_WAY_TOKENS: Final = 25
+"""To which the replaced system padded or cut every title."""
 TITLE_RECIPE: Final = FinetuneSettings(inputs="title", learning_rate=8e-5)
 """Recipe of the benchmarks on titles: few rows of their news file have a text."""
-"""To which the replaced system padded or cut every title."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,10 @@ def write_results(
     (RESULTS / f"{area}.json").write_text(json.dumps({**numbers, "raw": raw}, indent=2) + "\n")
     section = f"## {title}\n\n" + "\n".join(lines) + "\n"
     report = REPORT.read_text() if REPORT.is_file() else "# Benchmark results\n"
-    others = [part for part in re.split(r"(?m)^(?=## )", report) if not part.startswith(f"## {title}\n")]
-    REPORT.write_text("\n\n".join(part.strip() for part in [*others, section]) + "\n")
+    parts = re.split(r"(?m)^(?=## )", report)
+    places = [place for place, part in enumerate(parts) if part.startswith(f"## {title}\n")] or [len(parts)]
+    parts[places[0] : places[0] + 1] = [section]
+    REPORT.write_text("\n\n".join(part.strip() for part in parts) + "\n")
 
 
 def _commit() -> str:
