@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fakenews_assets.automation.jobs import FIRST_CANDIDATES
+from fakenews_assets.automation.jobs import FIRST_CANDIDATES, ON_DEMAND_CANDIDATES
 from fakenews_assets.automation.order import GraphOrder, Value
 from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.evaluation.partitions import CANDIDATES
@@ -30,7 +30,8 @@ def stale_values(order: GraphOrder, store: Store) -> list[StaleValue]:
     to the next one.
     """
     # Not to be made here: what is built on an old model waits for the next training.
-    stale = {key for key in FIRST_CANDIDATES if _is_stale(order, store, Value(key))}
+    trained = (*FIRST_CANDIDATES, *ON_DEMAND_CANDIDATES)
+    stale = {key for key in trained if _is_stale(order, store, Value(key))}
     found: list[StaleValue] = []
     for value in order.downstream_of_training():
         if not _is_wanted(store, value):

@@ -18,6 +18,9 @@ CORPUS = ("corpus_profile", "article_clusters", "splits", "shortcut_probes")
 
 FIRST_CANDIDATES = ("baseline_model", "finetuned_bert")
 
+ON_DEMAND_CANDIDATES = ("frozen_encoder",)
+"""Assets of the group training that become candidates once a person makes them."""
+
 ingest_batch = dg.define_asset_job(
     "ingest_batch",
     selection=list(BATCH),
@@ -34,6 +37,13 @@ train_candidates = dg.define_asset_job(
     "train_candidates",
     selection=list(FIRST_CANDIDATES),
     description="Train the baseline and fine-tune the encoder on the current splits.",
+    tags=training_pod(),
+)
+
+fit_frozen_encoder = dg.define_asset_job(
+    "fit_frozen_encoder",
+    selection=list(ON_DEMAND_CANDIDATES),
+    description="Fit the second bar: a linear head on the pretrained encoder without fine-tuning.",
     tags=training_pod(),
 )
 
@@ -152,6 +162,7 @@ all_jobs = [
     prepare_corpus,
     search_hyperparameters,
     train_candidates,
+    fit_frozen_encoder,
     distill_student,
     prune_encoder,
     quantize_model,

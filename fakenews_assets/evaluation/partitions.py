@@ -10,6 +10,7 @@ from fakenews_assets.ensembling.partitions import ENCODERS, ENSEMBLES
 
 CANDIDATES: Final = {
     "baseline": "baseline_model",
+    "frozen": "frozen_encoder",
     **ENCODERS,
     **{ensemble: f"ensemble_model/{ensemble}" for ensemble in ENSEMBLES},
 }
@@ -19,6 +20,7 @@ candidates = dg.StaticPartitionsDefinition(list(CANDIDATES))
 
 model_assets = [
     "baseline_model",
+    "frozen_encoder",
     "finetuned_bert",
     "pruned_bert",
     *(

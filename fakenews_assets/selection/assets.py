@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @asset(
     deps=[
         "baseline_model",
+        "frozen_encoder",
         "finetuned_bert",
         "distilled_bert",
         "pruned_bert",

@@ -109,11 +109,11 @@ def _pictures(eligible: Mapping[str, EligibleCandidate], winner: EligibleCandida
 
 
 def encoder_of(lineage: Mapping[str, Record]) -> str | None:
-    """Pretrained encoder that a model started from: a student's own, else that of `finetuned_bert`; None: no encoder."""
+    """Pretrained encoder that a model started from: a student's own, else that of the training; None: no encoder."""
     own = [name for student, name in ENCODER_OF_STUDENT.items() if f"distilled_bert/{student}" in lineage]
     if own:
         return own[0]
-    record = lineage.get("finetuned_bert")
+    record = lineage.get("finetuned_bert") or lineage.get("frozen_encoder")
     return None if record is None else record.config["encoder"]["name"]
 
 

@@ -1,4 +1,4 @@
-"""Assets of the group training: the baseline, the search and the fine-tuned encoder."""
+"""Assets of the group training: the baseline, the frozen encoder, the search and the fine-tuned encoder."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from fakenews_assets.models.settings import BaselineTuning
 from fakenews_assets.training.metadata import SearchLog, TrainingLog
 from fakenews_assets.training.search.result import SEARCH_FILE
 from fakenews_assets.training.search.settings import SearchSettings
-from fakenews_assets.training.settings import FinetunedBertSettings
+from fakenews_assets.training.settings import FinetunedBertSettings, FrozenSettings
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Artifact, StoreError
 from fakenews_resources.tracking.resource import Tracker
@@ -46,6 +46,26 @@ def baseline_model(
             "validation_roc_auc": tuned.roc_auc,
             "trials": records(tuned.trials),
         },
+    )
+
+
+@_asset(kinds={"sklearn", "pytorch"}, code_version="1")
+@plain_config
+def frozen_encoder(
+    config: FrozenSettings, storage: Storage, splits: Artifact
+) -> dg.MaterializeResult[Artifact]:
+    """Optional second bar: logistic regression on the embeddings of the pretrained encoder, without fine-tuning."""
+    from fakenews_assets.models.encoders import EncoderUnavailable
+    from fakenews_assets.training.frozen import fit_frozen
+
+    train, _ = training_rows(splits)
+    draft = storage.draft()
+    try:
+        fit_frozen(train, config, draft.path)
+    except (EncoderUnavailable, ValueError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    return dg.MaterializeResult(
+        value=draft, metadata={"encoder": config.encoder.name, "train_rows": len(train)}
     )
 
 

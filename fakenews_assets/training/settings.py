@@ -1,7 +1,7 @@
 """Settings of a training. Importing this module needs no heavy library."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,24 +12,49 @@ NOT_THE_RESULT: Final = {"resume", "checkpoint_every"}
 """Fields of `FinetuneSettings` that two runs may differ in and still be the same run."""
 
 
-class FinetuneSettings(BaseModel):
-    """Settings of `finetune`."""
-
+class _EncoderSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: EncoderSpec = Field(default=EncoderSpec(), description="Pretrained encoder to start from.")
     inputs: Inputs = Field(
         default="title_and_text", description="What the model reads: titles, or titles with texts."
     )
+    max_tokens: int = Field(
+        default=256, ge=8, description="Longest input in tokens; longer articles are cut."
+    )
+
+    @model_validator(mode="after")
+    def _input_fits_encoder(self) -> Self:
+        if self.max_tokens > self.encoder.max_tokens:
+            raise ValueError(
+                f"max_tokens={self.max_tokens} is longer than the encoder {self.encoder.name!r} reads"
+                f" ({self.encoder.max_tokens}); lower max_tokens"
+            )
+        return self
+
+    @property
+    def encoding(self) -> EncodingSettings:
+        """How articles are laid out, as stored beside the tokenizer."""
+        return EncodingSettings(inputs=self.inputs, max_tokens=self.max_tokens)
+
+
+class FrozenSettings(_EncoderSettings):
+    """Settings of `frozen_encoder`."""
+
+    inverse_regularization: float = Field(
+        default=10.0, gt=0, description="C of the logistic regression: larger fits the training rows closer."
+    )
+
+
+class FinetuneSettings(_EncoderSettings):
+    """Settings of `finetune`."""
+
     drop_text: float = Field(
         default=0.5,
         ge=0,
         le=1,
         description="With `title_and_text`: share of the rows that show only their title, drawn anew in each"
         " epoch, so that one model serves headlines and whole articles, and a missing text says nothing.",
-    )
-    max_tokens: int = Field(
-        default=256, ge=8, description="Longest input in tokens; longer articles are cut."
     )
 
     epochs: int = Field(default=3, ge=1, description="Most epochs.")
@@ -93,20 +118,6 @@ class FinetuneSettings(BaseModel):
         description="Lightning's strategy. For several devices: `ddp` in processes started by torchrun, one per"
         " device; `ddp_fork` to have them forked from this one.",
     )
-
-    @model_validator(mode="after")
-    def _input_fits_encoder(self) -> "FinetuneSettings":
-        if self.max_tokens > self.encoder.max_tokens:
-            raise ValueError(
-                f"max_tokens={self.max_tokens} is longer than the encoder {self.encoder.name!r} reads"
-                f" ({self.encoder.max_tokens}); lower max_tokens"
-            )
-        return self
-
-    @property
-    def encoding(self) -> EncodingSettings:
-        """How articles are laid out, as stored beside the tokenizer."""
-        return EncodingSettings(inputs=self.inputs, max_tokens=self.max_tokens)
 
 
 class FinetunedBertSettings(FinetuneSettings):

@@ -34,7 +34,7 @@ def test_values_come_after_those_that_they_are_made_of(order: GraphOrder, tmp_pa
     for value in order.downstream_of_training():
         inputs = order.inputs_of(value, store, pending=keys)
         assert inputs.isdisjoint(keys[keys.index(value.key) :]), value
-    assert set(CANDIDATES.values()) - set(keys) == {"baseline_model", "finetuned_bert"}
+    assert set(CANDIDATES.values()) - set(keys) == {"baseline_model", "frozen_encoder", "finetuned_bert"}
     assert {f"evaluation/{name}" for name in CANDIDATES} < set(keys)
 
 

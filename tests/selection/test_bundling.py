@@ -14,7 +14,7 @@ def record(key: str) -> Record:
         version="0" * 32,
         created_at=datetime.now(UTC),
         files={},
-        config={"encoder": {"name": "minilm"}} if key == "finetuned_bert" else {},
+        config={"encoder": {"name": "minilm"}} if key in ("finetuned_bert", "frozen_encoder") else {},
     )
 
 
@@ -23,6 +23,7 @@ def record(key: str) -> Record:
     [
         (["baseline_model"], None),
         (["finetuned_bert"], "minilm"),
+        (["frozen_encoder"], "minilm"),
         (["finetuned_bert", "pruned_bert"], "minilm"),
         (["finetuned_bert", "distilled_bert/distilled-3l"], "minilm"),
         (["finetuned_bert", "distilled_bert/distilbert"], "distilbert-base-uncased"),

@@ -42,6 +42,8 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         from fakenews_assets.models.runtimes.linear import BaselineClassifier
 
         return BaselineClassifier.load(folder)
+    if (folder / "head.safetensors").is_file():
+        return _load_frozen(folder, name)
     if (folder / RUNTIME_FILE).is_file():
         return _load_exported(folder, name)
     if (folder / "config.json").is_file() and (folder / "encoding.json").is_file():
@@ -50,7 +52,7 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         return TorchClassifier.load(folder, name=name or "finetuned")
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no such folder"
     raise FileNotFoundError(
-        f"{folder} is not a saved classifier: expected ensemble.json (ensemble), baseline.json (baseline), {RUNTIME_FILE} (exported encoder),"
+        f"{folder} is not a saved classifier: expected ensemble.json (ensemble), baseline.json (baseline), head.safetensors (frozen encoder), {RUNTIME_FILE} (exported encoder),"
         f" or config.json with encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
     )
 
@@ -69,6 +71,14 @@ def _load_ensemble(folder: Path, name: str | None) -> Classifier:
     assert isinstance(encoder, EncoderClassifier)
     linear = BaselineClassifier.load(folder / LINEAR_FOLDER)
     return EnsembleClassifier(encoder, linear, Combination.read(folder), name=name or "ensemble")
+
+
+def _load_frozen(folder: Path, name: str | None) -> Classifier:
+    from fakenews_assets.models.runtimes.frozen import FROZEN_FOLDER, FrozenClassifier, load_head
+    from fakenews_assets.models.runtimes.torch import TorchClassifier
+
+    encoder = TorchClassifier.load(folder / FROZEN_FOLDER)
+    return FrozenClassifier(encoder, *load_head(folder), name=name or "frozen")
 
 
 def _load_exported(folder: Path, name: str | None) -> Classifier:

@@ -89,6 +89,10 @@ def model_card(
 
 def _what_it_is(manifest: Manifest, evaluation: Evaluation) -> str:
     origin = f"fine-tuned from {_code(manifest.encoder)}" if manifest.encoder else "trained from scratch"
+    if "frozen_encoder" in manifest.data_versions:
+        origin = (
+            f"a linear head on the embeddings of {_code(manifest.encoder or '')}, which was not fine-tuned"
+        )
     if manifest.candidate in ENSEMBLES:
         origin += " and combined with a linear model"
     parameters = "" if evaluation.parameters is None else f", {evaluation.parameters:,} parameters"

@@ -64,6 +64,18 @@ def test_an_ensemble_waits_for_both_of_its_members(graph: Graph) -> None:
     assert asked(graph) == "combine_models ensemble-finetuned-openvino-int8"
 
 
+def test_a_frozen_encoder_is_evaluated_once_somebody_has_made_it_on_these_splits(graph: Graph) -> None:
+    graph.train()
+    graph.select()
+    graph.make("frozen_encoder", "splits")
+    assert asked(graph) == "evaluate_candidate frozen"
+    graph.judge("frozen", "frozen_encoder")
+    assert asked(graph) == "compare_candidates"
+    graph.train("again")
+    graph.select()
+    assert "frozen" not in str(graph.tick(refresh_downstream))
+
+
 def test_new_splits_wait_for_the_training(graph: Graph) -> None:
     graph.train()
     graph.select()
