@@ -75,7 +75,7 @@ def load_news(path: Path) -> NewsSplits:
         articles = pl.read_parquet(f"{folder}/articles-*.parquet")
     config = SplitSettings()
     clusters = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), ["news"], config)
-    splits = split_articles(articles, clusters, config).splits
+    splits = split_articles(articles, clusters).splits
     return NewsSplits(*(splits[split].collect() for split in ("train", "val", "test")))
 
 

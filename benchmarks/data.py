@@ -45,7 +45,7 @@ def measure(raw: Path) -> dict[str, Any]:
         articles, splits = pl.scan_parquet(folder / "articles-*.parquet"), SplitSettings()
         clusters = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), ["b"], splits)
         lap("cluster")
-        for split, rows in split_articles(articles, clusters, splits).splits.items():
+        for split, rows in split_articles(articles, clusters).splits.items():
             rows.sink_parquet(folder / f"{split}.parquet")
         lap("split")
     sizes = cluster_sizes(clusters, pl.Series([None] * len(clusters), dtype=pl.Int8))

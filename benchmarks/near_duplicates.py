@@ -112,7 +112,7 @@ def _measure(folder: str, origin: NDArray[np.int64]) -> dict[str, Any]:
     marks.append(time.perf_counter())
     clusters = assign_clusters(articles, links, [f"batch-{number}" for number in range(BATCHES)], config)
     marks.append(time.perf_counter())
-    splits = split_articles(articles, clusters, config).splits
+    splits = split_articles(articles, clusters).splits
     for split in SPLITS:
         splits[split].sink_parquet(out / f"{split}.parquet")
     marks.append(time.perf_counter())

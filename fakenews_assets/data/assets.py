@@ -197,25 +197,31 @@ def article_clusters(
 def splits(
     storage: Storage, clean_news: dict[str, Artifact], article_clusters: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """Train, validation and test articles. A cluster lies in one split, and an article never changes its split."""
+    """Train, validation, selection and test articles. A near-duplicate cluster lies in one split, an article never changes
+    its split, and no model is trained on the held-out publishers of selection and test."""
     _require_same_batches(article_clusters, clean_news)
     result = split_articles(
         pl.concat([batch.articles for batch in admitted(clean_news)]),
         article_clusters.scan("clusters").collect(),
-        ClusteringSettings.model_validate(article_clusters.read_json(CLUSTERING_FILE)).splits,
     )
     draft = storage.draft()
     # What the split was asked to be: the checks hold it to this, and to no default.
     shutil.copyfile(article_clusters.path / CLUSTERING_FILE, draft.path / CLUSTERING_FILE)
-    rows: dict[str, int] = {}
+    rows, unseen = {}, {}
     for split, articles in result.splits.items():
         articles.sink_parquet(draft.path / f"{split}.parquet")
-        rows[split] = draft.scan(split).select(pl.len()).collect().item()
+        rows[split], unseen[split] = (
+            draft.scan(split).select(pl.len(), pl.col("unseen_publisher").sum()).collect().row(0)
+        )
     result.excluded.write_parquet(draft.path / "excluded.parquet")
     reasons = dict(result.excluded["reason"].value_counts().iter_rows())
-    draft.meta.update(rows=rows, data_note=article_clusters.meta["data_note"])
+    draft.meta.update(rows=rows, unseen_rows=unseen, data_note=article_clusters.meta["data_note"])
     accepted = storage.store.current("splits") if storage.store.exists("splits") else None
-    yield checked(draft, split_checks(draft, accepted), {**rows, "excluded": counts(reasons)})
+    yield checked(
+        draft,
+        split_checks(draft, accepted),
+        {**rows, "of_unseen_publishers": counts(unseen), "excluded": counts(reasons)},
+    )
 
 
 def _require_same_batches(article_clusters: Artifact, clean_news: dict[str, Artifact]) -> None:

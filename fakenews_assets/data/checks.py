@@ -14,6 +14,7 @@ from fakenews_assets.data.splits.verification import (
     split_table,
     verify_clusters,
     verify_contents,
+    verify_publishers,
     verify_shares,
 )
 from fakenews_resources.storage.store import Artifact
@@ -52,6 +53,7 @@ SPLIT_CHECKS = {
     "no_cluster_crosses": "No near-duplicate cluster lies in two splits.",
     "no_content_crosses": "No title and no text is in two splits, case and punctuation aside. The check does "
     "not use the clusters.",
+    "no_unseen_publisher_trains": "No held-out publisher has an article outside its split.",
     "every_article_keeps_its_split": "No article has changed its split since the last accepted version, so "
     "no test article trains.",
     "shares_as_agreed": "Above 5,000 rows, the splits are within one point of their shares.",
@@ -83,6 +85,7 @@ def split_checks(splits: Artifact, accepted: Artifact | None) -> list[dg.AssetCh
     return [
         _crossing_result("no_cluster_crosses", verify_clusters(table), "clusters"),
         _crossing_result("no_content_crosses", contents, "titles or texts"),
+        _crossing_result("no_unseen_publisher_trains", verify_publishers(rows), "held-out publishers"),
         _moves_result(table, accepted),
         _shares_result(verify_shares(table, clustering.splits)),
     ]

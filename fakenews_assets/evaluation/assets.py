@@ -9,6 +9,7 @@ from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import plot
 from fakenews_assets.common.plotting import to_png
+from fakenews_assets.data.splits.splitting import seen_rows
 from fakenews_assets.evaluation.checks import (
     better_than_majority,
     better_than_majority_spec,
@@ -134,7 +135,7 @@ def generalization(
     baseline, finetuning = _recipes(context, storage, config)
     try:
         predictions = measure(
-            {split: splits.scan(split).collect() for split in ("train", "val", "test")},
+            {split: seen_rows(splits, split).collect() for split in ("train", "val", "test")},
             config,
             baseline,
             finetuning,
@@ -189,7 +190,7 @@ def shortcut_probes(
     try:
         found = probe_shortcuts(
             splits.scan("train").collect(),
-            splits.scan("test").collect(),
+            seen_rows(splits, "test").collect(),
             config,
         )
     except ValueError as error:

@@ -9,12 +9,15 @@ import polars as pl
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.names import Names
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.splits.splitting import sample_rows
+from fakenews_assets.data.splits.splitting import sample_rows, seen_rows, unseen_rows
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
-from fakenews_assets.evaluation.reports.reporting import write_evaluation
+from fakenews_assets.evaluation.reports.reporting import SELECTION_FILE, UNSEEN_FILE, write_evaluation
 from fakenews_assets.evaluation.robustness.behaviour import run_behaviour_tests
 from fakenews_assets.evaluation.robustness.masking import measure_masked
 from fakenews_assets.evaluation.settings import EvaluationSettings, ScoringSettings
+from fakenews_assets.evaluation.unseen.parity import Parity
+from fakenews_assets.evaluation.unseen.publishers import UnseenPublishers, unseen_roc_auc
+from fakenews_assets.models.bootstrap import macro_f1_of_predictions
 from fakenews_assets.models.calibration import (
     CalibratedClassifier,
     Calibration,
@@ -40,7 +43,11 @@ class EvaluatedCandidate:
 
     evaluation: Evaluation
     predictions: pl.DataFrame
-    """A table of `PREDICTION_SCHEMA`, in the order of the test split."""
+    """`LABELLED_PREDICTION_SCHEMA`, of the test articles whose publishers the model has seen, in their order."""
+    unseen: pl.DataFrame
+    """The same of the test articles of held-out publishers."""
+    selection: pl.DataFrame
+    """The same of the whole selection split."""
     calibration: Calibration
     ood_detector: OodDetector | None
     """None: out-of-distribution detection is off."""
@@ -48,6 +55,8 @@ class EvaluatedCandidate:
     def write(self, folder: Path) -> None:
         """Write the evaluation with its report and plots, the calibration and the detector."""
         write_evaluation(self.evaluation, self.predictions, folder)
+        self.unseen.write_parquet(folder / UNSEEN_FILE)
+        self.selection.write_parquet(folder / SELECTION_FILE)
         write_calibration(self.calibration, folder)
         if self.ood_detector is not None:
             self.ood_detector.save(folder)
@@ -56,6 +65,7 @@ class EvaluatedCandidate:
         """The most important figures for comparing candidates."""
         evaluation, metrics = self.evaluation, self.evaluation.metrics
         return {
+            "unseen_roc_auc": evaluation.unseen.roc_auc if evaluation.unseen else "not measured",
             "accuracy": metrics.accuracy,
             "macro_f1": metrics.macro_f1,
             "roc_auc": metrics.roc_auc if metrics.roc_auc is not None else "undefined",
@@ -76,7 +86,7 @@ def evaluate_candidate(
     preparation: TextPreparation,
     settings: EvaluationSettings,
 ) -> EvaluatedCandidate:
-    """Calibrate a model on the validation split and evaluate it on the test split.
+    """Calibrate a model on the validation split, evaluate it on the test split, and predict the selection split.
 
     Args:
         name: of the candidate.
@@ -88,7 +98,8 @@ def evaluate_candidate(
     Raises:
         ValueError: see `evaluate`.
     """
-    train, val, test = (splits.scan(split).collect() for split in ("train", "val", "test"))
+    train, val, selection = (splits.scan(split).collect() for split in ("train", "val", "selection"))
+    test, held_out = (rows(splits, "test").collect() for rows in (seen_rows, unseen_rows))
     classifier = load_classifier(model_folder, name)
     report(0, len(val), "articles", "calibrating on the validation split")
     validation = predict_table(classifier, val)
@@ -117,10 +128,43 @@ def evaluate_candidate(
         calibration=calibration,
         ood_limits=ood_detector.limits if ood_detector else None,
     )
+    report(
+        0, len(held_out) + len(selection), "articles", "predicting unseen publishers and the selection split"
+    )
+    unseen, chosen_on = predict_table(served, held_out), predict_table(served, selection)
+    evaluation = _with_unseen(evaluation, test, predictions, held_out, unseen)
+    is_unseen = selection["unseen_publisher"]
+    evaluation = evaluation.model_copy(
+        update={
+            "selection_macro_f1": macro_f1_of_predictions(chosen_on.filter(~is_unseen)),
+            "selection_unseen_roc_auc": unseen_roc_auc(
+                selection.filter(is_unseen), chosen_on.filter(is_unseen)["probability"]
+            ),
+        }
+    )
     report(note="learning names")
     names = _learn_names(train)
     evaluation = _with_robustness(evaluation, predictions, served, test, model_folder, names, preparation)
-    return EvaluatedCandidate(evaluation, predictions, calibration, ood_detector)
+    return EvaluatedCandidate(evaluation, predictions, unseen, chosen_on, calibration, ood_detector)
+
+
+def _with_unseen(
+    evaluation: Evaluation,
+    test: pl.DataFrame,
+    predictions: pl.DataFrame,
+    held_out: pl.DataFrame,
+    unseen: pl.DataFrame,
+) -> Evaluation:
+    """The same evaluation with `unseen` and `parity` filled in."""
+    config = evaluation.config
+    drawing = {"resamples": config.resamples, "level": config.level, "seed": config.seed}
+    called = pl.concat([test, held_out]).with_columns(pl.concat([predictions, unseen])["predicted_label"])
+    return evaluation.model_copy(
+        update={
+            "unseen": UnseenPublishers.of(held_out, unseen, **drawing),
+            "parity": Parity.of(called, **drawing),
+        }
+    )
 
 
 def _learn_names(train: pl.DataFrame) -> Names:

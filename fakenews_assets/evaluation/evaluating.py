@@ -14,6 +14,8 @@ from fakenews_assets.evaluation.metrics.speed import Speed, SpeedConfig, measure
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
 from fakenews_assets.evaluation.settings import ScoringSettings
+from fakenews_assets.evaluation.unseen.parity import Parity
+from fakenews_assets.evaluation.unseen.publishers import UnseenPublishers
 from fakenews_assets.models.bootstrap import Interval, MetricName, bootstrap_intervals
 from fakenews_assets.models.calibration import Calibration, inside_band, undo_temperature
 from fakenews_assets.models.classifier import Classifier
@@ -79,6 +81,18 @@ class Evaluation(BaseModel):
     )
     behaviour: tuple[BehaviourResult, ...] | None = Field(
         default=None, description="Behavioural tests; None: not run."
+    )
+    unseen: UnseenPublishers | None = Field(
+        default=None, description="Quality on the publishers held out for the test split; None: too few are."
+    )
+    parity: Parity | None = Field(
+        default=None, description="Error rates by group; None: the groups of too few publishers are known."
+    )
+    selection_macro_f1: float | None = Field(
+        default=None, description="Macro-F1 on the selection split, which decides between candidates."
+    )
+    selection_unseen_roc_auc: float | None = Field(
+        default=None, description="ROC AUC on the publishers held out for it; None: too few are."
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from typing import Final, Literal, get_args
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -191,6 +192,13 @@ def macro_f1_of_counts(rows: ArrayLike, fake: ArrayLike, called: ArrayLike, hits
     f1_fake = 2 * hits / np.maximum(fake + called, 1)
     f1_real = 2 * (real - (called - hits)) / np.maximum(real + left_alone, 1)
     return np.where((fake == 0) | (real == 0), np.nan, (f1_fake + f1_real) / 2)
+
+
+def macro_f1_of_predictions(predictions: pl.DataFrame) -> float | None:
+    """Macro-F1 of `LABELLED_PREDICTION_SCHEMA`; None where the true labels are of one class."""
+    fake, called = (predictions[name].to_numpy() == 1 for name in ("true_label", "predicted_label"))
+    score = float(macro_f1_of_counts(fake.size, fake.sum(), called.sum(), (fake & called).sum()))
+    return None if np.isnan(score) else score
 
 
 def sampling_units(clusters: ArrayLike | None, rows: int) -> NDArray[np.intp]:

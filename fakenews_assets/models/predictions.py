@@ -54,14 +54,19 @@ def predict_table(classifier: Classifier, articles: pl.DataFrame) -> pl.DataFram
 
     Args:
         classifier: the model.
-        articles: columns `article_id`, `title`, `text` and `label`, at least one row.
+        articles: columns `article_id`, `title`, `text` and `label`.
 
     Returns:
         A table of `LABELLED_PREDICTION_SCHEMA`.
     """
     return pl.concat(
-        prediction_table(part["article_id"], classifier.predict(articles_of(part))).with_columns(
-            true_label=part["label"].cast(pl.Int8)
-        )
-        for part in articles.iter_slices(_ROWS_AT_ONCE)
+        [
+            LABELLED_PREDICTION_SCHEMA.to_frame(),
+            *(
+                prediction_table(part["article_id"], classifier.predict(articles_of(part))).with_columns(
+                    true_label=part["label"].cast(pl.Int8)
+                )
+                for part in articles.iter_slices(_ROWS_AT_ONCE)
+            ),
+        ]
     )

@@ -10,7 +10,7 @@ from fakenews_assets.common import markdown
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.evaluation.partitions import CANDIDATES
-from fakenews_assets.selection.checks import blocking_checks, selection_check_specs, warning_checks
+from fakenews_assets.selection.checks import promotion_checks, selection_check_specs, warning_checks
 from fakenews_assets.selection.settings import Rollback, SelectionPolicy
 from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.store import Artifact
@@ -60,8 +60,12 @@ def selected_model(
     storage.read(context, CANDIDATES[selection.choice.winner])
     challenge = promotion.challenge_champion(store, selection, storage.draft().path, run_id=run_id)
     with storage.afresh() as afresh:
-        checks = blocking_checks(selection, challenge, afresh.bundle(challenge.bundle.sha))
-    failed = [check.check_name or "" for check in checks if not check.passed]
+        checks = promotion_checks(selection, challenge, afresh.bundle(challenge.bundle.sha))
+    failed = [
+        check.check_name or ""
+        for check in checks
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
     decision = promotion.decide_promotion(selection, challenge, failed)
     tracked, value = tracker.start(context, config), storage.draft()
     decision.write(value.path)

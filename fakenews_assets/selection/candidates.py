@@ -1,45 +1,49 @@
 """Loads the eligible candidates of a selection."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from fakenews_assets.evaluation.evaluating import Evaluation
-from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.evaluation.reports.reporting import SELECTION_FILE, read_evaluation
+from fakenews_assets.models.bootstrap import macro_f1_of_predictions
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from fakenews_assets.registry.lineage import MixedVersions, ancestors
 from fakenews_resources.storage.store import Artifact, Record, Store, ValueMissing
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One evaluated model."""
+    """One evaluated model, with its predictions of the selection split (`LABELLED_PREDICTION_SCHEMA`)."""
 
     name: str
     evaluation: Evaluation
     predictions: pl.DataFrame
-    """The table of `LABELLED_PREDICTION_SCHEMA` that belongs to the evaluation."""
+    """Of the articles whose publishers it has seen."""
+    unseen: pl.DataFrame = field(default_factory=LABELLED_PREDICTION_SCHEMA.to_frame)
+    """Of the articles of held-out publishers."""
 
     def __post_init__(self) -> None:
-        right = self.predictions.filter(pl.col("predicted_label") == pl.col("true_label")).height
-        confusion = self.evaluation.metrics.confusion
-        if (self.predictions.height, right) != (
-            self.evaluation.rows,
-            confusion.real_as_real + confusion.fake_as_fake,
-        ):
+        if macro_f1_of_predictions(self.predictions) != self.evaluation.selection_macro_f1:
             raise ValueError(
                 f"The predictions of {self.name} do not belong to its evaluation; materialize the evaluation again."
             )
 
     @property
     def macro_f1(self) -> float:
-        """Raises ValueError where the test split holds one class only."""
-        if self.evaluation.metrics.macro_f1 is None:
+        """On the selection split. Raises ValueError where it holds one class only."""
+        if self.evaluation.selection_macro_f1 is None:
             raise ValueError(
-                f"The test split of {self.name} holds one class only, so macro-F1 is undefined. Ingest more articles,"
-                " then materialize the splits and evaluations again."
+                f"The selection split of {self.name} holds one class only, so macro-F1 is undefined. Ingest more"
+                " articles, then materialize the splits and evaluations again."
             )
-        return self.evaluation.metrics.macro_f1
+        return self.evaluation.selection_macro_f1
+
+    @property
+    def unseen_roc_auc(self) -> float | None:
+        """On the held-out publishers of the selection split; None: too few are held out."""
+        return self.evaluation.selection_unseen_roc_auc
 
     @property
     def rows_per_second(self) -> float:
@@ -72,7 +76,7 @@ def require_same_rows(predictions: Mapping[str, pl.DataFrame]) -> None:
         agreed = max((names for _, names in groups), key=len)
         odd = [name for _, names in groups if names is not agreed for name in names]
         raise ValueError(
-            f"{', '.join(odd)}: evaluated on other test rows, or in another order, than {', '.join(agreed)}."
+            f"{', '.join(odd)}: evaluated on other articles, or in another order, than {', '.join(agreed)}."
             " Materialize every evaluation on the current splits, then select again."
         )
 
@@ -103,6 +107,7 @@ def eligible_candidates(
     """
     eligible: dict[str, EligibleCandidate] = {}
     left_out: dict[str, str] = {}
+    held_out = splits.scan("selection").select("unseen_publisher").collect()["unseen_publisher"]
     for name, evaluation in evaluations.items():
         model = store.current(models[name])
         if evaluation.meta["model"] != model.version:
@@ -116,7 +121,8 @@ def eligible_candidates(
         if lineage["splits"].version != splits.version:
             left_out[name] = "judged on other splits"
             continue
-        predictions = pl.read_parquet(evaluation.path / PREDICTIONS_FILE)
-        candidate = Candidate(name, read_evaluation(evaluation.path), predictions)
+        predictions = pl.read_parquet(evaluation.path / SELECTION_FILE)
+        seen, unseen = (predictions.filter(rows) for rows in (~held_out, held_out))
+        candidate = Candidate(name, read_evaluation(evaluation.path), seen, unseen)
         eligible[name] = EligibleCandidate(candidate, evaluation, model, lineage)
     return eligible, left_out

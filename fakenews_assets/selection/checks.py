@@ -5,32 +5,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import polars as pl
 
 from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, PERTURBATIONS
 
 if TYPE_CHECKING:
     from fakenews_assets.evaluation.evaluating import Evaluation
     from fakenews_assets.evaluation.metrics.agreement import Agreement
-    from fakenews_assets.selection.policy import Choice
+    from fakenews_assets.evaluation.unseen.parity import Parity
     from fakenews_assets.selection.promotion import Challenge, Selection
+    from fakenews_assets.selection.settings import SelectionPolicy
     from fakenews_assets.selection.timing import Speeds
 
 SELECTION_CHECKS = {
     "variant_is_faster": "A smaller variant scores more articles per second than the fine-tuned model it replaces.",
-    "variant_keeps_quality": "By its stored predictions the choice is within the policy's limits of the best "
-    "candidate, and the bundled model repeats these predictions.",
+    "bundle_repeats_predictions": "The bundled model repeats the predictions that it was chosen for.",
     "bundle_is_complete": "The stored bundle holds every file that serving and auditing need, all intact.",
 }
 
 
 def selection_check_specs() -> list[dg.AssetCheckSpec]:
-    """The checks of `selected_model`. Those of behaviour and robustness only warn."""
+    """The checks of `selected_model`. Those of behaviour and robustness only warn, that of parity as configured."""
     blocking = [
         dg.AssetCheckSpec(name, asset="selected_model", description=text, blocking=True)
         for name, text in SELECTION_CHECKS.items()
     ]
     warning = {
+        "parity_between_groups": "Real articles of one group are called fake about as often as those of another.",
         **{f"behaviour_{name}": test.what for name, test in BEHAVIOURS.items() if test.least is not None},
         **{f"robust_to_{name}": f"Holds its macro-F1: {what}." for name, what in PERTURBATIONS.items()},
     }
@@ -39,10 +39,10 @@ def selection_check_specs() -> list[dg.AssetCheckSpec]:
     ]
 
 
-def blocking_checks(
+def promotion_checks(
     selection: "Selection", challenge: "Challenge", bundle: Path
 ) -> list[dg.AssetCheckResult]:
-    """The blocking checks of the chosen candidate.
+    """The checks that the chosen candidate must pass to be promoted; a failed one of severity WARN does not stop it.
 
     Args:
         selection: which candidate was chosen.
@@ -51,13 +51,11 @@ def blocking_checks(
     """
     from fakenews_assets.selection.promotion import REFERENCE
 
-    choice = selection.choice
-    best, winner = selection.predictions(choice.best), selection.predictions(choice.winner)
-    clusters = selection.splits.scan("test").select("cluster_id").collect()["cluster_id"]
     return [
-        variant_is_faster(choice.winner, challenge.speeds, REFERENCE),
-        variant_keeps_quality(choice, best, winner, challenge.agreement, clusters),
+        variant_is_faster(selection.choice.winner, selection.speeds, REFERENCE),
+        bundle_repeats_predictions(challenge.agreement),
         bundle_is_complete(bundle),
+        parity_between_groups(challenge.parity, selection.choice.policy),
     ]
 
 
@@ -90,45 +88,43 @@ def variant_is_faster(winner: str, speeds: "Speeds", reference: str) -> dg.Asset
     )
 
 
-def variant_keeps_quality(
-    choice: "Choice",
-    best: pl.DataFrame,
-    winner: pl.DataFrame,
-    asked: "Agreement",
-    clusters: pl.Series | None = None,
-) -> dg.AssetCheckResult:
-    """Recompute the loss of macro-F1 from the stored answers, and compare the bundled model's answers with them.
+def bundle_repeats_predictions(asked: "Agreement") -> dg.AssetCheckResult:
+    """Whether the bundled model gives the answers that the candidate was chosen for."""
+    return dg.AssetCheckResult(
+        check_name="bundle_repeats_predictions",
+        passed=not asked.fault,
+        description=asked.fault
+        or f"The stored answers to {asked.articles} selection articles, within {asked.allowed:g}.",
+        metadata={"asked_again": asked.articles, "largest_difference": asked.largest},
+    )
+
+
+def parity_between_groups(parity: "Parity | None", policy: "SelectionPolicy") -> dg.AssetCheckResult:
+    """Whether reliable publishers of one group are called fake about as often as those of another.
 
     Args:
-        choice: names the two, and the rule.
-        best: stored answers of the best candidate, a table of `LABELLED_PREDICTION_SCHEMA`.
-        winner: those of the choice, on the same rows.
-        asked: the bundled model's predictions for some of these rows.
-        clusters: near-duplicate cluster of each row.
+        parity: error rates by group; None: they are not known, and the check passes.
+        policy: how much they may differ, and whether more stops the promotion.
     """
-    from fakenews_assets.evaluation.metrics.comparison import paired_bootstrap
-
-    policy = choice.policy
-    gap = paired_bootstrap(  # of the best over the choice: what is lost is above 0
-        winner["true_label"],
-        winner["predicted_label"],
-        best["predicted_label"],
-        clusters,
-        resamples=policy.resamples,
-        level=policy.significance_level,
-        seed=policy.seed,
-    )
-    # Rounded as in the choice: a loss of exactly what is allowed does not fail by a rounding error.
-    loss = round(100 * gap.difference, 9)
-    text = f"{choice.winner} is {loss:.2f} points of macro-F1 below {choice.best}; {policy.max_loss_points:g} are allowed."
-    if gap.significantly_better:
-        text += " That is significantly worse."
-    answers = asked.fault or f"the stored answers to {asked.articles} test articles, within {asked.allowed:g}"
+    text = "The groups of too few publishers are known: nothing to compare."
+    if parity is not None:
+        where = "articles of unseen publishers" if parity.unseen else "articles"
+        rates = "; ".join(
+            f"{one.group} {one.false_positive.rate:.1%} ({one.false_positive.interval.low:.1%} to"
+            f" {one.false_positive.interval.high:.1%})"
+            for one in parity.groups
+            if one.false_positive
+        )
+        text = (
+            f"Real {where} called fake: {rates}. The largest difference is {parity.gap_points:.1f} points;"
+            f" {policy.max_parity_gap_points:g} are allowed."
+        )
     return dg.AssetCheckResult(
-        check_name="variant_keeps_quality",
-        passed=loss <= policy.max_loss_points and not gap.significantly_better and not asked.fault,
-        description=f"{text} Out of the bundle: {answers}.",
-        metadata={"loss_points": loss, "asked_again": asked.articles, "largest_difference": asked.largest},
+        check_name="parity_between_groups",
+        passed=parity is None or parity.gap_points <= policy.max_parity_gap_points,
+        severity=dg.AssetCheckSeverity.ERROR if policy.parity_blocks else dg.AssetCheckSeverity.WARN,
+        description=text,
+        metadata={"gap_points": parity.gap_points} if parity else None,
     )
 
 

@@ -1,7 +1,7 @@
 """The gate: whether a challenger replaces the champion."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +12,9 @@ from fakenews_assets.evaluation.metrics.comparison import (
     mcnemar,
     paired_bootstrap,
 )
-from fakenews_assets.models.bootstrap import Interval, macro_f1_of_counts
+from fakenews_assets.evaluation.unseen.publishers import compare_unseen
+from fakenews_assets.models.bootstrap import Interval, macro_f1_of_predictions
+from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from fakenews_assets.selection.candidates import require_same_rows
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_assets.selection.timing import SpeedRatio
@@ -30,6 +32,8 @@ class Contender:
     """Sha256 of the files that decide its answers, by name."""
     predictions: pl.DataFrame
     """A table of `LABELLED_PREDICTION_SCHEMA`, on the same rows as those of the others."""
+    unseen: pl.DataFrame = field(default_factory=LABELLED_PREDICTION_SCHEMA.to_frame)
+    """The same, of articles of held-out publishers."""
 
 
 class Comparison(BaseModel):
@@ -57,6 +61,10 @@ class GateDecision(BaseModel):
         default=None, description="With the best of the earlier champions; None: there is none."
     )
     mcnemar: McNemar | None = Field(default=None, description="First is the champion, second the challenger.")
+    unseen: PairedDifference | None = Field(
+        default=None,
+        description="ROC AUC on held-out publishers, challenger minus champion, over publishers; None: too few.",
+    )
     speed: SpeedRatio | None = Field(default=None, description="Of the challenger over the champion.")
 
 
@@ -66,6 +74,7 @@ def gate(
     policy: SelectionPolicy,
     clusters: pl.Series | None = None,
     *,
+    unseen: pl.DataFrame | None = None,
     speed: SpeedRatio | None = None,
     earlier: Sequence[Contender] = (),
 ) -> GateDecision:
@@ -74,8 +83,9 @@ def gate(
     The challenger is promoted if it is
 
     - not inferior: the paired intervals rule out that it loses more than `max_loss_points` to the champion, or to the
-      best of the earlier champions, so that small losses cannot add up over many promotions; and
-    - an improvement: significantly better (the paired interval lies above 0), or surely more than `faster_ratio` times
+      best of the earlier champions, so that small losses cannot add up over many promotions; and it is not significantly
+      worse than the champion on unseen publishers, where a loss of so few points could hardly ever be ruled out; and
+    - an improvement: significantly better (a paired interval lies above 0), or surely more than `faster_ratio` times
       as fast (the interval over turns lies above it), or the champion's own model with another calibration or other
       out-of-distribution limits: these are what somebody chose, and no score of labels shows what they are good for.
 
@@ -85,7 +95,8 @@ def gate(
         challenger: the chosen candidate.
         champion: the current one; None: there is none, and the challenger is promoted.
         policy: the limits.
-        clusters: near-duplicate cluster of each test row, in the order of the predictions; None draws rows.
+        clusters: near-duplicate cluster of each row, in the order of the predictions; None draws rows.
+        unseen: the articles behind the `unseen` predictions, columns of ARTICLE_SCHEMA; None: there are none.
         speed: of the challenger over the champion; None: not measured, hence no improvement.
         earlier: models that were champion before.
 
@@ -102,28 +113,34 @@ def gate(
     require_same_rows(tables | {one.bundle: one.predictions for one in earlier})
 
     difference, against_champion = _compare(challenger, champion, policy, clusters)
-    anchor = max(earlier, key=lambda one: _quality(one.predictions), default=None)
+    anchor = max(earlier, key=lambda one: macro_f1_of_predictions(one.predictions) or 0, default=None)
     against_anchor = _compare(challenger, anchor, policy, clusters)[1] if anchor else None
+    of_unseen = _compare_unseen(challenger, champion, policy, unseen)
     failed = [
         f"{one} against {other}: a loss of more than {policy.max_loss_points:g} points is not ruled out"
         for other, one in (("the champion", against_champion), ("the best earlier champion", against_anchor))
         if one and one.interval.low < -policy.max_loss_points
     ]
-    faster = speed is not None and speed.low > policy.faster_ratio
+    if of_unseen is not None and of_unseen.significantly_worse:
+        failed.append(f"significantly worse on unseen publishers: {_auc_points(of_unseen)}")
+
+    gains = []
+    if difference.significantly_better:
+        gains.append(f"significantly better: {against_champion}")
+    if of_unseen is not None and of_unseen.significantly_better:
+        gains.append(f"significantly better on unseen publishers: {_auc_points(of_unseen)}")
+    if challenger.model == champion.model:
+        gains.append("the champion's model with another calibration or out-of-distribution limits")
     pace = "speed not measured"
     if speed is not None:
         pace = f"{speed.ratio:.2f} times as fast as the champion ({speed.low:.2f} to {speed.high:.2f})"
-    recalibrated = challenger.model == champion.model
-    if not (difference.significantly_better or faster or recalibrated):
+    if not gains and (speed is None or speed.low <= policy.faster_ratio):
         failed.append(
             f"no improvement: {against_champion} are not significant, and {pace} is not surely more than"
             f" {policy.faster_ratio:g} times"
         )
-    gains = [f"significantly better: {against_champion}"] if difference.significantly_better else []
-    if not gains:
-        gains.append(f"not inferior: {against_champion}")
-    if recalibrated:
-        gains.append("the champion's model with another calibration or out-of-distribution limits")
+    if not difference.significantly_better:
+        gains.insert(0, f"not inferior: {against_champion}")
     return GateDecision(
         promote=not failed,
         reasons=tuple(failed or [*gains, pace]),
@@ -134,8 +151,30 @@ def gate(
             champion.predictions["predicted_label"],
             challenger.predictions["predicted_label"],
         ),
+        unseen=of_unseen,
         speed=speed,
     )
+
+
+def _compare_unseen(
+    challenger: Contender, champion: Contender, policy: SelectionPolicy, articles: pl.DataFrame | None
+) -> PairedDifference | None:
+    """At half the policy's error rate: this is a second chance to look better than one is."""
+    if articles is None:
+        return None
+    return compare_unseen(
+        articles,
+        champion.unseen["probability"],
+        challenger.unseen["probability"],
+        resamples=policy.resamples,
+        level=(1 + policy.significance_level) / 2,
+        seed=policy.seed,
+    )
+
+
+def _auc_points(difference: PairedDifference) -> str:
+    points, low, high = (100 * one for one in (difference.difference, difference.low, difference.high))
+    return f"{points:+.2f} points of ROC AUC ({low:+.2f} to {high:+.2f})"
 
 
 def _compare(
@@ -158,8 +197,3 @@ def _compare(
         bundle=other.bundle, difference_points=points, interval=Interval(low=low, high=high)
     )
     return difference, comparison
-
-
-def _quality(predictions: pl.DataFrame) -> float:
-    fake, called = (predictions[name].to_numpy() == 1 for name in ("true_label", "predicted_label"))
-    return float(macro_f1_of_counts(fake.size, fake.sum(), called.sum(), (fake & called).sum()))

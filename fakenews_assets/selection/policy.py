@@ -1,13 +1,15 @@
 """The policy: the fastest candidate that is good enough."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference, paired_bootstrap
+from fakenews_assets.evaluation.unseen.publishers import compare_unseen
 from fakenews_assets.selection.candidates import Candidate, require_same_rows
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.selection.timing import Speeds
 
 
 class Verdict(BaseModel):
@@ -21,7 +23,15 @@ class Verdict(BaseModel):
     macro_f1: float
     loss_points: float = Field(description="Points of macro-F1 below the best candidate.")
     difference: PairedDifference = Field(description="Its macro-F1 minus that of the best candidate.")
-    rows_per_second: float = Field(description="At batch 32.")
+    unseen_roc_auc: float | None = Field(
+        description="On the held-out publishers of the selection split; None: too few are held out."
+    )
+    unseen_difference: PairedDifference | None = Field(
+        description="Its ROC AUC on them minus that of the best candidate, over publishers; None: no interval."
+    )
+    rows_per_second: float = Field(
+        description="At batch 32: in turns with the others that are good enough, else as evaluated alone."
+    )
     latency_p50_ms: float = Field(description="Of one article.")
     megabytes: float = Field(description="On disk, in units of 10^6 bytes.")
 
@@ -33,24 +43,33 @@ class Choice(BaseModel):
 
     winner: str
     best: str = Field(
-        description="The candidate with the highest macro-F1, with which the others are compared."
+        description="The candidate with which the others are compared: the highest ROC AUC on unseen publishers, or the"
+        " highest macro-F1 where too few are held out."
     )
     policy: SelectionPolicy
-    verdicts: tuple[Verdict, ...] = Field(description="One per candidate, highest macro-F1 first.")
+    verdicts: tuple[Verdict, ...] = Field(description="One per candidate, the best first.")
 
 
 def choose(
-    candidates: Sequence[Candidate], policy: SelectionPolicy, clusters: pl.Series | None = None
+    candidates: Sequence[Candidate],
+    policy: SelectionPolicy,
+    clusters: pl.Series | None = None,
+    *,
+    unseen: pl.DataFrame | None = None,
+    measure_speeds: Callable[[Sequence[str]], Speeds] | None = None,
 ) -> Choice:
     """Choose the candidate with the most articles per second among those that are good enough.
 
-    Good enough: at most `max_loss_points` below the best candidate, not significantly worse by the paired
-    bootstrap, and under the ceilings. Equal speed: the smaller one wins.
+    Good enough: at most `max_loss_points` of macro-F1 and `max_unseen_loss_points` of ROC AUC on unseen publishers below
+    the best candidate, in neither significantly worse by a paired bootstrap, and under the ceilings. Equal speed: the
+    smaller one wins.
 
     Args:
         candidates: all judged on the same rows in the same order.
         policy: the limits.
-        clusters: near-duplicate cluster of each test row, in the order of the predictions; None draws rows.
+        clusters: near-duplicate cluster of each row, in the order of the predictions; None draws rows.
+        unseen: the articles behind the candidates' `unseen` predictions, columns of ARTICLE_SCHEMA; None: there are none.
+        measure_speeds: times the named candidates in turns; None: each as it was evaluated.
 
     Raises:
         ValueError: there is no candidate, two share a name, one was judged on other rows (the message names
@@ -62,12 +81,23 @@ def choose(
     if len(set(names)) < len(names):
         raise ValueError(f"Two candidates share a name: {', '.join(sorted(names))}. Give each its own.")
     require_same_rows({candidate.name: candidate.predictions for candidate in candidates})
+    require_same_rows({candidate.name: candidate.unseen for candidate in candidates})
 
-    ranking = sorted(candidates, key=lambda one: (-one.macro_f1, -one.rows_per_second, one.name))
-    verdicts = [_judge(candidate, ranking[0], policy, clusters) for candidate in ranking]
-    eligible = [verdict for verdict in verdicts if verdict.eligible]
-    if not eligible:
+    ranking = sorted(
+        candidates,
+        key=lambda one: (-(one.unseen_roc_auc or 0), -one.macro_f1, -one.rows_per_second, one.name),
+    )
+    verdicts = [_judge(candidate, ranking[0], policy, clusters, unseen) for candidate in ranking]
+    names = [verdict.name for verdict in verdicts if verdict.eligible]
+    if not names:
         raise ValueError(_what_to_relax(verdicts, policy))
+    if measure_speeds is not None:
+        speeds = measure_speeds(names).rows_per_second
+        verdicts = [
+            verdict.model_copy(update={"rows_per_second": speeds.get(verdict.name, verdict.rows_per_second)})
+            for verdict in verdicts
+        ]
+    eligible = [verdict for verdict in verdicts if verdict.eligible]
     winner = min(eligible, key=lambda one: (-one.rows_per_second, one.megabytes, one.name))
     return Choice(
         winner=winner.name,
@@ -78,7 +108,11 @@ def choose(
 
 
 def _judge(
-    candidate: Candidate, best: Candidate, policy: SelectionPolicy, clusters: pl.Series | None
+    candidate: Candidate,
+    best: Candidate,
+    policy: SelectionPolicy,
+    clusters: pl.Series | None,
+    unseen: pl.DataFrame | None,
 ) -> Verdict:
     rows = candidate.predictions
     difference = paired_bootstrap(
@@ -103,6 +137,28 @@ def _judge(
             f"significantly worse than {best.name}: by {-100 * difference.high:.2f} to"
             f" {-100 * difference.low:.2f} points at the {policy.significance_level:.0%} level"
         )
+    auc, best_auc = candidate.unseen_roc_auc, best.unseen_roc_auc
+    of_unseen = None
+    if unseen is not None and auc is not None and best_auc is not None:
+        of_unseen = compare_unseen(
+            unseen,
+            best.unseen["probability"],
+            candidate.unseen["probability"],
+            resamples=policy.resamples,
+            level=policy.significance_level,
+            seed=policy.seed,
+        )
+        lost = round(100 * (best_auc - auc), 9)
+        if lost > policy.max_unseen_loss_points:
+            against.append(
+                f"loses {lost:.2f} points of ROC AUC on unseen publishers to {best.name};"
+                f" {policy.max_unseen_loss_points:g} are allowed"
+            )
+        if of_unseen is not None and of_unseen.significantly_worse:
+            against.append(
+                f"significantly worse than {best.name} on unseen publishers: by {-100 * of_unseen.high:.2f} to"
+                f" {-100 * of_unseen.low:.2f} points of ROC AUC at the {policy.significance_level:.0%} level"
+            )
     if policy.max_megabytes is not None and candidate.megabytes > policy.max_megabytes:
         against.append(f"takes {candidate.megabytes:.1f} MB; {policy.max_megabytes:g} are allowed")
     if policy.max_latency_ms is not None and latency > policy.max_latency_ms:
@@ -114,6 +170,8 @@ def _judge(
         macro_f1=candidate.macro_f1,
         loss_points=loss,
         difference=difference,
+        unseen_roc_auc=auc,
+        unseen_difference=of_unseen,
         rows_per_second=candidate.rows_per_second,
         latency_p50_ms=latency,
         megabytes=candidate.megabytes,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from fakenews_assets.common.progress import report
+from fakenews_assets.data.splits.splitting import seen_rows, unseen_rows
 from fakenews_assets.evaluation.metrics.agreement import Agreement, ask_again
 from fakenews_assets.evaluation.reports.leaderboard import evaluated_on
+from fakenews_assets.evaluation.unseen.parity import Parity
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.predictions import articles_of, predict_table
 from fakenews_assets.registry.bundle import Bundle, BundleMissing, load_bundled, open_bundle
@@ -46,7 +48,10 @@ _TRACKED_FIELDS: Final = {
 
 @dataclass(frozen=True)
 class Selection:
-    """The policy's choice among the candidates that were evaluated on the same splits."""
+    """The policy's choice among the candidates that were evaluated on the same splits.
+
+    Nothing here reads the test split, which is reported alone.
+    """
 
     choice: Choice
     eligible: Mapping[str, EligibleCandidate]
@@ -54,15 +59,15 @@ class Selection:
     left_out: Mapping[str, str]
     """Why other evaluations were not eligible, by candidate."""
     splits: Artifact
+    speeds: Speeds
+    """Of the candidates that are good enough, of `REFERENCE` and of the champion, in one session."""
+    champion: Bundle | None
+    """The champion's bundle when the speeds were measured; None: there is none."""
 
     @property
     def winner(self) -> EligibleCandidate:
         """The chosen candidate."""
         return self.eligible[self.choice.winner]
-
-    def predictions(self, candidate: str) -> pl.DataFrame:
-        """The stored predictions of a candidate, a table of `PREDICTION_SCHEMA`."""
-        return self.eligible[candidate].candidate.predictions
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,10 @@ class Challenge:
     bundle: Bundle
     champion: str | None
     """Sha of the champion's bundle; None: there is none."""
-    speeds: Speeds
-    """Of the candidate, of `REFERENCE` and of the champion."""
     agreement: Agreement
     """The bundled model's predictions, compared with the stored ones."""
+    parity: Parity | None
+    """Error rates by group on the selection split; None: too few groups are known."""
     gate: GateDecision
 
 
@@ -99,13 +104,36 @@ def select_candidate(
         ValueError: no candidate is good enough, or they cannot be compared; see `choose` and `evaluated_on`.
     """
     eligible, left_out = eligible_candidates(store, evaluated_on(splits, evaluations), models, splits)
-    clusters = splits.scan("test").select("cluster_id").collect()["cluster_id"]
-    choice = choose([one.candidate for one in eligible.values()], policy, clusters)
-    return Selection(choice, eligible, left_out, splits)
+    seen, unseen = (rows(splits, "selection").collect() for rows in (seen_rows, unseen_rows))
+    pointer = ChampionRegistry(store.bundles).champion()
+    champion = open_bundle(store.bundle(pointer.bundle)) if pointer else None
+    session = []
+
+    def measure_speeds(names: Sequence[str]) -> Speeds:
+        timed = {
+            name: CalibratedClassifier.load(eligible[name].model.path, eligible[name].evaluation.path, name)
+            for name in dict.fromkeys([*names, REFERENCE])
+            if name in eligible
+        }
+        if champion is not None:
+            timed[_CHAMPION] = load_bundled(champion)
+        report(unit="articles", note="comparing speeds")
+        articles = seen.sample(min(_TIMED_ARTICLES, len(seen)), seed=policy.seed)
+        session.append(compare_speeds(timed, articles_of(articles)))
+        return session[0]
+
+    choice = choose(
+        [one.candidate for one in eligible.values()],
+        policy,
+        seen["cluster_id"],
+        unseen=unseen,
+        measure_speeds=measure_speeds,
+    )
+    return Selection(choice, eligible, left_out, splits, session[0], champion)
 
 
 def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_id: str) -> Challenge:
-    """Bundle the chosen candidate and compare it with the champion on the test split.
+    """Bundle the chosen candidate and compare it with the champion on the selection split.
 
     Args:
         store: receives the bundle, and holds the champion's.
@@ -113,52 +141,55 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
         draft: an empty folder of the store.
         run_id: for the record beside the bundle.
     """
-    choice, test = selection.choice, selection.splits.scan("test").collect()
+    choice, articles = selection.choice, selection.splits.scan("selection").collect()
     note = selection.splits.meta["data_note"]
     sha = bundle_winner(store, draft, selection.eligible, choice, note, run_id=run_id)
-    bundle = open_bundle(store.bundle(sha))
-    pointer = ChampionRegistry(store.bundles).champion()
-    champion_bundle = open_bundle(store.bundle(pointer.bundle)) if pointer else None
-    contenders = {choice.winner: load_bundled(bundle)}
-    if choice.winner != REFERENCE and (reference := selection.eligible.get(REFERENCE)):
-        contenders[REFERENCE] = CalibratedClassifier.load(
-            reference.model.path, reference.evaluation.path, REFERENCE
-        )
-    if champion_bundle:
-        contenders[_CHAMPION] = load_bundled(champion_bundle)
-    report(unit="articles", note="comparing speeds")
-    timed = test.sample(min(_TIMED_ARTICLES, len(test)), seed=choice.policy.seed)
-    speeds = compare_speeds(contenders, articles_of(timed))
+    bundle, champion = open_bundle(store.bundle(sha)), selection.champion
 
-    stored = selection.predictions(choice.winner)
+    chosen = selection.winner.candidate
+    stored = articles.select("article_id").join(
+        pl.concat([chosen.predictions, chosen.unseen]), on="article_id", maintain_order="left"
+    )
     erased = list(Tombstones(store).read().erased)
-    left = ~test["article_id"].is_in(erased)  # nobody can be asked of the others
-    agreement = ask_again(contenders[choice.winner], choice.winner, stored.filter(left), test.filter(left))
-    champion, speed, earlier = None, None, []
-    if champion_bundle:
-        answers = predict_table(contenders[_CHAMPION], test)
-        champion = _contender(champion_bundle, answers)
-        speed = speeds.ratio(choice.winner, _CHAMPION)
-        earlier = _earlier_champions(store, {champion_bundle.sha, sha}, choice.policy.anchors, test)
-    challenger = _contender(bundle, stored)
-    verdict = gate(challenger, champion, choice.policy, test["cluster_id"], speed=speed, earlier=earlier)
-    return Challenge(bundle, champion_bundle.sha if champion_bundle else None, speeds, agreement, verdict)
+    left = ~articles["article_id"].is_in(erased)  # nobody can be asked of the others
+    agreement = ask_again(load_bundled(bundle), choice.winner, stored.filter(left), articles.filter(left))
+    policy = choice.policy
+    parity = Parity.of(
+        articles.with_columns(stored["predicted_label"]),
+        resamples=policy.resamples,
+        level=policy.significance_level,
+        seed=policy.seed,
+    )
+    old, speed, earlier = None, None, []
+    if champion is not None:
+        old = _contender(champion, articles)
+        speed = selection.speeds.ratio(choice.winner, _CHAMPION)
+        earlier = _earlier_champions(store, {champion.sha, sha}, policy.anchors, articles)
+    challenger = Contender(sha, bundle.model_files, bundle.answer_files, chosen.predictions, chosen.unseen)
+    seen, unseen = (
+        articles.filter(rows) for rows in (~pl.col("unseen_publisher"), pl.col("unseen_publisher"))
+    )
+    verdict = gate(challenger, old, policy, seen["cluster_id"], unseen=unseen, speed=speed, earlier=earlier)
+    return Challenge(bundle, champion.sha if champion else None, agreement, parity, verdict)
 
 
-def _earlier_champions(store: Store, others: set[str], most: int, test: pl.DataFrame) -> list[Contender]:
-    """The latest champions beside `others` whose bundles are still stored, with their answers to the test articles."""
+def _earlier_champions(store: Store, others: set[str], most: int, articles: pl.DataFrame) -> list[Contender]:
+    """The latest champions beside `others` whose bundles are still stored, with their answers to the articles."""
     shas = dict.fromkeys(one.bundle for one in reversed(ChampionRegistry(store.bundles).history()))
     found: list[Contender] = []
     for sha in shas:
         if sha not in others and len(found) < most:
             with suppress(BundleMissing):
-                bundle = open_bundle(store.bundle(sha))
-                found.append(_contender(bundle, predict_table(load_bundled(bundle), test)))
+                found.append(_contender(open_bundle(store.bundle(sha)), articles))
     return found
 
 
-def _contender(bundle: Bundle, predictions: pl.DataFrame) -> Contender:
-    return Contender(bundle.sha, bundle.model_files, bundle.answer_files, predictions)
+def _contender(bundle: Bundle, articles: pl.DataFrame) -> Contender:
+    answers = predict_table(load_bundled(bundle), articles)
+    seen, unseen = (
+        answers.filter(rows) for rows in (~articles["unseen_publisher"], articles["unseen_publisher"])
+    )
+    return Contender(bundle.sha, bundle.model_files, bundle.answer_files, seen, unseen)
 
 
 def decide_promotion(
@@ -182,7 +213,7 @@ def decide_promotion(
         replaced=champion if promoted else None,
         choice=selection.choice,
         gate=challenge.gate,
-        articles_per_second=challenge.speeds.rows_per_second,
+        articles_per_second=selection.speeds.rows_per_second,
         left_out=dict(selection.left_out),
     )
 

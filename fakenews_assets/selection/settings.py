@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SelectionPolicy(BaseModel):
-    """Settings of policy and gate. A point is one hundredth of macro-F1."""
+    """Settings of policy and gate. A point is one hundredth of macro-F1 or of ROC AUC."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -13,6 +13,11 @@ class SelectionPolicy(BaseModel):
         ge=0,
         description="Most points of macro-F1 below the best candidate, and the loss against the champion that the gate"
         " must be able to rule out.",
+    )
+    max_unseen_loss_points: float = Field(
+        default=1.0,
+        ge=0,
+        description="Most points of ROC AUC on the held-out publishers of the selection split below the best candidate.",
     )
     significance_level: float = Field(
         default=0.95,
@@ -39,6 +44,15 @@ class SelectionPolicy(BaseModel):
         default=3,
         ge=0,
         description="Earlier champions, the latest first, to the best of which a challenger must not be inferior either.",
+    )
+
+    max_parity_gap_points: float = Field(
+        default=8.0,
+        ge=0,
+        description="Largest difference between the false-positive rates of two groups, in percentage points.",
+    )
+    parity_blocks: bool = Field(
+        default=False, description="Whether a larger difference stops the promotion; else the check warns."
     )
 
 

@@ -24,7 +24,14 @@ def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Ar
             titles[0] = "Morning briefing"
         texts = [f"What happened to {name}." for name in names]
         pl.DataFrame(
-            {"article_id": names, "cluster_id": names, "title": titles, "text": texts}
+            {
+                "article_id": names,
+                "cluster_id": names,
+                "title": titles,
+                "text": texts,
+                "source": "wire",
+                "unseen_publisher": False,
+            }
         ).write_parquet(draft.path / f"{split}.parquet")
     config = ClusteringSettings(splits=SplitSettings(**shares), **clustering)  # pyright: ignore[reportArgumentType]
     (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json())
@@ -37,19 +44,20 @@ def verdicts(splits: Artifact, accepted: Artifact | None = None) -> dict[str | N
 
 @pytest.mark.parametrize("train", [0.7, 0.5])
 def test_shares_are_held_to_those_asked_for(tmp_path: Path, train: float) -> None:
-    rest = round((1 - train) / 2, 3)
-    splits = make_splits(Store(tmp_path), {"train": train, "val": rest, "test": rest})
+    rest = round((1 - train) / 3, 3)
+    shares = {"train": train, "val": rest, "selection": rest, "test": round(1 - train - 2 * rest, 3)}
+    splits = make_splits(Store(tmp_path), shares)
     assert verdicts(splits) == dict.fromkeys(SPLIT_CHECKS, True)
 
 
 def test_titles_count_as_equal_by_the_settings_in_force(tmp_path: Path) -> None:
-    shares = {"train": 0.7, "val": 0.15, "test": 0.15}
+    shares = {"train": 0.7, "val": 0.1, "selection": 0.1, "test": 0.1}
     strict = make_splits(Store(tmp_path), shares, min_title_words=2)
     assert not verdicts(strict)["no_content_crosses"]
 
 
 def test_other_shares_move_articles_and_the_check_says_so(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    accepted = make_splits(store, {"train": 0.7, "val": 0.15, "test": 0.15})
-    splits = make_splits(store, {"train": 0.6, "val": 0.2, "test": 0.2})
+    accepted = make_splits(store, {"train": 0.7, "val": 0.1, "selection": 0.1, "test": 0.1})
+    splits = make_splits(store, {"train": 0.6, "val": 0.2, "selection": 0.1, "test": 0.1})
     assert not verdicts(splits, accepted)["every_article_keeps_its_split"]

@@ -93,6 +93,7 @@ def make_candidate(make_predictions: MakePredictions) -> MakeCandidate:
             bytes_on_disk=int(megabytes * 1e6),
             parameters=22_000_000,
             risk_coverage=RiskCoverage.of(labels, probabilities, metrics.threshold),
+            selection_macro_f1=metrics.macro_f1,
         )
         return Candidate(name, evaluation, predictions)
 

@@ -14,16 +14,17 @@ from fakenews_assets.evaluation.reports.reporting import read_evaluation, to_mar
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, FailingCase
 from fakenews_assets.evaluation.robustness.masking import MaskedScore
 from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, PERTURBATIONS
+from fakenews_assets.evaluation.unseen.parity import Parity
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.selection.checks import (
     behaves,
     bundle_is_complete,
+    bundle_repeats_predictions,
+    parity_between_groups,
     selection_check_specs,
     stands,
     variant_is_faster,
-    variant_keeps_quality,
 )
-from fakenews_assets.selection.policy import choose
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_assets.selection.timing import Speeds
 from fakenews_resources.storage.store import Store
@@ -68,8 +69,9 @@ def passed(results: list[dg.AssetCheckResult]) -> dict[str, bool]:
 
 def test_every_warning_has_its_spec_and_blocks_nothing(old: Evaluation):
     warnings = {spec.name for spec in selection_check_specs() if not spec.blocking}
-    assert warnings == {*passed(behaves(old)), *passed(stands(old))}
-    assert len(warnings) == len(PERTURBATIONS) + len(BEHAVIOURS) - 1  # negation demands nothing
+    parity = parity_between_groups(None, SelectionPolicy())
+    assert warnings == {*passed(behaves(old)), *passed(stands(old)), parity.check_name}
+    assert len(warnings) == len(PERTURBATIONS) + len(BEHAVIOURS)  # negation demands nothing
 
 
 def test_what_was_not_measured_does_not_pass(old: Evaluation):
@@ -136,33 +138,41 @@ def asked(model: pl.DataFrame, stored: pl.DataFrame, test: pl.DataFrame | None =
     return ask_again(Answers(model), "small", stored, articles)
 
 
-def test_answers_that_the_choice_did_not_tell_of_fail(make_candidate: Callable, make_predictions: Callable):
-    choice = choose(
-        [
-            make_candidate("finetuned", rows_per_second=101),
-            make_candidate("small", range(2), rows_per_second=200),
-        ],
-        SelectionPolicy(),
-    )
-    assert (choice.winner, choice.best) == ("small", "finetuned")
-    best = good = make_predictions()
-
-    kept = variant_keeps_quality(choice, best, good, asked(good, good))
+def test_a_bundle_that_answers_otherwise_fails(make_predictions: Callable):
+    good = make_predictions()
+    kept = bundle_repeats_predictions(asked(good, good))
     assert kept.passed
     assert kept.description is not None
-    assert "the stored answers to 200 test articles" in kept.description
-
-    bad = make_predictions(range(40))
-    worse = variant_keeps_quality(choice, best, bad, asked(bad, bad))
-    assert (worse.passed, worse.metadata["loss_points"].value) == (False, pytest.approx(2, abs=0.01))
+    assert "The stored answers to 200 selection articles" in kept.description
 
     other = good.with_columns(probability=pl.col("probability") * 0.9)
-    another_model = variant_keeps_quality(choice, best, good, asked(other, good))
+    another_model = bundle_repeats_predictions(asked(other, good))
     assert not another_model.passed
-    assert "Out of the bundle: the model says 0.0900 of article" in str(another_model.description)
+    assert "the model says 0.0900 of article" in str(another_model.description)
 
     with pytest.raises(ValueError, match="answers of small are of other articles"):
         asked(good, good, good.reverse())
+
+
+def test_groups_that_are_called_fake_more_often_warn_or_stop_as_configured():
+    rows = pl.DataFrame(
+        {
+            "source": [f"{group}{number % 5}" for group in ("left", "right") for number in range(100)],
+            "group": ["left"] * 100 + ["right"] * 100,
+            "label": 0,
+            "predicted_label": [int(number < 5) for number in range(100)] + [int(n < 14) for n in range(100)],
+            "unseen_publisher": True,
+        }
+    )
+    parity = Parity.of(rows)
+    found = parity_between_groups(parity, SelectionPolicy())
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "left 5.0% (5.0% to 5.0%); right 14.0%" in str(found.description)
+    assert "difference is 9.0 points; 8 are allowed" in str(found.description)
+    assert parity_between_groups(parity, SelectionPolicy(max_parity_gap_points=9.1)).passed
+    stops = parity_between_groups(parity, SelectionPolicy(parity_blocks=True))
+    assert (stops.passed, stops.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert parity_between_groups(None, SelectionPolicy(parity_blocks=True)).passed
 
 
 @pytest.mark.parametrize(
@@ -193,7 +203,7 @@ def test_the_graph_measures_and_reports_all_of_it(trained: Path, monkeypatch: py
     evaluation = read_evaluation(store.current("evaluation/baseline").path)
     card = (store.current("selected_model").path / "model_card.md").read_text()
 
-    assert {one.name for one in evaluation.masked or ()} == set(PERTURBATIONS) - {"title_only", "text_only"}
+    assert {one.name for one in evaluation.masked or ()} == set(PERTURBATIONS)
     assert [one.name for one in evaluation.behaviour or ()] == list(BEHAVIOURS)
     assert "### With shortcuts masked" in card
     assert "### Behaviour" in card

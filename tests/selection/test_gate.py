@@ -7,6 +7,7 @@ import pytest
 from fakenews_assets.selection.gate import Contender, GateDecision, gate
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_assets.selection.timing import SpeedRatio
+from tests.support.publishers import draw_publishers
 
 POLICY = SelectionPolicy(resamples=200)
 
@@ -143,11 +144,33 @@ def test_near_duplicates_are_no_independent_evidence(make_predictions: Callable)
     assert not gate(better, champion, POLICY, clusters).promote
 
 
+def test_unseen_publishers_stop_a_worse_challenger_and_carry_a_better_one(make_predictions: Callable):
+    articles, good = draw_publishers(60, 20)
+    noise = pl.Series(np.random.default_rng(1).normal(0, 0.3, good.height))
+    poor = good.with_columns((pl.col("probability") + noise).clip(0, 1))
+    rows = make_predictions(range(4))
+
+    def decide(challenger: pl.DataFrame, champion: pl.DataFrame, low: float = 1.0) -> GateDecision:
+        new, old = (
+            Contender(name, {"m": name}, {"m": name}, rows, unseen)
+            for name, unseen in (("new", challenger), ("old", champion))
+        )
+        return gate(new, old, POLICY, unseen=articles, speed=_speed(low))
+
+    worse = decide(poor, good, low=1.5)
+    assert not worse.promote
+    assert worse.reasons[0].startswith("significantly worse on unseen publishers: -")
+    better = decide(good, poor)
+    assert better.promote
+    assert better.reasons[1].startswith("significantly better on unseen publishers: +")
+    assert not decide(good, good).promote
+
+
 def test_other_rows_are_refused(make_predictions: Callable):
     rows = make_predictions()
-    with pytest.raises(ValueError, match="challenger: evaluated on other test rows"):
+    with pytest.raises(ValueError, match="challenger: evaluated on other articles"):
         gate(_contender("new", "n", rows.head(1000)), _contender("old", "o", rows), POLICY)
-    with pytest.raises(ValueError, match="before: evaluated on other test rows"):
+    with pytest.raises(ValueError, match="before: evaluated on other articles"):
         gate(
             _contender("new", "n", rows),
             _contender("old", "o", rows),

@@ -1,12 +1,16 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
 from fakenews_assets.selection.candidates import Candidate
 from fakenews_assets.selection.policy import Choice, Verdict, choose
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.selection.timing import Speeds
+from tests.support.publishers import draw_publishers
 
 POLICY = SelectionPolicy(resamples=200)
 
@@ -101,6 +105,49 @@ def test_ceilings_that_exclude_all_say_what_to_relax(make_candidate: Callable):
     assert "poor: loses 10.00 points" in str(raised.value)
 
 
+def test_the_best_on_unseen_publishers_is_the_measure(make_candidate: Callable):
+    """A faster candidate that is as good on known publishers, and worse on others, is not good enough."""
+    articles, predictions = draw_publishers(60, 20)
+    noise = pl.Series(np.random.default_rng(1).normal(0, 0.3, predictions.height))
+
+    def judged(name: str, unseen: pl.DataFrame, wrong: range, rows_per_second: float) -> Candidate:
+        one = make_candidate(name, wrong, rows_per_second=rows_per_second)
+        auc = unseen_roc_auc(articles, unseen["probability"])
+        evaluation = one.evaluation.model_copy(update={"selection_unseen_roc_auc": auc})
+        return Candidate(name, evaluation, one.predictions, unseen)
+
+    noisy = predictions.with_columns((pl.col("probability") + noise).clip(0, 1))
+    best = judged("reader", predictions, range(4), 100)
+    candidates = [best, judged("stylist", noisy, range(0), 900), judged("equal", predictions, range(4), 50)]
+    choice = choose(candidates, POLICY, unseen=articles)
+    assert (choice.winner, choice.best) == ("reader", "reader")
+    lost, significant = _verdict(choice, "stylist").reasons
+    assert "points of ROC AUC on unseen publishers to reader; 1 are allowed" in lost
+    assert significant.startswith("significantly worse than reader on unseen publishers: by ")
+    assert _verdict(choice, "stylist").unseen_roc_auc == candidates[1].unseen_roc_auc
+    assert choose(candidates, POLICY.model_copy(update={"max_unseen_loss_points": 50.0})).winner == "stylist"
+
+
+def test_speeds_are_measured_together_of_those_that_are_good_enough(make_candidate: Callable):
+    candidates = [
+        make_candidate("best", rows_per_second=100),
+        make_candidate("other", rows_per_second=300),
+        make_candidate("poor", range(300), rows_per_second=900),
+    ]
+
+    def measure(names: Sequence[str]) -> Speeds:
+        assert set(names) == {"best", "other"}
+        return Speeds({"best": [0.1], "other": [0.2], "finetuned": [0.3]}, 128)
+
+    choice = choose(candidates, POLICY, measure_speeds=measure)
+    assert choice.winner == "best"
+    assert {one.name: one.rows_per_second for one in choice.verdicts} == {
+        "best": 1280,
+        "other": 640,
+        "poor": 900,
+    }
+
+
 def test_equal_speed_goes_to_the_smaller(make_candidate: Callable):
     candidates = [make_candidate("large", megabytes=90), make_candidate("small", megabytes=30)]
 
@@ -119,7 +166,7 @@ def test_other_rows_or_another_order_are_refused_by_name(make_candidate: Callabl
     relabelled = Candidate("odd", odd.evaluation, flipped)
 
     for other in (reversed_rows, relabelled):
-        with pytest.raises(ValueError, match=r"^odd: evaluated on other test rows, .* than a, b\."):
+        with pytest.raises(ValueError, match=r"^odd: evaluated on other articles, .* than a, b\."):
             choose([other, a, b], POLICY)
 
 
@@ -131,8 +178,8 @@ def test_unusable_candidates_are_refused(make_candidate: Callable):
         choose([good, good], POLICY)
     with pytest.raises(ValueError, match="predictions of mixed do not belong"):
         Candidate("mixed", good.evaluation, bad.predictions)
-    one_class = good.evaluation.metrics.model_copy(update={"macro_f1": None})
-    undefined = Candidate("u", good.evaluation.model_copy(update={"metrics": one_class}), good.predictions)
+    one_class = good.evaluation.model_copy(update={"selection_macro_f1": None})
+    undefined = Candidate("u", one_class, good.predictions.filter(pl.col("true_label") == 0))
     with pytest.raises(ValueError, match="one class only"):
         choose([undefined], POLICY)
 

@@ -27,12 +27,17 @@ def test_a_failed_check_refuses_what_the_gate_would_promote(
     tmp_path: Path, make_candidate: Callable, make_bundle: Callable, models: Path
 ) -> None:
     choice = choose([make_candidate("finetuned")], SelectionPolicy(resamples=200))
-    selection = Selection(choice, {}, {"old": "judged on other splits"}, Artifact(tmp_path))
+    selection = Selection(
+        choice,
+        {},
+        {"old": "judged on other splits"},
+        Artifact(tmp_path),
+        Speeds({"finetuned": [0.1]}, 128),
+        None,
+    )
     bundle, champion = open_bundle(models / make_bundle("weights")), "a" * 64
     gate = GateDecision(promote=True, reasons=("better", "as fast"))
-    challenge = Challenge(
-        bundle, champion, Speeds({"finetuned": [0.1]}, 128), Agreement(200, 0.0, 1e-4, ""), gate
-    )
+    challenge = Challenge(bundle, champion, Agreement(200, 0.0, 1e-4, ""), None, gate)
 
     promoted = decide_promotion(selection, challenge)
     assert (promoted.promoted, promoted.champion, promoted.replaced) == (True, bundle.sha, champion)

@@ -12,9 +12,14 @@ of the graph, so a thousand equal titles are a thousand edges). A component that
 - earlier clusters in different splits is left out (`BRIDGE`): in either split it would have a near-duplicate in the
 other.
 
-Two further kinds of rows are left out but stay in the graph, because they still connect others: repeats of an
-article, and rows whose label contradicts that of an equal title. The first batch that labels a title decides: if it
-uses one label, that is the title's label from then on; if it uses both, all rows with the title are left out.
+A cluster lies in the split of the article that founded it: the one that its publisher is held out for, else that of
+the cluster's hash.
+
+Three further kinds of rows are left out but stay in the graph, because they still connect others: repeats of an
+article, rows whose label contradicts that of an equal title, and rows that belong in another split than their
+cluster, because one publisher is held out and the other is not (`HELD_OUT`). The first batch that labels a title
+decides: if it uses one label, that is the title's label from then on; if it uses both, all rows with the title are
+left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,17 +34,25 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fakenews_assets.data.dedup.near_duplicates import Links, find_links
-from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings, split_of
+from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings, held_out_for, split_of
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 DUPLICATE: Final = "duplicate of an earlier article"
 CONTRADICTION: Final = "contradicting labels"
 BRIDGE: Final = "bridges two splits"
+HELD_OUT: Final = "near-duplicate of a held-out publisher's article, or the reverse"
 """Reasons for leaving out an article; the first that applies is given, in the order CONTRADICTION,
-DUPLICATE, BRIDGE."""
+DUPLICATE, BRIDGE, HELD_OUT."""
 
 CLUSTER_SCHEMA: Final = pl.Schema(
-    {"article_id": pl.String, "batch": pl.String, "cluster_id": pl.String, "excluded": pl.String}
+    {
+        "article_id": pl.String,
+        "batch": pl.String,
+        "cluster_id": pl.String,
+        "split": pl.String,
+        "unseen_publisher": pl.Boolean,
+        "excluded": pl.String,
+    }
 )
 
 _NONE: Final = -1
@@ -99,22 +112,22 @@ def assign_clusters(
     """Assign every article to a cluster, or give the reason why it has none.
 
     Args:
-        articles: n rows with `article_id`, `batch` and `label`, batches one after another in order of
+        articles: n rows with `article_id`, `batch`, `label` and `source`, batches one after another in order of
             arrival.
         links: what `find_links` returned for the same rows.
         batch_order: names of the batches in order of arrival.
-        config: decides in which split a cluster lies, which matters where a component touches several.
+        config: decides in which split a cluster lies, and which publishers are held out.
         heirs: names that the clusters of some founders keep, because the article that gave the name was erased.
 
     Returns:
-        CLUSTER_SCHEMA, one row per article in the order of `articles`. `cluster_id` is null for rows left
-        out as `BRIDGE`; `excluded` is null for accepted rows. An unlabelled article is accepted: leaving
-        it out is the split's business.
+        CLUSTER_SCHEMA, one row per article in the order of `articles`. `cluster_id` and `split` (that of the
+        cluster) are null for rows left out as `BRIDGE`; `excluded` is null for accepted rows. An unlabelled
+        article is accepted: leaving it out is the split's business.
 
     Raises:
         ValueError: rows and links do not fit together, or the batches are not in order of arrival.
     """
-    rows = articles.lazy().select("article_id", "batch", "label").collect()
+    rows = articles.lazy().select("article_id", "batch", "label", "source").collect()
     batches = _batch_numbers(rows["batch"], batch_order)
     if len(links.content_key) != len(rows):
         raise ValueError(
@@ -122,38 +135,52 @@ def assign_clusters(
         )
     # Everything below counts positions in an order that does not depend on the order within a batch.
     order = (
-        pl.DataFrame({"batch": batches, "id": rows["article_id"], "label": rows["label"]})
+        pl.DataFrame(
+            {"batch": batches, "id": rows["article_id"], "label": rows["label"], "source": rows["source"]}
+        )
         .with_row_index("row")
-        .sort("batch", "id", "label", nulls_last=True, maintain_order=True)["row"]
+        .sort("batch", "id", "label", "source", nulls_last=True, maintain_order=True)["row"]
         .to_numpy()
         .astype(np.int64)
     )
     article_ids = rows["article_id"].gather(order)
     names = article_ids.replace(heirs or {})
-    cluster = _grow_clusters(batches[order], _graph_edges(links, order), names, config)
+    held_out = held_out_for(rows["source"], pl.Series(batches), config).gather(order)
+    # Of a cluster that each row would found.
+    split = held_out.fill_null(split_of(names, config))
+    numbers = split.to_physical().to_numpy().astype(np.int64)
+    cluster = _grow_clusters(batches[order], _graph_edges(links, order), numbers)
+    founder = pl.Series(np.where(cluster == _NONE, 0, cluster))
     decided = (
         pl.DataFrame({"row": order, "batch_number": batches[order], "id": article_ids})
         .with_row_index("position")
         .with_columns(
             label=rows["label"].gather(order),
             key=pl.Series(links.content_key[order]),
-            cluster_id=names.gather(pl.Series(np.where(cluster == _NONE, 0, cluster))),
+            cluster_id=names.gather(founder),
+            split=split.gather(founder).cast(pl.String),
+            unseen_publisher=held_out.is_not_null(),
             bridge=pl.Series(cluster == _NONE),
         )
+        .with_columns(own_split=held_out.fill_null(split_of(names.gather(founder), config)).cast(pl.String))
         .pipe(_with_repeats)
         .pipe(_with_contradictions)
         .with_columns(
-            cluster_id=pl.when(~pl.col("bridge")).then("cluster_id"),
+            pl.when(~pl.col("bridge")).then(pl.col("cluster_id", "split")),
             excluded=pl.when("contradicts")
             .then(pl.lit(CONTRADICTION))
             .when("repeats")
             .then(pl.lit(DUPLICATE))
             .when("bridge")
-            .then(pl.lit(BRIDGE)),
+            .then(pl.lit(BRIDGE))
+            .when(pl.col("own_split") != pl.col("split"))
+            .then(pl.lit(HELD_OUT)),
         )
         .sort("row")
     )
-    return rows.select("article_id", "batch").with_columns(decided["cluster_id"], decided["excluded"])
+    return rows.select("article_id", "batch").hstack(
+        decided.select("cluster_id", "split", "unseen_publisher", "excluded")
+    )
 
 
 def cluster_sizes(clusters: pl.DataFrame, labels: pl.Series) -> ClusterSizes:
@@ -241,10 +268,11 @@ def _graph_edges(links: Links, order: NDArray[np.int64]) -> _Edges:
     return _Edges(row[in_order], other[in_order], rows + len(contents) + len(texts))
 
 
-def _grow_clusters(
-    batches: NDArray[np.int64], edges: _Edges, names: pl.Series, config: SplitSettings
-) -> NDArray[np.int64]:
-    """Position of the founder of each row's cluster, `_NONE` for rows that bridge two splits."""
+def _grow_clusters(batches: NDArray[np.int64], edges: _Edges, splits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of the founder of each row's cluster, `_NONE` for rows that bridge two splits.
+
+    `splits` holds the number of the split of the cluster that each row would found.
+    """
     rows = len(batches)
     cluster = np.full(edges.nodes, _NONE, dtype=np.int64)
     bounds = [*np.flatnonzero(np.diff(batches, prepend=_NONE)).tolist(), rows]
@@ -263,7 +291,7 @@ def _grow_clusters(
         count, component = _components(new_row, local, last - first + len(keys))
         # Every component holds a row, for a key only comes in with one: its first row is the founder.
         founder = first + np.unique(component[: last - first], return_index=True)[1]
-        chosen = _choose(founder, component[row[is_known]], cluster[other[is_known]], names, config)
+        chosen = _choose(founder, component[row[is_known]], cluster[other[is_known]], splits)
         assert len(chosen) == count
         cluster[first:last] = chosen[component[: last - first]]
         cluster[keys] = chosen[component[last - first :]]
@@ -281,17 +309,14 @@ def _choose(
     founder: NDArray[np.int64],
     component: NDArray[np.int32],
     earlier: NDArray[np.int64],
-    names: pl.Series,
-    config: SplitSettings,
+    splits: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Cluster of each new component, given pairs of a component and an earlier cluster that it touches."""
     oldest, newest = _extremes(component, earlier, len(founder))
     chosen = np.where(newest == _NONE, founder, oldest)
     several = ((newest != _NONE) & (oldest != newest))[component]
     if several.any():
-        touched, index = np.unique(earlier[several], return_inverse=True)
-        split = split_of(names.gather(touched), config).to_physical().to_numpy().astype(np.int64)
-        lowest, highest = _extremes(component[several], split[index], len(founder))
+        lowest, highest = _extremes(component[several], splits[earlier[several]], len(founder))
         chosen[(highest != _NONE) & (lowest != highest)] = _NONE
     return chosen
 

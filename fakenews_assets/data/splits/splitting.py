@@ -1,8 +1,14 @@
-"""Assigns articles to train, validation and test by a hash, for ever.
+"""Assigns articles to train, validation, selection and test by a hash, for ever.
 
-The split is a function of the cluster's name alone: SHA-256 of salt and `cluster_id`, read as a number in
-[0, 1), against the cumulated shares. No shuffle, no state, nothing to migrate when a batch arrives; the
-price is that shares are met on average only (`verification.verify_shares` gives the expected spread).
+The split of a cluster is a function of its name: SHA-256 of salt and `cluster_id`, read as a number in [0, 1),
+against the cumulated shares. No shuffle, no state, nothing to migrate when a batch arrives; the price is that shares
+are met on average only (`verification.verify_shares` gives the expected spread).
+
+Some publishers are held out for `test` and some for `selection`, by a hash of their name: their articles show how
+a model does on publishers that it has never seen.
+
+Who reads which split: `val` chooses checkpoints, settings and thresholds; `selection` decides between candidates;
+`test` is reported and decides nothing.
 """
 
 from collections.abc import Mapping
@@ -18,7 +24,7 @@ from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_resources.storage.store import Artifact
 
-SPLITS: Final = ("train", "val", "test")
+SPLITS: Final = ("train", "val", "selection", "test")
 SPLIT_DTYPE: Final = pl.Enum(SPLITS)
 
 CLUSTERING_FILE: Final = "clustering.json"
@@ -34,29 +40,43 @@ class SplitSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     train: float = Field(default=0.70, gt=0, lt=1, description="Share of the clusters that train.")
-    val: float = Field(default=0.15, gt=0, lt=1, description="Share that chooses checkpoints and thresholds.")
-    test: float = Field(default=0.15, gt=0, lt=1, description="Share that is only measured on.")
+    val: float = Field(default=0.10, gt=0, lt=1, description="Share that chooses checkpoints and thresholds.")
+    selection: float = Field(default=0.10, gt=0, lt=1, description="Share that decides between candidates.")
+    test: float = Field(default=0.10, gt=0, lt=1, description="Share that is only reported.")
+    unseen_publishers: float = Field(
+        default=0.10,
+        ge=0,
+        lt=0.5,
+        description="Share of the publishers whose articles are all in `test`, and of those whose articles are all in"
+        " `selection`: no model is trained on them. 0: none.",
+    )
+    largest_unseen_publisher: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="A publisher is never held out if it wrote more than this share of all articles that had arrived"
+        " with its first batch.",
+    )
     salt: str = Field(
-        default="fakenews", description="Salt of the hash. Another salt gives an independent split."
+        default="fakenews", description="Salt of the hashes. Another salt gives an independent split."
     )
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:
-        if not isclose(self.train + self.val + self.test, 1, abs_tol=1e-9):
-            raise ValueError(
-                f"train, val and test must add up to 1, not {self.train + self.val + self.test:.6g}"
-            )
+        total = sum(self.shares().values())
+        if not isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"{', '.join(SPLITS[:-1])} and {SPLITS[-1]} must add up to 1, not {total:.6g}")
         return self
 
     def shares(self) -> dict[str, float]:
         """Share per split, in the order of `SPLITS`."""
-        return {"train": self.train, "val": self.val, "test": self.test}
+        return {split: getattr(self, split) for split in SPLITS}
 
 
 class ClusteringSettings(NearDuplicateSettings):
     """Settings of `article_clusters`: thresholds of near-duplicates, and sizes of the splits."""
 
-    splits: SplitSettings = Field(default=SplitSettings(), description="Sizes of train, val and test.")
+    splits: SplitSettings = Field(default=SplitSettings(), description="Sizes of the splits.")
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,8 @@ class Splits:
     """A split corpus.
 
     Attributes:
-        splits: per split the articles, columns of ARTICLE_SCHEMA and `cluster_id`, in order of arrival.
+        splits: per split the articles in order of arrival: columns of ARTICLE_SCHEMA, `cluster_id` and
+            `unseen_publisher` (whether the publisher is held out).
         excluded: `article_id`, `batch`, `cluster_id` (null where there is none) and `reason` of every
             article that is in no split.
     """
@@ -74,71 +95,67 @@ class Splits:
 
 
 def split_of(cluster_ids: pl.Series, config: SplitSettings) -> pl.Series:
-    """Split of each cluster, as `SPLIT_DTYPE`; null where the name is null."""
-    salt = config.salt.encode()
-    # 53 bits, so that the fraction is exact in a float and below 1.
-    fractions = [
-        None
-        if name is None
-        else (int.from_bytes(sha256(salt + name.encode()).digest()[:8], "big") >> 11) / 2**53
-        for name in cluster_ids
-    ]
-    position = pl.col("position")
-    return (
-        pl.DataFrame({"position": pl.Series(fractions, dtype=pl.Float64)})
-        .select(
-            split=pl.when(position < config.train)
-            .then(pl.lit("train"))
-            .when(position < config.train + config.val)
-            .then(pl.lit("val"))
-            .when(position.is_not_null())
-            .then(pl.lit("test"))
-            .cast(SPLIT_DTYPE)
-        )
-        .to_series()
-    )
+    """Split of each cluster by its hash, as `SPLIT_DTYPE`; null where the name is null."""
+    return _at(_positions(cluster_ids, config.salt), config.shares())
 
 
-def split_rows(labels: pl.Series, clusters: pl.DataFrame, config: SplitSettings) -> pl.DataFrame:
-    """Split or reason for having none, row by row.
+def held_out_for(sources: pl.Series, batches: pl.Series, config: SplitSettings) -> pl.Series:
+    """The split that each article's publisher is held out for, as `SPLIT_DTYPE`; null where it is not.
+
+    The answer for an article never changes as further batches arrive.
 
     Args:
-        labels: (n,) label of each article, null when unlabelled.
-        clusters: (n,) what `assign_clusters` returned for the same rows.
-        config: sizes of the splits.
-
-    Returns:
-        (n,) `article_id`, `batch`, `cluster_id`, `split` and `reason`: exactly one of the last two is null.
+        sources: (n,) publisher of each article, null where it is unknown.
+        batches: (n,) number of each article's batch in order of arrival, from 0 and never falling.
+        config: share of the publishers, and the size from which one is never held out.
     """
-    if len(labels) != len(clusters):
-        raise ValueError(
-            f"{len(labels):,} articles but {len(clusters):,} rows of clusters: cluster the same batches again"
-        )
-    reason = pl.coalesce("excluded", pl.when(labels.is_null()).then(pl.lit(UNLABELLED)))
-    return (
-        clusters.with_columns(split_of(clusters["cluster_id"], config).alias("split"), reason=reason)
-        .with_columns(split=pl.when(pl.col("reason").is_null()).then("split"))
-        .select("article_id", "batch", "cluster_id", "split", "reason")
+    rows = pl.DataFrame({"source": sources, "batch": batches})
+    arrived = rows.group_by("batch").len().sort("batch").select("batch", arrived=pl.col("len").cum_sum())
+    publishers = (
+        rows.drop_nulls("source")
+        .group_by("source", "batch")
+        .len()
+        .sort("source", "batch")
+        .unique("source", keep="first", maintain_order=True)
+        .join(arrived, on="batch")
+        .filter(pl.col("len") <= config.largest_unseen_publisher * pl.col("arrived"))
     )
+    share = config.unseen_publishers
+    split = _at(
+        _positions(publishers["source"], f"{config.salt}/publisher/"), {"test": share, "selection": share}
+    )
+    return rows.join(
+        publishers.select("source", split=split), on="source", how="left", maintain_order="left"
+    )["split"]
 
 
-def split_articles(
-    articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame, config: SplitSettings
-) -> Splits:
+def split_articles(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame) -> Splits:
     """Split the labelled, accepted articles.
 
     Args:
         articles: columns of ARTICLE_SCHEMA. A scan stays a scan: each split is read when it is collected.
         clusters: what `assign_clusters` returned for the same rows in the same order.
-        config: sizes of the splits.
+
+    Raises:
+        ValueError: the rows do not fit together.
     """
     labels = articles.lazy().select("label").collect()["label"]
-    rows = split_rows(labels, clusters, config)
-    joined = pl.concat([articles.lazy(), rows.lazy().select("cluster_id", "split")], how="horizontal")
-    columns = [*ARTICLE_SCHEMA.names(), "cluster_id"]
+    if len(labels) != len(clusters):
+        raise ValueError(
+            f"{len(labels):,} articles but {len(clusters):,} rows of clusters: cluster the same batches again"
+        )
+    reason = pl.coalesce("excluded", pl.when(labels.is_null()).then(pl.lit(UNLABELLED)))
+    rows = clusters.with_columns(reason=reason)
+    joined = pl.concat(
+        [articles.lazy(), rows.lazy().select("cluster_id", "unseen_publisher", "split", "reason")],
+        how="horizontal",
+    ).filter(pl.col("reason").is_null())
+    columns = [*ARTICLE_SCHEMA.names(), "cluster_id", "unseen_publisher"]
     return Splits(
         splits={split: joined.filter(pl.col("split") == split).select(columns) for split in SPLITS},
-        excluded=rows.filter(pl.col("reason").is_not_null()).drop("split"),
+        excluded=rows.filter(pl.col("reason").is_not_null()).select(
+            "article_id", "batch", "cluster_id", "reason"
+        ),
     )
 
 
@@ -147,6 +164,40 @@ def training_rows(splits: Artifact) -> tuple[pl.DataFrame, pl.DataFrame]:
     columns = ("title", "text", "label", "source")
     train, val = (splits.scan(split).select(columns).collect() for split in ("train", "val"))
     return train, val
+
+
+def seen_rows(splits: Artifact, split: str) -> pl.LazyFrame:
+    """The articles of a stored split whose publishers are not held out."""
+    return splits.scan(split).filter(~pl.col("unseen_publisher"))
+
+
+def unseen_rows(splits: Artifact, split: str) -> pl.LazyFrame:
+    """The articles of a stored split whose publishers no model was trained on."""
+    return splits.scan(split).filter("unseen_publisher")
+
+
+def _positions(names: pl.Series, salt: str) -> pl.Series:
+    """A number in [0, 1) for each name; null where the name is null."""
+    salted = salt.encode()
+    # 53 bits, so that the fraction is exact in a float and below 1.
+    return pl.Series(
+        [
+            None
+            if name is None
+            else (int.from_bytes(sha256(salted + name.encode()).digest()[:8], "big") >> 11) / 2**53
+            for name in names
+        ],
+        dtype=pl.Float64,
+    )
+
+
+def _at(positions: pl.Series, shares: Mapping[str, float]) -> pl.Series:
+    """The split at each position when the shares lie one after another; null behind the last."""
+    split, end = pl.lit(None, dtype=pl.String), sum(shares.values())
+    for name, share in reversed(list(shares.items())):
+        split = pl.when(pl.col("position") < end).then(pl.lit(name)).otherwise(split)
+        end -= share
+    return positions.to_frame("position").select(split.cast(SPLIT_DTYPE).alias("split")).to_series()
 
 
 def sample_rows(table: pl.DataFrame, rows: int) -> pl.DataFrame:

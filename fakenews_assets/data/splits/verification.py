@@ -76,8 +76,12 @@ class Moves:
 
 
 def split_table(splits: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    """`article_id`, `cluster_id` and `split` of every article of a split: enough to compare versions."""
-    return _stack(splits).select("article_id", "cluster_id", "split").collect(engine="streaming")
+    """`article_id`, `cluster_id`, `unseen_publisher` and `split` of every article: enough to compare versions."""
+    return (
+        _stack(splits)
+        .select("article_id", "cluster_id", "unseen_publisher", "split")
+        .collect(engine="streaming")
+    )
 
 
 def verify_clusters(table: pl.DataFrame) -> Crossings:
@@ -87,6 +91,13 @@ def verify_clusters(table: pl.DataFrame) -> Crossings:
         table: what `split_table` returned.
     """
     return _crossings(table.select("split", value="cluster_id", example="cluster_id"))
+
+
+def verify_publishers(splits: Mapping[str, pl.LazyFrame]) -> Crossings:
+    """Find held-out publishers that have articles in more than one split."""
+    rows = _stack(splits).select("split", "unseen_publisher", value="source", example="source").collect()
+    held_out = rows.filter("unseen_publisher")["value"].unique()
+    return _crossings(rows.filter(pl.col("value").is_in(held_out.implode())))
 
 
 def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateSettings) -> Crossings:
@@ -127,12 +138,13 @@ def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateSet
 
 
 def verify_shares(table: pl.DataFrame, config: SplitSettings) -> Shares:
-    """Measure the splits' shares of the rows against their targets.
+    """Measure the splits' shares of the articles against their targets; those of held-out publishers do not count.
 
     Args:
         table: what `split_table` returned.
         config: the targets.
     """
+    table = table.filter(~pl.col("unseen_publisher"))
     total = len(table)
     counts = dict(table["split"].cast(pl.String).value_counts().iter_rows())
     rows = {split: counts.get(split, 0) for split in config.shares()}

@@ -35,7 +35,8 @@ def make_folds(splits: Mapping[str, pl.DataFrame], protocol: Protocol) -> Iterat
     Yields nothing if the corpus does not allow it, such as a split by time without dates.
 
     Args:
-        splits: `train`, `val` and `test` of the graph's splits, columns of ARTICLE_SCHEMA and `cluster_id`.
+        splits: `train`, `val` and `test` of the graph's splits without held-out publishers, columns of
+            ARTICLE_SCHEMA and `cluster_id`.
         protocol: the kind of split.
     """
     every = pl.concat([splits[split] for split in ("train", "val", "test")])

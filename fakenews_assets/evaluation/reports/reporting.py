@@ -17,10 +17,16 @@ from fakenews_assets.evaluation.reports.plots import (
     slice_plot,
 )
 from fakenews_assets.evaluation.robustness.report import behaviour_markdown, masked_markdown
+from fakenews_assets.evaluation.unseen.report import parity_markdown, publishers_plot, unseen_markdown
 from fakenews_assets.models.bootstrap import Interval
 
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.parquet"
+"""Predictions of the test articles whose publishers the model has seen, which the scores are of."""
+UNSEEN_FILE = "unseen.parquet"
+"""Predictions of the test articles of held-out publishers."""
+SELECTION_FILE = "selection.parquet"
+"""Predictions of the whole selection split."""
 REPORT_FILE = "evaluation.md"
 
 
@@ -39,6 +45,8 @@ def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[
         figures["curves"] = curves_plot(predictions, metrics)
     figures["risk_coverage"] = risk_coverage_plot(predictions, evaluation.risk_coverage, metrics.threshold)
     figures["slices"] = slice_plot(evaluation.slices, metrics.accuracy)
+    if evaluation.unseen is not None:
+        figures["unseen_publishers"] = publishers_plot(evaluation.unseen)
     return figures
 
 
@@ -78,10 +86,14 @@ def to_markdown(evaluation: Evaluation) -> str:
     metrics, speed = evaluation.metrics, evaluation.speed
     drawn = f"{evaluation.clusters:,} near-duplicate clusters" if evaluation.clusters else "rows"
     interval_head = f"{evaluation.config.level:.0%} interval"
-    parts = [f"## {markdown.cell(evaluation.candidate)} on {evaluation.rows:,} test articles"]
+    parts = [f"## Scores of {markdown.cell(evaluation.candidate)}"]
     if evaluation.note:
         parts.append(f"> **{evaluation.note}**")
     parts += [
+        *unseen_markdown(evaluation.unseen),
+        *parity_markdown(evaluation.parity),
+        "### Publishers that it was trained on",
+        f"{evaluation.rows:,} test articles.",
         markdown.table(
             ("metric", "value", interval_head),
             [

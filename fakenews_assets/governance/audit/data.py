@@ -13,7 +13,7 @@ from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.receiving import given_source
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.data.sources import normalise_source
-from fakenews_assets.data.splits.clusters import assign_clusters
+from fakenews_assets.data.splits.clusters import CLUSTER_SCHEMA, assign_clusters
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
@@ -201,7 +201,7 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
         if len(computed) == len(clusters) and (lost := ledger.unsettled(stored.version)):
             of_them = clusters["article_id"].is_in(list(lost))
             computed = computed.with_columns(
-                computed[name].zip_with(~of_them, clusters[name]) for name in ("cluster_id", "excluded")
+                computed[name].zip_with(~of_them, clusters[name]) for name in CLUSTER_SCHEMA
             )
             audit_log.not_checked.append(
                 f"The clusters of {len(lost)} articles that an erased article linked."
@@ -211,8 +211,7 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
         return
     with audit_log.reading("splits", "splits"):
         stored = versions.readable["splits"]
-        splits = SplitSettings.model_validate(stored.read_json(CLUSTERING_FILE)["splits"])
-        computed = split_articles(pl.concat([batch.articles for batch in batches]), clusters, splits)
+        computed = split_articles(pl.concat([batch.articles for batch in batches]), clusters)
         for split in SPLITS:
             table = stored.scan(split).collect()
             fault = difference(table, computed.splits[split].collect())

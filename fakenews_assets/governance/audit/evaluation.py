@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from fakenews_assets.data.splits.splitting import seen_rows
 from fakenews_assets.evaluation.metrics.agreement import ask_again
 from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
@@ -46,7 +47,7 @@ def audit_evaluation(
         audit_log.agree("decisions", key, f"{predictions.height:,} answers", fault)
         if splits is None:
             return
-        test = splits.scan("test").collect()
+        test = seen_rows(splits, "test").collect()
         fault = difference(
             predictions.select("article_id", "true_label"), test.select("article_id", true_label="label")
         )

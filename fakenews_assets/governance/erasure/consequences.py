@@ -6,11 +6,12 @@ from typing import Final
 import polars as pl
 from pydantic import ValidationError
 
+from fakenews_assets.data.splits.clusters import CLUSTER_SCHEMA
 from fakenews_assets.governance.audit.data import CLEAN, CLUSTERS, clusters_anew
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in
 from fakenews_resources.storage.store import Store, ValueMissing
 
-_TAUGHT_BY: Final = ("train", "val")
+_TAUGHT_BY: Final = ("train", "val", "selection")
 
 
 def bundles_taught(store: Store, article_ids: Collection[str]) -> list[str]:
@@ -71,7 +72,7 @@ def unsettled_clusters(
             continue  # no audit can compute these clusters anew
         computed = clusters_anew(clean, stored, heirs)
         other = table.select(
-            pl.any_horizontal(pl.col(name).ne_missing(computed[name]) for name in ("cluster_id", "excluded"))
+            pl.any_horizontal(pl.col(name).ne_missing(computed[name]) for name in CLUSTER_SCHEMA)
         ).to_series()
         if other.any():
             found[version] = tuple(sorted(set(table.filter(other)["article_id"])))

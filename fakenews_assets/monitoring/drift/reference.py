@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.splits.splitting import seen_rows
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
 from fakenews_assets.models.classifier import Embedder
@@ -41,7 +42,9 @@ class Reference:
         """
         bundle = open_bundle(store.bundle(model_id))
         versions, judged = bundle.manifest.data_versions, f"evaluation/{bundle.manifest.candidate}"
-        test = store.get("splits", versions["splits"]).scan("test").select("title", "text", "cluster_id")
+        test = seen_rows(store.get("splits", versions["splits"]), "test").select(
+            "title", "text", "cluster_id"
+        )
         predictions = pl.scan_parquet(store.get(judged, versions[judged]).path / PREDICTIONS_FILE)
         return cls(
             bundle,

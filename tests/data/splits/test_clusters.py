@@ -16,12 +16,15 @@ from fakenews_assets.data.splits.clusters import (
     CLUSTER_SCHEMA,
     CONTRADICTION,
     DUPLICATE,
+    HELD_OUT,
     assign_clusters,
     cluster_sizes,
 )
 from fakenews_assets.data.splits.splitting import SplitSettings, split_of
 
-CONFIG = SplitSettings()
+CONFIG = SplitSettings(unseen_publishers=0.3, largest_unseen_publisher=1)
+# What the hashes of these names decide.
+TRAINED_ON, HELD_FOR_TEST, HELD_FOR_SELECTION = "wire", "desk", "held"
 
 
 class Row(NamedTuple):
@@ -32,6 +35,7 @@ class Row(NamedTuple):
     label: int | None = 0
     key: int = 0
     text: int = 0
+    source: str | None = None
 
 
 def cluster(
@@ -45,8 +49,9 @@ def cluster(
             "article_id": [r.name for r in rows],
             "batch": [r.batch for r in rows],
             "label": [r.label for r in rows],
+            "source": [r.source for r in rows],
         },
-        schema={"article_id": pl.String, "batch": pl.String, "label": pl.Int8},
+        schema={"article_id": pl.String, "batch": pl.String, "label": pl.Int8, "source": pl.String},
     )
     own_keys = {name: 1000 + number for number, name in enumerate(sorted({r.name for r in rows}))}
     links = Links(
@@ -198,14 +203,36 @@ def test_batches_must_be_in_order(rows: list[Row], batches: list[str], message: 
 
 def test_links_of_other_rows_are_refused() -> None:
     links = Links(np.zeros(1, np.uint64), np.zeros(1, np.uint64), np.empty((0, 2), np.int64))
-    articles = pl.DataFrame({"article_id": ["a", "b"], "batch": ["b1", "b1"], "label": [0, 1]})
+    articles = pl.DataFrame({"article_id": ["a", "b"], "batch": "b1", "label": [0, 1], "source": "wire"})
     with pytest.raises(ValueError, match="2 articles but links for 1"):
         assign_clusters(articles, links, ["b1"], CONFIG)
 
 
+def test_a_cluster_lies_in_the_split_of_its_founders_publisher() -> None:
+    """And near-duplicates that belong elsewhere are left out, whichever came first."""
+    trained = names_on("train", 4)
+    rows = [
+        Row(trained[0], source=HELD_FOR_TEST),
+        Row(trained[1], source=TRAINED_ON),
+        Row(trained[2], "b2", source=TRAINED_ON),
+        Row(trained[3], "b2", source=HELD_FOR_TEST),
+    ]
+    result = cluster(rows, [(2, 0), (3, 1)])
+    assert result["split"].to_list() == ["test", "train", "test", "train"]
+    assert result["unseen_publisher"].to_list() == [True, False, False, True]
+    assert result["excluded"].to_list() == [None, None, HELD_OUT, HELD_OUT]
+
+
+def test_a_component_bridges_the_split_of_a_held_out_publisher() -> None:
+    """Both clusters have a hash of the same split, and only one lies there."""
+    first, second, third = names_on("train", 3)
+    rows = [Row(first, source=HELD_FOR_TEST), Row(second, source=TRAINED_ON), Row(third, "b2")]
+    assert cluster(rows, [(2, 0), (2, 1)])["excluded"].to_list() == [None, None, BRIDGE]
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[Row], list[tuple[int, int]], list[str]]:
-    """Rows of several batches with repeats, shared keys, all labels, and edges to earlier rows."""
+    """Rows of several batches and publishers with repeats, shared keys, all labels, and edges to earlier rows."""
     count = draw(st.integers(1, 30))
     batches = [f"b{number}" for number in range(6)]
     arrival = sorted(draw(st.lists(st.integers(0, 5), min_size=count, max_size=count)))
@@ -215,7 +242,12 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[tuple[int, int]], list[s
         # The content key and the text key follow from the article, as in life.
         rows.append(
             Row(
-                f"{name:04d}", batches[batch], draw(st.sampled_from([0, 0, 1, None])), 1 + name // 2, name % 7
+                f"{name:04d}",
+                batches[batch],
+                draw(st.sampled_from([0, 0, 1, None])),
+                1 + name // 2,
+                name % 7,
+                draw(st.sampled_from([None, TRAINED_ON, HELD_FOR_TEST, HELD_FOR_SELECTION])),
             )
         )
     pair = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda p: p[0] > p[1])
@@ -245,8 +277,8 @@ def test_accepted_rows_keep_every_promise(
         key=pl.Series([row.key for row in rows]),
         text=pl.Series([row.text for row in rows]),
         label=pl.Series([row.label for row in rows], dtype=pl.Int8),
+        source=pl.Series([row.source for row in rows], dtype=pl.String),
     )
-    result = result.with_columns(split=split_of(result["cluster_id"], CONFIG).cast(pl.String))
     accepted = result.filter(pl.col("excluded").is_null())
     assert accepted["cluster_id"].null_count() == 0
     for name, rest in (("key", accepted), ("text", accepted.filter(pl.col("text") > 0))):
@@ -254,6 +286,10 @@ def test_accepted_rows_keep_every_promise(
     labelled = accepted.drop_nulls("label")
     assert labelled["article_id"].is_unique().all()
     assert labelled.group_by("key").agg(pl.col("label").n_unique())["label"].max() in (1, None)
+    held_out = {HELD_FOR_TEST: "test", HELD_FOR_SELECTION: "selection"}
+    for source, split, unseen in accepted.select("source", "split", "unseen_publisher").iter_rows():
+        assert unseen == (source in held_out)
+        assert split == held_out.get(source, split)
     for later, earlier in edges:
         if result["excluded"][later] is None and result["excluded"][earlier] is None:
             assert result["split"][later] == result["split"][earlier]

@@ -17,15 +17,16 @@ from fakenews_assets.data.splits.splitting import (
     SPLITS,
     UNLABELLED,
     SplitSettings,
+    held_out_for,
     split_articles,
     split_of,
-    split_rows,
 )
 from fakenews_assets.data.splits.verification import (
     moved_articles,
     split_table,
     verify_clusters,
     verify_contents,
+    verify_publishers,
     verify_shares,
 )
 
@@ -49,7 +50,14 @@ def articles(count: int) -> pl.DataFrame:
 
 
 def own_clusters(table: pl.DataFrame) -> pl.DataFrame:
-    return table.select("article_id", "batch", cluster_id="article_id", excluded=pl.lit(None, pl.String))
+    return table.select(
+        "article_id",
+        "batch",
+        cluster_id="article_id",
+        split=split_of(table["article_id"], CONFIG).cast(pl.String),
+        unseen_publisher=False,
+        excluded=pl.lit(None, pl.String),
+    )
 
 
 def splits(**titles: list[str]) -> dict[str, pl.LazyFrame]:
@@ -86,14 +94,14 @@ def test_the_side_depends_on_the_name_alone(names: list[str], start: int) -> Non
 def test_another_salt_is_another_split() -> None:
     names = pl.Series([str(number) for number in range(1000)])
     agree = (split_of(names, CONFIG) == split_of(names, SplitSettings(salt="other"))).mean()
-    assert agree == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.05)  # as for two independent splits
+    assert agree == pytest.approx(0.7**2 + 3 * 0.1**2, abs=0.05)  # as for two independent splits
 
 
-@pytest.mark.parametrize("shares", [(0.7, 0.2, 0.2), (0.5, 0.2, 0.2)])
+@pytest.mark.parametrize("shares", [(0.7, 0.1, 0.2), (0.5, 0.2, 0.1)])
 def test_shares_must_add_up(shares: tuple[float, float, float]) -> None:
     train, val, test = shares
     with pytest.raises(ValidationError, match="must add up to 1"):
-        SplitSettings(train=train, val=val, test=test)
+        SplitSettings(train=train, val=val, selection=0.1, test=test)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -111,15 +119,17 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
     )
     table.write_parquet(tmp_path / "articles.parquet", row_group_size=37)
     source = pl.scan_parquet(tmp_path / "articles.parquet") if lazy else table
-    result = split_articles(source, clusters, CONFIG)
+    result = split_articles(source, clusters)
     collected = {split: rows.collect() for split, rows in result.splits.items()}
     assert tuple(collected) == SPLITS
     for split, rows in collected.items():
-        assert rows.schema == pl.Schema({**ARTICLE_SCHEMA, "cluster_id": pl.String})
+        assert rows.schema == pl.Schema(
+            {**ARTICLE_SCHEMA, "cluster_id": pl.String, "unseen_publisher": pl.Boolean}
+        )
         assert set(split_of(rows["cluster_id"], CONFIG)) == {split}
         assert rows["article_id"].is_sorted()
         expected = table.filter(pl.col("article_id").is_in(rows["article_id"].implode()))
-        assert rows.drop("cluster_id").equals(expected)
+        assert rows.drop("cluster_id", "unseen_publisher").equals(expected)
     assert sum(map(len, collected.values())) == 297
     assert dict(result.excluded.select("article_id", "reason").iter_rows()) == {
         "0001": DUPLICATE,
@@ -128,20 +138,13 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
     }
 
 
-def test_rows_have_a_side_or_a_reason() -> None:
-    table = articles(4)
-    rows = split_rows(pl.Series([0, None, 1, 1], dtype=pl.Int8), own_clusters(table), CONFIG)
-    assert (rows["split"].is_null() != rows["reason"].is_null()).all()
-    assert rows["reason"].to_list() == [None, UNLABELLED, None, None]
-
-
 def test_clusters_of_other_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="5 articles but 4 rows of clusters"):
-        split_articles(articles(5), own_clusters(articles(4)), CONFIG)
+        split_articles(articles(5), own_clusters(articles(4)))
 
 
 def test_split_without_rows() -> None:
-    result = split_articles(articles(0), pl.DataFrame(schema=CLUSTER_SCHEMA), CONFIG)
+    result = split_articles(articles(0), pl.DataFrame(schema=CLUSTER_SCHEMA))
     table = split_table(result.splits)
     assert len(table) == len(result.excluded) == 0
     assert verify_shares(table, CONFIG).within_tolerance
@@ -162,7 +165,7 @@ def test_ten_more_batches_move_nothing() -> None:
     for rows in (table.head(100), table):
         links = find_links(rows, NearDuplicateSettings())
         clusters = assign_clusters(rows, links, [f"b{number:02d}" for number in range(11)], CONFIG)
-        result = split_articles(rows, clusters, CONFIG)
+        result = split_articles(rows, clusters)
         assert verify_contents(result.splits, NearDuplicateSettings()).passed
         versions.append(split_table(result.splits))
     assert verify_clusters(versions[1]).passed
@@ -170,6 +173,48 @@ def test_ten_more_batches_move_nothing() -> None:
     assert versions[1]["cluster_id"].n_unique() < 400
     assert moved_articles(*versions).passed
     assert moved_articles(*versions).gone == 0
+
+
+def test_publishers_are_held_out_by_their_name() -> None:
+    publishers = pl.Series([f"site-{number}.example" for number in range(2_000)])
+    held_out = held_out_for(publishers, pl.zeros(2_000, pl.Int64, eager=True), CONFIG)
+    for split in ("test", "selection"):
+        assert (held_out == split).sum() / 2_000 == pytest.approx(0.1, abs=0.03)
+    assert set(held_out.drop_nulls()) == {"test", "selection"}
+    none = SplitSettings(unseen_publishers=0)
+    assert held_out_for(publishers, pl.zeros(2_000, pl.Int64, eager=True), none).null_count() == 2_000
+
+
+def test_a_publisher_keeps_its_fate_and_a_large_one_is_never_held_out() -> None:
+    config = SplitSettings(unseen_publishers=0.49, largest_unseen_publisher=0.05)
+    names = pl.Series([f"site-{number}.example" for number in range(100)])
+    large = names.filter(held_out_for(names, pl.zeros(100, pl.Int64, eager=True), config) == "test")[0]
+    small = names.filter(names != large)
+    # 6 of 105 articles, then nearly all of a later batch.
+    first = pl.concat([small, pl.Series([large] * 6)])
+    both = pl.concat([first, pl.Series([large, small[0]] * 50), pl.Series([None], dtype=pl.String)])
+    batches = pl.Series([0] * len(first) + [1] * 101)
+    now = held_out_for(first, batches.head(len(first)), config)
+    later = held_out_for(both, batches, config)
+    assert later.head(len(first)).equals(now)
+    assert later.filter(both == large).null_count() == 56
+    assert later.last() is None
+    # 5 of 104 articles.
+    assert held_out_for(both[1 : len(first) - 1], batches[1 : len(first) - 1], config).last() == "test"
+
+
+def test_verify_publishers() -> None:
+    def of(train: str) -> dict[str, pl.LazyFrame]:
+        return {
+            "train": pl.LazyFrame({"source": [train, None], "unseen_publisher": False}),
+            "test": pl.LazyFrame(
+                {"source": ["held.out", "seen", None], "unseen_publisher": [True, False, False]}
+            ),
+        }
+
+    assert verify_publishers(of("seen")).passed
+    broken = verify_publishers(of("held.out"))
+    assert (broken.passed, broken.count, broken.examples) == (False, 1, ("held.out",))
 
 
 def test_verify_clusters() -> None:
@@ -214,7 +259,7 @@ def test_verify_contents_finds_equal_texts() -> None:
 
 
 def test_verify_shares_of_a_hashed_split() -> None:
-    table = split_table(split_articles(articles(20_000), own_clusters(articles(20_000)), CONFIG).splits)
+    table = split_table(split_articles(articles(20_000), own_clusters(articles(20_000))).splits)
     shares = verify_shares(table, CONFIG)
     assert sum(shares.rows.values()) == 20_000
     assert shares.z_score < 4
@@ -227,7 +272,8 @@ def test_verify_shares_of_a_skewed_split() -> None:
     table = pl.DataFrame(
         {
             "cluster_id": [str(row) for row in range(10_000)],
-            "split": ["train"] * 7_200 + ["val"] * 1_400 + ["test"] * 1_400,
+            "split": ["train"] * 7_200 + ["val"] * 1_000 + ["selection"] * 900 + ["test"] * 900,
+            "unseen_publisher": False,
         }
     )
     shares = verify_shares(table, CONFIG)
@@ -238,7 +284,9 @@ def test_verify_shares_of_a_skewed_split() -> None:
 
 
 def test_large_clusters_widen_the_spread_to_expect() -> None:
-    single = pl.DataFrame({"cluster_id": [str(row) for row in range(1000)], "split": ["train"] * 1000})
+    single = pl.DataFrame(
+        {"cluster_id": [str(row) for row in range(1000)], "split": "train", "unseen_publisher": False}
+    )
     paired = single.with_columns(cluster_id=pl.Series([str(row // 4) for row in range(1000)]))
     assert verify_shares(single, CONFIG).z_score == pytest.approx(2 * verify_shares(paired, CONFIG).z_score)
 

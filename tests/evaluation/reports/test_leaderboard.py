@@ -39,6 +39,7 @@ def judge(make_split: Callable, classify: Callable, model_folder: Path) -> Judge
         return measured.model_copy(
             update={
                 "metrics": measured.metrics.model_copy(update={"macro_f1": macro_f1}),
+                "selection_macro_f1": macro_f1,
                 "intervals": {**measured.intervals, "macro_f1": interval},
                 "speed": measured.speed.model_copy(update=speed),
             }
@@ -105,7 +106,7 @@ def test_an_undefined_macro_f1_comes_last_and_off_the_front(evaluations: dict[st
     assert (last["candidate"], last["macro_f1"], last["low"]) == ("odd", None, None)
     assert not last["on_pareto_front"]
     assert table["on_pareto_front"].sum() == 3
-    assert "| odd | undefined | undefined |" in leaderboard_markdown(table)
+    assert "| odd | not measured |  |  | undefined | undefined |" in leaderboard_markdown(table)
     assert _names(leaderboard_plot(table)) == {"finetuned", "distilled", "slow", "baseline"}
 
 
@@ -122,10 +123,10 @@ def test_markdown_holds_the_numbers(evaluations: dict[str, Evaluation]):
     evaluations["a|b"] = evaluations.pop("slow")
     report = leaderboard_markdown(leaderboard_table(evaluations), "Only a test.")
 
-    assert report.startswith("> **Only a test.**\n\n| candidate | macro-F1 |")
-    assert "| **distilled** | 0.9400 | 0.9200 to 0.9500 |" in report
+    assert report.startswith("> **Only a test.**\n\n| candidate | unseen publishers: ROC AUC |")
+    assert "| **distilled** | not measured |  |  | 0.9400 | 0.9200 to 0.9500 |" in report
     assert "| 1.67 ms | 600 | 2.00x | 0.0 MB | 15 |" in report
-    assert "| a\\|b | 0.9300 |" in report
+    assert "| a\\|b | not measured |  |  | 0.9300 |" in report
     assert not leaderboard_markdown(leaderboard_table(evaluations)).startswith(">")
 
 

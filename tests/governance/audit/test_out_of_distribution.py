@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 
 from fakenews_assets.governance.audit.audit_log import Audit
@@ -22,7 +23,7 @@ def asked(project: Project, *, strange: bool) -> str:
     shutil.rmtree(project.store.root / "prediction_log")
     one = sample_articles(1, seed=9)
     if strange:
-        one = one.with_columns(title=one["title"].set(one["title"].is_not_null(), foreign_titles()[0]))
+        one = one.with_columns(title=pl.lit(foreign_titles()[0]), text=pl.lit(""))
     (request_id,) = Watched(project.root).answer(one, datetime.now(UTC).date())
     return request_id
 

@@ -117,7 +117,7 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
         if key == "article_clusters":
             table.write_parquet(draft.path / "clusters.parquet")
         else:
-            splits = split_articles(articles, table, SplitSettings())
+            splits = split_articles(articles, table)
             for split, lines in splits.splits.items():
                 lines.collect().write_parquet(draft.path / f"{split}.parquet")
             splits.excluded.write_parquet(draft.path / "excluded.parquet")
