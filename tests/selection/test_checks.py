@@ -115,6 +115,10 @@ def test_a_variant_has_to_be_faster_than_what_it_replaces():
     assert variant_is_faster(
         "small", Speeds({"small": [0.9] * 6, "finetuned": [1.0] * 6}, 128), "finetuned"
     ).passed
+    ensemble = "ensemble-finetuned"  # slower than its encoder, and chosen for its quality
+    assert variant_is_faster(
+        ensemble, Speeds({ensemble: [2.0] * 6, "finetuned": [1.0] * 6}, 128), "finetuned"
+    ).passed
     alone = variant_is_faster("small", Speeds({"small": [1.0]}, 128), "finetuned")
     assert alone.passed
     assert alone.description == "finetuned was not judged on these splits: nothing to compare."
