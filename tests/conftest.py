@@ -28,7 +28,7 @@ SLOW_FIXTURES = {
 }
 """Fixtures that make their tests slow, and the mark that says so. Other slow tests carry their mark themselves."""
 
-pytest_plugins = ["tests.support.watched", "tests.support.wandb_server"]
+pytest_plugins = ["tests.support.rated", "tests.support.watched", "tests.support.wandb_server"]
 
 # A test that is slow on a busy machine has found nothing.
 hypothesis.settings.register_profile("patient", deadline=None)

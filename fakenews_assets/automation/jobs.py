@@ -27,6 +27,24 @@ ingest_batch = dg.define_asset_job(
     description="Receive one batch and clean it. It joins the corpus if it passes its checks.",
 )
 
+rate_publishers = dg.define_asset_job(
+    "rate_publishers",
+    selection=["source_ratings"],
+    description="Receive a table of publishers' quality ratings.",
+)
+
+ingest_rated_batch = dg.define_asset_job(
+    "ingest_rated_batch",
+    selection=["publisher_labels", *BATCH],
+    description="Receive one batch, label its articles by their publishers' ratings, and clean it.",
+)
+
+label_batch = dg.define_asset_job(
+    "label_batch",
+    selection=["publisher_labels", "clean_news"],
+    description="Label the articles of a stored batch by their publishers' ratings, and clean it again.",
+)
+
 prepare_corpus = dg.define_asset_job(
     "prepare_corpus",
     selection=list(CORPUS),
@@ -159,6 +177,9 @@ not among them: it trains for hours, so a person starts it."""
 
 all_jobs = [
     ingest_batch,
+    rate_publishers,
+    ingest_rated_batch,
+    label_batch,
     prepare_corpus,
     search_hyperparameters,
     train_candidates,

@@ -10,7 +10,7 @@ from fakenews_assets.automation.jobs import REFRESH_JOBS
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
 from fakenews_assets.ensembling.partitions import ENSEMBLES
 from fakenews_assets.evaluation.partitions import CANDIDATES
-from fakenews_resources.storage.io_manager import reads_every_partition
+from fakenews_resources.storage.io_manager import reads_every_partition, reads_if_stored
 from fakenews_resources.storage.store import Store
 
 _MODELS_OF: Final = {
@@ -48,6 +48,11 @@ def assets_of(job: dg.JobDefinition) -> list[dg.AssetsDefinition]:
 def whole_inputs(asset: dg.AssetsDefinition) -> list[str]:
     """The inputs that an asset reads with every stored partition."""
     return [name for name, declared in _inputs(asset).items() if reads_every_partition(declared)]
+
+
+def optional_inputs(asset: dg.AssetsDefinition) -> list[str]:
+    """The inputs that an asset reads if they are stored."""
+    return [name for name, declared in _inputs(asset).items() if reads_if_stored(declared)]
 
 
 class GraphOrder:

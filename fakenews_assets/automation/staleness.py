@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from fakenews_assets.automation.order import assets_of, whole_inputs
+from fakenews_assets.automation.order import assets_of, optional_inputs, whole_inputs
 from fakenews_resources.storage.io_manager import key_of
 from fakenews_resources.storage.store import Record, Store, ValueMissing
 
@@ -55,6 +55,7 @@ def is_stale(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
             record.code_version != asset.code_versions_by_key[asset.key]
             or any(store.current(name).version != version for name, version in record.upstream.items())
             or _misses_partitions(asset, store, record.upstream)
+            or _misses_optional(asset, store, record)
             or _misses_promotion(store, record)
         )
     except ValueMissing:
@@ -80,6 +81,13 @@ def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mappi
         != {key for key in upstream if key.startswith(f"{name}/")}
         for name in whole_inputs(asset)
     )
+
+
+def _misses_optional(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
+    """Whether an input that the value was made without is stored by now."""
+    _, slash, partition = record.key.partition("/")
+    keys = [f"{name}{slash}{partition}" for name in optional_inputs(asset)]
+    return any(key not in record.upstream and store.exists(key) for key in keys)
 
 
 def _misses_promotion(store: Store, record: Record) -> bool:

@@ -45,6 +45,20 @@ def ingest(
         str,
         typer.Option(help="Publisher of the rows that name none, such as example.com."),
     ] = "",
+    label_by_rating: Annotated[
+        bool,
+        typer.Option(
+            "--label-by-rating",
+            help="Label articles without a label by their publisher's rating; see `fakenews rate`.",
+        ),
+    ] = False,
+    fake_below: Annotated[
+        float, typer.Option(help="With --label-by-rating: publishers rated lower are fake.", min=0, max=1)
+    ] = 0.5,
+    real_from: Annotated[
+        float,
+        typer.Option(help="With --label-by-rating: publishers rated this high are real.", min=0, max=1),
+    ] = 0.65,
     train: Annotated[
         bool, typer.Option("--train", help="Also train, evaluate and select a champion.")
     ] = False,
@@ -58,10 +72,48 @@ def ingest(
         fakenews ingest news.csv --train
 
         fakenews ingest scraped.jsonl --source example.com
+
+        fakenews ingest articles.csv --label-by-rating
     """
     from fakenews_assets.cli import ingesting
 
-    ingesting.ingest(address, batch, source=source, train=train)
+    if fake_below > real_from:
+        raise typer.BadParameter("it lies above --real-from", param_hint="--fake-below")
+    rule = {"fake_below": fake_below, "real_from": real_from} if label_by_rating else None
+    ingesting.ingest(address, batch, source=source, rule=rule, train=train)
+
+
+@app.command(rich_help_panel=_TRAINING)
+@abort_on_failure()
+def rate(
+    address: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A CSV or Parquet file, a folder of such files, or an https:// or gs:// address.",
+        ),
+    ],
+    source_column: Annotated[
+        str, typer.Option(help="Column of the publisher; default: `source`, `domain` or the like.")
+    ] = "",
+    rating_column: Annotated[
+        str,
+        typer.Option(help="Column of the rating, from 0 to 1; default: `rating`, `score` or `pc1`."),
+    ] = "",
+) -> None:
+    """Store a table of publishers' quality ratings, which label articles of known publishers.
+
+    Batches that were ingested with --label-by-rating are labelled again.
+
+    Examples:
+
+        fakenews rate ratings.csv
+
+        fakenews ingest articles.csv --label-by-rating
+    """
+    from fakenews_assets.cli import rating
+
+    rating.rate(address, source_column, rating_column)
 
 
 @app.command(rich_help_panel=_TRAINING)

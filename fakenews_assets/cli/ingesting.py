@@ -1,28 +1,31 @@
 """`fakenews ingest`: one batch registered, received and cleaned, and with `--train` a champion made of it."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 from rich.table import Table
 
+from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.storage.store import hash_file
 
 
-def ingest(address: str, batch: str, *, source: str, train: bool) -> None:
+def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] | None, train: bool) -> None:
     """Ingest a batch and print its numbers of rows.
 
     Args:
         address: a file, or an address of a news source.
         batch: its name; empty for one made of the address.
         source: publisher of rows that name none; empty: unknown.
+        rule: thresholds that label articles by their publisher's rating, as in `LabelRule`; None: no such labels.
         train: go on to a champion.
 
     Raises:
-        CommandFailed: a step failed, or a blocking check refused the batch.
+        CommandFailed: there are no ratings, a step failed, or a blocking check refused the batch.
         typer.BadParameter: the batch cannot have this name.
     """
     address = str(Path(address).resolve()) if Path(address).is_file() else address
@@ -32,10 +35,14 @@ def ingest(address: str, batch: str, *, source: str, train: bool) -> None:
             "use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch"
         )
     with GraphRunner() as runner:
+        if rule and not runner.store.exists("source_ratings"):
+            raise CommandFailed("There are no ratings yet. Store a table of them first: fakenews rate FILE")
         runner.add_batch(name)
+        if rule:
+            runner.ingest(name, address, source, rule)
         if train:
             runner.lifecycle(name, address, source=source)
-        else:
+        elif not rule:
             runner.ingest(name, address, source)
         _show_summary(runner, name)
 
@@ -56,6 +63,7 @@ def _show_summary(runner: GraphRunner, batch: str) -> None:
         "rows in": summary["rows_in"],
         "rejected": summary["rows_in"] - summary["rows_out"],
         **{label: summary[label] for label in ("real", "fake", "unlabelled")},
+        **({"labelled by rating": summary["rated"]} if summary["rated"] else {}),
     }
     table = Table("batch", *counts, title="Ingested", title_justify="left")
     table.add_row(batch, *(f"{count:,}" for count in counts.values()))

@@ -90,9 +90,19 @@ class GraphRunner:
         """Register a partition of `news_batches`; one that exists stays as it is."""
         self.instance.add_dynamic_partitions("news_batches", [name])
 
-    def ingest(self, batch: str, uri: str, source: str = "") -> None:
-        """Receive and clean one batch; `source` is the publisher of rows that name none."""
-        self.run("ingest_batch", batch, {"raw_news": _received_from(uri, source)})
+    def ingest(self, batch: str, uri: str, source: str = "", rule: Mapping[str, float] | None = None) -> None:
+        """Receive and clean one batch.
+
+        Args:
+            batch: partition of `news_batches`.
+            uri: where the batch comes from.
+            source: publisher of rows that name none.
+            rule: configuration of `publisher_labels`; None: ratings give no labels.
+        """
+        config: dict[str, Mapping[str, Any]] = {"raw_news": _received_from(uri, source)}
+        if rule is not None:
+            config["publisher_labels"] = rule
+        self.run("ingest_batch" if rule is None else "ingest_rated_batch", batch, config)
 
     def lifecycle(
         self,

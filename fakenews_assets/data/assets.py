@@ -17,6 +17,7 @@ from fakenews_assets.data.checks import batch_check_specs, split_check_specs, sp
 from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch, CleanNewsSettings, admitted, clean_and_check, data_note
 from fakenews_assets.data.partitions import news_batches
+from fakenews_assets.data.ratings.labelling import PublisherLabels, require_one_rating
 from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, store_raw_file
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
@@ -67,7 +68,7 @@ def raw_news(
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="5",
+    code_version="6",
     check_specs=batch_check_specs(),
 )
 @plain_config
@@ -77,6 +78,7 @@ def clean_news(
     storage: Storage,
     engine: Engine,
     raw_news: Artifact,
+    publisher_labels: Artifact | None,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Validated, normalised articles of one batch without publisher boilerplate.
 
@@ -89,6 +91,7 @@ def clean_news(
             batch,
             _other_batches(context, storage),
             config,
+            labels=PublisherLabels.read(publisher_labels) if publisher_labels else None,
             erased=_tombstones(storage).erased,
             over=engine.map,
         )
@@ -129,6 +132,7 @@ def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
         "rejected": counts(summary.rejected),
         "boilerplate_removed": counts(summary.boilerplate),
         "labels": counts({"real": summary.real, "fake": summary.fake, "unlabelled": summary.unlabelled}),
+        "labelled_by_rating": summary.rated,
         "missing_text": summary.missing_text,
         "repeated": summary.repeated,
     }
@@ -169,6 +173,10 @@ def article_clusters(
     from fakenews_assets.data.splits.clusters import cluster_articles, cluster_sizes
 
     batches = admitted(clean_news)
+    try:
+        require_one_rating(storage.store, clean_news)
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     articles = pl.concat([batch.articles for batch in batches])
     heirs = _tombstones(storage).heirs
     clusters = cluster_articles(articles, [batch.name for batch in batches], config, heirs, engine.map)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fakenews_assets.common import progress
 from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.readers.reading import RawChunk, read_raw
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
 from fakenews_assets.data.sources import normalise_sources
@@ -64,6 +65,8 @@ class CleaningSummary(BaseModel):
     fake: int
     real: int
     unlabelled: int
+    rated: int
+    """Rows whose label comes from their publisher's rating."""
     missing_text: int
     undated: int
     repeated: int
@@ -93,6 +96,7 @@ def clean_batch(
     preparation: TextPreparation,
     limits: CleaningLimits,
     source: str | None = None,
+    labels: PublisherLabels | None = None,
     erased: Collection[str] = (),
     over: OrderedMap = in_process,
 ) -> CleaningSummary:
@@ -104,6 +108,7 @@ def clean_batch(
         folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
         source: canonical name of the publisher of rows that name none.
+        labels: labels by the publisher's rating, if the batch gets them.
         erased: ids of erased articles; their rows go to quarantine without content.
         over: maps chunks to cleaned chunks; the file is read in this process.
 
@@ -113,7 +118,7 @@ def clean_batch(
     """
     tally = _Tally()
     rejects: list[pl.DataFrame] = []
-    worker = partial(_chunk_cleaner, batch, preparation, limits, source, frozenset(erased))
+    worker = partial(_chunk_cleaner, batch, preparation, limits, source, labels, frozenset(erased))
     for number, cleaned in enumerate(over(worker, read_raw(raw))):
         cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
         rejects.append(cleaned.rejects)
@@ -138,6 +143,7 @@ class _Tally:
     rows_out: int = 0
     labels: Counter[int | None] = field(default_factory=Counter)
     boilerplate: Counter[str] = field(default_factory=Counter)
+    rated: int = 0
     missing_text: int = 0
     undated: int = 0
     detector: LabelFlipDetector = field(default_factory=LabelFlipDetector)
@@ -147,6 +153,7 @@ class _Tally:
         self.rows_out += later.rows_out
         self.labels.update(later.labels)
         self.boilerplate.update(later.boilerplate)
+        self.rated += later.rated
         self.missing_text += later.missing_text
         self.undated += later.undated
         self.detector.add(later.detector)
@@ -162,6 +169,7 @@ class _Tally:
             fake=self.labels[Label.FAKE],
             real=self.labels[Label.REAL],
             unlabelled=self.labels[None],
+            rated=self.rated,
             missing_text=self.missing_text,
             undated=self.undated,
             repeated=repeated,
@@ -181,9 +189,10 @@ def _chunk_cleaner(
     preparation: TextPreparation,
     limits: CleaningLimits,
     source: str | None,
+    labels: PublisherLabels | None,
     erased: Collection[str],
 ) -> Callable[[RawChunk], _CleanChunk]:
-    return partial(_clean_chunk, batch, preparation, limits, source, erased)
+    return partial(_clean_chunk, batch, preparation, limits, source, labels, erased)
 
 
 def _clean_chunk(
@@ -191,13 +200,18 @@ def _clean_chunk(
     preparation: TextPreparation,
     limits: CleaningLimits,
     source: str | None,
+    labels: PublisherLabels | None,
     erased: Collection[str],
     chunk: RawChunk,
 ) -> _CleanChunk:
     tally = _Tally()
     rows = chunk.rows.with_columns(
-        label_found=pl.col("label").str.strip_chars(), label=_parsed_label(), published_at=_parsed_date()
+        label_found=pl.col("label").str.strip_chars(),
+        label=_parsed_label(),
+        source=_publishers(chunk.rows, source),
+        published_at=_parsed_date(),
     )
+    rows = _with_ratings(rows, labels)
     # Long fields go first: no pattern should have to look through twenty megabytes.
     long_title, long_text = pl.col("title").str.len_chars(), pl.col("text").str.len_chars()
     too_long = (long_title > limits.max_title_chars) | (long_text > limits.max_text_chars)
@@ -231,7 +245,6 @@ def _clean_chunk(
     )
     articles = rows.with_columns(
         batch=pl.lit(batch),
-        source=_publishers(rows, source),
         group=pl.col("group").str.strip_chars().str.to_lowercase(),
     ).select(ARTICLE_SCHEMA.names())
 
@@ -240,6 +253,7 @@ def _clean_chunk(
     tally.rows_out = len(articles)
     tally.labels.update(dict(articles.group_by("label").len().rows()))
     tally.boilerplate.update(counts)
+    tally.rated = int(rows["rated"].sum())
     tally.missing_text = int((articles["text"] == "").sum())
     tally.undated = articles["published_at"].null_count()
     return _CleanChunk(articles, all_rejects, tally)
@@ -265,6 +279,16 @@ def _sift(
             )
             rows = rows.filter(~bad)
     return rows, rejects
+
+
+def _with_ratings(rows: pl.DataFrame, labels: PublisherLabels | None) -> pl.DataFrame:
+    """Fill in the labels that follow from ratings, and mark their rows `rated`."""
+    if labels is None:
+        return rows.with_columns(rated=pl.lit(False))
+    if labels.replace:
+        rows = rows.with_columns(label=pl.lit(None, pl.Int8), label_found=pl.lit(None, pl.String))
+    rows = rows.with_columns(rating=pl.when(pl.col("label_found").is_null()).then(labels.of(rows["source"])))
+    return rows.with_columns(label=pl.coalesce("label", "rating"), rated=pl.col("rating").is_not_null())
 
 
 def _publishers(rows: pl.DataFrame, default: str | None) -> pl.Series:

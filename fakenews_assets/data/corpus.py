@@ -12,6 +12,7 @@ from fakenews_assets.common import progress
 from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_batch, fake_share
 from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
+from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving import given_source
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 from fakenews_resources.storage.store import Artifact
@@ -79,6 +80,7 @@ def clean_and_check(
     corpus: Iterable[CleanBatch],
     settings: CleanNewsSettings,
     *,
+    labels: PublisherLabels | None = None,
     erased: Collection[str] = (),
     over: OrderedMap = in_process,
 ) -> None:
@@ -90,6 +92,7 @@ def clean_and_check(
             of the checks.
         corpus: the batches of the corpus; those that were received before count.
         settings: how it is cleaned, and when it is refused.
+        labels: as in `clean_batch`.
         erased: as in `clean_batch`.
         over: where the chunks are cleaned.
 
@@ -106,6 +109,7 @@ def clean_and_check(
         preparation=settings.preparation,
         limits=settings,
         source=given_source(raw),
+        labels=labels,
         erased=erased,
         over=over,
     )

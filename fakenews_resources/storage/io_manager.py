@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -125,6 +125,11 @@ def checked(
     return dg.MaterializeResult(value=value, metadata=metadata, check_results=checks)
 
 
+def reads_if_stored(declared: dg.DagsterType) -> bool:
+    """Whether an input of this type, `Artifact | None`, is None where nothing is stored."""
+    return type(None) in get_args(declared.typing_type)
+
+
 def reads_every_partition(declared: dg.DagsterType) -> bool:
     """Whether an input of this type, `dict[str, Artifact]`, gets every stored partition."""
     return get_origin(declared.typing_type) is dict
@@ -138,8 +143,8 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
 
     The store's version becomes Dagster's data version, so that the marks in the UI follow what readers get.
 
-    A downstream asset declares its input by annotation: `Artifact`, or `dict[str, Artifact]` for every stored
-    partition of a partitioned asset. The versions that a step has read are written into the record of its output.
+    A downstream asset declares its input by annotation: `Artifact`, `Artifact | None` if it can do without, or
+    `dict[str, Artifact]` for every stored partition of a partitioned asset. The versions that a step has read are written into the record of its output.
     """
 
     storage: dg.ResourceDependency[Storage]
@@ -174,13 +179,15 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
             }
         )
 
-    def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact]:
+    def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact] | None:
         if context.has_asset_partitions and reads_every_partition(context.dagster_type):
             return self._load_all(context)
         key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
         try:
             return self._load(context, key)
         except ValueMissing as error:
+            if reads_if_stored(context.dagster_type):
+                return None
             raise dg.Failure(str(error), allow_retries=False) from error
 
     def _load_all(self, context: dg.InputContext) -> dict[str, Artifact]:

@@ -37,6 +37,7 @@ def summary(fake: int = 50, real: int = 50, **changes: Any) -> CleaningSummary:
         "fake": fake,
         "real": real,
         "unlabelled": 0,
+        "rated": 0,
         "missing_text": 0,
         "undated": 0,
         "repeated": 0,

@@ -12,6 +12,7 @@ import pytest
 
 from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, article_id
 
@@ -180,6 +181,31 @@ def test_the_publisher_is_the_first_that_is_known_and_the_group_is_lower_case(tm
         ("meridian wire", None),
         ("batch.example", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("replace", "labels", "rated"),
+    [
+        (False, {"a": 1, "b": 0, "c": None, "d": 1}, 2),
+        (True, {"a": 1, "b": 1, "c": None, "d": 1, "e": None}, 3),
+    ],
+)
+def test_a_rating_labels_what_the_file_does_not(
+    tmp_path: Path, replace: bool, labels: dict[str, int | None], rated: int
+) -> None:
+    content = (
+        "title,label,source\n"
+        "a,,www.low.example\n"
+        "b,0,low.example\n"
+        "c,,unknown.example\n"
+        "d,nan,low.example\n"
+        "e,true,high.example\n"
+    )
+    table = pl.DataFrame({"source": ["low.example"], "label": pl.Series([1], dtype=pl.Int8)})
+    summary, articles, _ = clean(tmp_path, content, labels=PublisherLabels(table, replace))
+    assert dict(articles.select("title", "label").iter_rows()) == labels
+    assert summary.rated == rated
+    assert (summary.fake, summary.evidence.fake) == (rated, rated), "the checks see these labels"
 
 
 def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ class Graph:
             fake=fake,
             real=real,
             unlabelled=unlabelled,
+            rated=0,
             missing_text=0,
             undated=0,
             repeated=0,

@@ -1,6 +1,6 @@
 """Runs the whole audit of an answer or a bundle.
 
-    answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes, code
+    answer -> bundle -> champion's history -> evaluation -> model -> splits -> clusters -> clean -> raw bytes and ratings, code
 
 Some parts are only hashed, and the report says so: see `HASHED_ONLY`.
 """
@@ -23,6 +23,7 @@ from fakenews_assets.governance.audit.bundle_files import (
 from fakenews_assets.governance.audit.champion import audit_champion_history, read_history
 from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.evaluation import audit_evaluation
+from fakenews_assets.governance.audit.ratings import audit_ratings
 from fakenews_assets.governance.audit.versions import Versions, audit_versions, read_tombstones, tell_removal
 from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.bundle import Bundle, Manifest
@@ -115,6 +116,7 @@ def _audit_chain(audit_log: AuditLog, store: Store, sha: str, subject: str, answ
     audit_copies(audit_log, folder, manifest, versions)
     audit_sbom(audit_log, folder, manifest)
     audit_evaluation(audit_log, manifest, versions, bundle)
+    audit_ratings(audit_log, manifest, versions)
     audit_data(audit_log, manifest, versions)
     audit_commit(audit_log, manifest.git_commit)
     audit_log.not_checked += HASHED_ONLY

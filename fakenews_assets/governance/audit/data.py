@@ -10,6 +10,7 @@ from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving import given_source
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.data.sources import normalise_source
@@ -43,10 +44,16 @@ def audit_data(audit_log: AuditLog, manifest: Manifest, versions: Versions) -> N
             batch = CleanBatch(key.removeprefix(CLEAN), artifact)
             audit_admission(audit_log, key, batch, others, manifest.config.get(key, {}))
             raw = versions.readable.get(RAW + key.removeprefix(CLEAN))
-            if raw is None:
+            rated = f"publisher_labels/{key.removeprefix(CLEAN)}"
+            if rated in manifest.data_versions.keys() - versions.readable.keys():
+                audit_log.not_checked.append(f"The cleaning of {key}: {rated} is missing or damaged.")
+            elif raw is None:
                 audit_log.not_checked.append(f"The cleaning of {key}: its raw bytes are missing or damaged.")
             else:
-                _audit_cleaning(audit_log, key, raw, artifact, manifest, versions.ledger)
+                labels = (
+                    PublisherLabels.read(versions.readable[rated]) if rated in versions.readable else None
+                )
+                _audit_cleaning(audit_log, key, raw, artifact, labels, manifest, versions.ledger)
     needed = [key for key in keys if key.startswith(CLEAN)] + [CLUSTERS, "splits"]
     lost = [key for key in needed if key not in versions.readable]
     if lost:
@@ -114,7 +121,13 @@ def _audit_ids(audit_log: AuditLog, key: str, clean: Artifact, ledger: Ledger) -
 
 
 def _audit_cleaning(
-    audit_log: AuditLog, key: str, raw: Artifact, clean: Artifact, manifest: Manifest, ledger: Ledger
+    audit_log: AuditLog,
+    key: str,
+    raw: Artifact,
+    clean: Artifact,
+    labels: PublisherLabels | None,
+    manifest: Manifest,
+    ledger: Ledger,
 ) -> None:
     with audit_log.reading("cleaning", key), tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -132,6 +145,7 @@ def _audit_cleaning(
             preparation=TextPreparation.model_validate_json((clean.path / PREPARE_FILE).read_bytes()),
             limits=CleaningLimits.model_validate(limits),
             source=given_source(raw),
+            labels=labels,
             # Of the others nothing was stored, for they had been erased before.
             erased=ledger.erased - blank,
         )

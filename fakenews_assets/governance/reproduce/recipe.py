@@ -12,10 +12,11 @@ from fakenews_resources.storage.tombstones import Ledger, Tombstones
 
 ENCODER: Final = "finetuned_bert"
 RAW: Final = "raw_news"
+RATINGS: Final = "source_ratings"
 SEARCH: Final = "hyperparameter_search"
 
-GIVEN: Final = (RAW, SEARCH)
-"""Assets that are copied: raw bytes cannot be remade, and a search depends on its time limit."""
+GIVEN: Final = (RAW, RATINGS, SEARCH)
+"""Assets that are copied: received bytes cannot be remade, and a search depends on its time limit."""
 
 
 class CannotReproduce(RuntimeError):

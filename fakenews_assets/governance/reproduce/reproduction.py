@@ -24,7 +24,7 @@ from fakenews_resources.storage.tombstones import Tombstones
 
 Verdict = Literal["equal", "within", "outside", "different", "not comparable"]
 
-_DATA: Final = ("clean_news", "article_clusters", "splits")
+_DATA: Final = ("publisher_labels", "clean_news", "article_clusters", "splits")
 
 _TRAINING_FILE: Final = "training.json"
 """The training record beside the weights: times and history."""

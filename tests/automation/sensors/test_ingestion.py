@@ -9,6 +9,7 @@ from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.sensors import ingestion
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
 from fakenews_assets.data.assets import clean_news, raw_news
+from fakenews_assets.data.ratings.assets import publisher_labels, source_ratings
 from fakenews_resources import landing
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.landing import Landing
@@ -27,7 +28,7 @@ class Backend:
         self.landing = Landing(root=str(self.folder), settle_seconds=settle_seconds)
         self.instance = dg.DagsterInstance.ephemeral()
         self.defs = dg.Definitions(
-            assets=[raw_news, clean_news],
+            assets=[raw_news, source_ratings, publisher_labels, clean_news],
             jobs=[ingest_batch],
             sensors=[new_batch_sensor],
             resources={

@@ -73,6 +73,11 @@ def reader(storage: Storage, sealed: Artifact) -> Made:
 
 
 @dg.asset
+def modest(storage: Storage, corpus: Artifact | None) -> Made:
+    return dg.MaterializeResult(value=filled(storage, "without" if corpus is None else "with"))
+
+
+@dg.asset
 def failing(storage: Storage, corpus: Artifact) -> Made:
     filled(storage, f"half of {corpus.version}")
     raise ValueError("on the way")
@@ -91,7 +96,7 @@ class Graph:
     ) -> dg.ExecuteInProcessResult:
         storage = Storage(root=self.store.address)
         return dg.materialize(
-            [raw, clean, corpus, picky, sealed, reader, failing],
+            [raw, clean, corpus, picky, sealed, reader, modest, failing],
             selection=list(assets),
             partition_key=partition,
             instance=self.instance,
@@ -114,6 +119,14 @@ def test_values_pass_by_partition_and_all_partitions_meet(graph: Graph) -> None:
     assert graph.run(raw, clean, corpus, partition="b2").success
     assert graph.text("clean/b1") == "B1X"
     assert graph.text("corpus") == "b1,b2"
+
+
+def test_an_input_that_may_be_missing_is_read_once_it_is_stored(graph: Graph) -> None:
+    assert graph.run(modest).success
+    assert graph.text("modest") == "without"
+    assert graph.store.current("modest").record.upstream == {}  # pyright: ignore[reportOptionalMemberAccess]
+    assert graph.run(raw, clean, corpus, modest, partition="b1").success
+    assert graph.text("modest") == "with"
 
 
 def test_a_record_names_run_code_configuration_and_inputs(graph: Graph) -> None:

@@ -1,0 +1,46 @@
+"""Ratings from the command line: stored, used, and used again when they change."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fakenews_assets.cli import app
+from fakenews_resources.storage.store import Store
+
+
+def fakenews(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.mark.daemon
+def test_ratings_label_a_batch_and_label_it_again_when_they_change(project: Path) -> None:
+    news, ratings = project / "news.csv", project / "ratings.csv"
+    news.write_text(
+        "title,link\n" + "".join(f"Headline {n},https://site{n % 2}.example/{n}\n" for n in range(8))
+    )
+    ratings.write_text("domain,score\nsite0.example,0.2\nsite1.example,0.8\n")
+    ingest = ("ingest", news, "--batch", "b1", "--label-by-rating")
+
+    assert "There are no ratings yet" in fakenews(*ingest).stderr
+    assert fakenews("rate", ratings).exit_code == 0
+    result = fakenews(*ingest)
+    assert result.exit_code == 0, result.output
+    assert "labelled by rating" in result.output
+    assert labels(project) == {"site0.example": 1, "site1.example": 0}
+
+    ratings.write_text("domain,score\nsite0.example,0.9\nsite1.example,0.1\n")
+    result = fakenews("rate", ratings)
+    assert result.exit_code == 0, result.output
+    assert labels(project) == {"site0.example": 0, "site1.example": 1}
+
+
+def labels(project: Path) -> dict[str, int]:
+    articles = Store(project / ".fakenews").current("clean_news/b1").scan("articles")
+    return dict(articles.select("source", "label").unique().collect().iter_rows())
+
+
+def test_thresholds_that_overlap_are_refused() -> None:
+    result = fakenews("ingest", "news.csv", "--label-by-rating", "--fake-below", "0.9")
+    assert result.exit_code == 2
+    assert "it lies above --real-from" in result.output
