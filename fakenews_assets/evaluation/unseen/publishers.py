@@ -226,14 +226,14 @@ def _by_batch(rows: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _draws(batches: Sequence[_Batch], resamples: int, seed: int) -> Iterator[list[_Array]]:
-    """How often each publisher of each batch is drawn, shape [draws, publishers] for each batch."""
+    """How often each publisher is drawn, shape [draws, publishers] for each batch; in all its batches equally often."""
     generator = np.random.default_rng(seed)
+    names = sorted({name for one in batches for name in one.publishers})
+    places = [np.searchsorted(names, one.publishers) for one in batches]
     for start in range(0, resamples, _DRAWS_AT_ONCE):
         draws = min(_DRAWS_AT_ONCE, resamples - start)
-        yield [
-            generator.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-            for count in (len(one.publishers) for one in batches)
-        ]
+        times = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+        yield [times[:, of_batch].astype(np.float64) for of_batch in places]
 
 
 def _once(batches: Sequence[_Batch]) -> list[_Array]:

@@ -5,15 +5,25 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from fakenews_assets.data.splits.splitting import seen_rows
+from fakenews_assets.data.splits.splitting import seen_rows, unseen_rows
+from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.metrics.agreement import ask_again
-from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, PREDICTIONS_FILE, read_evaluation
+from fakenews_assets.evaluation.reports.reporting import (
+    EVALUATION_FILE,
+    PREDICTIONS_FILE,
+    SELECTION_FILE,
+    UNSEEN_FILE,
+    read_evaluation,
+)
+from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.data import difference
 from fakenews_assets.governance.audit.versions import Versions
+from fakenews_assets.models.bootstrap import macro_f1_of_predictions
 from fakenews_assets.models.calibration import Calibration, inside_band
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.registry.bundle import Bundle, Manifest, load_bundled
+from fakenews_resources.storage.store import Artifact
 
 _ROUNDING: Final = 1e-9
 
@@ -48,13 +58,61 @@ def audit_evaluation(
         if splits is None:
             return
         test = seen_rows(splits, "test").collect()
-        fault = difference(
-            predictions.select("article_id", "true_label"), test.select("article_id", true_label="label")
-        )
-        audit_log.agree("test split", f"{key} {PREDICTIONS_FILE}", f"{test.height:,} articles", fault)
+        fault = _audit_rows(audit_log, "test split", key, PREDICTIONS_FILE, predictions, test)
+        _audit_unseen(audit_log, key, stored, evaluation, splits)
         if not fault and bundle is not None:
             left = ~test["article_id"].is_in(list(versions.ledger.erased))  # what was erased cannot be judged
             _audit_predictions(audit_log, bundle, predictions.filter(left), test.filter(left))
+
+
+def _audit_rows(
+    audit_log: AuditLog,
+    split: str,
+    key: str,
+    file: str,
+    predictions: pl.DataFrame,
+    articles: pl.DataFrame,
+) -> str:
+    """Compare the articles of a table of predictions with those of the split; returns the fault."""
+    labelled = articles.select("article_id", true_label="label")
+    fault = difference(predictions.select("article_id", "true_label"), labelled)
+    audit_log.agree(split, f"{key} {file}", f"{articles.height:,} articles", fault)
+    return fault
+
+
+def _audit_unseen(
+    audit_log: AuditLog, key: str, stored: Artifact, evaluation: Evaluation, splits: Artifact
+) -> None:
+    """Recompute the scores on unseen publishers, and those that decided between the candidates."""
+    held_out, selection = unseen_rows(splits, "test").collect(), splits.scan("selection").collect()
+    unseen, chosen_on = (pl.read_parquet(stored.path / file) for file in (UNSEEN_FILE, SELECTION_FILE))
+    faults = [
+        _audit_rows(audit_log, "test split", key, UNSEEN_FILE, unseen, held_out),
+        _audit_rows(audit_log, "selection split", key, SELECTION_FILE, chosen_on, selection),
+    ]
+    if any(faults):
+        return
+    is_unseen = selection["unseen_publisher"]
+    of_selection = chosen_on.filter(is_unseen)["probability"]
+    for what, recorded, found in (
+        (
+            "ROC AUC on unseen publishers",
+            evaluation.unseen.roc_auc if evaluation.unseen else None,
+            unseen_roc_auc(held_out, unseen["probability"]),
+        ),
+        (
+            "ROC AUC on unseen publishers, selection split",
+            evaluation.selection_unseen_roc_auc,
+            unseen_roc_auc(selection.filter(is_unseen), of_selection),
+        ),
+        (
+            "macro-F1, selection split",
+            evaluation.selection_macro_f1,
+            macro_f1_of_predictions(chosen_on.filter(~is_unseen)),
+        ),
+    ):
+        fault = "" if _same(recorded, found) else "not that of its predictions"
+        audit_log.add("metrics", f"{key} {what}", str(recorded), str(found), fault)
 
 
 def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:

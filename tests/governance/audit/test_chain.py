@@ -34,7 +34,7 @@ def test_the_champion_passes_with_every_step_computed(project: Project) -> None:
     steps = {check.what for check in audit.checks}
     assert steps >= {
         "bundle", "champion", "decision", "version", "record", "lineage", "model", "copy", "metrics", "decisions",
-        "test split", "predictions", "raw bytes", "article ids", "cleaning", "checks", "clusters", "splits",
+        "test split", "selection split", "predictions", "raw bytes", "article ids", "cleaning", "checks", "clusters", "splits",
     }  # fmt: skip
     keys = {check.name for check in audit.checks if check.what == "version"}
     assert keys >= {"raw_news/b1", "clean_news/b1", "article_clusters", "splits", "baseline_model"}

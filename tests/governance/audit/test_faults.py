@@ -72,6 +72,12 @@ def better_predictions(project: Project) -> None:
     edit_table(project, "evaluation/baseline", "predictions.parquet", sharper)
 
 
+def better_choice(project: Project) -> None:
+    """As if the candidate had been right on the split that it was chosen on."""
+    right = pl.col("true_label").alias("predicted_label")
+    edit_table(project, "evaluation/baseline", "selection.parquet", right)
+
+
 def better_evaluation_in_bundle(project: Project) -> None:
     edit_json(project.bundle / "evaluation.json", abstained=0)
 
@@ -314,6 +320,7 @@ FAULTS = (
     Fault("the bundle's evaluation", better_evaluation_in_bundle, (("bundle", "evaluation.json"), ("copy", "evaluation.json"))),
     Fault("a byte of the evaluation's predictions", in_version("evaluation/baseline", "predictions.parquet"), (("version", "evaluation/baseline"),)),
     Fault("better predictions, re-hashed", better_predictions, (("version", "evaluation/baseline"), ("metrics", "evaluation/baseline"), ("predictions", "evaluation/baseline"))),
+    Fault("better predictions of the selection split, re-hashed", better_choice, (("version", "evaluation/baseline"), ("metrics", "evaluation/baseline macro-F1, selection split"))),
     Fault("the manifest", other_commit_in_manifest, (("bundle", "manifest.json"), ("code", "git commit"))),
     Fault("the bundle is gone", bundle_removed, (("bundle", "manifest.json"),), "missing"),
     Fault("a probability in the log", before_materialization(probability=0.0123), (("probability", ""),)),
