@@ -34,6 +34,7 @@ from fakenews_assets.compression.settings import QuantizationSettings
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
 from fakenews_assets.ensembling.assets import EnsembleSettings
@@ -199,7 +200,8 @@ def main(
 
 def scores(table: pl.DataFrame) -> dict[str, Any]:
     """Scores of one candidate over all seeds. A publisher that is unseen in several of them is drawn as one."""
-    unseen = UnseenPublishers.of(table, table.select(LABELLED_PREDICTION_SCHEMA.names()))
+    articles = table.select(ARTICLE_SCHEMA.names())
+    unseen = UnseenPublishers.of(articles, table.select(LABELLED_PREDICTION_SCHEMA.names()))
     parity = Parity.of(table)
     assert unseen is not None
     assert parity is not None
