@@ -180,9 +180,7 @@ def main(
     default = Path(os.environ.get(PUBLISHERS_VARIABLE, ROOT / "../shared/data/publishers_news.csv.gz"))
     articles, batches = load_publishers(news or default)
     settings = FinetuneSettings(max_tokens=max_tokens, evaluations_per_epoch=1)
-    _, alone = finetuned(
-        load_news(isot or default_news_path()), settings.model_copy(update={"inputs": "title"}), report
-    )
+    alone = _train_on_few_publishers(isot or default_news_path(), settings)
     tables: dict[str, list[pl.DataFrame]] = {}
     raw: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "rows": []}
     for divided in divide(articles, batches, seeds):
@@ -196,6 +194,13 @@ def main(
             raw["articles_per_second"] = time_lengths(made[SELECTED], divided.unseen, folder)
     raw["candidates"] = {name: scores(pl.concat(parts)) for name, parts in tables.items()}
     write(raw, seeds)
+
+
+def _train_on_few_publishers(path: Path, settings: FinetuneSettings) -> Path:
+    """A model of a third of these titles: more take longer, and tell no more of other publishers."""
+    news = load_news(path)
+    third = NewsSplits(*(rows.gather_every(3) for rows in (news.train, news.val, news.test)))
+    return finetuned(third, settings.model_copy(update={"inputs": "title"}), report)[1]
 
 
 def scores(table: pl.DataFrame) -> dict[str, Any]:

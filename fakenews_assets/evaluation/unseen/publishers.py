@@ -20,6 +20,8 @@ from fakenews_assets.models.bootstrap import Interval, macro_f1_of_counts, perce
 
 _FEWEST_PUBLISHERS: Final = 2
 """Of either label in a batch: the articles of a single one may be told by its house style."""
+_FEWEST_ARTICLES: Final = 5
+"""Of a publisher whose mean P(fake) is compared with that of others: the mean of fewer says little of it."""
 _DRAWS_AT_ONCE: Final = 200
 
 _Array = NDArray[np.float64]
@@ -60,7 +62,7 @@ class UnseenPublishers(BaseModel):
     macro_f1: float = Field(description="At the model's threshold.")
     macro_f1_interval: Interval | None
     publisher_roc_auc: float | None = Field(
-        description="ROC AUC of the publishers' mean P(fake); None: all have one label."
+        description="ROC AUC of the mean P(fake) of the publishers with five articles or more; None: all have one label."
     )
     answered_share: float
     precision_real: float | None = Field(description="Of the answers `real`; None: there are none.")
@@ -274,10 +276,11 @@ def _publisher_scores(rows: pl.DataFrame) -> list[PublisherScore]:
 
 
 def _publisher_auc(publishers: Sequence[PublisherScore]) -> float | None:
-    fake = [one.fake_share > 0.5 for one in publishers]
+    counted = [one for one in publishers if one.rows >= _FEWEST_ARTICLES]
+    fake = [one.fake_share > 0.5 for one in counted]
     if len(set(fake)) < 2:
         return None
-    return float(roc_auc_score(fake, [one.mean_probability for one in publishers]))
+    return float(roc_auc_score(fake, [one.mean_probability for one in counted]))
 
 
 def _precision(answered: pl.DataFrame, label: int) -> float | None:

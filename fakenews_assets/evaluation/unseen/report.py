@@ -38,7 +38,11 @@ def unseen_markdown(unseen: UnseenPublishers | None) -> list[str]:
     rows = [
         ("ROC AUC", f"{unseen.roc_auc:.4f}", interval(unseen.roc_auc_interval)),
         ("macro-F1", f"{unseen.macro_f1:.4f}", interval(unseen.macro_f1_interval)),
-        ("ROC AUC of the publishers' mean P(fake)", _share(unseen.publisher_roc_auc, ".4f"), ""),
+        (
+            "ROC AUC of the mean P(fake) of publishers with 5 articles or more",
+            _share(unseen.publisher_roc_auc, ".4f"),
+            "",
+        ),
         ("answered", f"{unseen.answered_share:.1%}", ""),
         ("precision of “real” among the answers", _share(unseen.precision_real, ".1%"), ""),
         ("precision of “fake” among the answers", _share(unseen.precision_fake, ".1%"), ""),

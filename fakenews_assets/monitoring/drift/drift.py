@@ -70,9 +70,13 @@ def _judge(
     titled = answers.filter(pl.col("title").is_not_null())
     with_titles = titled.height >= settings.min_rows
     if with_titles:
-        answers = titled
         if titled.height < window.answers.height:
             notes.append(f"{window.answers.height - titled.height} answers without a title were left out.")
+        answers = without_near_duplicates(titled)
+        if answers.height < titled.height:
+            notes.append(
+                f"{titled.height - answers.height} near-duplicates of other articles in the window were left out."
+            )
     verdict = DriftVerdict(
         model_id=window.model_id,
         candidate=reference.bundle.manifest.candidate if reference else None,
@@ -84,20 +88,11 @@ def _judge(
         repeated=window.repeated,
         min_rows=settings.min_rows,
         features=(),
+        notes=tuple(notes),
         data_note=reference.evaluation.note if reference else None,
     )
     if reference is None or answers.height < settings.min_rows:
         return verdict, None
-    if with_titles:
-        different = without_near_duplicates(answers)
-        if different.height < answers.height:
-            notes.append(
-                f"{answers.height - different.height} near-duplicates of other articles in the window were left out."
-            )
-        answers = different
-        verdict = verdict.model_copy(update={"rows": answers.height, "notes": tuple(notes)})
-        if answers.height < settings.min_rows:
-            return verdict, None
     if with_titles:
         compared, features = _compare_articles(reference, answers, settings, cache)
     else:
@@ -117,7 +112,12 @@ def without_near_duplicates(articles: pl.DataFrame) -> pl.DataFrame:
         articles: columns `article_id`, `title` and `text`, which may be null.
     """
     batch = articles.select(
-        "article_id", "title", "text", batch=pl.lit("window"), label=pl.lit(None, dtype=pl.Int8)
+        "article_id",
+        "title",
+        "text",
+        batch=pl.lit("window"),
+        label=pl.lit(None, dtype=pl.Int8),
+        source=pl.lit(None, dtype=pl.String),
     )
     clusters = cluster_articles(batch, ["window"], ClusteringSettings())
     return (

@@ -80,7 +80,7 @@ class Reference:
         Returns:
             Shape [rows, dimensions], in the order of `draw_rows`.
         """
-        kept = cache / f"{self.bundle.sha}-{rows}-{seed}.npy"
+        kept = cache / f"{self.bundle.sha}-{self.articles.height}-{rows}-{seed}.npy"
         if not kept.is_file():
             aside = kept.with_suffix(".part.npy")
             drawn = self.articles[draw_rows(self.articles.height, rows, seed)]
