@@ -13,7 +13,14 @@ from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import counts, plot, records
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
-from fakenews_assets.data.checks import batch_check_specs, split_check_specs, split_checks, to_result
+from fakenews_assets.data.checks import (
+    batch_check_specs,
+    corpus_check_specs,
+    corpus_checks,
+    split_check_specs,
+    split_checks,
+    to_result,
+)
 from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch, CleanNewsSettings, admitted, clean_and_check, data_note
 from fakenews_assets.data.partitions import news_batches
@@ -138,9 +145,12 @@ def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
     }
 
 
-@_asset(kinds={"polars", "matplotlib"}, code_version="1")
-def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.MaterializeResult[Artifact]:
-    """Class balance, lengths, missing values, sources and characteristic words of the corpus, as numbers and plots."""
+@_asset(kinds={"polars", "matplotlib"}, code_version="2", check_specs=corpus_check_specs())
+def corpus_profile(
+    storage: Storage, clean_news: dict[str, Artifact]
+) -> Iterator[dg.MaterializeResult[Artifact]]:
+    """Composition, class balance, lengths, missing values, sources and characteristic words of the corpus, as numbers
+    and plots."""
     from fakenews_assets.data.profile.plots import profile_plots
     from fakenews_assets.data.profile.profile import profile_corpus
     from fakenews_assets.data.profile.report import to_markdown
@@ -153,9 +163,10 @@ def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.Mate
     (draft.path / "profile.md").write_text(to_markdown(profile), encoding="utf-8")
     for name, png in plots.items():
         (draft.path / f"{name}.png").write_bytes(png)
-    return dg.MaterializeResult(
-        value=draft,
-        metadata={
+    yield checked(
+        draft,
+        corpus_checks(profile),
+        {
             "batches": len(batches),
             "rows": profile.total.rows,
             "profile": dg.MetadataValue.md(to_markdown(profile)),
@@ -164,7 +175,7 @@ def corpus_profile(storage: Storage, clean_news: dict[str, Artifact]) -> dg.Mate
     )
 
 
-@_asset(kinds={"polars", "rust"}, code_version="2")
+@_asset(kinds={"polars", "rust"}, code_version="3")
 @plain_config
 def article_clusters(
     config: ClusteringSettings, storage: Storage, engine: Engine, clean_news: dict[str, Artifact]

@@ -6,6 +6,8 @@ import polars as pl
 from fakenews_assets.common.metadata import partitioned_check_spec
 from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.partitions import news_batches
+from fakenews_assets.data.profile.composition import LARGEST_SHARE
+from fakenews_assets.data.profile.profile import CorpusProfile
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, ClusteringSettings
 from fakenews_assets.data.splits.verification import (
     Crossings,
@@ -47,6 +49,51 @@ def to_result(outcome: CheckOutcome, asset: str = "clean_news") -> dg.AssetCheck
         description=outcome.description,
         metadata=outcome.numbers,
     )
+
+
+CORPUS_CHECKS = {
+    "no_publisher_dominates": "No publisher wrote more than half of a label's articles.",
+    "publishers_are_known": "The publisher of most articles is known.",
+}
+
+
+def corpus_check_specs() -> list[dg.AssetCheckSpec]:
+    """The checks that `corpus_profile` makes; they warn."""
+    return [
+        dg.AssetCheckSpec(name, asset="corpus_profile", description=text)
+        for name, text in CORPUS_CHECKS.items()
+    ]
+
+
+def corpus_checks(profile: CorpusProfile) -> list[dg.AssetCheckResult]:
+    """Check whether a model can learn more from the corpus than what its largest publishers look like."""
+    labels, rows = profile.composition.labels, profile.total.rows
+    dominant = [one for one in labels if one.largest_share > LARGEST_SHARE]
+    told = [f"{one.largest_share:.1%} of the {one.kind} articles are from {one.largest}" for one in dominant]
+    unknown = profile.without_source / rows
+    return [
+        dg.AssetCheckResult(
+            check_name="no_publisher_dominates",
+            passed=not dominant,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"{'; '.join(told)}: a model may learn to recognize this publisher. Ingest other publishers."
+                if told
+                else "No publisher wrote more than half of a label's articles."
+            ),
+            metadata={one.kind: one.largest_share for one in labels},
+        ),
+        dg.AssetCheckResult(
+            check_name="publishers_are_known",
+            passed=unknown <= LARGEST_SHARE,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"The publisher of {unknown:.1%} of the articles is unknown."
+                + (" Nothing can be measured on publishers never seen." if unknown > LARGEST_SHARE else "")
+            ),
+            metadata={"unknown_share": unknown},
+        ),
+    ]
 
 
 SPLIT_CHECKS = {

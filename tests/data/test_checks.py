@@ -4,12 +4,51 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from dagster import AssetCheckSeverity
 
-from fakenews_assets.data.checks import SPLIT_CHECKS, split_checks
+from fakenews_assets.data.checks import CORPUS_CHECKS, SPLIT_CHECKS, corpus_checks, split_checks
+from fakenews_assets.data.profile.profile import profile_corpus
+from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, SplitSettings
 from fakenews_resources.storage.store import Artifact, Store
 
 ROWS = 8000
+
+
+def corpus(sources: list[str | None]) -> pl.DataFrame:
+    """A real and a fake article from each source."""
+    names = [f"{label} {number}" for number in range(len(sources)) for label in (0, 1)]
+    return pl.DataFrame(
+        {
+            "article_id": names,
+            "title": names,
+            "text": "",
+            "label": [0, 1] * len(sources),
+            "source": [source for source in sources for _ in range(2)],
+            "group": None,
+            "published_at": None,
+            "batch": "b1",
+        },
+        schema=ARTICLE_SCHEMA,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sources", "passed", "says"),
+    [
+        (["a", "b", None], (True, True), "The publisher of 33.3% of the articles is unknown."),
+        (["a", "a", "b"], (False, True), "66.7% of the real articles are from a; 66.7% of the fake articles"),
+        (["a", None, None], (True, False), "Nothing can be measured on publishers never seen"),
+    ],
+)
+def test_a_corpus_of_one_publisher_or_of_unknown_ones_is_warned_of(
+    sources: list[str | None], passed: tuple[bool, bool], says: str
+) -> None:
+    results = corpus_checks(profile_corpus(corpus(sources)))
+    assert [one.check_name for one in results] == list(CORPUS_CHECKS)
+    assert tuple(one.passed for one in results) == passed
+    assert {one.severity for one in results} == {AssetCheckSeverity.WARN}
+    assert any(says in (one.description or "") for one in results)
 
 
 def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Artifact:

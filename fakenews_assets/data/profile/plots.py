@@ -15,6 +15,7 @@ from fakenews_assets.common.plotting import (
     new_figure,
     plain_label,
 )
+from fakenews_assets.data.profile.composition import Composition
 from fakenews_assets.data.profile.profile import Balance, CorpusProfile, Lengths
 from fakenews_assets.data.profile.words import WordUse
 
@@ -30,6 +31,7 @@ def profile_plots(profile: CorpusProfile) -> dict[str, Figure]:
     figures = {"batches": _batches_plot(profile.batches)}
     if profile.sources:
         figures["sources"] = _sources_plot(profile.sources)
+    figures["composition"] = _composition_plot(profile.composition)
     figures["lengths"] = _lengths_plot(profile.title_words, profile.text_words)
     if profile.real_words and profile.fake_words:
         figures["words"] = _words_plot(profile.real_words, profile.fake_words)
@@ -69,6 +71,32 @@ def _batches_plot(batches: Sequence[Balance]) -> Figure:
     figure, (axis,) = new_figure(6.8, 1.2 + 0.28 * max(len(shown), 3))
     _stack(axis, shown)
     add_legend_below(figure)
+    label_axes(axis, title=title, x="articles")
+    return figure
+
+
+def _composition_plot(composition: Composition) -> Figure:
+    """One bar per batch and label: what has a text is filled, and the publishers stand at its end."""
+    shown = composition.parts[-_BATCHES_SHOWN:]
+    figure, (axis,) = new_figure(8.4, 1.3 + 0.32 * max(len(shown), 3))
+    for place, one in enumerate(shown):
+        colour = CLASS_COLOURS[one.kind]
+        axis.barh(place, one.with_text, color=colour)
+        axis.barh(place, one.rows - one.with_text, left=one.with_text, color=colour, alpha=0.35)
+        told = " publishers unknown"
+        if one.largest:
+            count = f"{one.publishers:,} publisher{'s' if one.publishers > 1 else ''}"
+            told = f" {count}, {one.largest_share:.0%} {plain_label(one.largest)}"
+        axis.text(one.rows, place, told, va="center", fontsize=8)
+    axis.set_yticks(range(len(shown)), [f"{plain_label(one.batch)}: {one.kind}" for one in shown])
+    axis.invert_yaxis()
+    axis.margins(x=0.45)
+    axis.grid(False, axis="y")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    title = "Articles per batch and label (pale: without text), with the largest publisher's share"
+    pair = composition.pair_share
+    if pair is not None:
+        title += f"\nThe largest publisher of each label: {pair:.1%} of the labelled articles together"
     label_axes(axis, title=title, x="articles")
     return figure
 

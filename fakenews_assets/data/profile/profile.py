@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from fakenews_assets.data.profile.composition import Composition, compose
 from fakenews_assets.data.profile.words import WordUse, strongest, word_sample, word_uses
 from fakenews_assets.data.schema import Label
 
@@ -95,6 +96,7 @@ class CorpusProfile(BaseModel):
     total: Balance
     batches: tuple[Balance, ...] = Field(description="In order of first publication, then of name.")
     sources: tuple[Balance, ...] = Field(description="Largest first; the smaller ones added up at the end.")
+    composition: Composition
     source_count: int = Field(description="Distinct sources, including those added up.")
     without_text: int
     without_source: int
@@ -156,6 +158,7 @@ def profile_corpus(
             for row in batches.sort("first_published", "name", nulls_last=True).iter_rows(named=True)
         ),
         sources=_largest(sources, config.largest_sources),
+        composition=compose(table),
         source_count=sources.height,
         without_text=total["without_text"],
         without_source=total["without_source"],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from fakenews_assets.common import markdown
+from fakenews_assets.data.profile.composition import Part
 from fakenews_assets.data.profile.profile import Balance, CorpusProfile, Lengths
 
 
@@ -19,11 +20,13 @@ def to_markdown(profile: CorpusProfile) -> str:
         ("published", span),
         ("without text", _part(profile.without_text, total.rows)),
         ("without source", _part(profile.without_source, total.rows)),
+        ("of the largest publisher of each label", _pair(profile)),
         ("without date", _part(profile.without_date, total.rows)),
         ("repeated articles", _part(profile.repeated_articles, total.rows)),
         ("repeated titles", _part(profile.repeated_titles, total.rows)),
     ]
     parts = ["## Corpus", markdown.table(("fact", "value"), facts), "### Batches", _balances(profile.batches)]
+    parts += ["### Composition", _composition((*profile.composition.labels, *profile.composition.parts))]
     if profile.sources:
         parts += [f"### Sources ({profile.source_count:,})", _balances(profile.sources)]
     parts += ["### Words per title", _length_table(profile.title_words)]
@@ -61,6 +64,29 @@ def _balances(groups: Iterable[Balance]) -> str:
                 one.fake_percent,
             )
             for one in groups
+        ],
+    )
+
+
+def _pair(profile: CorpusProfile) -> str:
+    share = profile.composition.pair_share
+    return "unknown" if share is None else f"{share:.1%} of those labelled"
+
+
+def _composition(parts: Iterable[Part]) -> str:
+    return markdown.table(
+        ("batch", "label", "articles", "with text", "publishers", "largest publisher", "source unknown"),
+        [
+            (
+                markdown.cell(one.batch),
+                one.kind,
+                f"{one.rows:,}",
+                f"{one.with_text / one.rows:.0%}",
+                f"{one.publishers:,}",
+                f"{markdown.cell(one.largest)} ({one.largest_share:.1%})" if one.largest else "unknown",
+                f"{one.without_source / one.rows:.0%}",
+            )
+            for one in parts
         ],
     )
 

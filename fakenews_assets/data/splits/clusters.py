@@ -15,9 +15,10 @@ other.
 A cluster lies in the split of the article that founded it: the one that its publisher is held out for, else that of
 the cluster's hash.
 
-Three further kinds of rows are left out but stay in the graph, because they still connect others: repeats of an
-article, rows whose label contradicts that of an equal title, and rows that belong in another split than their
-cluster, because one publisher is held out and the other is not (`HELD_OUT`). The first batch that labels a title
+Further kinds of rows are left out but stay in the graph, because they still connect others: repeats of an
+article, rows whose label contradicts that of an equal title, rows that belong in another split than their
+cluster, because one publisher is held out and the other is not (`HELD_OUT`), and training rows beyond the limit for one
+publisher and batch (`OVER_LIMIT`), in the order of their ids, which are hashes. The first batch that labels a title
 decides: if it uses one label, that is the title's label from then on; if it uses both, all rows with the title are
 left out.
 """
@@ -41,8 +42,9 @@ DUPLICATE: Final = "duplicate of an earlier article"
 CONTRADICTION: Final = "contradicting labels"
 BRIDGE: Final = "bridges two splits"
 HELD_OUT: Final = "near-duplicate of a held-out publisher's article, or the reverse"
+OVER_LIMIT: Final = "over the limit for its publisher"
 """Reasons for leaving out an article; the first that applies is given, in the order CONTRADICTION,
-DUPLICATE, BRIDGE, HELD_OUT."""
+DUPLICATE, BRIDGE, HELD_OUT, OVER_LIMIT."""
 
 CLUSTER_SCHEMA: Final = pl.Schema(
     {
@@ -156,6 +158,7 @@ def assign_clusters(
         .with_row_index("position")
         .with_columns(
             label=rows["label"].gather(order),
+            source=rows["source"].gather(order),
             key=pl.Series(links.content_key[order]),
             cluster_id=names.gather(founder),
             split=split.gather(founder).cast(pl.String),
@@ -176,6 +179,7 @@ def assign_clusters(
             .when(pl.col("own_split") != pl.col("split"))
             .then(pl.lit(HELD_OUT)),
         )
+        .pipe(_with_limit, config.max_publisher_rows)
         .sort("row")
     )
     return rows.select("article_id", "batch").hstack(
@@ -198,6 +202,16 @@ def cluster_sizes(clusters: pl.DataFrame, labels: pl.Series) -> ClusterSizes:
         largest=int(size.max(initial=0)),
         mixed_label_clusters=int(sizes["mixed"].sum()),
         excluded=dict(reasons.iter_rows()),
+    )
+
+
+def _with_limit(decided: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """Leave out the training rows of a publisher and batch that come after so many others."""
+    trains = pl.col("excluded").is_null() & pl.col("label").is_not_null() & (pl.col("split") == "train")
+    known = trains & pl.col("source").is_not_null()
+    place = known.cum_sum().over("batch_number", "source")
+    return decided.with_columns(
+        excluded=pl.when(known & (place > limit)).then(pl.lit(OVER_LIMIT)).otherwise("excluded")
     )
 
 

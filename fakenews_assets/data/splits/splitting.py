@@ -57,6 +57,12 @@ class SplitSettings(BaseModel):
         description="A publisher is never held out if it wrote more than this share of all articles that had arrived"
         " with its first batch.",
     )
+    max_publisher_rows: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most training articles of one publisher in one batch; a draw by hash leaves out the others. A tight"
+        " limit such as 100 made models worse on unseen publishers, so it is generous.",
+    )
     salt: str = Field(
         default="fakenews", description="Salt of the hashes. Another salt gives an independent split."
     )

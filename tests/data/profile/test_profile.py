@@ -149,6 +149,25 @@ def test_a_scan_gives_the_same_profile(corpus: pl.DataFrame, tmp_path: Path):
     assert profile_corpus(pl.scan_parquet(tmp_path / "corpus.parquet")) == profile_corpus(corpus)
 
 
+def test_the_composition_names_the_largest_publisher_of_each_label(corpus: pl.DataFrame):
+    found = profile_corpus(corpus).composition
+
+    told = [
+        (one.batch, one.kind, one.rows, one.with_text, one.publishers, one.largest) for one in found.parts
+    ]
+    assert told == [
+        ("b0", "fake", 3, 2, 2, "blog"),
+        ("b1", "real", 2, 1, 1, "wire"),
+        ("b1", "unlabelled", 1, 0, 0, None),
+    ]
+    assert [(one.kind, one.rows, one.largest_rows) for one in found.labels] == [
+        ("real", 2, 2),
+        ("fake", 3, 2),
+    ]
+    assert found.pair_share == pytest.approx(4 / 5)
+    assert found.parts[2].without_source == 1
+
+
 def test_json_round_trip(corpus: pl.DataFrame):
     profile = profile_corpus(corpus)
 
@@ -160,10 +179,10 @@ def test_one_class_and_no_labels_are_profiled_without_words(corpus: pl.DataFrame
     unlabelled = profile_corpus(corpus.filter(pl.col("label").is_null()))
 
     assert (fake_only.real_words, fake_only.fake_words) == ((), ())
-    assert set(profile_plots(fake_only)) == {"batches", "sources", "lengths"}
+    assert set(profile_plots(fake_only)) == {"batches", "sources", "composition", "lengths"}
     assert unlabelled.total.fake_share is None
     assert unlabelled.text_words.classes == ()
-    assert set(profile_plots(unlabelled)) == {"batches", "lengths"}
+    assert set(profile_plots(unlabelled)) == {"batches", "composition", "lengths"}
     assert "no labels" in to_markdown(unlabelled)
 
 
@@ -176,7 +195,7 @@ def test_plots_are_images_with_content(corpus: pl.DataFrame):
     dollars = corpus.with_columns(source=pl.lit("$a$ " + "long " * 20))
     figures = profile_plots(profile_corpus(dollars))
 
-    assert set(figures) == {"batches", "sources", "lengths", "words"}
+    assert set(figures) == {"batches", "sources", "composition", "lengths", "words"}
     for figure in figures.values():
         pixels = imread(io.BytesIO(to_png(figure)))
         assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 50
@@ -191,4 +210,6 @@ def test_markdown_holds_the_numbers(corpus: pl.DataFrame):
     assert "| without text | 3 (50.0%) |" in markdown
     assert "| a\\|b | 6 | 2 | 3 | 1 | 60.0% |" in markdown
     assert "| b0 | 3 | 0 | 3 | 0 | 100.0% |" in markdown
+    assert "| b0 | fake | 3 | 67% | 1 | a\\|b (100.0%) | 0% |" in markdown
+    assert "| of the largest publisher of each label | 100.0% of those labelled |" in markdown
     assert "senate (" in markdown

@@ -12,7 +12,13 @@ from pydantic import ValidationError
 
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
-from fakenews_assets.data.splits.clusters import BRIDGE, CLUSTER_SCHEMA, DUPLICATE, assign_clusters
+from fakenews_assets.data.splits.clusters import (
+    BRIDGE,
+    CLUSTER_SCHEMA,
+    DUPLICATE,
+    OVER_LIMIT,
+    assign_clusters,
+)
 from fakenews_assets.data.splits.splitting import (
     SPLITS,
     UNLABELLED,
@@ -141,6 +147,26 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
 def test_clusters_of_other_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="5 articles but 4 rows of clusters"):
         split_articles(articles(5), own_clusters(articles(4)))
+
+
+def test_a_publisher_trains_no_more_than_its_limit_and_later_batches_leave_none_out() -> None:
+    table = articles(600).with_columns(
+        source=pl.Series([("wire", "blog", None)[row % 3] for row in range(600)]),
+        batch=pl.Series([f"b{row // 300}" for row in range(600)]),
+    )
+    config = SplitSettings(max_publisher_rows=20, largest_unseen_publisher=0.01)
+    versions = []
+    for rows in (table.head(300), table):
+        links = find_links(rows, NearDuplicateSettings(min_title_words=9))
+        result = split_articles(rows, assign_clusters(rows, links, ["b0", "b1"], config))
+        counts = result.splits["train"].group_by("batch", "source").len().collect()
+        assert counts.filter(pl.col("source").is_not_null())["len"].unique().to_list() == [20]
+        assert counts.filter(pl.col("source").is_null())["len"].min() > 20  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+        assert set(result.excluded["reason"]) == {OVER_LIMIT}
+        assert len(result.excluded) + len(split_table(result.splits)) == len(rows)
+        versions.append(split_table(result.splits))
+    moves = moved_articles(*versions)
+    assert (moves.moved, moves.gone) == (0, 0)
 
 
 def test_split_without_rows() -> None:
