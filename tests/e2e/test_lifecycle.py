@@ -247,7 +247,7 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
 
 def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
     file = sample(project / "news.csv", seed=1)
-    others = {"article_clusters": {"splits": {"train": 0.5, "val": 0.25, "test": 0.25}}}
+    others = {"article_clusters": {"splits": {"train": 0.5, "val": 0.25, "selection": 0.125, "test": 0.125}}}
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b1")
         runner.ingest("b1", str(file))

@@ -16,9 +16,9 @@ from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "article_clusters": ClusteringSettings(splits=SplitSettings(train=0.6, val=0.2, test=0.2)).model_dump(
-        mode="json"
-    ),
+    "article_clusters": ClusteringSettings(
+        splits=SplitSettings(train=0.6, val=0.2, selection=0.1, test=0.1)
+    ).model_dump(mode="json"),
     "baseline_model": BaselineTuning(inverse_regularization=(10.0,)).model_dump(mode="json"),
     "finetuned_bert": FinetunedBertSettings(
         encoder=EncoderSpec(name="tiny", max_tokens=64), max_tokens=32, epochs=2
