@@ -15,29 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common import progress
 from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
+from fakenews_assets.data.parsing import parse_rows
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.readers.reading import RawChunk, read_raw
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
-from fakenews_assets.data.sources import normalise_sources
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
-_LABELS: Final = {
-    "0": Label.REAL,
-    "1": Label.FAKE,
-    "real": Label.REAL,
-    "fake": Label.FAKE,
-}
-"""Accepted label values. Words such as "true" are rejected, because files disagree on their meaning."""
-
-_ISO_8601: Final = (
-    r"(?i)^(?<date>\d{4}-\d{1,2}-\d{1,2})"
-    r"(?:(?:T|\s+)(?<minute>\d{1,2}:\d{1,2})(?::(?<second>\d{1,2})(?:[.,](?<fraction>\d+))?)?"
-    r"\s*(?:(?<offset>[+-]\d{2}(?::?\d{2})?)|Z|UTC|GMT)?)?$"
-)
-"""A date with optional time, fraction and offset, as databases, pandas and Parquet write it."""
-
-_OTHER_DATES: Final = ("%B %d, %Y", "%b %d, %Y", "%d-%b-%y")
 _RECORD_CHARACTERS: Final = 500
 
 
@@ -205,13 +189,7 @@ def _clean_chunk(
     chunk: RawChunk,
 ) -> _CleanChunk:
     tally = _Tally()
-    rows = chunk.rows.with_columns(
-        label_found=pl.col("label").str.strip_chars(),
-        label=_parsed_label(),
-        source=_publishers(chunk.rows, source),
-        published_at=_parsed_date(),
-    )
-    rows = _with_ratings(rows, labels)
+    rows = parse_rows(chunk.rows, source, labels)
     # Long fields go first: no pattern should have to look through twenty megabytes.
     long_title, long_text = pl.col("title").str.len_chars(), pl.col("text").str.len_chars()
     too_long = (long_title > limits.max_title_chars) | (long_text > limits.max_text_chars)
@@ -243,10 +221,7 @@ def _clean_chunk(
             Reason.ERASED: (pl.col("article_id").is_in(list(erased)), pl.lit("")),
         },
     )
-    articles = rows.with_columns(
-        batch=pl.lit(batch),
-        group=pl.col("group").str.strip_chars().str.to_lowercase(),
-    ).select(ARTICLE_SCHEMA.names())
+    articles = rows.with_columns(batch=pl.lit(batch)).select(ARTICLE_SCHEMA.names())
 
     all_rejects = pl.concat([chunk.rejects, *rejects, *unusable])
     tally.rows_in = len(articles) + len(all_rejects)
@@ -281,49 +256,8 @@ def _sift(
     return rows, rejects
 
 
-def _with_ratings(rows: pl.DataFrame, labels: PublisherLabels | None) -> pl.DataFrame:
-    """Fill in the labels that follow from ratings, and mark their rows `rated`."""
-    if labels is None:
-        return rows.with_columns(rated=pl.lit(False))
-    if labels.replace:
-        rows = rows.with_columns(label=pl.lit(None, pl.Int8), label_found=pl.lit(None, pl.String))
-    rows = rows.with_columns(rating=pl.when(pl.col("label_found").is_null()).then(labels.of(rows["source"])))
-    return rows.with_columns(label=pl.coalesce("label", "rating"), rated=pl.col("rating").is_not_null())
-
-
-def _publishers(rows: pl.DataFrame, default: str | None) -> pl.Series:
-    named, linked = normalise_sources(rows["source"]), normalise_sources(rows["url"])
-    return rows.select(pl.coalesce(named, linked, pl.lit(default, pl.String))).to_series()
-
-
 def _article_ids(rows: pl.DataFrame) -> pl.Series:
     return pl.Series(map(article_id, rows["title"], rows["text"]), dtype=pl.String)
-
-
-def _parsed_label() -> pl.Expr:
-    found = pl.col("label").str.strip_chars().str.to_lowercase()
-    return found.replace_strict(
-        {word: int(label) for word, label in _LABELS.items()}, default=None, return_dtype=pl.Int8
-    )
-
-
-def _parsed_date() -> pl.Expr:
-    """Parse a date as a time in UTC. The default offset is UTC, the default time of day midnight."""
-    found = pl.col("published_at").str.strip_chars()
-    parts = found.str.extract_groups(_ISO_8601).struct
-    iso = pl.format(
-        "{}T{}:{}.{}{}",
-        parts.field("date"),  # null, and with it the whole, where the value is not ISO 8601
-        parts.field("minute").fill_null("00:00"),
-        parts.field("second").fill_null("00"),
-        parts.field("fraction").fill_null("0"),
-        parts.field("offset").fill_null("+00:00"),
-    )
-    readings = [(iso, "%Y-%m-%dT%H:%M:%S%.f%#z"), *((found, pattern) for pattern in _OTHER_DATES)]
-    return pl.coalesce(
-        text.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us")
-        for text, pattern in readings
-    )
 
 
 def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
