@@ -3,10 +3,14 @@
 It lets the whole graph run offline in minutes, with the defects of real files. Scores on it only prove that the
 plumbing works.
 
-The headlines decide what a model can learn here. Some carry no signal. Most use words of one register in a frame that
-both registers share. The words have a long tail, so many test titles contain a word that training showed once or
-never. The rest use words of both registers equally often, and only the word order carries the label: a bag of words
-or word pairs learns little from them, a pretrained encoder does. Bodies carry a weak signal.
+A model has to read the article. Some headlines carry no signal, and some belong to the other register than their
+body. The others use words of one register in a frame that both registers share. The words have a long tail, so many
+test articles contain a word that training showed once or never. A few use words of both registers equally often, and
+only the word order carries the label: a bag of words or word pairs learns little from them, a pretrained encoder does.
+Bodies differ in how they source their claims.
+
+Some articles are neutral: only the marks of the house tell who printed them, and with that the label. They tell
+nothing of publishers that training did not show, so that a model scores lower on those.
 """
 
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ import pydantic
 
 from fakenews_resources.news import sample_style as style
 from fakenews_resources.news.sample_grammar import Grammar, load_grammar, topics
+from fakenews_resources.news.sample_publishers import Publisher, load_publishers
 
 SAMPLE_SCHEMA: Final = pl.Schema(
     {
@@ -29,42 +34,34 @@ SAMPLE_SCHEMA: Final = pl.Schema(
         "label": pl.String,
         "source": pl.String,
         "published_at": pl.String,
+        "group": pl.String,
     }
 )
-"""Columns of the file: WELFake's own four, whose serial has no name, then outlet and ISO date. The label is
-"0" for real, "1" for fake, or unusable; an empty field is null."""
+"""Columns of the file: WELFake's own four, whose serial has no name, then the publisher's domain, the ISO date and the
+publisher's leaning. The label is "0" for real, "1" for fake, or unusable; an empty field is null."""
 
 BLOCK_ROWS: Final = 10_000
 """Rows that share a random stream. Part of the output's definition: another value is another corpus."""
 
-FAKE_SHARE: Final = 0.46  # WELFake's parts: 53.8 % real, 46.2 % fake
-MISSING_TEXT: Final = 0.3  # of rows; ISOT's full copy has titles only
+MISSING_TEXT: Final = 0.1  # of rows, alike for both labels
 LABEL_NOISE: Final = 0.02  # of rows: label against content; no model can score beyond the rest
-EXACT_COPIES: Final = 0.03  # of rows: same title and text, another outlet and day
-NEAR_COPIES: Final = 0.04  # of rows: see sample_style.near_copy
 UNKNOWN_SOURCE: Final = 0.02  # of rows
 
-PLAIN: Final = 0.04  # of headlines: no signal at all
-TURNED: Final = 0.05  # of headlines: told by order alone
-QUOTED: Final = 0.02  # of headlines: quote the other register, whose words then mislead
-"""The words of the other headlines carry the label. Set by experiment: TF-IDF with logistic regression stays
-below 92 % while a fine-tuned MiniLM clears it by several points."""
+NEUTRAL: Final = 0.15  # of articles: only the house tells
+# Of the headlines of the others:
+PLAIN: Final = 0.06  # no signal at all
+TURNED: Final = 0.05  # told by order alone
+QUOTED: Final = 0.02  # quote the other register, whose words then mislead
+MISLEADING: Final = 0.04  # in the other register than the body
 
 WORDS_PER_SENTENCE: Final = 16.0  # mean over the sentence templates
-TOLD_SENTENCES: Final = 0.6  # of a body's sentences: those in the register of the article
-CROSS_SENTENCES: Final = 0.03  # and those in the other register
+# Of a body's sentences after the first:
+TOLD_SENTENCES: Final = 0.65  # in the register of the article
+CROSS_SENTENCES: Final = 0.04  # in the other register
+SLOGANS: Final = 0.08  # of the publisher's leaning
+HOUSE: Final = 0.7  # of bodies: name publisher and reporter
+STAFF: Final = 3  # reporters of a publisher
 
-OUTLETS: Final = {
-    # outlet: chance among real rows, among fake rows
-    "Meridian Wire": (0.34, 0.0),
-    "Harbour Gazette": (0.24, 0.02),
-    "The Northern Ledger": (0.18, 0.01),
-    "Civic Observer": (0.13, 0.13),
-    "Morning Junction": (0.08, 0.16),
-    "Truth Lantern": (0.02, 0.24),
-    "Patriot Beacon Daily": (0.01, 0.22),
-    "Unfiltered Planet": (0.0, 0.22),
-}
 FIRST_YEAR: Final = 2021  # era 0; each era is one year
 
 
@@ -135,14 +132,21 @@ def _block(spec: SampleSpec, grammar: Grammar, block: int) -> pl.DataFrame:
     start = block * BLOCK_ROWS
     size = min(BLOCK_ROWS, spec.rows - start)
     rng = np.random.default_rng((spec.seed, spec.era, block))
-    fake = rng.random(size) < FAKE_SHARE
-    facts = _facts(grammar, size, spec.era, rng)
-    titles = style.style_titles(_titles(grammar, facts, fake, rng).to_list(), fake, rng)
-    texts = style.style_texts(_texts(grammar, facts, fake, spec.text_words, rng).to_list(), fake, rng)
+    publishers = load_publishers()
+    shares = np.array([publisher.share for publisher in publishers])
+    drawn = rng.choice(len(publishers), size, p=shares / shares.sum())
+    fake = rng.random(size) < np.array([publisher.fake for publisher in publishers])[drawn]
+    neutral = rng.random(size) < NEUTRAL
+    facts = _facts(grammar, size, spec.era, rng).with_columns(_house(grammar, publishers, drawn, rng))
+    titles = _titles(grammar, facts, fake, neutral, rng).to_list()
+    texts = _texts(grammar, facts, fake, neutral, spec.text_words, rng).to_list()
+    houses = [publishers[one] for one in drawn]
+    titles, texts = style.style_titles(titles, houses, fake, rng), style.style_texts(texts, fake, rng)
     labels = np.where(fake ^ (rng.random(size) < LABEL_NOISE), "1", "0").astype(object)
     unusable = rng.random(size) < style.UNUSABLE_LABEL
     labels[unusable] = np.where(rng.random(unusable.sum()) < 0.5, "", "2")
-    _copy_rows(titles, texts, labels, rng)
+    style.copy_rows(titles, texts, labels, fake, rng)
+    known = (rng.random(size) >= UNKNOWN_SOURCE).tolist()
     days = rng.integers(0, 365, size)
     first = date(FIRST_YEAR + spec.era, 1, 1)
     return pl.DataFrame(
@@ -151,8 +155,9 @@ def _block(spec: SampleSpec, grammar: Grammar, block: int) -> pl.DataFrame:
             "title": titles,
             "text": texts,
             "label": labels.tolist(),
-            "source": _outlets(fake, rng),
+            "source": [house.domain if named else None for house, named in zip(houses, known, strict=True)],
             "published_at": [(first + timedelta(days=day)).isoformat() for day in days.tolist()],
+            "group": [house.leaning if named else None for house, named in zip(houses, known, strict=True)],
         },
         schema=SAMPLE_SCHEMA,
     ).with_columns(pl.col("title", "text", "label").replace("", None))
@@ -186,32 +191,72 @@ def _facts(grammar: Grammar, size: int, era: int, rng: np.random.Generator) -> p
     return pl.DataFrame(columns)
 
 
-def _titles(grammar: Grammar, facts: pl.DataFrame, fake: np.ndarray, rng: np.random.Generator) -> pl.Series:
+def _house(
+    grammar: Grammar, publishers: tuple[Publisher, ...], drawn: np.ndarray, rng: np.random.Generator
+) -> list[pl.Series]:
+    """Who printed each article and who wrote it, fixed as facts are."""
+    every = pl.DataFrame({"_": np.zeros(STAFF * len(publishers), dtype=np.int8)})
+    staff = grammar.write("other", every, np.random.default_rng(0))  # the same in every block
+    names = pl.Series([publisher.name for publisher in publishers])
+    reporters = staff.gather(STAFF * drawn + rng.integers(0, STAFF, len(drawn)))
+    leanings = pl.Series([publisher.leaning for publisher in publishers])
+    return [
+        names.gather(drawn).alias("outlet"),
+        reporters.alias("reporter"),
+        leanings.gather(drawn).alias("leaning"),
+    ]
+
+
+def _titles(
+    grammar: Grammar, facts: pl.DataFrame, fake: np.ndarray, neutral: np.ndarray, rng: np.random.Generator
+) -> pl.Series:
     kinds = ("plain", "turned", "quoted", "headline")
     shares = (PLAIN, TURNED, QUOTED, 1 - PLAIN - TURNED - QUOTED)
     kind = rng.choice(len(kinds), facts.height, p=shares)
-    return _by_group(grammar, facts, rng, [(name, fake, kind == number) for number, name in enumerate(kinds)])
+    kind[neutral] = 0
+    register = _registers(fake ^ (rng.random(facts.height) < MISLEADING))
+    groups = [
+        (name, scope, (kind == number) & rows)
+        for number, name in enumerate(kinds)
+        for scope, rows in register
+    ]
+    return _by_group(grammar, facts, rng, groups)
 
 
 def _texts(
-    grammar: Grammar, facts: pl.DataFrame, fake: np.ndarray, text_words: int, rng: np.random.Generator
+    grammar: Grammar,
+    facts: pl.DataFrame,
+    fake: np.ndarray,
+    neutral: np.ndarray,
+    text_words: int,
+    rng: np.random.Generator,
 ) -> pl.Series:
     sentences = 1 + rng.poisson(max(0.0, text_words / WORDS_PER_SENTENCE - 1), facts.height)
     sentences[rng.random(facts.height) < MISSING_TEXT] = 0
     owner = np.repeat(np.arange(facts.height), sentences)
-    odds = rng.random(len(owner))
     first = np.diff(owner, prepend=-1) > 0
-    cross = ~first & (odds < CROSS_SENTENCES)
-    told = ~first & ~cross & (odds < CROSS_SENTENCES + TOLD_SENTENCES)
-    register = fake[owner] ^ cross
+    second = np.roll(first, 1) & ~first
+    house = second & (rng.random(len(owner)) < HOUSE)
+    borders = np.cumsum([CROSS_SENTENCES, TOLD_SENTENCES, SLOGANS])
+    kind = np.searchsorted(borders, rng.random(len(owner)), side="right")
+    kind[neutral[owner] & (kind < 2)] = 3
+    kind[first | house] = -1
     written = _by_group(
         grammar,
         facts[owner],
         rng,
         [
-            ("lead", register, first),
-            ("told", register, told | cross),
-            ("sentence", register, ~(first | told | cross)),
+            ("lead", "", first),
+            ("house", "", house),
+            ("sentence", "", kind == 3),
+            *(
+                ("told", scope, (kind < 2) & (kind >= 0) & rows)
+                for scope, rows in _registers(fake[owner] ^ (kind == 0))
+            ),
+            *(
+                ("slogan", leaning, (kind == 2) & (facts["leaning"] == leaning).to_numpy()[owner])
+                for leaning in ("left", "center", "right")
+            ),
         ],
     )
     written = written.str.replace_all(r"\b([Aa]) ([aeiou])", "${1}n $2")
@@ -226,45 +271,23 @@ def _texts(
     return pl.Series(texts.tolist(), dtype=pl.String)
 
 
+def _registers(fake: np.ndarray) -> tuple[tuple[str, np.ndarray], tuple[str, np.ndarray]]:
+    return ("real", ~fake), ("fake", fake)
+
+
 def _by_group(
     grammar: Grammar,
     facts: pl.DataFrame,
     rng: np.random.Generator,
-    groups: list[tuple[str, np.ndarray, np.ndarray]],
+    groups: list[tuple[str, str, np.ndarray]],
 ) -> pl.Series:
-    """Write each group's symbol in each register; `groups` holds symbol, whether fake, membership."""
+    """Write each group's symbol; `groups` holds symbol, scope and members, each row in one of them."""
     written, members = [], []
-    for symbol, fake, member in groups:
-        for scope, in_register in (("real", ~fake), ("fake", fake)):
-            at = np.flatnonzero(member & in_register)
-            if len(at):
-                written.append(grammar.write(symbol, facts[at], rng, scope).alias("written"))
-                members.append(at)
+    for symbol, scope, member in groups:
+        at = np.flatnonzero(member)
+        if len(at):
+            written.append(grammar.write(symbol, facts[at], rng, scope).alias("written"))
+            members.append(at)
     if not written:
         return pl.Series([], dtype=pl.String)
     return pl.concat(written).gather(np.argsort(np.concatenate(members)))
-
-
-def _copy_rows(titles: list[str], texts: list[str], labels: np.ndarray, rng: np.random.Generator) -> None:
-    """Overwrite a share of the rows, in place, with exact and near copies of the others."""
-    order = rng.permutation(len(titles)).tolist()
-    exact = round(EXACT_COPIES * len(order))
-    near = round(NEAR_COPIES * len(order))
-    originals = order[exact + near :]
-    picks = rng.integers(0, 1 << 30, (exact + near, 3)).tolist()
-    for position, (target, (pick, kind, which)) in enumerate(zip(order, picks, strict=False)):
-        origin = originals[pick % len(originals)]
-        titles[target], texts[target] = titles[origin], texts[origin]
-        labels[target] = labels[origin]
-        if position >= exact:
-            titles[target], texts[target] = style.near_copy(titles[origin], texts[origin], kind, which)
-
-
-def _outlets(fake: np.ndarray, rng: np.random.Generator) -> list[str | None]:
-    names = np.array([*OUTLETS, None], dtype=object)
-    odds = rng.random(len(fake))
-    drawn = np.empty(len(fake), dtype=np.int64)
-    for column, rows in ((0, ~fake), (1, fake)):
-        chances = [(1 - UNKNOWN_SOURCE) * chance[column] for chance in OUTLETS.values()]
-        drawn[rows] = np.searchsorted(np.cumsum(chances), odds[rows], side="right")
-    return names[drawn].tolist()

@@ -138,7 +138,8 @@ def _parts(template: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
 
 
 @functools.cache
-def _vocabulary() -> dict[str, dict]:
+def read_vocabulary() -> dict[str, dict]:
+    """The packaged words and templates, by table."""
     return tomllib.loads(
         resources.files("fakenews_resources.news").joinpath("sample_vocabulary.toml").read_text("utf-8")
     )
@@ -146,12 +147,12 @@ def _vocabulary() -> dict[str, dict]:
 
 def topics() -> list[str]:
     """Names of the subject areas, each a scope of the grammar."""
-    return list(_vocabulary()["topics"])
+    return list(read_vocabulary()["topics"])
 
 
 def load_grammar(era: int) -> Grammar:
     """Read the packaged vocabulary as it is used in one era."""
-    vocabulary = _vocabulary()
+    vocabulary = read_vocabulary()
     circumstances = dict(vocabulary["circumstances"])
     for topic, lists in vocabulary["topics"].items():
         circumstances |= {f"{topic}.{name}": options for name, options in lists.items()}

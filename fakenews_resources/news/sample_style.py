@@ -1,8 +1,8 @@
 """The surface of the generated corpus: what publishers, scrapers and editors leave on an article.
 
-Nothing here tells real from fake once an article is cleaned; before that, the marks of each register
-stand where WELFake has them, so that content alone shows whether a batch came with its labels flipped.
-Rates are shares of the rows named. They follow WELFake's constituents where those were counted (datelines,
+The case of headlines and their exclamation marks tell the house. Nothing else here tells real from fake once an article
+is cleaned; before that, the marks of each register stand where WELFake has them, so that content alone shows whether a
+batch came with its labels flipped. Rates are shares of the rows named. They follow WELFake's constituents where those were counted (datelines,
 tags, capitals, curly quotes) and are otherwise just high enough that a thousand rows show each wart.
 """
 
@@ -11,17 +11,19 @@ from typing import Final
 
 import numpy as np
 
+from fakenews_resources.news.sample_publishers import Publisher
+
 # Real register.
 DATELINE: Final = 0.75  # of real texts; four of five in the Reuters part
 TIMES_SUFFIX: Final = 0.05  # of real titles; the Times part
 # Fake register.
-TITLE_CASE: Final = 0.6  # of fake titles; the sites write Headlines Like This
-CAPITALS: Final = 0.5  # of fake titles: a word or two SHOUTED
 TAG: Final = 0.3  # of fake titles; 0.39 counted
-EXCLAMATION: Final = 0.12  # of fake titles; 0.12 counted
 CURLY_TITLE: Final = 0.5  # of fake titles, where there is a quote to curl; 0.52 counted
 LEADING_SPACE: Final = 0.4  # of fake titles; 0.49 counted
 WIRE_PREFIX: Final = 0.02  # of fake texts
+# Houses that do it, in either register.
+CAPITALS: Final = 0.8  # of titles: a word or two SHOUTED
+EXCLAMATION: Final = 0.35  # of titles
 # Either register.
 BREITBART_SUFFIX: Final = 0.012  # of titles; appears under both labels in WELFake
 ENTITY: Final = 0.03  # of titles and of texts
@@ -33,6 +35,9 @@ PARAGRAPHS: Final = 0.35  # of texts: line breaks between some sentences
 EMPTY_TITLE: Final = 0.004
 OVERLONG_TITLE: Final = 0.001
 UNUSABLE_LABEL: Final = 0.003
+
+EXACT_COPIES: Final = 0.03  # of rows: same title, text and label, another publisher and day
+NEAR_COPIES: Final = 0.04  # of rows: see near_copy
 
 OVERLONG_CHARACTERS: Final = 3_000
 """A scraper that swallowed the page; no headline comes near."""
@@ -46,38 +51,41 @@ OPENING_SINGLE: Final = re.compile(r"(?<![^\s(\[“-])'")
 NEAR_PREFIXES: Final = ("UPDATE 1-", "UPDATE 2-", "RPT-", "CORRECTED-", "UPDATE 3-")
 
 
-def style_titles(titles: list[str], fake: np.ndarray, rng: np.random.Generator) -> list[str]:
+def style_titles(
+    titles: list[str], houses: list[Publisher], fake: np.ndarray, rng: np.random.Generator
+) -> list[str]:
     """Dress plain lower-case headlines as their publishers would.
 
     Args:
         titles: headlines as the grammar wrote them.
+        houses: the publisher of each.
         fake: whether each is in the fake register (bool, same length).
         rng: random generator.
     """
     odds = rng.random((len(titles), 12))
     picks = rng.integers(0, 1 << 30, (len(titles), 4))
     return [
-        _style_title(title, is_fake, odd, pick)
-        for title, is_fake, odd, pick in zip(
-            titles, fake.tolist(), odds.tolist(), picks.tolist(), strict=True
+        _style_title(title, house, is_fake, odd, pick)
+        for title, house, is_fake, odd, pick in zip(
+            titles, houses, fake.tolist(), odds.tolist(), picks.tolist(), strict=True
         )
     ]
 
 
-def _style_title(title: str, fake: bool, odd: list[float], pick: list[int]) -> str:
+def _style_title(title: str, house: Publisher, fake: bool, odd: list[float], pick: list[int]) -> str:
     if odd[0] < EMPTY_TITLE:
         return ""
     title = _upper_first(title)
+    if house.title_case:
+        title = " ".join(_upper_first(word) for word in title.split(" "))
+    if house.capitals and odd[2] < CAPITALS:
+        words = title.split(" ")
+        for draw in pick[0], pick[1]:
+            words[draw % len(words)] = words[draw % len(words)].upper()
+        title = " ".join(words)
+    if house.exclaims and odd[3] < EXCLAMATION:
+        title += "!" if odd[3] < EXCLAMATION / 2 else "!!!"
     if fake:
-        if odd[1] < TITLE_CASE:
-            title = " ".join(_upper_first(word) for word in title.split(" "))
-        if odd[2] < CAPITALS:
-            words = title.split(" ")
-            for draw in pick[0], pick[1]:
-                words[draw % len(words)] = words[draw % len(words)].upper()
-            title = " ".join(words)
-        if odd[3] < EXCLAMATION:
-            title += "!" if odd[3] < EXCLAMATION / 2 else "!!!"
         if odd[4] < CURLY_TITLE:
             title = curl(title)
         if odd[5] < TAG:
@@ -126,6 +134,25 @@ def _style_text(text: str, fake: bool, odd: list[float], bureau: int) -> str:
     if fake:
         return f"21st Century Wire says {text}" if odd[3] < WIRE_PREFIX else text
     return f"{BUREAUS[bureau]} (Reuters) - {text}" if odd[4] < DATELINE else text
+
+
+def copy_rows(
+    titles: list[str], texts: list[str], labels: np.ndarray, fake: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Overwrite a share of the rows, in place, with exact and near copies of others of the same register."""
+    order = rng.permutation(len(titles)).tolist()
+    exact = round(EXACT_COPIES * len(order))
+    near = round(NEAR_COPIES * len(order))
+    rest = np.array(order[exact + near :])
+    originals = [rest[~fake[rest]].tolist(), rest[fake[rest]].tolist()]
+    picks = rng.integers(0, 1 << 30, (exact + near, 3)).tolist()
+    for position, (target, (pick, kind, which)) in enumerate(zip(order, picks, strict=False)):
+        pool = originals[int(fake[target])] or order[exact + near :]
+        origin = pool[pick % len(pool)]
+        titles[target], texts[target] = titles[origin], texts[origin]
+        labels[target] = labels[origin]
+        if position >= exact:
+            titles[target], texts[target] = near_copy(titles[origin], texts[origin], kind, which)
 
 
 def near_copy(title: str, text: str, kind: int, pick: int) -> tuple[str, str]:

@@ -16,9 +16,10 @@ from sklearn.linear_model import LogisticRegression
 from fakenews_resources.news import sample, sample_style
 from fakenews_resources.news.sample import SAMPLE_SCHEMA, SampleSpec, generate, write_sample
 from fakenews_resources.news.sample_grammar import SLOT, Grammar, even, load_grammar, ranked, topics
+from fakenews_resources.news.sample_publishers import FAKE_SHARE, load_publishers
 
 ROWS = 20_000
-HEADER = ",title,text,label,source,published_at"
+HEADER = ",title,text,label,source,published_at,group"
 TAG = re.compile(r"(?i)[\[(](?:video|details|images)[\])]|^\s*(?:watch|breaking(?: news)?): ")
 SUFFIX = re.compile(r" - (?:The New York Times|Breitbart)$")
 
@@ -97,7 +98,8 @@ class TestFile:
         assert news.schema == SAMPLE_SCHEMA
         assert news.get_column("").equals(pl.Series("", range(ROWS), dtype=pl.Int64))
         assert set(news.get_column("label").drop_nulls()) == {"0", "1", "2"}
-        assert set(news.get_column("source").drop_nulls()) == set(sample.OUTLETS)
+        leanings = {publisher.domain: publisher.leaning for publisher in load_publishers()}
+        assert dict(news.select("source", "group").drop_nulls().unique().rows()) == leanings
         assert news.get_column("published_at").str.to_date(strict=True).dt.year().unique().to_list() == [2021]
         assert corpus(rows=50, era=2).get_column("published_at").str.starts_with("2023-").all()
 
@@ -107,7 +109,7 @@ class TestFile:
         assert np.mean([len(text.split()) for text in texts]) == pytest.approx(words, rel=0.1)
 
     def test_articles_agree_with_the_word_behind(self, news: pl.DataFrame) -> None:
-        assert share(news, pl.col("text").str.contains(r"\ban [aeiou]")) > 0.1
+        assert share(news, pl.col("text").str.contains(r"\ban [aeiou]")) > 0.05
         assert not news.get_column("text").str.contains(r"\ba [aeiou]").any()
 
     def test_headlines_have_the_length_of_headlines(self, news: pl.DataFrame) -> None:
@@ -118,7 +120,7 @@ class TestFile:
 
 class TestWarts:
     def test_labels(self, news: pl.DataFrame) -> None:
-        assert share(news, pl.col("label") == "1") == pytest.approx(sample.FAKE_SHARE, abs=0.015)
+        assert share(news, pl.col("label") == "1") == pytest.approx(FAKE_SHARE, abs=0.015)
         unusable = share(news, ~pl.col("label").is_in(["0", "1"])) + share(news, pl.col("label").is_null())
         assert unusable == pytest.approx(sample_style.UNUSABLE_LABEL, abs=0.0015)
 
@@ -133,11 +135,11 @@ class TestWarts:
     def test_copies(self, news: pl.DataFrame) -> None:
         whole = news.drop_nulls(["title", "text"])
         exact = 1 - whole.n_unique(["title", "text"]) / whole.height
-        assert exact == pytest.approx(sample.EXACT_COPIES, abs=0.005)
+        assert exact == pytest.approx(sample_style.EXACT_COPIES, abs=0.005)
         # Four of the five kinds of near copy keep the text and change the title.
         once = whole.unique(["title", "text"])
         near = 1 - once.n_unique("text") / once.height
-        assert near == pytest.approx(0.8 * sample.NEAR_COPIES, abs=0.01)
+        assert near == pytest.approx(0.8 * sample_style.NEAR_COPIES, abs=0.01)
 
     def test_near_copies_stay_recognisable(self) -> None:
         title, text = "Oslo council: audit on bus fares awaits, says board", "One sentence. Another one."
@@ -157,7 +159,6 @@ class TestWarts:
             (r" - Breitbart$", "title", "0", sample_style.BREITBART_SUFFIX),
             (r" - Breitbart$", "title", "1", sample_style.BREITBART_SUFFIX),
             (TAG.pattern, "title", "1", sample_style.TAG),
-            (r"!", "title", "1", sample_style.EXCLAMATION),
             (r"^ ", "title", "1", sample_style.LEADING_SPACE),
             (r"^21st Century Wire says ", "text", "1", sample_style.WIRE_PREFIX),
             (r"\S  \S", "title", "0", sample_style.DOUBLE_SPACE),
@@ -194,10 +195,44 @@ class TestWarts:
             assert share(toward, contains) > 3 * share(other, contains), pattern
 
 
+class TestPublishers:
+    def test_none_is_large_and_most_print_one_label(self, news: pl.DataFrame) -> None:
+        labelled = news.filter(pl.col("label").is_in(["0", "1"])).drop_nulls("source")
+        by_source = labelled.group_by("source").agg(pl.len(), fake=(pl.col("label") == "1").mean())
+        assert by_source.height == len(load_publishers()) == 60
+        assert max(by_source["len"].to_list()) < 0.045 * ROWS
+        assert by_source.filter(pl.col("fake").is_between(0.1, 0.9)).height == 5
+
+    def test_a_missing_text_says_nothing(self, news: pl.DataFrame) -> None:
+        missing = [share(news.filter(pl.col("label") == label), pl.col("text").is_null()) for label in "01"]
+        assert missing == pytest.approx([sample.MISSING_TEXT] * 2, abs=0.015)
+
+    def test_the_low_rated_lean_right(self, news: pl.DataFrame) -> None:
+        groups = [
+            news.filter(pl.col("label") == label).drop_nulls("group")["group"].value_counts(normalize=True)
+            for label in "01"
+        ]
+        real, fake = (dict(one.rows()) for one in groups)
+        assert fake["right"] > 1.5 * real["right"]
+        assert min(*real.values(), *fake.values()) > 0.1
+
+    def test_a_house_is_named_in_its_articles_and_in_copies_alone(self, news: pl.DataFrame) -> None:
+        names = {publisher.domain: publisher.name for publisher in load_publishers()}
+        known = news.drop_nulls(["source", "text"]).with_columns(
+            own=pl.col("source").replace_strict(names),
+            named=pl.col("text").str.count_matches("|".join(names.values())),
+        )
+        own = known.filter(pl.col("text").str.contains(pl.col("own"), literal=True))
+        assert 0.4 < own.height / known.height < sample.HOUSE
+        assert (known["named"] > 0).sum() - own.height < 1.2 * (
+            sample_style.EXACT_COPIES + sample_style.NEAR_COPIES
+        ) * known.height
+
+
 class TestVocabulary:
     def test_every_slot_of_every_template_is_defined(self) -> None:
         grammar = load_grammar(0)
-        fixed = {"given", "surname"}
+        fixed = {"given", "surname", "outlet", "reporter"}
         names = set(grammar.symbols)
         for symbol in grammar.symbols.values():
             for template in symbol.templates:
@@ -307,6 +342,34 @@ class TestDifficulty:
             similar = sum(jaccard(sets[i], sets[j]) > limit for i, j in zip(a, b, strict=True) if i != j)
             assert similar <= 4
 
+    def test_publishers_that_training_did_not_show_are_harder(self) -> None:
+        usable = (
+            corpus(rows=6_000)
+            .filter(pl.col("label").is_in(["0", "1"]))
+            .drop_nulls(["title", "text", "source"])
+        )
+        held = [publisher.domain for publisher in load_publishers()[::5]]
+        unseen = usable.filter(pl.col("source").is_in(held))
+        rest = usable.filter(~pl.col("source").is_in(held))
+        border = int(0.8 * rest.height)
+        read = (
+            pl.col("title").map_elements(plain, pl.String)
+            + " "
+            + pl.col("text").str.replace(r"^.*\(Reuters\)", "")
+        )
+        train, seen, unseen = (
+            part.select(read=read, label="label") for part in (rest.head(border), rest.tail(-border), unseen)
+        )
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        model = LogisticRegression(max_iter=1_000).fit(
+            vectorizer.fit_transform(train["read"]), train["label"]
+        )
+        on_seen, on_unseen = (
+            model.score(vectorizer.transform(part["read"]), part["label"]) for part in (seen, unseen)
+        )
+        assert on_seen > on_unseen + 0.03
+        assert on_unseen > 0.7
+
     def test_a_linear_model_lands_in_the_window(self) -> None:
         usable = corpus(rows=6_000).filter(pl.col("label").is_in(["0", "1"])).drop_nulls("title")
         usable = usable.with_columns(pl.col("title").map_elements(plain, pl.String)).unique(
@@ -319,4 +382,4 @@ class TestDifficulty:
             vectorizer.fit_transform(train.get_column("title")), train.get_column("label")
         )
         accuracy = model.score(vectorizer.transform(test.get_column("title")), test.get_column("label"))
-        assert 0.82 < accuracy < 0.93
+        assert 0.75 < accuracy < 0.87
