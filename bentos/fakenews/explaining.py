@@ -11,7 +11,7 @@ from typing import Final, Literal
 from fakenews_assets.models.classifier import Article
 
 MAX_WORDS: Final = 96
-"""Most words that are left out in turn, title first; models read little more of an article."""
+"""Most words that are left out in turn, title first: each costs a prediction of the whole article."""
 
 _WORD: Final = re.compile(r"\S+")
 

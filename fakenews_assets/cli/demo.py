@@ -19,15 +19,19 @@ from fakenews_resources.storage.store import Artifact
 
 BATCH = "sample"
 
-EXAMPLE: Final = "Shocking bombshell over library hours EXPOSED"
-"""The title that the README asks the service about."""
+EXAMPLE: Final = Article(
+    title="Library hours in Leeds: 240 residents affected this month",
+    text="The library service spent $4.2 million on library hours, insiders whisper. They call it library hours, you"
+    " should call it what it is: a shocking cover-up, and nobody is talking about it.",
+)
+"""The article that the README asks the service about. Its title alone is a plain one."""
 
 _QUICK: Final = {
-    "finetuned_bert": {"epochs": 2, "learning_rate": 2e-4, "patience": 2},
-    "distilled_bert": {"epochs": 2, "learning_rate": 3e-4, "patience": 2},
-    "quantized_bert": {"calibration_rows": 100},
+    "finetuned_bert": {"max_tokens": 96, "epochs": 2, "learning_rate": 2e-4, "patience": 2},
+    "distilled_bert": {"epochs": 1, "learning_rate": 4e-4},
+    "quantized_bert": {"calibration_rows": 50, "validation_rows": 150},
     # 2 % of the sample's labels are wrong, and a few hundred validation articles support no high promise.
-    "evaluation": {"masked_rows": 200, "behaviour_cases": 50, "target_precision": 0.8},
+    "evaluation": {"masked_rows": 100, "behaviour_cases": 30, "target_precision": 0.8},
 }
 """Less work than by default: enough to see what each step does. Fewer training steps need a higher learning rate."""
 
@@ -103,11 +107,16 @@ def _show_leaderboard(runner: GraphRunner) -> None:
         )
 
 
-def answer(bundle: Path, title: str) -> str:
-    """A sentence with what a bundle's model says about a title."""
-    found = Scorer.open(bundle).score([Article(title)]).predictions
-    verdict = "unsure" if found.abstained[0] else ("real", "fake")[found.predicted_label[0]]
-    return f'Its answer to "{title}": {verdict} (P(fake) = {found.probability[0]:.2f}).'
+def answer(bundle: Path, article: Article) -> str:
+    """What a bundle's model says about an article, and about its title alone."""
+    found = Scorer.open(bundle).score([article, Article(article.title)]).predictions
+    whole, title = (
+        f"{'unsure' if abstained else ('real', 'fake')[label]} (P(fake) = {probability:.2f})"
+        for abstained, label, probability in zip(
+            found.abstained, found.predicted_label, found.probability, strict=True
+        )
+    )
+    return f'Its answer to the article "{article.title}": {whole}. To that title without the text: {title}.'
 
 
 def _seconds_per_step(runner: GraphRunner) -> dict[str, float]:

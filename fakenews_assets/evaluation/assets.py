@@ -35,7 +35,7 @@ _asset = partial(asset, group_name="evaluation", owners=["team:ml"])
     partitions_def=candidates,
     deps=model_assets,
     kinds={"sklearn", "matplotlib"},
-    code_version="3",
+    code_version="4",
     check_specs=[better_than_majority_spec],
     pool="training",  # speed is part of the verdict: no training may run beside it
 )
@@ -78,7 +78,7 @@ def evaluation(
     )
 
 
-@_asset(kinds={"polars", "matplotlib"}, code_version="3", deps=["generalization"])
+@_asset(kinds={"polars", "matplotlib"}, code_version="4", deps=["generalization"])
 def leaderboard(
     context: dg.AssetExecutionContext,
     storage: Storage,

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article, Classifier, OnePassEmbedder
-from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.predictions import articles_of, with_headlines
 
 OOD_FILE: Final = "ood.safetensors"
 
@@ -160,14 +160,16 @@ def fit_ood_detector(
         reads_text: whether the model reads the text beside the title.
     """
     train, validation = _drawn(train, settings), _drawn(validation, settings)
-    learnt, others = articles_of(train), articles_of(validation)
+    # Headlines come too, and are not out of distribution for lacking a text.
+    shown, judged = (with_headlines(rows) if reads_text else rows for rows in (train, validation))
+    learnt, others = articles_of(shown), articles_of(judged)
     surprise = _surprise(_read(learnt, reads_text))
     char_surprise = _char_surprise(surprise, _read(others, reads_text))
     means, whitening = np.zeros((2, 0), np.float32), np.zeros((0, 0), np.float32)
     distance = None
     embedded = _embedded(classifier, learnt, others)
     if embedded is not None:
-        means, whitening = _spread(embedded[0], train["label"].to_numpy())
+        means, whitening = _spread(embedded[0], shown["label"].to_numpy())
         distance = _distance(means, whitening, embedded[1])
     # Two measures share what may be refused.
     kept = 1 - settings.refused_share / (1 if distance is None else 2)

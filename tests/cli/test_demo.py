@@ -16,7 +16,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 def test_the_demo_asks_its_champion_what_the_readme_asks_the_service() -> None:
     (request,) = re.findall(r"curl \S*/predict .*?-d '(.*?)'", README.read_text(), re.DOTALL)
-    assert json.loads(request) == {"title": demo.EXAMPLE}
+    assert Article(**json.loads(request)) == demo.EXAMPLE
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,15 @@ def test_the_demo_asks_its_champion_what_the_readme_asks_the_service() -> None:
 def test_the_answer_is_the_verdict_that_the_service_gives(
     probability: float, abstained: bool, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    predictions = Predictions.from_probability(np.array([probability]))
-    predictions.abstained[:] = abstained
+    predictions = Predictions.from_probability(np.array([probability, 0.4]))
+    predictions.abstained[:] = [abstained, True]
 
     class Stub:
         def score(self, articles: list[Article]) -> Scores:
-            assert articles == [Article("A title")]
-            return Scores(predictions, ["id"])
+            assert articles == [Article("A title", "A text."), Article("A title")]
+            return Scores(predictions, ["id", "other"])
 
     monkeypatch.setattr(Scorer, "open", lambda folder: Stub() if folder == tmp_path else None)
-    assert demo.answer(tmp_path, "A title") == f'Its answer to "A title": {said}.'
+    assert demo.answer(tmp_path, Article("A title", "A text.")) == (
+        f'Its answer to the article "A title": {said}. To that title without the text: unsure (P(fake) = 0.40).'
+    )

@@ -180,6 +180,14 @@ def test_the_text_counts_only_if_the_model_reads_it(articles: pl.DataFrame):
         assert abs((ood_detector.ood_score(asked) > 1).mean() - refused) < 0.11
 
 
+def test_a_headline_alone_is_familiar_to_a_model_that_reads_texts(articles: pl.DataFrame):
+    # Texts that are all alike say little of how odd a title may be.
+    known = articles.with_columns(text=pl.lit("the same words once more " * 40))
+    ood_detector = fit_ood_detector(Plain(), known[:800], known[800:1100], SETTINGS, reads_text=True)
+    headlines = [Article(title) for title in known["title"][1100:]]
+    assert (ood_detector.ood_score(headlines) > 1).mean() < 0.05
+
+
 def test_odd_articles_get_a_number_of_their_own(served: CalibratedClassifier):
     odd = titles(["", "a", "İİİİ", "x" * 50_000, "😀" * 9, " ", "Senate passes budget"])
     together = served.ood_score(odd)

@@ -9,7 +9,7 @@ import pytest
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig
 from fakenews_assets.evaluation.metrics.selective import RiskCoverage
 from fakenews_assets.evaluation.metrics.slices import SliceScore
-from fakenews_assets.evaluation.metrics.speed import Speed
+from fakenews_assets.evaluation.metrics.speed import LENGTHS, Speed
 from fakenews_assets.models.bootstrap import bootstrap_intervals
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.metrics import Metrics
@@ -87,6 +87,7 @@ def make_candidate(make_predictions: MakePredictions) -> MakeCandidate:
                 single_repetitions=10,
                 rows_per_second=rows_per_second,
                 batch_repetitions=10,
+                latency_ms_by_words=dict.fromkeys(LENGTHS, latency_ms),
                 threads=1,
                 processor="abacus",
             ),

@@ -15,19 +15,27 @@ from threadpoolctl import threadpool_info
 from fakenews_assets.models.classifier import Article, Classifier
 
 THROUGHPUT_BATCH: Final = 32
+LENGTHS: Final = (0, 100, 200)
+"""Words of the timed texts. A word is about 1.3 tokens: a headline alone, and articles of about 128 and 256 tokens."""
 
 _CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
+def length_name(words: int) -> str:
+    """What an article with so many words of text is called in reports."""
+    return f"title and {words} words" if words else "a headline alone"
+
+
 class SpeedConfig(BaseModel):
-    """Settings of the speed measurement. Each of its two parts ends at the first limit that is reached."""
+    """Settings of the speed measurement. Each of its parts ends at the first limit that is reached."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     single_repetitions: int = Field(default=200, ge=1, description="Timed predictions of one article.")
     batch_repetitions: int = Field(default=20, ge=1, description="Timed predictions of 32 articles.")
+    length_repetitions: int = Field(default=50, ge=1, description="Timed predictions of each length of text.")
     warm_up: int = Field(default=3, ge=0, description="Predictions of each size before the clock counts.")
-    seconds: float = Field(default=10.0, gt=0, description="Time limit of each of the two measurements.")
+    seconds: float = Field(default=5.0, gt=0, description="Time limit of each measurement.")
 
 
 class Speed(BaseModel):
@@ -40,6 +48,9 @@ class Speed(BaseModel):
     single_repetitions: int = Field(description="Predictions behind the two latencies.")
     rows_per_second: float
     batch_repetitions: int = Field(description="Predictions of 32 articles behind the throughput.")
+    latency_ms_by_words: dict[int, float] = Field(
+        description="Median latency of one article with a text of so many words; 0: the headline alone."
+    )
     threads: int = Field(description="Largest thread pool of the numerical libraries in the process.")
     processor: str
 
@@ -51,10 +62,10 @@ def measure_speed(
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Speed:
-    """Time predictions of one article and of 32 articles.
+    """Time predictions of one article and of 32 articles, and of one article with a text of each of `LENGTHS`.
 
     The articles are used in turn, from the start again when they run out. At least one prediction of
-    each size is timed, so one very slow prediction can overrun the time limit.
+    each kind is timed, so one very slow prediction can overrun the time limit.
 
     Args:
         classifier: what to time, already loaded.
@@ -69,6 +80,10 @@ def measure_speed(
         raise ValueError("Speed needs articles to predict; pass some rows of the test split.")
     single = _time(classifier, articles, 1, config.single_repetitions, config, clock)
     batch = _time(classifier, articles, THROUGHPUT_BATCH, config.batch_repetitions, config, clock)
+    by_words = {
+        words: _time(classifier, _with_words(articles, words), 1, config.length_repetitions, config, clock)
+        for words in LENGTHS
+    }
     p50, p95 = np.quantile(single, [0.5, 0.95]) * 1000
     return Speed(
         latency_p50_ms=float(p50),
@@ -76,6 +91,7 @@ def measure_speed(
         single_repetitions=len(single),
         rows_per_second=len(batch) * THROUGHPUT_BATCH / sum(batch),
         batch_repetitions=len(batch),
+        latency_ms_by_words={words: 1000 * float(np.median(taken)) for words, taken in by_words.items()},
         threads=thread_count(),
         processor=processor_name(),
     )
@@ -125,3 +141,13 @@ def _batches(articles: Sequence[Article], size: int) -> Iterator[list[Article]]:
     endless = cycle(articles)
     while True:
         yield list(islice(endless, size))
+
+
+def _with_words(articles: Sequence[Article], words: int) -> list[Article]:
+    """The same titles with texts of so many words, repeated where they are shorter."""
+    return [
+        Article(
+            article.title, " ".join(islice(cycle((article.text or article.title).split() or [""]), words))
+        )
+        for article in articles
+    ]

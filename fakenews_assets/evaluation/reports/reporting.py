@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from fakenews_assets.common import markdown
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.evaluation.metrics.speed import length_name
 from fakenews_assets.evaluation.reports.plots import (
     confusion_plot,
     curves_plot,
@@ -143,6 +144,10 @@ def to_markdown(evaluation: Evaluation) -> str:
             [
                 ("latency of one article, median", f"{speed.latency_p50_ms:.2f} ms"),
                 ("latency of one article, 95th percentile", f"{speed.latency_p95_ms:.2f} ms"),
+                *(
+                    (f"latency of {length_name(words)}, median", f"{latency:.2f} ms")
+                    for words, latency in speed.latency_ms_by_words.items()
+                ),
                 ("throughput at batch 32", f"{speed.rows_per_second:,.0f} articles/s"),
                 ("size on disk", f"{evaluation.bytes_on_disk / 1e6:,.1f} MB"),
                 ("parameters", "unknown" if evaluation.parameters is None else f"{evaluation.parameters:,}"),

@@ -38,7 +38,21 @@ def test_latency_and_throughput_leave_the_warm_up_out():
     assert (speed.latency_p50_ms, speed.latency_p95_ms) == pytest.approx((3, 3))
     assert speed.rows_per_second == pytest.approx(32 / 0.034)
     assert (speed.single_repetitions, speed.batch_repetitions) == (40, 6)
-    assert [len(request) for request in timed.requests] == [1] * 42 + [32] * 8
+    assert [len(request) for request in timed.requests[:50]] == [1] * 42 + [32] * 8
+
+
+def test_headlines_and_articles_are_timed_apart():
+    class ByLength(TimedClassifier):
+        """Takes 1 ms for the title and for each word of the text."""
+
+        def predict(self, articles: Sequence[Article]) -> Predictions:
+            self.now += sum(0.001 * (1 + len(article.text.split())) for article in articles)
+            return Predictions.from_probability(np.full(len(articles), 0.5))
+
+    timed, articles = ByLength(), [Article("a title", "three more words"), Article("no text")]
+    speed = measure_speed(timed, articles, SpeedConfig(), clock=timed.clock)
+
+    assert speed.latency_ms_by_words == pytest.approx({0: 1, 100: 101, 200: 201})
 
 
 def test_articles_are_used_in_turn():

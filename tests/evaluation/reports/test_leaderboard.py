@@ -35,7 +35,11 @@ def judge(make_split: Callable, classify: Callable, model_folder: Path) -> Judge
 
     def make(macro_f1: float | None, rows_per_second: float, latency: float | None = None) -> Evaluation:
         interval = None if macro_f1 is None else Interval(low=macro_f1 - 0.02, high=macro_f1 + 0.01)
-        speed = {"rows_per_second": rows_per_second, "latency_p50_ms": latency or 1000 / rows_per_second}
+        speed = {
+            "rows_per_second": rows_per_second,
+            "latency_p50_ms": latency or 1000 / rows_per_second,
+            "latency_ms_by_words": {0: 0.5, 100: 5.0, 200: 9.0},
+        }
         return measured.model_copy(
             update={
                 "metrics": measured.metrics.model_copy(update={"macro_f1": macro_f1}),
@@ -125,7 +129,7 @@ def test_markdown_holds_the_numbers(evaluations: dict[str, Evaluation]):
 
     assert report.startswith("> **Only a test.**\n\n| candidate | unseen publishers: ROC AUC |")
     assert "| **distilled** | not measured |  |  | 0.9400 | 0.9200 to 0.9500 |" in report
-    assert "| 1.67 ms | 600 | 2.00x | 0.0 MB | 15 |" in report
+    assert "| 1.67 ms | 0.50 / 9.00 ms | 600 | 2.00x | 0.0 MB | 15 |" in report
     assert "| a\\|b | not measured |  |  | 0.9300 |" in report
     assert not leaderboard_markdown(leaderboard_table(evaluations)).startswith(">")
 
