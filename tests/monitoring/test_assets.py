@@ -176,7 +176,7 @@ def test_a_labelled_batch_gives_labels_to_answers_before_it(watched: Watched) ->
 
 
 def test_the_page_shows_the_days_and_leads_to_the_reports(watched: Watched) -> None:
-    watched.answer(sample_articles(300, era=3))
+    watched.answer(sample_articles(400, era=3))
     report()
     page = (watched.store.current("monitoring_page").path / "index.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 4
