@@ -20,7 +20,8 @@ from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from tests.support.out_of_distribution import foreign_titles
 
 FAST = EvaluationConfig(
-    resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)
+    resamples=100,
+    speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, length_repetitions=2, warm_up=1),
 )
 
 
@@ -50,7 +51,7 @@ def test_everything_asked_for_is_there(make_split: Callable, classify: Callable,
     assert evaluation.parameters == 15
     assert evaluation.bytes_on_disk == sum(path.stat().st_size for path in model_folder.iterdir())
     # One pass over the split, then the speed measurement: warm-up and repetitions of both sizes.
-    assert classifier.batches == [300, *[1] * 4, *[32] * 3]
+    assert classifier.batches == [300, *[1] * 4, *[32] * 3, *[1] * 9]
     accuracy = evaluation.intervals["accuracy"]
     assert accuracy is not None
     assert accuracy.low < evaluation.metrics.accuracy < accuracy.high

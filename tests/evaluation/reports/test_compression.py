@@ -11,7 +11,8 @@ from fakenews_assets.evaluation.metrics.speed import SpeedConfig
 from fakenews_assets.evaluation.reports.compression import COST_SCHEMA, compression_costs, compression_plot
 
 FAST = EvaluationConfig(
-    resamples=100, speed=SpeedConfig(single_repetitions=2, batch_repetitions=2, warm_up=0)
+    resamples=100,
+    speed=SpeedConfig(single_repetitions=2, batch_repetitions=2, length_repetitions=2, warm_up=0),
 )
 ROWS = 200
 

@@ -22,7 +22,8 @@ from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 from fakenews_assets.models.bootstrap import Interval
 
 FAST = EvaluationConfig(
-    resamples=100, speed=SpeedConfig(single_repetitions=2, batch_repetitions=2, warm_up=0)
+    resamples=100,
+    speed=SpeedConfig(single_repetitions=2, batch_repetitions=2, length_repetitions=2, warm_up=0),
 )
 Judge = Callable[..., Evaluation]
 

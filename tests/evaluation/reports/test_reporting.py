@@ -25,7 +25,8 @@ from fakenews_assets.evaluation.reports.reporting import (
 from fakenews_assets.models.calibration import CalibratedClassifier, Calibration
 
 FAST = EvaluationConfig(
-    resamples=100, speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, warm_up=1)
+    resamples=100,
+    speed=SpeedConfig(single_repetitions=3, batch_repetitions=2, length_repetitions=2, warm_up=1),
 )
 Evaluated = tuple[Evaluation, pl.DataFrame]
 
