@@ -115,7 +115,7 @@ def evaluate_candidate(
     )
     ood_detector = None
     if settings.ood_share is not None:
-        ood = OodSettings(refused_share=settings.ood_share, seed=settings.seed)
+        ood = OodSettings(refused_share=settings.ood_share, rows=settings.ood_rows, seed=settings.seed)
         ood_detector = fit_ood_detector(classifier, train, val, ood, reads_text=reads_text(model_folder))
     served = CalibratedClassifier(classifier, calibration, ood_detector)
     scoring = settings.model_dump(include=set(ScoringSettings.model_fields))

@@ -48,3 +48,8 @@ class EvaluationSettings(ScoringSettings):
         description="Largest share of validation articles that may count as out of distribution. null: no "
         "out-of-distribution detection.",
     )
+    ood_rows: int = Field(
+        default=4000,
+        ge=2,
+        description="Most articles of a split from which the out-of-distribution limits are learnt.",
+    )

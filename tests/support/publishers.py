@@ -40,5 +40,5 @@ def draw_publishers(
             "out_of_distribution": False,
             "true_label": fake,
         }
-    ).cast(dict(LABELLED_PREDICTION_SCHEMA))
+    ).cast(LABELLED_PREDICTION_SCHEMA)
     return articles, predictions.select(LABELLED_PREDICTION_SCHEMA.names())
