@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-AREAS = ("methods", "data", "training", "quality", "compression", "serving", "monitoring", "trust", "scale")
+AREAS = (
+    "methods",
+    "data",
+    "training",
+    "quality",
+    "publishers",
+    "compression",
+    "serving",
+    "monitoring",
+    "trust",
+    "scale",
+)
 
 for area in AREAS:
     subprocess.run([sys.executable, "-m", f"benchmarks.{area}"], check=True)
