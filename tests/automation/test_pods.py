@@ -38,6 +38,7 @@ def test_jobs_that_train_carry_the_description_and_no_others():
     )
     found = json.loads(printed.stdout)
     assert set(found) == {
+        "fit_frozen_encoder",
         "train_candidates",
         "full_lifecycle",
         "search_hyperparameters",

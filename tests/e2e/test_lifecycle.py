@@ -16,7 +16,7 @@ from rich.console import Console
 
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_assets.data.splits.splitting import SPLITS
+from fakenews_assets.data.splits.splitting import SPLITS, seen_rows
 from fakenews_assets.data.splits.verification import moved_articles, split_table
 from fakenews_assets.definitions import defs
 from fakenews_assets.models.predictions import predict_table
@@ -84,7 +84,8 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
         evaluation = store.current(f"evaluation/{candidate}")
         scores = evaluation.read_json("evaluation.json")
         assert scores["candidate"] == candidate
-        assert scores["rows"] == splits.meta["rows"]["test"]
+        assert scores["rows"] == splits.meta["rows"]["test"] - splits.meta["unseen_rows"]["test"]
+        assert scores["unseen"]["roc_auc"] > 0.5
         assert 0 <= scores["metrics"]["macro_f1"] <= 1
         assert len(pl.read_parquet(evaluation.path / "predictions.parquet")) == scores["rows"]
         assert (evaluation.path / "reliability.png").read_bytes().startswith(b"\x89PNG")
@@ -102,7 +103,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     assert bundle.manifest.data_versions["splits"] == splits.version
     assert {"raw_news/b1", "clean_news/b1", "article_clusters"} < bundle.manifest.data_versions.keys()
     judged = pl.read_parquet(store.current(f"evaluation/{decision.candidate}").path / "predictions.parquet")
-    served = predict_table(load_bundled(bundle), splits.scan("test").collect())
+    served = predict_table(load_bundled(bundle), seen_rows(splits, "test").collect())
     assert served.equals(judged)
 
     ensemble = store.current("ensemble_model/ensemble-finetuned-openvino-int8").record

@@ -183,7 +183,7 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
 
             # They come. One is half-written for a while.
             (loop.landing / "half.csv.part").write_text("title,label\nSenate pa")
-            loop.land("era-3.csv", articles(1500, seed=8, era=3))
+            loop.land("era-3.csv", articles(6000, seed=8, era=3))
             loop.wait("new champion", lambda: loop.champion().bundle != first.bundle)
             second = loop.champion()
             loop.wait(

@@ -1,5 +1,6 @@
 """Recomputes metrics from predictions, and a sample of predictions from the model."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -59,7 +60,7 @@ def audit_evaluation(
             return
         test = seen_rows(splits, "test").collect()
         fault = _audit_rows(audit_log, "test split", key, PREDICTIONS_FILE, predictions, test)
-        _audit_unseen(audit_log, key, stored, evaluation, splits)
+        _audit_unseen(audit_log, key, stored, evaluation, splits, versions.ledger.erased)
         if not fault and bundle is not None:
             left = ~test["article_id"].is_in(list(versions.ledger.erased))  # what was erased cannot be judged
             _audit_predictions(audit_log, bundle, predictions.filter(left), test.filter(left))
@@ -81,7 +82,12 @@ def _audit_rows(
 
 
 def _audit_unseen(
-    audit_log: AuditLog, key: str, stored: Artifact, evaluation: Evaluation, splits: Artifact
+    audit_log: AuditLog,
+    key: str,
+    stored: Artifact,
+    evaluation: Evaluation,
+    splits: Artifact,
+    erased: Collection[str],
 ) -> None:
     """Recompute the scores on unseen publishers, and those that decided between the candidates."""
     held_out, selection = unseen_rows(splits, "test").collect(), splits.scan("selection").collect()
@@ -93,26 +99,25 @@ def _audit_unseen(
     if any(faults):
         return
     is_unseen = selection["unseen_publisher"]
+    decided = macro_f1_of_predictions(chosen_on.filter(~is_unseen))
+    _audit_score(audit_log, f"{key} macro-F1, selection split", evaluation.selection_macro_f1, decided)
+    ids = pl.concat([held_out["article_id"], selection.filter(is_unseen)["article_id"]])
+    if lost := int(ids.is_in(list(erased)).sum()):
+        # Only articles with a text count, and an erased one has none.
+        audit_log.not_checked.append(f"The scores on unseen publishers, {lost} of whose articles are erased.")
+        return
     of_selection = chosen_on.filter(is_unseen)["probability"]
-    for what, recorded, found in (
-        (
-            "ROC AUC on unseen publishers",
-            evaluation.unseen.roc_auc if evaluation.unseen else None,
-            unseen_roc_auc(held_out, unseen["probability"]),
-        ),
-        (
-            "ROC AUC on unseen publishers, selection split",
-            evaluation.selection_unseen_roc_auc,
-            unseen_roc_auc(selection.filter(is_unseen), of_selection),
-        ),
-        (
-            "macro-F1, selection split",
-            evaluation.selection_macro_f1,
-            macro_f1_of_predictions(chosen_on.filter(~is_unseen)),
-        ),
-    ):
-        fault = "" if _same(recorded, found) else "not that of its predictions"
-        audit_log.add("metrics", f"{key} {what}", str(recorded), str(found), fault)
+    reported = evaluation.unseen.roc_auc if evaluation.unseen else None
+    found = unseen_roc_auc(held_out, unseen["probability"])
+    _audit_score(audit_log, f"{key} ROC AUC on unseen publishers", reported, found)
+    found = unseen_roc_auc(selection.filter(is_unseen), of_selection)
+    name = f"{key} ROC AUC on unseen publishers, selection split"
+    _audit_score(audit_log, name, evaluation.selection_unseen_roc_auc, found)
+
+
+def _audit_score(audit_log: AuditLog, name: str, recorded: float | None, found: float | None) -> None:
+    fault = "" if _same(recorded, found) else "not that of its predictions"
+    audit_log.add("metrics", name, str(recorded), str(found), fault)
 
 
 def undecided(calibration: Calibration, answers: pl.DataFrame) -> str:

@@ -140,10 +140,10 @@ How to reproduce it"""
 COLUMNS = {
     "received": r"\d{4}-\d\d-\d\d",
     "fake": r"[\d,]+|\d+%|\d\.\d{3}( \(no answer\))?|",  # a count, a share, or what a behavioural test got
-    "rows|rejected|real|unlabelled|articles|near-duplicate clusters|articles/s": r"[\d,]+|\d+%",
+    "rows|rejected|real|unlabelled|articles|near-duplicate clusters|articles/s": r"[\d,]+|\d+%|",
     "published": r"\d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d",
     "accuracy|macro-F1|precision|recall|F1": r"\d\.\d{4}|undefined|",
-    "95% interval|interval": r"[+-]?\d+\.\d+ to [+-]?\d+\.\d+|too few|",
+    "95% interval|interval": r"[+-]?\d+\.\d+%? to [+-]?\d+\.\d+%?|too few( publishers)?|",
     "points lost|ms for one|MB": r"\d+\.\d+",
     "version": r"`[^`\s]+`",
 }
