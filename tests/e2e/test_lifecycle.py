@@ -85,7 +85,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
         scores = evaluation.read_json("evaluation.json")
         assert scores["candidate"] == candidate
         assert scores["rows"] == splits.meta["rows"]["test"] - splits.meta["unseen_rows"]["test"]
-        assert scores["unseen"]["roc_auc"] > 0.5
+        assert len(scores["unseen"]["publishers"]) > 3
         assert 0 <= scores["metrics"]["macro_f1"] <= 1
         assert len(pl.read_parquet(evaluation.path / "predictions.parquet")) == scores["rows"]
         assert (evaluation.path / "reliability.png").read_bytes().startswith(b"\x89PNG")
