@@ -190,7 +190,9 @@ def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
                 "answer of the new champion",
                 lambda: httpx.post(f"{service.url}/predict", json={"title": "Senate passes budget"}).json()["model_id"] == second.bundle,
             )  # fmt: skip
-            assert [run.tags["fakenews/trigger"] for run in loop.runs("retrain")] == ["drift"]
+            # So many articles are a reason of their own beside the drift; the sensor that ticks first asks.
+            (trigger,) = (run.tags["fakenews/trigger"] for run in loop.runs("retrain"))
+            assert trigger in ("drift", "new rows")
             batches = loop.store.partitions("clean_news") - {"b1"}
             assert {name.rsplit("-", 1)[0] for name in batches} == {"era-3"}
             # Many ticks have seen the file meanwhile.
