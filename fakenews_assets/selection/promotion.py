@@ -141,15 +141,14 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
         draft: an empty folder of the store.
         run_id: for the record beside the bundle.
     """
-    choice, articles = selection.choice, selection.splits.scan("selection").collect()
+    choice = selection.choice
+    seen, unseen = (rows(selection.splits, "selection").collect() for rows in (seen_rows, unseen_rows))
     note = selection.splits.meta["data_note"]
     sha = bundle_winner(store, draft, selection.eligible, choice, note, run_id=run_id)
     bundle, champion = open_bundle(store.bundle(sha)), selection.champion
 
     chosen = selection.winner.candidate
-    stored = articles.select("article_id").join(
-        pl.concat([chosen.predictions, chosen.unseen]), on="article_id", maintain_order="left"
-    )
+    articles, stored = pl.concat([seen, unseen]), pl.concat([chosen.predictions, chosen.unseen])
     erased = list(Tombstones(store).read().erased)
     left = ~articles["article_id"].is_in(erased)  # nobody can be asked of the others
     agreement = ask_again(load_bundled(bundle), choice.winner, stored.filter(left), articles.filter(left))
@@ -162,34 +161,31 @@ def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_i
     )
     old, speed, earlier = None, None, []
     if champion is not None:
-        old = _contender(champion, articles)
+        old = _contender(champion, seen, unseen)
         speed = selection.speeds.ratio(choice.winner, _CHAMPION)
-        earlier = _earlier_champions(store, {champion.sha, sha}, policy.anchors, articles)
+        earlier = _earlier_champions(store, {champion.sha, sha}, policy.anchors, seen, unseen)
     challenger = Contender(sha, bundle.model_files, bundle.answer_files, chosen.predictions, chosen.unseen)
-    seen, unseen = (
-        articles.filter(rows) for rows in (~pl.col("unseen_publisher"), pl.col("unseen_publisher"))
-    )
     verdict = gate(challenger, old, policy, seen["cluster_id"], unseen=unseen, speed=speed, earlier=earlier)
     return Challenge(bundle, champion.sha if champion else None, agreement, parity, verdict)
 
 
-def _earlier_champions(store: Store, others: set[str], most: int, articles: pl.DataFrame) -> list[Contender]:
+def _earlier_champions(
+    store: Store, others: set[str], most: int, seen: pl.DataFrame, unseen: pl.DataFrame
+) -> list[Contender]:
     """The latest champions beside `others` whose bundles are still stored, with their answers to the articles."""
     shas = dict.fromkeys(one.bundle for one in reversed(ChampionRegistry(store.bundles).history()))
     found: list[Contender] = []
     for sha in shas:
         if sha not in others and len(found) < most:
             with suppress(BundleMissing):
-                found.append(_contender(open_bundle(store.bundle(sha)), articles))
+                found.append(_contender(open_bundle(store.bundle(sha)), seen, unseen))
     return found
 
 
-def _contender(bundle: Bundle, articles: pl.DataFrame) -> Contender:
-    answers = predict_table(load_bundled(bundle), articles)
-    seen, unseen = (
-        answers.filter(rows) for rows in (~articles["unseen_publisher"], articles["unseen_publisher"])
-    )
-    return Contender(bundle.sha, bundle.model_files, bundle.answer_files, seen, unseen)
+def _contender(bundle: Bundle, seen: pl.DataFrame, unseen: pl.DataFrame) -> Contender:
+    model = load_bundled(bundle)
+    answers = (predict_table(model, articles) for articles in (seen, unseen))
+    return Contender(bundle.sha, bundle.model_files, bundle.answer_files, *answers)
 
 
 def decide_promotion(

@@ -148,8 +148,9 @@ def assign_clusters(
     article_ids = rows["article_id"].gather(order)
     names = article_ids.replace(heirs or {})
     held_out = held_out_for(rows["source"], pl.Series(batches), config).gather(order)
+    by_hash = split_of(names, config)
     # Of a cluster that each row would found.
-    split = held_out.fill_null(split_of(names, config))
+    split = held_out.fill_null(by_hash)
     numbers = split.to_physical().to_numpy().astype(np.int64)
     cluster = _grow_clusters(batches[order], _graph_edges(links, order), numbers)
     founder = pl.Series(np.where(cluster == _NONE, 0, cluster))
@@ -165,7 +166,7 @@ def assign_clusters(
             unseen_publisher=held_out.is_not_null(),
             bridge=pl.Series(cluster == _NONE),
         )
-        .with_columns(own_split=held_out.fill_null(split_of(names.gather(founder), config)).cast(pl.String))
+        .with_columns(own_split=held_out.fill_null(by_hash.gather(founder)).cast(pl.String))
         .pipe(_with_repeats)
         .pipe(_with_contradictions)
         .with_columns(

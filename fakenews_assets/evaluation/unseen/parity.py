@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.models.bootstrap import Interval, percentile_interval
+from fakenews_assets.models.bootstrap import Interval, percentile_interval, resample_weights
 
 _FEWEST_PUBLISHERS: Final = 2
 _FEWEST_ROWS: Final = 30
@@ -89,10 +89,8 @@ def _rate(rows: pl.DataFrame, label: int, resamples: int, level: float, seed: in
     if counts.height < _FEWEST_PUBLISHERS or of_label.height < _FEWEST_ROWS:
         return None
     sums: NDArray[np.float64] = counts.sort("source").select("rows", "wrong").to_numpy().astype(np.float64)
-    drawn = np.random.default_rng(seed).multinomial(
-        len(sums), np.full(len(sums), 1 / len(sums)), size=resamples
-    )
-    total, wrong = (drawn @ sums).T
+    drawn = resample_weights(np.arange(len(sums)), resamples, np.random.default_rng(seed))
+    total, wrong = np.concatenate([weights @ sums for weights in drawn]).T
     interval = percentile_interval(wrong / total, level)
     assert interval is not None
     return ErrorRate(

@@ -16,13 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import roc_auc_score
 
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference
-from fakenews_assets.models.bootstrap import Interval, macro_f1_of_counts, percentile_interval
+from fakenews_assets.models.bootstrap import (
+    Interval,
+    macro_f1_of_counts,
+    percentile_interval,
+    resample_weights,
+)
 
 _FEWEST_PUBLISHERS: Final = 2
 """Of either label in a batch: the articles of a single one may be told by its house style."""
 _FEWEST_ARTICLES: Final = 5
 """Of a publisher whose mean P(fake) is compared with that of others: the mean of fewer says little of it."""
-_DRAWS_AT_ONCE: Final = 200
 
 _Array = NDArray[np.float64]
 
@@ -232,10 +236,8 @@ def _draws(batches: Sequence[_Batch], resamples: int, seed: int) -> Iterator[lis
     generator = np.random.default_rng(seed)
     names = sorted({name for one in batches for name in one.publishers})
     places = [np.searchsorted(names, one.publishers) for one in batches]
-    for start in range(0, resamples, _DRAWS_AT_ONCE):
-        draws = min(_DRAWS_AT_ONCE, resamples - start)
-        times = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-        yield [times[:, of_batch].astype(np.float64) for of_batch in places]
+    for times in resample_weights(np.arange(len(names)), resamples, generator):
+        yield [times[:, of_batch] for of_batch in places]
 
 
 def _once(batches: Sequence[_Batch]) -> list[_Array]:
