@@ -25,16 +25,14 @@ left out.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fakenews_assets.data.dedup.near_duplicates import Links, find_links
+from fakenews_assets.data.splits.growth import NO_CLUSTER, graph_edges, grow_clusters
 from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings, held_out_for, split_of
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
@@ -56,8 +54,6 @@ CLUSTER_SCHEMA: Final = pl.Schema(
         "excluded": pl.String,
     }
 )
-
-_NONE: Final = -1
 
 
 @dataclass(frozen=True)
@@ -152,8 +148,8 @@ def assign_clusters(
     # Of a cluster that each row would found.
     split = held_out.fill_null(by_hash)
     numbers = split.to_physical().to_numpy().astype(np.int64)
-    cluster = _grow_clusters(batches[order], _graph_edges(links, order), numbers)
-    founder = pl.Series(np.where(cluster == _NONE, 0, cluster))
+    cluster = grow_clusters(batches[order], graph_edges(links, order), numbers)
+    founder = pl.Series(np.where(cluster == NO_CLUSTER, 0, cluster))
     decided = (
         pl.DataFrame({"row": order, "batch_number": batches[order], "id": article_ids})
         .with_row_index("position")
@@ -164,7 +160,7 @@ def assign_clusters(
             cluster_id=names.gather(founder),
             split=split.gather(founder).cast(pl.String),
             unseen_publisher=held_out.is_not_null(),
-            bridge=pl.Series(cluster == _NONE),
+            bridge=pl.Series(cluster == NO_CLUSTER),
         )
         .with_columns(own_split=held_out.fill_null(by_hash.gather(founder)).cast(pl.String))
         .pipe(_with_repeats)
@@ -257,91 +253,3 @@ def _with_contradictions(rows: pl.DataFrame) -> pl.DataFrame:
             & ((pl.col("lowest") != pl.col("highest")) | (label != pl.col("lowest")))
         )
     )
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """Edges between a row and another node: an earlier row, or a key, numbered after all rows."""
-
-    row: NDArray[np.int64]
-    other: NDArray[np.int64]
-    nodes: int
-
-
-def _graph_edges(links: Links, order: NDArray[np.int64]) -> _Edges:
-    """The links as edges between positions, sorted by the row that brings them in."""
-    rows = len(order)
-    position = np.empty(rows, dtype=np.int64)
-    position[order] = np.arange(rows)
-    contents, content = np.unique(links.content_key[order], return_inverse=True)
-    with_text = np.flatnonzero(links.text_key[order])
-    texts, text = np.unique(links.text_key[order[with_text]], return_inverse=True)
-    pairs = np.sort(position[links.edges], axis=1)
-    row = np.concatenate([np.arange(rows), with_text, pairs[:, 1]])
-    other = np.concatenate([rows + content, rows + len(contents) + text, pairs[:, 0]])
-    in_order = np.argsort(row, kind="stable")
-    return _Edges(row[in_order], other[in_order], rows + len(contents) + len(texts))
-
-
-def _grow_clusters(batches: NDArray[np.int64], edges: _Edges, splits: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of the founder of each row's cluster, `_NONE` for rows that bridge two splits.
-
-    `splits` holds the number of the split of the cluster that each row would found.
-    """
-    rows = len(batches)
-    cluster = np.full(edges.nodes, _NONE, dtype=np.int64)
-    bounds = [*np.flatnonzero(np.diff(batches, prepend=_NONE)).tolist(), rows]
-    edge_bounds = np.searchsorted(edges.row, bounds).tolist()
-    for (first, last), (begin, end) in zip(pairwise(bounds), pairwise(edge_bounds), strict=True):
-        row, other = edges.row[begin:end] - first, edges.other[begin:end]
-        # A row that was left out before leads nowhere.
-        usable = (other >= first) | (cluster[other] != _NONE)
-        row, other = row[usable], other[usable]
-        is_known = cluster[other] != _NONE
-        new_row, new_other = row[~is_known], other[~is_known]
-        is_key = new_other >= rows
-        keys, key = np.unique(new_other[is_key], return_inverse=True)
-        local = new_other - first
-        local[is_key] = last - first + key
-        count, component = _components(new_row, local, last - first + len(keys))
-        # Every component holds a row, for a key only comes in with one: its first row is the founder.
-        founder = first + np.unique(component[: last - first], return_index=True)[1]
-        chosen = _choose(founder, component[row[is_known]], cluster[other[is_known]], splits)
-        assert len(chosen) == count
-        cluster[first:last] = chosen[component[: last - first]]
-        cluster[keys] = chosen[component[last - first :]]
-    return cluster[:rows]
-
-
-def _components(
-    left: NDArray[np.int64], right: NDArray[np.int64], nodes: int
-) -> tuple[int, NDArray[np.int32]]:
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
-    return connected_components(graph.tocsr(), directed=False)
-
-
-def _choose(
-    founder: NDArray[np.int64],
-    component: NDArray[np.int32],
-    earlier: NDArray[np.int64],
-    splits: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Cluster of each new component, given pairs of a component and an earlier cluster that it touches."""
-    oldest, newest = _extremes(component, earlier, len(founder))
-    chosen = np.where(newest == _NONE, founder, oldest)
-    several = ((newest != _NONE) & (oldest != newest))[component]
-    if several.any():
-        lowest, highest = _extremes(component[several], splits[earlier[several]], len(founder))
-        chosen[(highest != _NONE) & (lowest != highest)] = _NONE
-    return chosen
-
-
-def _extremes(
-    group: NDArray[np.int32], values: NDArray[np.int64], groups: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Smallest and largest value of each group; the largest is `_NONE` where a group has no value."""
-    smallest = np.full(groups, np.iinfo(np.int64).max)
-    largest = np.full(groups, _NONE, dtype=np.int64)
-    np.minimum.at(smallest, group, values)
-    np.maximum.at(largest, group, values)
-    return smallest, largest
