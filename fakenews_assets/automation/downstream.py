@@ -8,6 +8,7 @@ from fakenews_assets.automation.jobs import FIRST_CANDIDATES, ON_DEMAND_CANDIDAT
 from fakenews_assets.automation.order import GraphOrder, Value
 from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Record, Store
 
 
@@ -22,23 +23,24 @@ class StaleValue:
     """Key and version of each input that it would be made of now, and the asset's code version."""
 
 
-def stale_values(order: GraphOrder, store: Store) -> list[StaleValue]:
+def stale_values(order: GraphOrder, inventory: Inventory) -> list[StaleValue]:
     """The stale values downstream of a training whose inputs are all up to date, in order.
 
     A variant counts only if it was made before. An evaluation counts once its model is there, leaderboard and
     selection once there is an evaluation. The splits count as they are: batches that arrive after a training belong
     to the next one.
     """
+    store = inventory.store
     # Not to be made here: what is built on an old model waits for the next training.
     trained = (*FIRST_CANDIDATES, *ON_DEMAND_CANDIDATES)
-    stale = {key for key in trained if _is_stale(order, store, Value(key))}
+    stale = {key for key in trained if _is_stale(order, inventory, Value(key))}
     found: list[StaleValue] = []
     for value in order.downstream_of_training():
-        if not _is_wanted(store, value):
+        if not _is_wanted(inventory, value):
             continue
-        inputs = order.inputs_of(value, store, pending=stale)
+        inputs = order.inputs_of(value, inventory, pending=stale)
         blocked = any(key in stale or not store.exists(key) for key in inputs)
-        if not blocked and not _is_stale(order, store, value):
+        if not blocked and not _is_stale(order, inventory, value):
             continue
         stale.add(value.key)
         if not blocked:
@@ -49,17 +51,18 @@ def stale_values(order: GraphOrder, store: Store) -> list[StaleValue]:
     return found
 
 
-def _is_wanted(store: Store, value: Value) -> bool:
+def _is_wanted(inventory: Inventory, value: Value) -> bool:
+    store = inventory.store
     if value.asset == "evaluation":
         return store.exists(CANDIDATES[value.partition or ""])
     if value.key in CANDIDATES.values():
         return store.exists(value.key)
-    return bool(store.partitions("evaluation"))
+    return bool(inventory.partitions("evaluation"))
 
 
-def _is_stale(order: GraphOrder, store: Store, value: Value) -> bool:
-    record = _record(store, value)
-    return record is None or is_stale(order.assets[value.asset], store, record)
+def _is_stale(order: GraphOrder, inventory: Inventory, value: Value) -> bool:
+    record = _record(inventory.store, value)
+    return record is None or is_stale(order.assets[value.asset], inventory, record)
 
 
 def _record(store: Store, value: Value) -> Record | None:

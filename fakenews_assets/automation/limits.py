@@ -1,6 +1,6 @@
 """Limits on automatic retraining: new rows, cooldown and weekly budget, and the reason for each that is not met."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,8 +53,8 @@ class NewRows:
     """Key and version of each batch that they are in."""
 
 
-def new_rows(store: Store) -> NewRows:
-    """Compare the stored batches with those behind the fine-tuned model; all are new if there is none."""
+def new_rows(store: Store, batches: Iterable[str]) -> NewRows:
+    """Compare the batches of the corpus with those behind the fine-tuned model; all are new if there is none."""
     try:
         model = store.current("finetuned_bert").record
         assert model is not None
@@ -63,14 +63,14 @@ def new_rows(store: Store) -> NewRows:
         known = splits.upstream
     except ValueMissing:
         known = {}
-    rows, batches = 0, []
-    for name in sorted(store.partitions("clean_news")):
+    rows, new = 0, []
+    for name in sorted(batches):
         batch = CleanBatch(name, store.current(f"clean_news/{name}"))
         key, version = f"clean_news/{name}", batch.artifact.version
         if known.get(key) != version and batch.summary.labelled:
             rows += batch.summary.labelled
-            batches.append(f"{key} {version}")
-    return NewRows(rows, tuple(batches))
+            new.append(f"{key} {version}")
+    return NewRows(rows, tuple(new))
 
 
 def unmet_limits(

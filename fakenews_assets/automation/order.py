@@ -10,8 +10,8 @@ from fakenews_assets.automation.jobs import REFRESH_JOBS
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
 from fakenews_assets.ensembling.partitions import ENSEMBLES
 from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import reads_every_partition, reads_if_stored
-from fakenews_resources.storage.store import Store
 
 _MODELS_OF: Final = {
     **{f"quantized_bert/{variant}": {SOURCES[source]} for variant, (source, _) in VARIANTS.items()},
@@ -85,24 +85,24 @@ class GraphOrder:
         ]
         return [value for value in values if value.key in chosen or value.key not in every]
 
-    def inputs_of(self, value: Value, store: Store, pending: Collection[str] = ()) -> set[str]:
+    def inputs_of(self, value: Value, inventory: Inventory, pending: Collection[str] = ()) -> set[str]:
         """The keys that a value downstream of a training would be made of now.
 
         Args:
             value: the value.
-            store: holds the partitions, and the inputs that are read only if they are there.
+            inventory: the partitions, and the inputs that are read only if they are there.
             pending: keys that count as stored.
         """
         models = _MODELS_OF.get(value.key)
         found = set(models or ())
         for name, declared in _inputs(self.assets[value.asset]).items():
-            partitions = {f"{name}/{partition}" for partition in store.partitions(name)}
+            partitions = {f"{name}/{partition}" for partition in inventory.partitions(name)}
             if reads_every_partition(declared):
                 found |= partitions | {key for key in pending if key.startswith(f"{name}/")}
             elif declared.typing_type is not dg.Nothing:
                 found.add(name)
             elif models is None:  # an edge without an argument: the asset looks for itself
-                found |= partitions | ({name} if store.exists(name) else set())
+                found |= partitions | ({name} if inventory.store.exists(name) else set())
         return found
 
 

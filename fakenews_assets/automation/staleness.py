@@ -10,13 +10,14 @@ from typing import Any
 import dagster as dg
 
 from fakenews_assets.automation.order import assets_of, optional_inputs, whole_inputs
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import key_of
 from fakenews_resources.storage.store import Record, Store, ValueMissing
 
 
 def stale_assets(
     job: dg.JobDefinition,
-    store: Store,
+    inventory: Inventory,
     partition: str | None,
     config: Mapping[str, Mapping[str, Any]],
     outdated: Container[str] = (),
@@ -29,7 +30,7 @@ def stale_assets(
 
     Args:
         job: the job.
-        store: holds the values.
+        inventory: what exists.
         partition: partition of the partitioned assets.
         config: configuration by name of asset, as far as it differs from the defaults.
         outdated: names of assets that the caller knows to be stale for a reason outside the graph.
@@ -41,20 +42,21 @@ def stale_assets(
         name = asset.key.to_user_string()
         key = key_of(asset.key, partition if asset.partitions_def else None)
         upstream_is_stale = not remade.isdisjoint(asset.asset_deps[asset.key])
-        if name in outdated or upstream_is_stale or _differs(asset, store, key, configs[name]):
+        if name in outdated or upstream_is_stale or _differs(asset, inventory, key, configs[name]):
             stale.append(asset)
             remade.add(asset.key)
     return stale
 
 
-def is_stale(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
+def is_stale(asset: dg.AssetsDefinition, inventory: Inventory, record: Record) -> bool:
     """Whether code or inputs have changed since a value was stored, its configuration aside; or it is a decision
     whose promotion was never carried out."""
+    store = inventory.store
     try:
         return (
             record.code_version != asset.code_versions_by_key[asset.key]
             or any(store.current(name).version != version for name, version in record.upstream.items())
-            or _misses_partitions(asset, store, record.upstream)
+            or _misses_partitions(asset, inventory, record.upstream)
             or _misses_optional(asset, store, record)
             or _misses_promotion(store, record)
         )
@@ -62,22 +64,22 @@ def is_stale(asset: dg.AssetsDefinition, store: Store, record: Record) -> bool:
         return True
 
 
-def _differs(asset: dg.AssetsDefinition, store: Store, key: str, config: Mapping[str, Any]) -> bool:
+def _differs(asset: dg.AssetsDefinition, inventory: Inventory, key: str, config: Mapping[str, Any]) -> bool:
     try:
-        record = store.current(key).record
+        record = inventory.store.current(key).record
     except ValueMissing:
         return True
     assert record is not None
-    return record.config != config or is_stale(asset, store, record)
+    return record.config != config or is_stale(asset, inventory, record)
 
 
-def _misses_partitions(asset: dg.AssetsDefinition, store: Store, upstream: Mapping[str, str]) -> bool:
+def _misses_partitions(asset: dg.AssetsDefinition, inventory: Inventory, upstream: Mapping[str, str]) -> bool:
     """Whether an input that is read with every partition has more of them by now, or fewer.
 
     An asset that picks the partition it needs, as the selection does with its winner, misses none of the others.
     """
     return any(
-        {f"{name}/{partition}" for partition in store.partitions(name)}
+        {f"{name}/{partition}" for partition in inventory.partitions(name)}
         != {key for key in upstream if key.startswith(f"{name}/")}
         for name in whole_inputs(asset)
     )

@@ -118,6 +118,23 @@ def rate(
 
 @app.command(rich_help_panel=_TRAINING)
 @abort_on_failure()
+def register(
+    batches: Annotated[
+        list[str] | None, typer.Argument(metavar="[BATCH]...", help="Names of batches; default: all.")
+    ] = None,
+) -> None:
+    """Bring stored batches into this Dagster instance, such as after its database was lost.
+
+    Only batches that are both stored and registered count. A partition that was deleted in the UI comes back too;
+    `fakenews retire-batch` deletes a batch for good.
+    """
+    from fakenews_assets.cli import registering
+
+    registering.register(batches or [])
+
+
+@app.command(rich_help_panel=_TRAINING)
+@abort_on_failure()
 def demo(
     rows: Annotated[int, typer.Option(help="Number of generated articles.", min=500)] = 3000,
 ) -> None:

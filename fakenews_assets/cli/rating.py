@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.ratings.reading import REPORT_FILE, RatingsReport, RatingsSettings
-from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.inventory import Inventory
 
 _RATINGS = "source_ratings"
 
@@ -29,19 +29,20 @@ def rate(address: str, source_column: str, rating_column: str) -> None:
         runner.run("rate_publishers", None, {_RATINGS: settings.model_dump()}, again=[_RATINGS])
         report = runner.store.current(_RATINGS).read_json(REPORT_FILE)
         _show(runner.console, RatingsReport.model_validate(report))
-        for batch in _outdated(runner.store):
+        for batch in _outdated(runner.inventory):
             made = [f"publisher_labels/{batch}", f"clean_news/{batch}"]
             records = [runner.store.current(key).record for key in made if runner.store.exists(key)]
             config = {record.key.partition("/")[0]: record.config for record in records if record}
             runner.run("label_batch", batch, config)
 
 
-def _outdated(store: Store) -> list[str]:
+def _outdated(inventory: Inventory) -> list[str]:
     """The batches that other ratings have labelled."""
+    store = inventory.store
     ratings = store.current(_RATINGS).version
     records = (
         (batch, store.current(f"publisher_labels/{batch}").record)
-        for batch in store.partitions("publisher_labels")
+        for batch in inventory.partitions("publisher_labels")
     )
     return sorted(batch for batch, record in records if record and record.upstream[_RATINGS] != ratings)
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from fakenews_assets.automation.runs import runs_at_work
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.partitions import registered_batches
 from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
@@ -116,7 +117,7 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
         CommandFailed: a kept bundle was trained on it, it does not exist, or a run is in progress.
     """
     with _graph_at_rest() as (runner, store), _refusals():
-        known = batch in runner.instance.get_dynamic_partitions("news_batches")
+        known = batch in registered_batches(runner.instance)
         if not known and not store.exists(f"raw_news/{batch}"):
             raise CommandFailed(f"No batch {batch!r}.")
         if not trained_on(store, batch) and not _confirmed(yes, f"Delete batch {batch} and its raw bytes?"):

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 
 from fakenews_assets.automation.order import GraphOrder, assets_of
 from fakenews_assets.automation.runs import failure_reasons
@@ -18,6 +19,8 @@ from fakenews_assets.automation.staleness import stale_assets
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common import progress
+from fakenews_assets.data.partitions import note_on_unregistered
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store, hash_file
 
 _HOST_TAG = "fakenews/host"
@@ -86,6 +89,11 @@ class GraphRunner:
     def __exit__(self, *_: object) -> None:
         self.instance.dispose()
 
+    @property
+    def inventory(self) -> Inventory:
+        """What exists in the store for this instance."""
+        return Inventory(self.store, self.defs.get_repository_def(), self.instance)
+
     def add_batch(self, name: str) -> None:
         """Register a partition of `news_batches`; one that exists stays as it is."""
         self.instance.add_dynamic_partitions("news_batches", [name])
@@ -102,6 +110,7 @@ class GraphRunner:
         config: dict[str, Mapping[str, Any]] = {"raw_news": _received_from(uri, source)}
         if rule is not None:
             config["publisher_labels"] = rule
+        self._note_unregistered()
         self.run("ingest_batch" if rule is None else "ingest_rated_batch", batch, config)
 
     def lifecycle(
@@ -122,6 +131,7 @@ class GraphRunner:
             source: publisher of rows that name none.
         """
         config = {"raw_news": _received_from(uri, source), **(config or {})}
+        self._note_unregistered()
         self.run("full_lifecycle", batch, config)
         order = GraphOrder(self.defs.get_repository_def())
         for value in order.downstream_of_training(["baseline", "finetuned", *variants]):
@@ -148,7 +158,7 @@ class GraphRunner:
         job = self.defs.resolve_job_def(job_name)
         names = [asset.key.to_user_string() for asset in assets_of(job)]
         outdated = {*again, *(["raw_news"] if self._source_changed(f"raw_news/{partition}", config) else [])}
-        stale = stale_assets(job, self.store, partition, config, outdated)
+        stale = stale_assets(job, self.inventory, partition, config, outdated)
         todo = [asset.key.to_user_string() for asset in stale]
         suffix = f" [{partition}]" if partition and len(names) == 1 else ""
         with shown_steps(self.console, names, todo, suffix) as steps:
@@ -171,6 +181,10 @@ class GraphRunner:
         self.run_ids.append(run_id)
         if not result.success:
             raise CommandFailed("\n".join(failure_reasons(self.instance, run_id)))
+
+    def _note_unregistered(self) -> None:
+        if note := note_on_unregistered(self.store, self.instance):
+            self.console.print(f"[yellow]{escape(note)}[/]", highlight=False, soft_wrap=True)
 
     def _source_changed(self, key: str, config: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether a local file holds other bytes than were received from it; `raw_news` then says what to do."""

@@ -23,7 +23,12 @@ from fakenews_assets.data.checks import (
 )
 from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch, CleanNewsSettings, admitted, clean_and_check, data_note
-from fakenews_assets.data.partitions import news_batches
+from fakenews_assets.data.partitions import (
+    corpus_batches,
+    news_batches,
+    note_on_unregistered,
+    registered_batches,
+)
 from fakenews_assets.data.ratings.labelling import PublisherLabels, require_one_rating
 from fakenews_assets.data.readers.reading import UnreadableFile
 from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, store_raw_file
@@ -124,11 +129,22 @@ def _tombstones(storage: Storage) -> Ledger:
 
 def _other_batches(context: dg.AssetExecutionContext, storage: Storage) -> list[CleanBatch]:
     """The registered and accepted batches besides the one of this step."""
-    names = set(context.instance.get_dynamic_partitions("news_batches")) - {context.partition_key}
-    return [
-        CleanBatch(name, storage.store.current(f"clean_news/{name}"))
-        for name in sorted(names & storage.store.partitions("clean_news"))
-    ]
+    names = corpus_batches(storage.store, context.instance) - {context.partition_key}
+    return [CleanBatch(name, storage.store.current(f"clean_news/{name}")) for name in sorted(names)]
+
+
+def _corpus(
+    context: dg.AssetExecutionContext, storage: Storage, clean_news: dict[str, Artifact]
+) -> list[CleanBatch]:
+    """The batches of the corpus, in order of arrival. Raises dg.Failure if there is none."""
+    note = note_on_unregistered(storage.store, context.instance)
+    try:
+        batches = admitted(clean_news)
+    except ValueError as error:
+        raise dg.Failure(" ".join(filter(None, (str(error), note))), allow_retries=False) from error
+    if note:
+        context.log.warning(note)
+    return batches
 
 
 def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
@@ -147,7 +163,7 @@ def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
 
 @_asset(kinds={"polars", "matplotlib"}, code_version="2", check_specs=corpus_check_specs())
 def corpus_profile(
-    storage: Storage, clean_news: dict[str, Artifact]
+    context: dg.AssetExecutionContext, storage: Storage, clean_news: dict[str, Artifact]
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Composition, class balance, lengths, missing values, sources and characteristic words of the corpus, as numbers
     and plots."""
@@ -155,7 +171,7 @@ def corpus_profile(
     from fakenews_assets.data.profile.profile import profile_corpus
     from fakenews_assets.data.profile.report import to_markdown
 
-    batches = admitted(clean_news)
+    batches = _corpus(context, storage, clean_news)
     profile = profile_corpus(pl.concat([batch.articles for batch in batches]))
     plots = {name: to_png(figure) for name, figure in profile_plots(profile).items()}
     draft = storage.draft()
@@ -178,12 +194,16 @@ def corpus_profile(
 @_asset(kinds={"polars", "rust"}, code_version="3")
 @plain_config
 def article_clusters(
-    config: ClusteringSettings, storage: Storage, engine: Engine, clean_news: dict[str, Artifact]
+    context: dg.AssetExecutionContext,
+    config: ClusteringSettings,
+    storage: Storage,
+    engine: Engine,
+    clean_news: dict[str, Artifact],
 ) -> dg.MaterializeResult[Artifact]:
     """Near-duplicate clusters over all accepted batches, in order of arrival."""
     from fakenews_assets.data.splits.clusters import cluster_articles, cluster_sizes
 
-    batches = admitted(clean_news)
+    batches = _corpus(context, storage, clean_news)
     try:
         require_one_rating(storage.store, clean_news)
     except ValueError as error:
@@ -195,7 +215,8 @@ def article_clusters(
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")
     (draft.path / CLUSTERING_FILE).write_text(config.model_dump_json(indent=2), encoding="utf-8")
-    left_out = sorted(storage.store.refused_partitions("clean_news") - clean_news.keys())
+    refused = storage.store.refused_partitions("clean_news") - clean_news.keys()
+    left_out = sorted(refused.intersection(registered_batches(context.instance)))
     draft.meta.update(data_note=data_note(batches), refused_batches=left_out)
     return dg.MaterializeResult(
         value=draft,
@@ -214,13 +235,16 @@ def article_clusters(
 
 @_asset(kinds={"polars", "parquet"}, code_version="2", check_specs=split_check_specs())
 def splits(
-    storage: Storage, clean_news: dict[str, Artifact], article_clusters: Artifact
+    context: dg.AssetExecutionContext,
+    storage: Storage,
+    clean_news: dict[str, Artifact],
+    article_clusters: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Train, validation, selection and test articles. A near-duplicate cluster lies in one split, an article never changes
     its split, and no model is trained on the held-out publishers of selection and test."""
     _require_same_batches(article_clusters, clean_news)
     result = split_articles(
-        pl.concat([batch.articles for batch in admitted(clean_news)]),
+        pl.concat([batch.articles for batch in _corpus(context, storage, clean_news)]),
         article_clusters.scan("clusters").collect(),
     )
     draft = storage.draft()

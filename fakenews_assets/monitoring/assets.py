@@ -15,6 +15,7 @@ from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import plot
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
+from fakenews_assets.data.partitions import corpus_batches
 from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.partitions import days
@@ -263,7 +264,7 @@ def _labels_of_batches(
     from fakenews_assets.monitoring.performance import BATCH_LABEL_SCHEMA
 
     frames = [BATCH_LABEL_SCHEMA.to_frame().lazy()]
-    for name in sorted(storage.store.partitions("clean_news")):
+    for name in sorted(corpus_batches(storage.store, context.instance)):
         received_at = storage.store.current(f"clean_news/{name}").meta["received_at"]
         came = datetime.fromisoformat(received_at).astimezone(UTC)
         if 0 <= (day - came.date()).days < count:

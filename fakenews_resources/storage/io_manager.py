@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from fakenews_resources.storage.backend import Backend, FolderBackend
+from fakenews_resources.storage.inventory import existing_partitions
 from fakenews_resources.storage.store import (
     LOG_FOLDER,
     Artifact,
@@ -156,7 +157,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
             )
         step = context.step_context
         config = step.op_config
-        key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
+        key = _key(context)
         store = self.storage.store
         stored = store.commit(
             key,
@@ -182,7 +183,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact] | None:
         if context.has_asset_partitions and reads_every_partition(context.dagster_type):
             return self._load_all(context)
-        key = key_of(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
+        key = _key(context)
         try:
             return self._load(context, key)
         except ValueMissing as error:
@@ -191,26 +192,26 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
             raise dg.Failure(str(error), allow_retries=False) from error
 
     def _load_all(self, context: dg.InputContext) -> dict[str, Artifact]:
-        found: dict[str, Artifact] = {}
-        missing: list[str] = []
-        for partition in context.asset_partition_keys:
-            if not is_usable_name(partition):  # nothing can be stored there
-                missing.append(partition)
-                continue
-            try:
-                found[partition] = self._load(context, key_of(context.asset_key, partition))
-            except ValueMissing:
-                missing.append(partition)
-        if missing:
-            context.log.info(
-                f"{context.asset_key.to_user_string()} has no value yet for {missing}: left out."
-            )
-        return found
+        registered = context.asset_partition_keys
+        asset = context.asset_key.to_user_string()
+        existing = existing_partitions(self.storage.store, asset, registered)
+        if missing := len(registered) - len(existing):
+            context.log.info(f"{asset} has no value yet for {missing} of {len(registered)} partitions.")
+        return {name: self._load(context, f"{asset}/{name}") for name in registered if name in existing}
 
     def _load(self, context: dg.InputContext, key: str) -> Artifact:
         artifact = self.storage.store.current(key)
         _note_read((context.step_context.run_id, context.step_context.op.name), artifact)
         return artifact
+
+
+def _key(context: dg.InputContext | dg.OutputContext) -> str:
+    try:
+        return key_of(
+            context.asset_key, context.asset_partition_key if context.has_asset_partitions else None
+        )
+    except StoreError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _failed_blocking_checks(context: dg.OutputContext, value: Artifact) -> dict[str, str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.automation.limits import RetrainSettings, new_rows, unmet_limits
+from fakenews_assets.automation.limits import NewRows, RetrainSettings, new_rows, unmet_limits
+from fakenews_assets.data.partitions import corpus_batches
 from tests.support.graphs import Graph
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -88,29 +89,33 @@ def graph(tmp_path: Path) -> Graph:
     return Graph(tmp_path)
 
 
+def new(graph: Graph) -> NewRows:
+    return new_rows(graph.store, corpus_batches(graph.store, graph.instance))
+
+
 def test_without_a_model_every_labelled_article_is_new(graph: Graph) -> None:
-    assert new_rows(graph.store).rows == 0
+    assert new(graph).rows == 0
     one, two = graph.receive("b2", real=30, fake=20, unlabelled=7), graph.receive("b1", fake=5)
-    found = new_rows(graph.store)
+    found = new(graph)
     assert (found.rows, found.batches) == (55, (two, one))
 
 
 def test_what_the_model_was_trained_on_is_not_new(graph: Graph) -> None:
     graph.receive("b1", real=30, fake=20)
     graph.train()
-    assert new_rows(graph.store).rows == 0
+    assert new(graph).rows == 0
     graph.receive("b2", real=4)
-    assert new_rows(graph.store).rows == 4
+    assert new(graph).rows == 4
     # Splits alone train nothing.
     graph.make("splits", "clean_news/b1", "clean_news/b2", content="more")
-    assert new_rows(graph.store).rows == 4
+    assert new(graph).rows == 4
 
 
 def test_a_batch_that_was_cleaned_again_is_new(graph: Graph) -> None:
     graph.receive("b1", real=30, fake=20)
     graph.train()
     again = graph.receive("b1", real=30, fake=19)
-    found = new_rows(graph.store)
+    found = new(graph)
     assert (found.rows, found.batches) == (49, (again,))
 
 
@@ -118,5 +123,13 @@ def test_refused_and_unlabelled_batches_do_not_count(graph: Graph) -> None:
     graph.receive("refused", real=30, fake=20, passed=False)
     graph.receive("unlabelled", unlabelled=50)
     good = graph.receive("good", real=1)
-    found = new_rows(graph.store)
+    found = new(graph)
     assert (found.rows, found.batches) == (1, (good,))
+
+
+def test_a_batch_without_a_partition_does_not_count(graph: Graph) -> None:
+    graph.receive("b1", real=30, fake=20)
+    graph.train()
+    graph.receive("b2", real=400)
+    graph.instance.delete_dynamic_partition("news_batches", "b2")
+    assert new(graph).rows == 0

@@ -9,6 +9,7 @@ from fakenews_assets.automation.jobs import REFRESH_JOBS
 from fakenews_assets.automation.order import GraphOrder, assets_of
 from fakenews_assets.definitions import defs
 from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store
 from tests.support.graphs import Graph
 
@@ -30,9 +31,9 @@ def test_each_job_makes_the_asset_that_it_refreshes(order: GraphOrder) -> None:
 
 def test_values_come_after_those_that_they_are_made_of(order: GraphOrder, tmp_path: Path) -> None:
     keys = [value.key for value in order.downstream_of_training()]
-    store = Store(tmp_path)
+    inventory = Graph(tmp_path).inventory
     for value in order.downstream_of_training():
-        inputs = order.inputs_of(value, store, pending=keys)
+        inputs = order.inputs_of(value, inventory, pending=keys)
         assert inputs.isdisjoint(keys[keys.index(value.key) :]), value
     assert set(CANDIDATES.values()) - set(keys) == {"baseline_model", "frozen_encoder", "finetuned_bert"}
     assert {f"evaluation/{name}" for name in CANDIDATES} < set(keys)
@@ -64,7 +65,7 @@ def test_a_lifecycle_is_limited_to_its_candidates(order: GraphOrder) -> None:
 
 
 def test_a_partition_is_made_of_its_own_models(order: GraphOrder, tmp_path: Path) -> None:
-    store = Graph(tmp_path).store
+    inventory = Graph(tmp_path).inventory
     for key, models in {
         "quantized_bert/finetuned-onnx-int8": {"finetuned_bert"},
         "quantized_bert/distilled-2l-openvino-bf16": {"distilled_bert/distilled-2l"},
@@ -79,15 +80,16 @@ def test_a_partition_is_made_of_its_own_models(order: GraphOrder, tmp_path: Path
         "evaluation/ensemble-pruned": {"ensemble_model/ensemble-pruned"},
     }.items():
         (value,) = (one for one in order.downstream_of_training() if one.key == key)
-        assert order.inputs_of(value, store) == {"splits", *models}
+        assert order.inputs_of(value, inventory) == {"splits", *models}
 
 
 def test_the_inputs_are_those_that_a_run_has_read(order: GraphOrder, trained: Path) -> None:
     store = Store(trained / ".fakenews")
+    inventory = Inventory(store, defs.get_repository_def(), dg.DagsterInstance.ephemeral())
     for value in order.downstream_of_training(["baseline", "finetuned"]):
         record = store.current(value.key).record
         assert record is not None
-        read, inputs = set(record.upstream), order.inputs_of(value, store)
+        read, inputs = set(record.upstream), order.inputs_of(value, inventory)
         if value.asset == "selected_model":  # of the models, it reads the one that it selects
             assert read < inputs
             assert inputs - read < set(CANDIDATES.values())

@@ -12,6 +12,7 @@ from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSetti
 from fakenews_assets.definitions import defs
 from fakenews_assets.models.settings import BaselineTuning, EncoderSpec
 from fakenews_assets.training.settings import FinetunedBertSettings
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
@@ -38,6 +39,10 @@ class Graph:
         self.codes = {
             key.to_user_string(): assets.get(key).code_version for key in assets.get_all_asset_keys()
         }
+
+    @property
+    def inventory(self) -> Inventory:
+        return Inventory(self.store, defs.get_repository_def(), self.instance)
 
     def make(
         self,
@@ -66,7 +71,8 @@ class Graph:
     def receive(
         self, batch: str, *, real: int = 0, fake: int = 0, unlabelled: int = 0, passed: bool = True
     ) -> str:
-        """Store a cleaned batch. Returns: its key and version."""
+        """Register and store a cleaned batch. Returns: its key and version."""
+        self.instance.add_dynamic_partitions("news_batches", [batch])
         rows = real + fake + unlabelled
         summary = CleaningSummary(
             rows_in=rows,
@@ -89,7 +95,7 @@ class Graph:
 
     def train(self, content: str = "") -> None:
         """Split all batches, and train the candidates on them."""
-        batches = [f"clean_news/{name}" for name in self.store.partitions("clean_news")]
+        batches = [f"clean_news/{name}" for name in sorted(self.inventory.partitions("clean_news"))]
         self.make("article_clusters", *batches, content=content)
         self.make("splits", *batches, "article_clusters", content=content)
         self.make("baseline_model", "splits", content=content)

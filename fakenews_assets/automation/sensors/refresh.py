@@ -7,8 +7,11 @@ import dagster as dg
 
 from fakenews_assets.automation.downstream import StaleValue, stale_values
 from fakenews_assets.automation.jobs import REFRESH_JOBS, build_bento
+from fakenews_assets.automation.limits import new_rows
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import SENSOR_SECONDS, run_in_progress, was_requested
+from fakenews_assets.data.partitions import corpus_batches
+from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
@@ -36,18 +39,27 @@ def refresh_downstream(
         if not was_requested(context.instance, request.run_key):
             yield request
             return
+    if requests:
+        yield dg.SkipReason(f"Already tried with the same inputs; see the runs of: {', '.join(requests)}.")
+        return
+    fresh = new_rows(storage.store, corpus_batches(storage.store, context.instance)).rows
+    waiting = f"{fresh:,} new labelled articles wait for the next training: see new_rows_sensor."
     yield dg.SkipReason(
-        f"Already tried with the same inputs; see the runs of: {', '.join(requests)}."
-        if requests
-        else "Everything is up to date."
+        f"Nothing is outdated since the last training. {waiting}" if fresh else "Everything is up to date."
     )
 
 
 def requests_downstream(context: dg.SensorEvaluationContext, store: Store) -> dict[str, dg.RunRequest]:
     """A run for each stale value downstream of a training whose inputs are up to date, in order, by store key."""
+    inventory = inventory_of(context, store)
+    order = GraphOrder(inventory.repository)
+    return {stale.value.key: _request(order, stale) for stale in stale_values(order, inventory)}
+
+
+def inventory_of(context: dg.SensorEvaluationContext, store: Store) -> Inventory:
+    """What exists in the store for the instance and the code location of a sensor."""
     assert context.repository_def is not None
-    order = GraphOrder(context.repository_def)
-    return {stale.value.key: _request(order, stale) for stale in stale_values(order, store)}
+    return Inventory(store, context.repository_def, context.instance)
 
 
 def _request(order: GraphOrder, stale: StaleValue) -> dg.RunRequest:

@@ -12,6 +12,7 @@ from fakenews_assets.automation.limits import RetrainSettings, new_rows, unmet_l
 from fakenews_assets.automation.runs import SENSOR_SECONDS, run_in_progress, was_requested
 from fakenews_assets.automation.sensors.refresh import requests_downstream
 from fakenews_assets.automation.triggers import last_findings
+from fakenews_assets.data.partitions import corpus_batches, note_on_unregistered
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
@@ -65,7 +66,7 @@ def _retrain_within_limits(
     settings: RetrainSettings,
     needed: int,
 ) -> dg.RunRequest | dg.SkipReason:
-    fresh = new_rows(store)
+    fresh = new_rows(store, corpus_batches(store, context.instance))
     now = datetime.now(UTC)
     earlier = context.instance.get_run_records(
         dg.RunsFilter(job_name=retrain.name, created_after=now - settings.remembered)
@@ -73,7 +74,8 @@ def _retrain_within_limits(
     started = [record.create_timestamp.astimezone(UTC) for record in earlier]
     unmet = unmet_limits(now, started, fresh.rows, needed, settings)
     if unmet:
-        return dg.SkipReason(f"{reason} No retraining: {'; '.join(unmet)}.")
+        note = note_on_unregistered(store, context.instance)
+        return dg.SkipReason(f"{reason} No retraining: {'; '.join(unmet)}. {note or ''}".rstrip())
     # Last, since these take longest: one retraining at a time, and each has to reach the gate before the next starts.
     busy = run_in_progress(context.instance) or _unfinished(context, store)
     if busy:

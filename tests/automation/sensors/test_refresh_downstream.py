@@ -90,6 +90,16 @@ def test_batches_that_come_after_a_training_hold_up_nothing(graph: Graph) -> Non
     assert asked(graph) == "evaluate_candidate baseline"
     graph.select()
     graph.receive("b3", real=10, fake=10)
+    assert graph.tick(refresh_downstream) == (
+        "Nothing is outdated since the last training. 40 new labelled articles wait for the next training:"
+        " see new_rows_sensor."
+    )
+
+
+def test_a_candidate_that_the_code_no_longer_has_makes_nothing_stale(graph: Graph) -> None:
+    graph.train()
+    graph.select()
+    graph.make("evaluation/of-a-removed-candidate", "splits")
     assert graph.tick(refresh_downstream) == "Everything is up to date."
 
 

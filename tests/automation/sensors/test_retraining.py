@@ -235,6 +235,23 @@ def test_enough_new_articles_need_no_trigger(graph: Watched) -> None:
     assert "0 of 1,000 new labelled articles" in str(graph.tick(new_rows_sensor))
 
 
+def test_a_lost_database_is_named_with_the_command_that_mends_it(graph: Watched) -> None:
+    graph.instance = dg.DagsterInstance.ephemeral()
+    graph.make("raw_news/b1")
+    assert graph.tick(new_rows_sensor) == (
+        "New articles. No retraining: 0 of 1,000 new labelled articles. 1 stored batch does not count, because this"
+        " Dagster instance lists no partition for it: b1. Register it (`fakenews register`), or delete it"
+        " (`fakenews retire-batch`)."
+    )
+
+
+def test_a_deleted_partition_retrains_nothing(graph: Watched) -> None:
+    graph.report_drift(0.8)
+    graph.asked(drift_sensor)
+    graph.instance.delete_dynamic_partition("news_batches", "b2")
+    assert "0 of 200 new labelled articles" in str(graph.tick(drift_sensor))
+
+
 def test_the_first_training_starts_from_the_defaults(tmp_path: Path) -> None:
     graph = Graph(tmp_path)
     make_champion(graph.store.bundles.root)  # a baseline: no encoder was ever trained

@@ -8,6 +8,7 @@ from dagster._core.loader import LoadingContextForTest
 
 from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.data.ratings.labelling import LabelRule, label_publishers, require_one_rating
+from fakenews_resources.storage.inventory import Inventory
 from tests.support.rated import RatedCorpus
 
 RATINGS = pl.DataFrame({"source": ["a", "b", "c", "d"], "rating": [0.499, 0.5, 0.649, 0.65]})
@@ -59,13 +60,14 @@ def stale(rated: RatedCorpus) -> set[str]:
     """What the store calls stale of the two batches, which is what Dagster calls stale."""
     graph = rated.defs.resolve_asset_graph()
     resolver = CachingStaleStatusResolver(rated.instance, graph, LoadingContextForTest(rated.instance))
+    inventory = Inventory(rated.store, rated.defs.get_repository_def(), rated.instance)
     ours, dagsters = set[str](), set[str]()
     for name in ("raw_news", "publisher_labels", "clean_news"):
         for batch in rated.store.partitions(name):
             key, asset = f"{name}/{batch}", graph.get(dg.AssetKey(name)).assets_def
             record = rated.store.current(key).record
             assert record is not None
-            ours |= {key} if is_stale(asset, rated.store, record) else set()
+            ours |= {key} if is_stale(asset, inventory, record) else set()
             status = resolver.get_status(asset.key, batch)
             dagsters |= {key} if status == StaleStatus.STALE else set()
     assert ours == dagsters

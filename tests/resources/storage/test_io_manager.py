@@ -148,6 +148,15 @@ def test_a_partition_without_a_value_is_left_out_of_the_whole(graph: Graph) -> N
     assert graph.text("corpus") == "b1"
 
 
+def test_a_deleted_partition_is_left_out_of_the_whole(graph: Graph) -> None:
+    for name in ("b1", "b2"):
+        graph.run(raw, clean, partition=name)
+    graph.instance.delete_dynamic_partition("test_batches", "b2")
+    assert graph.run(corpus).success
+    assert graph.text("corpus") == "b1"
+    assert graph.store.partitions("clean") == {"b1", "b2"}
+
+
 def test_a_missing_input_fails_and_names_the_remedy(graph: Graph) -> None:
     result = graph.run(clean, partition="b1")
     assert not result.success
@@ -225,6 +234,10 @@ def test_an_unusable_partition_stops_nothing_but_itself(graph: Graph, name: str)
     result = graph.run(raw, partition=name)
     assert not result.success
     assert "partition name" in str(result.failure_data_for_node("raw").error)  # pyright: ignore[reportOptionalMemberAccess]
+    failure = graph.run(clean, partition=name).failure_data_for_node("clean")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "add one with another name" in (failure.user_failure_data.description or "")
     assert graph.run(raw, clean, corpus, partition="b1").success
     assert graph.text("corpus") == "b1"
     assert graph.store.all_keys() == ["clean/b1", "corpus", "raw/b1"]

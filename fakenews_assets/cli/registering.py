@@ -1,0 +1,68 @@
+"""`fakenews register`: the batches of a store brought into a Dagster instance that does not know them."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.partitions import unregistered_batches
+from fakenews_resources.storage.inventory import Inventory
+from fakenews_resources.storage.store import Artifact
+
+
+def register(batches: Sequence[str]) -> None:
+    """Register stored batches as partitions, and tell the instance which versions are stored.
+
+    Args:
+        batches: their names; empty: all that are stored.
+
+    Raises:
+        CommandFailed: one of them is not stored.
+    """
+    with GraphRunner() as runner:
+        new = unregistered_batches(runner.store, runner.instance)
+        if unknown := set(batches) - runner.store.partitions("raw_news"):
+            raise CommandFailed(f"No batch of this name is stored: {', '.join(sorted(unknown))}.")
+        chosen = [name for name in new if not batches or name in batches]
+        runner.instance.add_dynamic_partitions("news_batches", chosen)
+        told = 0
+        for event in _unseen(runner.inventory):
+            runner.instance.report_runless_asset_event(event)
+            told += 1
+        runner.console.print(
+            f"Registered {len(chosen):,} batches of {runner.store.address}: {', '.join(chosen) or 'none is new'}.\n"
+            f"Dagster now shows {told:,} stored values that it did not know.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _unseen(inventory: Inventory) -> Iterator[dg.AssetMaterialization]:
+    """A materialization for each stored value that the instance knows none of."""
+    for key in inventory.repository.asset_graph.toposorted_asset_keys:
+        name = key.to_user_string()
+        if inventory.repository.asset_graph.get(key).partitions_def is None:
+            if (
+                inventory.store.exists(name)
+                and inventory.instance.get_latest_materialization_event(key) is None
+            ):
+                yield _materialization(key, None, inventory.store.current(name))
+            continue
+        known = inventory.instance.get_materialized_partitions(key)
+        for partition in sorted(inventory.partitions(name) - known):
+            yield _materialization(key, partition, inventory.store.current(f"{name}/{partition}"))
+
+
+def _materialization(key: dg.AssetKey, partition: str | None, stored: Artifact) -> dg.AssetMaterialization:
+    assert stored.record is not None
+    code = stored.record.code_version
+    return dg.AssetMaterialization(
+        key,
+        partition=partition,
+        description="Registered from the store.",
+        metadata={"version": stored.version, "made_at": stored.record.created_at.isoformat()},
+        tags={DATA_VERSION_TAG: stored.version, **({CODE_VERSION_TAG: code} if code else {})},
+    )
