@@ -136,7 +136,7 @@ def register(
 @app.command(rich_help_panel=_TRAINING)
 @abort_on_failure()
 def demo(
-    rows: Annotated[int, typer.Option(help="Number of generated articles.", min=500)] = 3000,
+    rows: Annotated[int, typer.Option(help="Number of generated articles.", min=500)] = 2400,
 ) -> None:
     """Run the whole graph on generated articles and print the leaderboard; finished steps are skipped."""
     from fakenews_assets.cli.demo import run_demo
