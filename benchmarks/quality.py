@@ -10,7 +10,7 @@ stored runs of the encoder, which take a quarter of an hour each.
 import json
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import polars as pl
 import typer
@@ -28,7 +28,9 @@ from benchmarks.common import (
     write_results,
 )
 from fakenews_assets.evaluation.probes.views import beginnings, style_forecast
+from fakenews_assets.models.bootstrap import bootstrap_intervals
 from fakenews_assets.models.metrics import Metrics
+from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import BaselineTuning
 from fakenews_assets.training.baseline import tune_baseline
@@ -36,6 +38,9 @@ from fakenews_assets.training.finetuning.history import Progress
 from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()
+
+_ONE_SIGMA: Final = 0.6827
+"""Share of a normal distribution within one standard deviation of its mean."""
 
 
 def report(progress: Progress) -> None:
@@ -70,10 +75,22 @@ def encoder_runs(splits: NewsSplits, settings: FinetuneSettings, seeds: int) -> 
     runs = []
     for seed in range(seeds):
         result, folder = finetuned(splits, settings.model_copy(update={"seed": seed}), report)
-        score = macro_f1(load_classifier(folder), splits.test)
+        predictions = load_classifier(folder).predict(articles_of(splits.test))
+        labels, forecasts = splits.test["label"], predictions.probability
+        score = Metrics.of(labels, forecasts).macro_f1
+        varying = bootstrap_intervals(
+            labels,
+            forecasts,
+            clusters=splits.test["cluster_id"],
+            metrics=["macro_f1"],
+            level=_ONE_SIGMA,
+        )["macro_f1"]
+        assert score is not None
+        assert varying is not None
+        error = (varying.high - varying.low) / 2
         told = result.model_dump(mode="json", exclude={"settings"})
-        runs.append({"seed": seed, "test_macro_f1": score, **told})
-        console.print(f"seed {seed}: test macro-F1 {score:.4f} (best step {result.best.step})")
+        runs.append({"seed": seed, "test_macro_f1": score, "sampling_se": error, **told})
+        console.print(f"seed {seed}: test macro-F1 {score:.4f} +- {error:.4f} (best step {result.best.step})")
     return runs
 
 
@@ -111,13 +128,15 @@ def main(
         **linear,
         "finetuned_macro_f1_mean": mean(scores),
         "finetuned_macro_f1_sd": stdev(scores) if len(scores) > 1 else 0.0,
+        "finetuned_sampling_se": mean(run["sampling_se"] for run in raw["runs"]),
         "seeds": len(scores),
     }
     summary = (
         f"the linear model reaches {linear['linear_macro_f1']:.3f} lower-cased and"
         f" {linear['linear_cased_macro_f1']:.3f} cased, style features alone {linear['style_probe_macro_f1']:.3f},"
         f" the fine-tuned encoder {numbers['finetuned_macro_f1_mean']:.3f} (standard deviation"
-        f" {numbers['finetuned_macro_f1_sd']:.4f} over {len(scores)} seeds)"
+        f" {numbers['finetuned_macro_f1_sd']:.4f} over {len(scores)} seeds, {numbers['finetuned_sampling_se']:.4f} over test"
+        " articles)"
     )
     console.print(summary)
     if not quick:
