@@ -221,7 +221,7 @@ def report(
 def monitor(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3002,
 ) -> None:
-    """Serve the monitoring page and the drift reports on 127.0.0.1."""
+    """Serve the monitoring page, and the plots and reports that the UI links, on 127.0.0.1."""
     import uvicorn
 
     from fakenews_assets.cli.monitor import monitor_app

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from fakenews_assets.common.plotting import to_markdown_image
+from fakenews_assets.common.plotting import in_few_colours, to_markdown_image
 
 _CELL_CHARACTERS = 200
 
@@ -30,9 +30,12 @@ def records(table: pl.DataFrame) -> dg.TableMetadataValue:
     )
 
 
-def plot(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
-    """An image, embedded."""
-    return dg.MetadataValue.md(to_markdown_image(png, caption))
+def illustrated(png: bytes, caption: str, text: str = "") -> dg.MarkdownMetadataValue:
+    """The chief plot of an asset, in few colours, and a report in Markdown below it.
+
+    Dagster writes an event's metadata three times: all other plots are files only, which the IO manager links.
+    """
+    return dg.MetadataValue.md(f"{to_markdown_image(in_few_colours(png), caption)}\n\n{text}".rstrip())
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.metadata import counts, plot, records
+from fakenews_assets.common.metadata import counts, illustrated, records
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.checks import (
@@ -185,8 +185,7 @@ def corpus_profile(
         {
             "batches": len(batches),
             "rows": profile.total.rows,
-            "profile": dg.MetadataValue.md(to_markdown(profile)),
-            **{f"plot_{name}": plot(png, name) for name, png in plots.items()},
+            "profile": illustrated(plots["composition"], "composition", to_markdown(profile)),
         },
     )
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.metadata import plot
+from fakenews_assets.common.metadata import illustrated
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.data.splits.splitting import seen_rows
 from fakenews_assets.evaluation.checks import (
@@ -52,7 +52,7 @@ def evaluation(
     from fakenews_assets.data.preparation import TextPreparation
     from fakenews_assets.evaluation.candidate import evaluate_candidate
     from fakenews_assets.evaluation.metrics.slices import slice_table
-    from fakenews_assets.evaluation.reports.reporting import to_markdown
+    from fakenews_assets.evaluation.reports.reporting import CHIEF_PLOT, to_markdown
     from fakenews_assets.registry.lineage import ancestors, preparation_of
 
     candidate = context.partition_key
@@ -65,13 +65,12 @@ def evaluation(
     draft.meta.update(candidate=candidate, model=model.version, splits=splits.version)
     numbers = {"candidate": candidate, **found.key_figures()}
     slices = {"slices": slice_table(found.evaluation.slices)}
-    plots = {png.stem: png.read_bytes() for png in sorted(draft.path.glob("*.png"))}
+    chief = (draft.path / f"{CHIEF_PLOT}.png").read_bytes()
     yield dg.MaterializeResult(
         value=draft,
         metadata={
             **numbers,
-            "report": dg.MetadataValue.md(to_markdown(found.evaluation)),
-            **{f"plot_{name}": plot(png, f"{candidate}: {name}") for name, png in plots.items()},
+            "report": illustrated(chief, CHIEF_PLOT, to_markdown(found.evaluation)),
             **tracker.start(context, config).finish(numbers, slices, draft.path),
         },
         check_results=[better_than_majority(found.evaluation)],
@@ -109,8 +108,7 @@ def leaderboard(
             "best": best["candidate"],
             "best_macro_f1": best["macro_f1"] if best["macro_f1"] is not None else "undefined",
             "left_out": sorted(set(evaluation) - set(table["candidate"])),
-            "leaderboard": dg.MetadataValue.md(text),
-            "plot": plot(png, "macro-F1 against latency"),
+            "leaderboard": illustrated(png, "macro-F1 against latency", text),
             **tracker.start(context).finish({"best": best["candidate"]}, {"leaderboard": table}, draft.path),
         },
     )
@@ -144,17 +142,20 @@ def generalization(
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     found = spreads(predictions)
-    text = generalization_markdown(found, splits.meta["data_note"])
+    text, png = (
+        generalization_markdown(found, splits.meta["data_note"]),
+        to_png(generalization_plot(found)),
+    )
     draft = storage.draft()
     predictions.write_parquet(draft.path / "predictions.parquet")
     write_spreads(found, draft.path)
     (draft.path / "generalization.md").write_text(text + "\n", encoding="utf-8")
+    (draft.path / "generalization.png").write_bytes(png)
     draft.meta.update(splits=splits.version)
     yield dg.MaterializeResult(
         value=draft,
         metadata={
-            "table": dg.MetadataValue.md(text),
-            "plot": plot(to_png(generalization_plot(found)), "macro-F1 under each division"),
+            "report": illustrated(png, "macro-F1 under each division", text),
         },
         check_results=[carries_over(found, config.largest_drop)],
     )
@@ -204,8 +205,7 @@ def shortcut_probes(
         value=draft,
         metadata={
             "shortcuts": [probe.name for probe in found.probes if probe.flagged],
-            "table": dg.MetadataValue.md(text),
-            "plot": plot(png, "ROC AUC of metadata-only baselines"),
+            "report": illustrated(png, "ROC AUC of metadata-only baselines", text),
         },
         check_results=probe_checks(found),
     )

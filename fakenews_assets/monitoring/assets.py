@@ -1,6 +1,5 @@
 """Assets of the group monitoring: prediction log, drift, performance, page."""
 
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
@@ -12,7 +11,7 @@ import polars as pl
 from fakenews_assets.common import markdown
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.metadata import plot
+from fakenews_assets.common.metadata import illustrated
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import corpus_batches
@@ -25,7 +24,7 @@ from fakenews_assets.monitoring.settings import (
     PageSettings,
     PerformanceSettings,
 )
-from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.io_manager import Storage, monitor_url
 from fakenews_resources.storage.store import Artifact, ValueMissing
 
 if TYPE_CHECKING:  # scores come with scikit-learn, which takes seconds to import
@@ -101,14 +100,14 @@ def drift_report(
     draft = storage.draft()
     verdict.write(draft.path)
     draft.meta.update(model_id=verdict.model_id, drifted=verdict.drifted, day=day.isoformat())
-    metadata = _drift_metadata(verdict)
     if compared is not None:
         from fakenews_assets.monitoring.drift.pages import write_drift_pages
 
         report(note="drawing the pages")
-        pages = write_drift_pages(compared, verdict.features, draft.path)
-        metadata |= {page.stem: _page_link(day, page.stem) for page in pages}
-    yield dg.MaterializeResult(value=draft, metadata=metadata, check_results=[no_drift(verdict)])
+        write_drift_pages(compared, verdict.features, draft.path)
+    yield dg.MaterializeResult(
+        value=draft, metadata=_drift_metadata(verdict), check_results=[no_drift(verdict)]
+    )
 
 
 def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
@@ -117,8 +116,9 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
     effects: dict[str, Any] = {}
     if verdict.features:
         effects = {
-            "effects": dg.MetadataValue.md(effects_table(verdict)),
-            "plot": plot(to_png(effects_plot(verdict)), "change of each feature"),
+            "effects": illustrated(
+                to_png(effects_plot(verdict)), "change of each feature", effects_table(verdict)
+            ),
             "drift_score": verdict.score,
         }
     return {
@@ -230,7 +230,7 @@ def monitoring_page(
     return dg.MaterializeResult(
         value=draft,
         metadata={
-            "page": dg.MetadataValue.url(_monitor_url()),
+            "page": dg.MetadataValue.url(monitor_url()),
             "days_with_traffic": sum(bool(day.traffic and day.traffic.answers) for day in found),
             "days_drifted": sum(bool(day.drift and day.drift.drifted) for day in found),
             "champions": len(champions),
@@ -274,12 +274,3 @@ def _labels_of_batches(
             )
             frames.append(labels.cast(BATCH_LABEL_SCHEMA))
     return pl.concat(frames)
-
-
-def _monitor_url() -> str:
-    return os.environ.get("FAKENEWS_MONITOR_URL", "http://127.0.0.1:3002").rstrip("/")
-
-
-def _page_link(day: date, page: str) -> dg.UrlMetadataValue:
-    """Where `make monitor` shows a page of a report."""
-    return dg.MetadataValue.url(f"{_monitor_url()}/reports/{day}/{page}.html")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fakenews_assets.common.metadata import plot, records
+from fakenews_assets.common.metadata import illustrated, records
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.training.finetuning.history import Curves
 from fakenews_assets.training.plots import curves_figure, history_figure, settings_figure
@@ -46,7 +46,7 @@ class TrainingLog:
             "precision": result.precision,
             "rows_per_second": result.rows_per_second,
             "seconds": result.seconds,
-            "curves": plot(to_png(curves_figure(result.history)), "training curves"),
+            "curves": illustrated(to_png(curves_figure(result.history)), "training curves"),
             **self.tracked.finish({**results, "steps": result.steps, "seconds": result.seconds}),
         }
 
@@ -73,8 +73,8 @@ class SearchLog:
             "finished_trials": result.finished,
             "seconds": result.seconds,
             "trials": records(trials),
-            "history": plot(to_png(history_figure(result)), "search history"),
-            "settings": plot(to_png(settings_figure(result)), "searched settings"),
+            "history": illustrated(to_png(history_figure(result)), "search history"),
+            "settings": illustrated(to_png(settings_figure(result)), "searched settings"),
             **self.tracked.finish(
                 {"best_macro_f1": result.best_value, **result.best_changes}, {"trials": trials}
             ),

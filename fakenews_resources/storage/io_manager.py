@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
+from urllib.parse import quote
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -21,6 +22,9 @@ from fakenews_resources.storage.store import (
     ValueMissing,
     is_usable_name,
 )
+
+SHOWN_FILES: Final = (".png", ".html")
+"""Endings of the files that people look at in a browser."""
 
 _reads: dict[tuple[str, str], dict[str, str]] = {}
 """Versions read by the steps in progress: version by key, by run and op. It is a module variable because Dagster
@@ -175,6 +179,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
             {
                 "version": stored.version,
                 "path": dg.MetadataValue.path(store.where(stored)),
+                **_pages(stored),
                 "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
                 **({"refused": dict(stored.record.refused)} if stored.record.refused else {}),
             }
@@ -212,6 +217,22 @@ def _key(context: dg.InputContext | dg.OutputContext) -> str:
         )
     except StoreError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def monitor_url() -> str:
+    """Where `fakenews monitor` answers people."""
+    return os.environ.get("FAKENEWS_MONITOR_URL", "http://127.0.0.1:3002").rstrip("/")
+
+
+def _pages(stored: Artifact) -> dict[str, dg.UrlMetadataValue]:
+    """Where `fakenews monitor` shows the plots and pages of a version, by file name."""
+    assert stored.record is not None
+    home = f"{monitor_url()}/stored/{quote(stored.record.key)}/{stored.version}"
+    return {
+        name: dg.MetadataValue.url(f"{home}/{quote(name)}")
+        for name in sorted(stored.record.files)
+        if name.endswith(SHOWN_FILES) and "/" not in name
+    }
 
 
 def _failed_blocking_checks(context: dg.OutputContext, value: Artifact) -> dict[str, str]:

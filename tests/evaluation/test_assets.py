@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from rich.console import Console
 
@@ -37,6 +38,19 @@ def test_the_leaderboard_shows_what_was_measured_on_its_splits(
         runner.run("compare_candidates", None, {}, {"leaderboard"})
     text = (watched.store.current("leaderboard").path / "leaderboard.md").read_text()
     assert "(`generalization`)" not in text
+
+
+@pytest.mark.usefixtures("watched")
+def test_no_event_carries_more_than_one_small_plot() -> None:
+    with dg.DagsterInstance.get() as instance:
+        sizes = {
+            (entry.step_key, entry.dagster_event_type): len(dg.serialize_value(entry))
+            for run in instance.get_runs()
+            for entry in instance.all_logs(run.run_id)
+        }
+    largest = max(sizes, key=sizes.__getitem__)
+    assert largest[0] in ("evaluation", "selected_model"), sizes
+    assert sizes[largest] < 60_000
 
 
 def test_an_unknown_division_is_refused(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

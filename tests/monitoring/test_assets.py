@@ -189,7 +189,14 @@ def test_the_page_shows_the_days_and_leads_to_the_reports(watched: Watched) -> N
             link = f"reports/{DAY}/{name}.html"
             assert link in page
             assert client.get(f"/{link}").status_code == httpx.codes.OK
+        version = watched.store.current(f"drift_report/{DAY}").version
+        folder = f"/stored/drift_report/{DAY}/{version}"
+        assert client.get(f"{folder}/data_drift.html").status_code == httpx.codes.OK
         for wrong in (
+            f"{folder}/verdict.json",
+            f"{folder}/..%2f{version}.json",
+            f"/stored/drift_report/{DAY}/{'0' * 32}/data_drift.html",
+            f"/stored/..%2f..%2fmodels/{version}/data_drift.html",
             f"/reports/{DAY}/verdict.html",
             "/reports/2026-11-19/data_drift.html",
             "/reports/../data_drift.html",

@@ -29,6 +29,8 @@ UNSEEN_FILE = "unseen.parquet"
 SELECTION_FILE = "selection.parquet"
 """Predictions of the whole selection split."""
 REPORT_FILE = "evaluation.md"
+CHIEF_PLOT = "reliability"
+"""The plot to look at first; every evaluation has it."""
 
 
 def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[str, Figure]:
@@ -38,7 +40,7 @@ def evaluation_plots(evaluation: Evaluation, predictions: pl.DataFrame) -> dict[
     """
     metrics = evaluation.metrics
     figures = {
-        "reliability": reliability_plot(predictions, metrics),
+        CHIEF_PLOT: reliability_plot(predictions, metrics),
         "confusion": confusion_plot(metrics.confusion),
         "scores": score_plot(predictions, metrics.threshold),
     }

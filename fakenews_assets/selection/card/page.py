@@ -1,6 +1,5 @@
 """Renders the model card as a self-contained page: no scripts, no external addresses, no markup from the data."""
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -11,9 +10,8 @@ from typing import Any, Final
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from PIL import Image
 
-from fakenews_assets.common.plotting import to_data_uri
+from fakenews_assets.common.plotting import in_few_colours, to_data_uri
 from fakenews_assets.selection.card.model_card import LIMITS
 
 _STYLE: Final = Path(__file__).with_name("page.css")
@@ -67,16 +65,8 @@ def to_html(card: str, pictures: Mapping[str, bytes]) -> str:
 
 
 def _figure(caption: str, png: bytes) -> str:
-    text, source = escape(caption), to_data_uri(_with_palette(png))
+    text, source = escape(caption), to_data_uri(in_few_colours(png, 64))
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-
-
-def _with_palette(png: bytes) -> bytes:
-    """The same picture in 64 colours, which is all that a plot has: a third of the bytes."""
-    small = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as picture:
-        picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return small.getvalue()
 
 
 class _Renderer:

@@ -228,6 +228,25 @@ def test_dagster_is_told_the_version_that_readers_get(graph: Graph) -> None:
     assert data_version(graph, "sealed") == graph.store.current("sealed").version != sound
 
 
+def test_dagster_links_the_plots_and_pages_of_a_version(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dg.asset
+    def drawn(storage: Storage) -> Made:
+        draft = filled(storage, "a table")
+        (draft.path / "by label.png").write_bytes(b"a plot")
+        return dg.MaterializeResult(value=draft)
+
+    monkeypatch.setenv("FAKENEWS_MONITOR_URL", "https://monitor.example/")
+    storage = Storage(root=graph.store.address)
+    resources = {"storage": storage, "io_manager": ArtifactIOManager(storage=storage)}
+    result = dg.materialize([drawn], resources=resources, instance=graph.instance)
+    metadata = result.asset_materializations_for_node("drawn")[0].metadata
+    version = graph.store.current("drawn").version
+    assert metadata["by label.png"].value == f"https://monitor.example/stored/drawn/{version}/by%20label.png"
+    assert "value" not in metadata
+
+
 @pytest.mark.parametrize("name", [".hidden", "..", "a/b", "2026/11", "x" * 300])
 def test_an_unusable_partition_stops_nothing_but_itself(graph: Graph, name: str) -> None:
     graph.instance.add_dynamic_partitions("test_batches", [name])
