@@ -47,7 +47,7 @@ defs = dg.Definitions(
         "storage": storage,
         "engine": engine_from_environment(),
         "io_manager": ArtifactIOManager(storage=storage),
-        "news_source": NewsSource(default_uri=os.environ.get("FAKENEWS_NEWS", "sample:")),
+        "news_source": NewsSource(),
         "landing": Landing(
             root=os.environ.get("FAKENEWS_LANDING", "landing"),
             settle_seconds=float(os.environ.get("FAKENEWS_LANDING_SETTLE_SECONDS", "10")),

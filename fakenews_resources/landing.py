@@ -21,7 +21,8 @@ from fakenews_resources.storage.durable import replace_text
 from fakenews_resources.storage.hashing import digest
 
 _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", "~")
-_IDENTITY_DIGITS: Final = 8
+IDENTITY_DIGITS: Final = 8
+"""Of a file's digest, at the end of its batch's name."""
 _NAME_LENGTH: Final = 100
 # The daemon gives a tick 60 seconds.
 _HASHING_SECONDS: Final = 20
@@ -74,7 +75,7 @@ def batch_name_of(file_name: str, identity: str) -> str:
     another name. The stem ends at the first dot. Characters that a batch name must not contain become `_`.
     """
     stem = re.sub(r"[^A-Za-z0-9@+=-]+", "_", file_name.split(".")[0]).lstrip("_@+=-")
-    return f"{stem[: _NAME_LENGTH - _IDENTITY_DIGITS - 1] or 'news'}-{identity[:_IDENTITY_DIGITS]}"
+    return f"{stem[: _NAME_LENGTH - IDENTITY_DIGITS - 1] or 'news'}-{identity[:IDENTITY_DIGITS]}"
 
 
 class Landing(dg.ConfigurableResource):

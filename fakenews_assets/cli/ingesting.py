@@ -1,21 +1,28 @@
 """`fakenews ingest`: one batch registered, received and cleaned, and with `--train` a champion made of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from fakenews_assets.automation.limits import RetrainSettings, new_rows
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
+from fakenews_assets.data.receiving import batch_of_bytes, repeats
 from fakenews_resources.landing import batch_name_of
+from fakenews_resources.news.base import BadAddress
+from fakenews_resources.news.registry import local_path
 from fakenews_resources.storage.store import hash_file
 
 
 def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] | None, train: bool) -> None:
-    """Ingest a batch and print its numbers of rows.
+    """Ingest a batch and print what became of its rows, and what comes next.
 
     Args:
         address: a file, or an address of a news source.
@@ -25,10 +32,12 @@ def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] |
         train: go on to a champion.
 
     Raises:
-        CommandFailed: there are no ratings, a step failed, or a blocking check refused the batch.
+        CommandFailed: there is no such file, another batch holds its bytes, there are no ratings, a step failed, or a
+            blocking check refused the batch.
         typer.BadParameter: the batch cannot have this name.
     """
-    address = str(Path(address).resolve()) if Path(address).is_file() else address
+    file = _local_file(address)
+    address = str(file) if file else address
     name = batch or batch_name(address)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
         raise typer.BadParameter(
@@ -37,14 +46,29 @@ def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] |
     with GraphRunner() as runner:
         if rule and not runner.store.exists("source_ratings"):
             raise CommandFailed("There are no ratings yet. Store a table of them first: fakenews rate FILE")
-        runner.add_batch(name)
-        if rule:
-            runner.ingest(name, address, source, rule)
-        if train:
-            runner.lifecycle(name, address, source=source)
-        elif not rule:
-            runner.ingest(name, address, source)
+        if file:
+            _require_new_bytes(runner, name, file)
+        with _registered(runner, name):
+            if rule:
+                runner.ingest(name, address, source, rule)
+            if train:
+                runner.lifecycle(name, address, source=source)
+            elif not rule:
+                runner.ingest(name, address, source)
         _show_summary(runner, name)
+        if not train:
+            _show_next(runner)
+
+
+def _local_file(address: str) -> Path | None:
+    """The file at an address; None: it is no local one. Raises CommandFailed if there is no such file."""
+    try:
+        path = local_path(address)
+    except BadAddress as error:
+        raise CommandFailed(str(error)) from error
+    if path is not None and not path.is_file():
+        raise CommandFailed(f"No file at {path}. Check the path.")
+    return path and path.resolve()
 
 
 def batch_name(address: str) -> str:
@@ -57,14 +81,59 @@ def batch_name(address: str) -> str:
     return f"{stem}-{datetime.now(UTC):%Y%m%d}"
 
 
+def _require_new_bytes(runner: GraphRunner, name: str, file: Path) -> None:
+    received = received_batches(runner.store, runner.instance)
+    first = None if name in received else batch_of_bytes(runner.store, received, hash_file(file).sha256)
+    if first:
+        raise CommandFailed(repeats(str(file), first))
+
+
+@contextmanager
+def _registered(runner: GraphRunner, name: str) -> Iterator[None]:
+    """The batch as a partition. One that was not received leaves none, and one that was refused is said to be stored."""
+    known = name in registered_batches(runner.instance)
+    runner.add_batch(name)
+    try:
+        yield
+    except CommandFailed as error:
+        received = runner.store.exists(f"raw_news/{name}")
+        if not received or name in corpus_batches(runner.store, runner.instance):
+            raise
+        raise CommandFailed(
+            f"{error}\nBatch {name} is stored, but it is not part of the corpus. Mend the file and ingest it again,"
+            f" then delete this batch: fakenews retire-batch {name} --reason REASON"
+        ) from error
+    finally:
+        if not known and not runner.store.exists(f"raw_news/{name}"):
+            runner.instance.delete_dynamic_partition("news_batches", name)
+
+
 def _show_summary(runner: GraphRunner, batch: str) -> None:
-    summary = runner.store.current(f"clean_news/{batch}").read_json("summary.json")
+    stored = runner.store.current(f"clean_news/{batch}")
+    summary = stored.read_json("summary.json")
     counts = {
         "rows in": summary["rows_in"],
         "rejected": summary["rows_in"] - summary["rows_out"],
+        "admitted": summary["rows_out"],
         **{label: summary[label] for label in ("real", "fake", "unlabelled")},
         **({"labelled by rating": summary["rated"]} if summary["rated"] else {}),
     }
     table = Table("batch", *counts, title="Ingested", title_justify="left")
     table.add_row(batch, *(f"{count:,}" for count in counts.values()))
     runner.console.print(table)
+    if summary["rejected"]:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary["rejected"].items())
+        where = f"{runner.store.where(stored)}/quarantine.parquet"
+        runner.console.print(f"Rejected: {escape(reasons)}. The rows are in {escape(where)}.", soft_wrap=True)
+
+
+def _show_next(runner: GraphRunner) -> None:
+    fresh = new_rows(runner.store, corpus_batches(runner.store, runner.instance)).rows
+    settings = RetrainSettings()
+    runner.console.print(
+        f"The corpus has {fresh:,} labelled articles that no model was trained on. Next: the same command with --train."
+        f" While `make ui` runs, a retraining starts by itself at {settings.min_new_rows:,} of them, or at"
+        f" {settings.min_new_rows_on_trigger:,} after drift.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -27,11 +27,18 @@ from fakenews_assets.data.partitions import (
     corpus_batches,
     news_batches,
     note_on_unregistered,
+    received_batches,
     registered_batches,
 )
 from fakenews_assets.data.ratings.labelling import PublisherLabels, require_one_rating
 from fakenews_assets.data.readers.reading import UnreadableFile
-from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, store_raw_file
+from fakenews_assets.data.receiving import (
+    BatchChanged,
+    BatchRepeated,
+    RawNewsSettings,
+    batch_of_bytes,
+    store_raw_file,
+)
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
@@ -56,17 +63,29 @@ def raw_news(
         known = {}
     except StoreError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    uri = config.uri or known.get("source_uri") or news_source.default_uri
+    uri = config.uri or known.get("source_uri")
+    if not uri:
+        raise dg.Failure(
+            f"Batch {batch!r} has no source yet. Set `uri` in the configuration of raw_news, or run"
+            f" `fakenews ingest FILE --batch {batch}`.",
+            allow_retries=False,
+        )
     # The next attempt resumes a broken download here.
     landing = storage.store.workspace("raw_news", batch)
     draft = storage.draft()
     try:
         received = news_source.receive(uri, landing, progress=partial(report, unit="bytes"))
-        draft.meta.update(store_raw_file(received, batch, draft.path, known, config.sha256, config.source))
+        others = received_batches(storage.store, context.instance) - {batch}
+        first = None if known else batch_of_bytes(storage.store, others, received.sha256)
+        draft.meta.update(
+            store_raw_file(received, batch, draft.path, known, config.sha256, config.source, first=first)
+        )
     except SourceError as error:
         raise dg.Failure(str(error), metadata={"source_uri": uri}, allow_retries=False) from error
     except BatchChanged as error:
         raise dg.Failure(str(error), metadata=error.hashes, allow_retries=False) from error
+    except BatchRepeated as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     return dg.MaterializeResult(
         value=draft,
         metadata={

@@ -15,6 +15,11 @@ def registered_batches(instance: dg.DagsterInstance) -> list[str]:
     return list(news_batches.get_partition_keys(dynamic_partitions_store=instance))
 
 
+def received_batches(store: Store, instance: dg.DagsterInstance) -> set[str]:
+    """The batches whose bytes are stored: registered and received."""
+    return existing_partitions(store, "raw_news", registered_batches(instance))
+
+
 def corpus_batches(store: Store, instance: dg.DagsterInstance) -> set[str]:
     """The batches of the corpus: registered, and accepted by their checks."""
     return existing_partitions(store, "clean_news", registered_batches(instance))

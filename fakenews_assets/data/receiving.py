@@ -1,7 +1,7 @@
 """The bytes of a batch as they were received, and the manifest that says what they are."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
 from fakenews_assets.data.sources import normalise_source
+from fakenews_resources.landing import IDENTITY_DIGITS
 from fakenews_resources.news.base import Received
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.store import Artifact, Store
 
 _GIVEN_FILE: Final = "_given.json"
 """What was given for the whole batch, beside its bytes; no received file begins with an underscore."""
@@ -26,7 +27,7 @@ class RawNewsSettings(BaseModel):
         default="",
         description=(
             "`sample:rows=6000,seed=7,era=0`, `welfake:`, a path, or a file://, https:// or gs:// address. "
-            "Empty: where this batch came from before, else the news source's default."
+            "Empty: where this batch came from before. A new batch needs one."
         ),
     )
     source: str = Field(
@@ -57,6 +58,23 @@ class BatchChanged(ValueError):
         self.hashes = hashes
 
 
+class BatchRepeated(ValueError):
+    """Another batch holds the same bytes; nothing is stored."""
+
+
+def batch_of_bytes(store: Store, batches: Iterable[str], sha256: str) -> str | None:
+    """The batch among some that was received with these bytes; None: there is none.
+
+    Args:
+        store: holds `raw_news`.
+        batches: names of stored batches.
+        sha256: hex digest of the bytes.
+    """
+    # A name that ends in the digest's first digits most likely is the one, which spares reading the others.
+    likely = sorted(batches, key=lambda name: (not name.endswith(sha256[:IDENTITY_DIGITS]), name))
+    return next((name for name in likely if store.current(f"raw_news/{name}").meta["sha256"] == sha256), None)
+
+
 def store_raw_file(
     received: Received,
     batch: str,
@@ -64,6 +82,8 @@ def store_raw_file(
     known: Mapping[str, Any],
     expected_sha256: str = "",
     source: str = "",
+    *,
+    first: str | None = None,
 ) -> dict[str, Any]:
     """Check a received file against what is known of its batch, and move it into the folder of the batch.
 
@@ -74,12 +94,14 @@ def store_raw_file(
         known: manifest of the batch if it was received before, else empty.
         expected_sha256: as `RawNewsSettings.sha256`.
         source: as `RawNewsSettings.source`.
+        first: another batch that holds the same bytes, if there is one.
 
     Returns:
         The manifest; `rows` is None for a file that cannot be read, which `clean_batch` will say.
 
     Raises:
         BatchChanged: the bytes are not those of the batch.
+        BatchRepeated: they are those of `first`.
     """
     if expected_sha256 and expected_sha256 != received.sha256:
         received.path.unlink()
@@ -95,6 +117,9 @@ def store_raw_file(
             "Ingest the new file under a new name: fakenews ingest FILE --batch NAME.",
             {"stored_sha256": known["sha256"], "received_sha256": received.sha256},
         )
+    if first and not known:
+        received.path.unlink()
+        raise BatchRepeated(repeats(received.uri, first))
     file = received.path.replace(folder / received.path.name)
     publisher = normalise_source(source) or known.get("source")
     if publisher:  # as a file, so that it is part of the version
@@ -108,6 +133,14 @@ def store_raw_file(
         "source": publisher,
         "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
     }
+
+
+def repeats(uri: str, first: str) -> str:
+    """A sentence that says which batch holds the bytes of a file."""
+    return (
+        f"{uri} holds the same bytes as batch {first!r}. They are not ingested twice, because every article would count"
+        " as a duplicate."
+    )
 
 
 def given_source(raw: Artifact) -> str | None:

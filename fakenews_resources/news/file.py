@@ -31,7 +31,7 @@ def receive_file(address: str, into: Path, *, progress: Progress | None = None) 
         Refused: if it cannot be read.
         Changed: if someone writes to it meanwhile.
     """
-    source = _local_path(address)
+    source = path_of(address)
     target = into / file_name(source.as_uri())
     aside = target.with_name(target.name + ".partial")
     try:
@@ -58,7 +58,8 @@ def receive_file(address: str, into: Path, *, progress: Progress | None = None) 
     return received(target, source.as_uri())
 
 
-def _local_path(address: str) -> Path:
+def path_of(address: str) -> Path:
+    """The path of a `file:` address, or of a path with `~`. Raises BadAddress for another host."""
     if not address.startswith("file:"):
         return Path(address).expanduser().absolute()
     parts = urlsplit(address)

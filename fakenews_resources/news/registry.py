@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from fakenews_resources.news.base import BadAddress, Progress, Received, received
 from fakenews_resources.news.download import DownloadPolicy, download
-from fakenews_resources.news.file import receive_file
+from fakenews_resources.news.file import path_of, receive_file
 from fakenews_resources.news.gcs import receive_gcs
 from fakenews_resources.news.welfake import ZENODO, receive_welfake
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from google.cloud import storage
 
     from fakenews_resources.news.sample import SampleSpec
+
+_SCHEMES = ("sample", "welfake", "http", "https", "gs")
 
 
 def receive(
@@ -69,6 +71,18 @@ def receive(
             )
         case _:
             return receive_file(uri, into, progress=progress)
+
+
+def local_path(uri: str) -> Path | None:
+    """The file that a source URI names, whether it exists or not; None: the source is not a local file.
+
+    Raises:
+        BadAddress: a `file:` address of another host.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if colon and scheme.lower() != "file" and (scheme.lower() in _SCHEMES or rest.startswith("//")):
+        return None
+    return path_of(uri)
 
 
 def _receive_sample(settings: str, into: Path) -> Received:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import dagster as dg
-from pydantic import Field
 
 from fakenews_resources.news.base import Progress, Received
 from fakenews_resources.news.registry import receive
@@ -15,11 +14,6 @@ class NewsSource(dg.ConfigurableResource):
     `sample:rows=6000,seed=7,era=0` generates, `welfake:` downloads the published data set, and a path, a
     `file://`, `https://` or `gs://` address fetches a file.
     """
-
-    default_uri: str = Field(
-        default="sample:",
-        description="Source of a batch that names none, such as one added by hand in the UI.",
-    )
 
     def receive(self, uri: str, into: Path, progress: Progress | None = None) -> Received:
         """Fetch `uri` into the folder `into`; see `fakenews_resources.news.registry.receive`."""

@@ -1,11 +1,13 @@
-"""What `fakenews ingest` says of a batch that its checks refuse, however often it is asked."""
+"""What `fakenews ingest` says of what it admits and refuses, and what it leaves behind."""
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from fakenews_assets.cli import app
+from fakenews_assets.data.partitions import registered_batches
 
 REFUSAL = "check label_balance of clean_news: 100.0% of the labelled rows are fake"
 
@@ -29,4 +31,40 @@ def test_a_refused_batch_is_refused_again(refused: Path, scheme: str) -> None:
         assert "Ingested" not in result.output
         said.append(result.stderr)
     assert said[0].startswith(f"Failed: {REFUSAL}")
+    assert "is stored, but it is not part of the corpus" in said[0]
     assert said == said[:1] * 4
+
+
+@pytest.mark.parametrize("address", ["nofile.csv", "file:///nofile.csv", "file://elsewhere/news.csv"])
+def test_what_is_not_there_leaves_nothing_behind(project: Path, address: str) -> None:
+    result = CliRunner().invoke(app, ["ingest", address])
+    assert result.exit_code == 1
+    assert "Failed:" in result.stderr
+    assert sorted(path.name for path in project.iterdir()) == ["dagster.yaml"]
+
+
+@pytest.mark.usefixtures("project")
+def test_what_cannot_be_received_leaves_no_partition() -> None:
+    result = CliRunner().invoke(app, ["ingest", "sample:colour=red", "--batch", "b1"])
+    assert result.exit_code == 1
+    assert "is no setting" in result.stderr
+    with dg.DagsterInstance.get() as instance:
+        assert registered_batches(instance) == []
+
+
+def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project: Path) -> None:
+    rows = [f"Headline number {n} of one site,{n % 2}\n" for n in range(60)]
+    file, copy = project / "news.csv", project / "copy.csv"
+    file.write_text("title,label\n" + "".join(rows) + ",1\n")
+    copy.write_bytes(file.read_bytes())
+    result = CliRunner().invoke(app, ["ingest", str(file)], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "Rejected: 1 " in result.output
+    assert "The corpus has 60 labelled articles that no model was trained on. Next:" in result.output
+    with dg.DagsterInstance.get() as instance:
+        (batch,) = registered_batches(instance)
+    refusal = CliRunner().invoke(app, ["ingest", str(copy), "--batch", "copy"])
+    assert refusal.exit_code == 1
+    assert f"holds the same bytes as batch '{batch}'" in refusal.stderr
+    with dg.DagsterInstance.get() as instance:
+        assert registered_batches(instance) == [batch]

@@ -1,15 +1,17 @@
 """The sensor that ingests new files of the landing folder: one batch and one run for each."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import SENSOR_SECONDS
-from fakenews_assets.data.partitions import news_batches
-from fakenews_resources.landing import LandedFile, Landing
+from fakenews_assets.data.partitions import news_batches, note_on_unregistered, received_batches
+from fakenews_assets.data.receiving import batch_of_bytes
+from fakenews_resources.landing import IDENTITY_DIGITS, LandedFile, Landing
 from fakenews_resources.storage.io_manager import Storage
+from fakenews_resources.storage.store import Store
 
 _RUNS_PER_TICK = 20
 _KEYS_PER_QUERY = 500  # databases limit the variables of a query
@@ -34,7 +36,13 @@ def new_batch_sensor(
     runs = _last_runs(context.instance, [_run_key(file) for file in unstored.values()])
     new: list[LandedFile] = []
     left: defaultdict[str, list[str]] = defaultdict(list)
+    stored = received_batches(store, context.instance)
+    first_of: dict[str, str] = {}
     for batch, file in unstored.items():
+        first = first_of.setdefault(file.identity, _stored_as(file, store, stored) or batch)
+        if first != batch:
+            left["with the same bytes as an earlier batch"].append(f"{file.name} ({first})")
+            continue
         run = runs.get(_run_key(file))
         # A daemon that is killed may leave a run that was never launched. Asked again, Dagster launches that one.
         if run is None or run.status == dg.DagsterRunStatus.NOT_STARTED:
@@ -46,7 +54,8 @@ def new_batch_sensor(
     asked, later = new[:_RUNS_PER_TICK], new[_RUNS_PER_TICK:]
     if later:
         left["left for the next tick"] = [file.batch for file in later]
-    notes = " ".join(_note(why, names) for why, names in {**left, **landed.waiting}.items())
+    said = [_note(why, names) for why, names in {**left, **landed.waiting}.items()]
+    notes = " ".join(filter(None, (*said, note_on_unregistered(store, context.instance))))
     if not asked:
         return dg.SensorResult(skip_reason=f"No new files in {landing.root}. {notes}".rstrip())
     if notes:
@@ -62,6 +71,12 @@ def new_batch_sensor(
             for file in asked
         ],
     )
+
+
+def _stored_as(file: LandedFile, store: Store, batches: Collection[str]) -> str | None:
+    """The batch with these bytes, among those that a landed file of another name gave its digest to."""
+    named = (name for name in batches if name.endswith(f"-{file.identity[:IDENTITY_DIGITS]}"))
+    return batch_of_bytes(store, named, file.identity)
 
 
 def _raw_news_config(file: LandedFile) -> dict[str, str]:

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from fakenews_assets.automation.jobs import ingest_batch
+from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.sensors import ingestion
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
 from fakenews_assets.data.assets import clean_news, raw_news
@@ -112,6 +113,36 @@ def test_nothing_there(backend: Backend) -> None:
     assert backend.reason() == f"No new files in {backend.folder}."
 
 
+def test_a_partition_without_a_source_asks_for_one(backend: Backend) -> None:
+    backend.instance.add_dynamic_partitions("news_batches", ["by-hand"])
+    result = backend.defs.resolve_job_def("ingest_batch").execute_in_process(
+        instance=backend.instance, partition_key="by-hand", raise_on_error=False
+    )
+    failure = result.failure_data_for_node("raw_news")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert failure.user_failure_data.description == (
+        "Batch 'by-hand' has no source yet. Set `uri` in the configuration of raw_news, or run"
+        " `fakenews ingest FILE --batch by-hand`."
+    )
+    assert backend.storage.store.all_keys() == []
+
+
+def test_bytes_of_another_batch_are_refused_with_its_name(backend: Backend) -> None:
+    backend.drop("news.csv")
+    for name in ("first", "second"):
+        backend.execute(
+            dg.RunRequest(
+                partition_key=name,
+                run_config={"ops": {"raw_news": {"config": {"uri": str(backend.folder / "news.csv")}}}},
+            )
+        )
+    assert backend.storage.store.partitions("raw_news") == {"first"}
+    run = backend.instance.get_runs(limit=1)[0]
+    (said,) = failure_reasons(backend.instance, run.run_id)
+    assert "holds the same bytes as batch 'first'" in said
+
+
 def test_a_file_is_ingested_once(backend: Backend) -> None:
     backend.drop("news.csv")
     request = backend.request()
@@ -151,7 +182,9 @@ def test_a_stored_batch_needs_no_run(backend: Backend) -> None:
     backend.drop("news.csv")
     draft = backend.storage.store.draft()
     (draft.path / "news.csv").write_bytes((backend.folder / "news.csv").read_bytes())
-    backend.storage.store.commit(f"raw_news/{backend.request().partition_key}", draft)
+    batch = backend.request().partition_key or ""
+    backend.storage.store.commit(f"raw_news/{batch}", draft)
+    backend.instance.add_dynamic_partitions("news_batches", [batch])
     assert backend.reason() == f"No new files in {backend.folder}."
 
 
@@ -163,7 +196,7 @@ def test_what_failed_waits_for_a_person(backend: Backend, status: dg.DagsterRunS
     assert backend.reason() == (
         f"No new files in {backend.folder}. 1 failed before; see their runs: {request.partition_key}."
     )
-    backend.drop("other.csv")
+    backend.drop("other.csv", "B")
     assert len(backend.asked()) == 1, "nothing else is held up"
 
 
@@ -192,12 +225,32 @@ def test_one_content_twice(backend: Backend) -> None:
     backend.drop("a.csv")
     backend.drop("b.csv")
     backend.drop("b.copy.csv")  # the same stem, hence the same batch
-    assert [name[:2] for name in backend.asked()] == ["a-", "b-"]
+    (request,) = backend.tick().run_requests or []
+    first = request.partition_key or ""
+    assert first.startswith("a-")
+    backend.execute(request)
+    (backend.folder / "a.csv").unlink()  # the others are copies of what is stored
+    assert backend.reason() == (
+        f"No new files in {backend.folder}. 1 with the same bytes as an earlier batch: b.copy.csv ({first})."
+    )
+    backend.instance.delete_dynamic_partition("news_batches", first)
+    assert backend.asked()[0].startswith("b-"), "what was taken out of the corpus holds up no copy"
+
+
+def test_stored_batches_without_a_partition_are_named(backend: Backend) -> None:
+    backend.drop("news.csv")
+    request = backend.request()
+    backend.execute(request)
+    backend.instance.delete_dynamic_partition("news_batches", request.partition_key or "")
+    assert backend.reason().endswith(
+        f"1 stored batch does not count, because this Dagster instance lists no partition for it: {request.partition_key}."
+        " Register it (`fakenews register`), or delete it (`fakenews retire-batch`)."
+    )
 
 
 def test_dagster_takes_the_result(backend: Backend) -> None:
     for name in ("a.csv", "b.csv", "b.copy.csv"):
-        backend.drop(name)
+        backend.drop(name, name)
     with dg.instance_for_test() as instance, backend.context(instance) as context:
         found = new_batch_sensor.evaluate_tick(context)
     assert [request.tags["dagster/partition"] for request in found.run_requests or []] == backend.asked()
