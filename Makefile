@@ -12,7 +12,7 @@ MONITOR_PORT ?= 3002
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-export DAGSTER_HOME := $(CURDIR)
+export DAGSTER_HOME := $(CURDIR)/.dagster
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK ?= 1
 export BENTOML_DO_NOT_TRACK ?= True
@@ -143,7 +143,7 @@ lock: install  ## Write requirements.lock anew from pyproject.toml
 clean:  ## Remove .venv and caches, and after asking also data, models and Dagster's state (YES=1 does not ask)
 	@rm -rf .venv site *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	@made="$(wildcard .fakenews .dagster/*)"; answer="$(YES)"; test -n "$$made" || exit 0; \
+	@made="$(filter-out .dagster/dagster.yaml,$(wildcard .fakenews .dagster/*))"; answer="$(YES)"; test -n "$$made" || exit 0; \
 	test -n "$$answer" || read -rp "Remove all batches, models, logs and runs ($$made)? [y/N] " answer || echo; \
 	case "$$answer" in \
 		[yY1]*) rm -rf $$made ;; \

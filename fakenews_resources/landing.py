@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from fakenews_resources.news.base import SUFFIXES, BadAddress, Refused
 from fakenews_resources.news.gcs import gcs_errors
+from fakenews_resources.project import project_path
 from fakenews_resources.storage.durable import replace_text
 from fakenews_resources.storage.hashing import digest
 
@@ -88,7 +89,7 @@ class Landing(dg.ConfigurableResource):
         default="landing",
         description=(
             "Folder, or gs://bucket/prefix, in which every news file becomes a batch. "
-            "Relative paths start at the working directory."
+            "Relative paths start at the project's folder."
         ),
     )
     settle_seconds: float = Field(
@@ -114,7 +115,7 @@ class Landing(dg.ConfigurableResource):
         if "://" in self.root:
             raise BadAddress(f"{self.root} cannot be watched: name a folder, or gs://bucket/prefix")
         hashes = _Hashes(cache / "hashes.json")
-        folder = Path(self.root).expanduser().absolute()
+        folder = project_path(self.root)
         landed = _landed(_look_into_folder(folder, self.settle_seconds, hashes))
         hashes.save()
         return landed

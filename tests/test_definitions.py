@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from fakenews_assets.cli.running import use_project_home
 from fakenews_assets.definitions import defs
 
 REPOSITORY = Path(__file__).parents[1]
@@ -108,7 +109,8 @@ def test_the_workspace_names_this_module() -> None:
     assert workspace["load_from"][0]["python_module"]["module_name"] == "fakenews_assets.definitions"
 
 
-def test_the_instance_is_as_configured(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_the_instance_is_as_configured() -> None:
     with dg.DagsterInstance.get() as instance:
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled
@@ -116,8 +118,23 @@ def test_the_instance_is_as_configured(project: Path) -> None:
         assert instance.run_retries_enabled
         assert instance.global_op_concurrency_default_limit == 1
         instance.add_dynamic_partitions("news_batches", ["b"])
-    assert (project / ".dagster" / "storage").is_dir()
-    assert sorted(path.name for path in project.iterdir()) == [".dagster", "dagster.yaml"]
+        assert instance.run_launcher.supports_check_run_worker_health
+
+
+def test_dagsters_state_lies_in_a_folder_of_its_own_wherever_a_command_starts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, below = project / ".dagster", project / "below"
+    home.mkdir()
+    (home / "dagster.yaml").symlink_to((REPOSITORY / ".dagster" / "dagster.yaml").readlink())
+    below.mkdir()
+    monkeypatch.chdir(below)
+    monkeypatch.delenv("DAGSTER_HOME")
+    use_project_home()
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("news_batches", ["b"])
+    assert not any(below.iterdir())
+    assert sorted(path.name for path in project.iterdir()) == [".dagster", "below", "dagster.yaml"]
 
 
 def test_no_package_has_downgraded_what_dagster_parses_selections_with() -> None:

@@ -97,13 +97,13 @@ def test_uv_gets_nothing_where_pip_is_configured_with_nothing(folder: Path) -> N
     ],
 )
 def test_clean_asks_before_it_removes_data(folder: Path, words: list[str], typed: str, removed: bool) -> None:
-    for file in (".venv/bin/python", ".fakenews/store", ".dagster/runs.db", ".dagster/.gitkeep"):
+    for file in (".venv/bin/python", ".fakenews/store", ".dagster/runs.db", ".dagster/dagster.yaml"):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
     run = make(folder, "clean", *words, typed=typed)
     assert run.returncode == 0, run.stderr
     assert not (folder / ".venv").exists()
-    assert (folder / ".dagster" / ".gitkeep").exists()
+    assert (folder / ".dagster" / "dagster.yaml").exists()
     for data in (".fakenews", ".dagster/runs.db"):
         assert (folder / data).exists() is not removed
     assert ("Kept" in run.stdout) is not removed

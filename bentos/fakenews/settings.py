@@ -6,6 +6,7 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fakenews_resources.project import project_path
 from fakenews_resources.storage.backend import Backend, FolderBackend
 from fakenews_resources.storage.store import LOG_FOLDER, Store
 
@@ -76,9 +77,13 @@ class ServiceSettings(BaseSettings):
             StoreError: the storage has no usable address.
         """
         if self.models is not None:
-            return FolderBackend(self.models)
+            return FolderBackend(project_path(self.models))
         return FolderBackend(_PACKED_MODELS) if _PACKED_MODELS.is_dir() else Store(self.storage).bundles
 
     def log_backend(self) -> Backend:
         """Storage backend of the prediction log. Raises like `models_backend`."""
-        return FolderBackend(self.log) if self.log else Store(self.storage).backend.below(LOG_FOLDER)
+        return (
+            FolderBackend(project_path(self.log))
+            if self.log
+            else Store(self.storage).backend.below(LOG_FOLDER)
+        )

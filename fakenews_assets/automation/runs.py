@@ -19,15 +19,40 @@ _AT_WORK: Final = [
 _WAITING: Final = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 
 
-def runs_at_work(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
-    """The runs that may be reading or writing now."""
-    return instance.get_runs(dg.RunsFilter(statuses=_AT_WORK))
+def runs_at_work(
+    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, location: str | None
+) -> list[dg.DagsterRun]:
+    """The runs of this code location that may be reading or writing now.
+
+    Args:
+        instance: may serve other projects too.
+        repository: this graph.
+        location: name of the code location; None: unknown, and a run belongs here if its job does.
+    """
+    return _runs_of(instance, repository, location, _AT_WORK)
 
 
-def run_in_progress(instance: dg.DagsterInstance) -> str | None:
-    """A sentence about a run that is at work or waits for its turn; None where there is none."""
-    running = instance.get_runs(dg.RunsFilter(statuses=[*_WAITING, *_AT_WORK]), limit=1)
+def run_in_progress(context: dg.SensorEvaluationContext) -> str | None:
+    """A sentence about a run of this code location that is at work or waits for its turn; None where there is none."""
+    assert context.repository_def is not None
+    origin = context.code_location_origin
+    location = origin.location_name if origin else None
+    running = _runs_of(context.instance, context.repository_def, location, [*_WAITING, *_AT_WORK])
     return f"Run {running[0].run_id[:8]} of {running[0].job_name} is in progress." if running else None
+
+
+def _runs_of(
+    instance: dg.DagsterInstance,
+    repository: dg.RepositoryDefinition,
+    location: str | None,
+    statuses: Sequence[dg.DagsterRunStatus],
+) -> list[dg.DagsterRun]:
+    def is_ours(run: dg.DagsterRun) -> bool:
+        if run.remote_job_origin and location:
+            return run.remote_job_origin.location_name == location
+        return repository.has_job(run.job_name)
+
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses))) if is_ours(run)]
 
 
 def was_requested(instance: dg.DagsterInstance, run_key: str | None) -> bool:

@@ -4,24 +4,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from rich.markup import escape
+
+_INTERRUPTED = 130
+"""What shells expect of a program that Ctrl+C has ended."""
 
 
 class CommandFailed(RuntimeError):
     """A command cannot do what it was asked to; the message says why, and what to do next."""
 
 
+class CommandCanceled(RuntimeError):
+    """A person has interrupted a command or canceled its run; the message says what was stored before."""
+
+
 @contextmanager
 def abort_on_failure() -> Iterator[None]:
-    """Turn a failed command, or a storage that cannot be used, into its message and exit status 1, without a stack trace."""
+    """End a command that failed, found a storage that cannot be used, or was interrupted, with one message instead of
+    a stack trace. The exit status is 1, or 130 after an interrupt."""
     from fakenews_resources.storage.backend import StoreError
 
     try:
         yield
     except (CommandFailed, StoreError) as error:
-        from rich.console import Console
-        from rich.markup import escape
-
-        Console(stderr=True).print(
-            f"[bold red]Failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True
-        )
+        _print(f"[bold red]Failed:[/] {escape(str(error))}")
         raise typer.Exit(1) from None
+    except (CommandCanceled, KeyboardInterrupt) as error:
+        _print(f"[bold]Canceled.[/] {escape(str(error))}")
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _print(message: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(message.rstrip(), highlight=False, soft_wrap=True)

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import failure_reasons
-from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.errors import CommandCanceled, CommandFailed
+from fakenews_assets.cli.executing import was_interrupted
 from fakenews_assets.cli.running import load_graph
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common import progress
@@ -133,6 +134,8 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
                         instance=instance,
                         raise_on_error=False,
                     )
+                if was_interrupted(instance, result.run_id):
+                    raise CommandCanceled("The store was only read.")
                 # A batch that its checks refuse was refused the first time too, and is stored all the same.
                 made = scratch.exists(step.key) and _run_of(scratch, step.key) == result.run_id
                 shown.finish(step.key, failed=not made)

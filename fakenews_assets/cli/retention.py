@@ -13,6 +13,7 @@ from rich.table import Table
 
 from fakenews_assets.automation.runs import runs_at_work
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.executing import code_location
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.partitions import registered_batches
 from fakenews_assets.data.readers.reading import UnreadableFile
@@ -138,7 +139,10 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
 def _graph_at_rest() -> Iterator[tuple[GraphRunner, Store]]:
     """The graph while no run is at work: a run may hold versions that no record names yet."""
     with GraphRunner() as runner:
-        runs = runs_at_work(runner.instance)
+        origin = code_location()
+        runs = runs_at_work(
+            runner.instance, runner.defs.get_repository_def(), origin.location_name if origin else None
+        )
         if runs:
             names = ", ".join(f"{run.job_name} ({run.run_id[:8]})" for run in runs)
             raise CommandFailed(

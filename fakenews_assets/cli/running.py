@@ -1,9 +1,7 @@
-"""Runs parts of the graph in this process, on the same Dagster instance as the UI."""
+"""Runs parts of the graph, on the same Dagster instance as the UI."""
 
 import os
-import platform
 import sys
-import uuid
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +14,13 @@ from rich.markup import escape
 from fakenews_assets.automation.order import GraphOrder, assets_of
 from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.staleness import stale_assets
-from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.errors import CommandCanceled, CommandFailed
+from fakenews_assets.cli.executing import Request, end_lost_runs, execute
 from fakenews_assets.cli.steps import shown_steps
-from fakenews_assets.common import progress
 from fakenews_assets.data.partitions import note_on_unregistered
+from fakenews_resources.project import DAGSTER_FOLDER, find_project
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store, hash_file
-
-_HOST_TAG = "fakenews/host"
-_PROCESS_TAG = "fakenews/process"
 
 DEFAULT_VARIANTS = (
     "distilled-3l",
@@ -36,16 +32,15 @@ DEFAULT_VARIANTS = (
 
 
 def use_project_home() -> None:
-    """Point DAGSTER_HOME at the folder of dagster.yaml, from here upwards, unless it is set."""
+    """Point DAGSTER_HOME at the project's own, unless it is set."""
     if os.environ.get("DAGSTER_HOME"):
         return
-    here = Path.cwd()
-    home = next((folder for folder in (here, *here.parents) if (folder / "dagster.yaml").is_file()), None)
-    if home is None:
+    project = find_project()
+    if project is None:
         raise CommandFailed(
             "No dagster.yaml here or above. Run this inside the project's folder, or set DAGSTER_HOME."
         )
-    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_HOME"] = str(project / DAGSTER_FOLDER)
 
 
 def load_graph() -> dg.Definitions:
@@ -75,16 +70,8 @@ class GraphRunner:
 
     def __enter__(self) -> Self:
         self.instance = dg.DagsterInstance.get()
-        self._close_dead_runs()
+        end_lost_runs(self.instance)
         return self
-
-    def _close_dead_runs(self) -> None:
-        """Close the runs of killed `fakenews` commands; left open, they would hold their slot in a pool for ever."""
-        here = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={_HOST_TAG: platform.node()})
-        for run in self.instance.get_runs(here):
-            if not _is_alive(int(run.tags[_PROCESS_TAG])):
-                self.instance.report_run_failed(run, "The process of this run was killed.")
-                self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
     def __exit__(self, *_: object) -> None:
         self.instance.dispose()
@@ -154,6 +141,7 @@ class GraphRunner:
 
         Raises:
             CommandFailed: a step failed, or a blocking check stopped the run.
+            CommandCanceled: a person interrupted the command or canceled the run.
         """
         job = self.defs.resolve_job_def(job_name)
         names = [asset.key.to_user_string() for asset in assets_of(job)]
@@ -164,23 +152,32 @@ class GraphRunner:
         with shown_steps(self.console, names, todo, suffix) as steps:
             if not todo:
                 return
-            run_id = str(uuid.uuid4())
-            with steps.following(self.instance, run_id), progress.listening(steps.show):
-                result = job.execute_in_process(
-                    run_id=run_id,
-                    instance=self.instance,
-                    partition_key=partition,
-                    asset_selection=[asset.key for asset in stale],
-                    run_config={
-                        "ops": {name: {"config": dict(config[name])} for name in todo if name in config},
-                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                    },
-                    tags={_HOST_TAG: platform.node(), _PROCESS_TAG: str(os.getpid())},
-                    raise_on_error=False,
-                )
-        self.run_ids.append(run_id)
-        if not result.success:
-            raise CommandFailed("\n".join(failure_reasons(self.instance, run_id)))
+            request = Request(
+                job,
+                frozenset(asset.key for asset in stale),
+                partition,
+                {name: config[name] for name in todo if name in config},
+            )
+            run = execute(self.instance, request, self.store.backend.address, steps)
+        self.run_ids.append(run.run_id)
+        if run.status == dg.DagsterRunStatus.CANCELED:
+            raise CommandCanceled(self._kept(run.run_id, todo, partition))
+        if not run.is_success:
+            raise CommandFailed("\n".join(failure_reasons(self.instance, run.run_id)))
+
+    def _kept(self, run_id: str, names: Sequence[str], partition: str | None) -> str:
+        """What a canceled run has stored, and how to go on."""
+        keys = {name: [name, f"{name}/{partition}"] for name in names}
+        made = [
+            name
+            for name in names
+            for key in keys[name]
+            if self.store.exists(key)
+            and (record := self.store.current(key).record)
+            and record.run_id == run_id
+        ]
+        stored = f"Stored: {', '.join(made)}." if made else "This run had stored nothing yet."
+        return f"{stored} Run the same command again to go on."
 
     def _note_unregistered(self) -> None:
         if note := note_on_unregistered(self.store, self.instance):
@@ -196,13 +193,3 @@ class GraphRunner:
 
 def _received_from(uri: str, source: str) -> dict[str, str]:
     return {"uri": uri, "source": source} if source else {"uri": uri}
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

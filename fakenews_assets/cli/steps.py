@@ -57,6 +57,10 @@ class Steps(ABC):
         """Show the progress of a step; other tasks are left out."""
 
     @abstractmethod
+    def note(self, name: str, text: str) -> None:
+        """Show a line of progress that a step has written into its run's log."""
+
+    @abstractmethod
     def finish(self, name: str, *, failed: bool) -> None:
         """Show how a step ended."""
 
@@ -73,7 +77,7 @@ class Steps(ABC):
                     found = instance.get_records_for_run(run_id, cursor=cursor, of_type=_STEP_EVENTS)
                     cursor = found.cursor
                     for record in found.records:
-                        self._mark(record.event_log_entry)
+                        self.mark(record.event_log_entry)
                 if last_round:
                     return
 
@@ -85,12 +89,15 @@ class Steps(ABC):
             stop.set()
             thread.join()
 
-    def _mark(self, entry: dg.EventLogEntry) -> None:
-        name = entry.step_key or ""
-        if entry.dagster_event_type == dg.DagsterEventType.STEP_START:
+    def mark(self, entry: dg.EventLogEntry) -> None:
+        """Show what an entry of the run's log says of a step."""
+        name, kind = entry.step_key or "", entry.dagster_event_type
+        if kind == dg.DagsterEventType.STEP_START:
             self.start(name)
-        else:
-            self.finish(name, failed=entry.dagster_event_type == dg.DagsterEventType.STEP_FAILURE)
+        elif kind in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
+            self.finish(name, failed=kind == dg.DagsterEventType.STEP_FAILURE)
+        elif kind is None and entry.user_message.startswith(f"{name}: "):
+            self.note(name, entry.user_message.removeprefix(f"{name}: "))
 
 
 class Bars(Steps):
@@ -137,6 +144,10 @@ class Bars(Steps):
             )
 
     @override
+    def note(self, name: str, text: str) -> None:
+        self._progress.update(self._tasks[name], note=escape(text))
+
+    @override
     def finish(self, name: str, *, failed: bool) -> None:
         self._progress.update(
             self._tasks[name], completed=0 if failed else 1, total=1, note="[red]failed" if failed else ""
@@ -173,6 +184,10 @@ class Lines(Steps):
         if report.task in self._running:
             _, lines = self._running[report.task]
             lines(replace(report, task=f"{report.task}{self._suffix}"))
+
+    @override
+    def note(self, name: str, text: str) -> None:
+        self._write(f"{name}{self._suffix}: {text}")
 
     @override
     def finish(self, name: str, *, failed: bool) -> None:

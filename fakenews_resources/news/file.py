@@ -13,6 +13,7 @@ from fakenews_resources.news.base import (
     file_name,
     received,
 )
+from fakenews_resources.project import project_path
 
 _COPY_BYTES = 2**20
 
@@ -21,7 +22,7 @@ def receive_file(address: str, into: Path, *, progress: Progress | None = None) 
     """Copy a local file, which is only read.
 
     Args:
-        address: a path or a `file://` URL.
+        address: a path or a `file://` URL. Relative paths start at the project's folder.
         into: folder for the copy.
         progress: called as bytes arrive.
 
@@ -61,7 +62,7 @@ def receive_file(address: str, into: Path, *, progress: Progress | None = None) 
 def path_of(address: str) -> Path:
     """The path of a `file:` address, or of a path with `~`. Raises BadAddress for another host."""
     if not address.startswith("file:"):
-        return Path(address).expanduser().absolute()
+        return project_path(address)
     parts = urlsplit(address)
     if parts.netloc not in ("", "localhost"):
         raise BadAddress(

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+from fakenews_resources.project import project_path
 from fakenews_resources.storage.backend import Backend, FolderBackend, StoreError
 
 
 def backend_of(address: str | Path) -> Backend:
-    """The storage backend that an address names: a path, or gs://bucket/prefix.
+    """The storage backend that an address names: a path, or gs://bucket/prefix. Relative paths start at the project's
+    folder.
 
     Files of a bucket are copied below FAKENEWS_CACHE, by default `.fakenews/.cache`.
 
@@ -19,8 +21,8 @@ def backend_of(address: str | Path) -> Backend:
         # Google's client takes a second to import.
         from fakenews_resources.storage.bucket import bucket_backend
 
-        cache = Path(os.environ.get("FAKENEWS_CACHE", ".fakenews/.cache"))
+        cache = project_path(os.environ.get("FAKENEWS_CACHE", ".fakenews/.cache"))
         return bucket_backend(text, cache)
     if "://" in text:
         raise StoreError(f"Cannot store in {text}: set FAKENEWS_STORAGE to a path, or to gs://bucket/prefix.")
-    return FolderBackend(Path(text).expanduser().resolve())
+    return FolderBackend(project_path(text).resolve())

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from fakenews_resources.project import project_path
 from fakenews_resources.storage.backend import Backend, FolderBackend
 from fakenews_resources.storage.inventory import existing_partitions
 from fakenews_resources.storage.store import (
@@ -25,6 +26,9 @@ from fakenews_resources.storage.store import (
 
 SHOWN_FILES: Final = (".png", ".html")
 """Endings of the files that people look at in a browser."""
+
+STORAGE_TAG: Final = "fakenews/storage"
+"""The address of the storage that a run is meant for, where a command has asked Dagster's daemon for it."""
 
 _reads: dict[tuple[str, str], dict[str, str]] = {}
 """Versions read by the steps in progress: version by key, by run and op. It is a module variable because Dagster
@@ -40,7 +44,7 @@ class Storage(dg.ConfigurableResource):
     root: str = Field(
         default=".fakenews",
         description="Where every value of the graph is stored: a folder, or gs://bucket/prefix. Relative paths start at the"
-        " working directory.",
+        " project's folder.",
     )
     log: str | None = Field(
         default=None,
@@ -59,7 +63,7 @@ class Storage(dg.ConfigurableResource):
         Args:
             store: this one, or as `afresh` gives it.
         """
-        return FolderBackend(Path(self.log)) if self.log else store.backend.below(LOG_FOLDER)
+        return FolderBackend(project_path(self.log)) if self.log else store.backend.below(LOG_FOLDER)
 
     @contextmanager
     def afresh(self) -> Iterator[Store]:
@@ -88,6 +92,15 @@ class Storage(dg.ConfigurableResource):
             raise dg.Failure(str(error), allow_retries=False) from error
         _note_read((context.run.run_id, context.op_execution_context.op.name), artifact)
         return artifact
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        meant = context.run.tags.get(STORAGE_TAG) if context.run else None
+        if meant not in (None, self.store.backend.address):
+            raise dg.Failure(
+                f"The command that asked for this run stores in {meant}, but Dagster's daemon in"
+                f" {self.store.backend.address}. Set the same FAKENEWS_STORAGE for both.",
+                allow_retries=False,
+            )
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         for step in [step for step in _reads if context.run and step[0] == context.run.run_id]:

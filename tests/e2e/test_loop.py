@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fakenews_assets.automation.runs import run_in_progress
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
 from fakenews_assets.selection.decision import Decision
@@ -102,7 +101,7 @@ class Loop:
         try:
             yield process
             if process.poll() is None:
-                self.wait("rest", lambda: run_in_progress(self.instance) is None)
+                self.wait("rest", lambda: all(run.is_finished for run in self.instance.get_runs()))
         finally:
             processes.end(process, grace=10)
 

@@ -6,6 +6,7 @@ from typing import Final
 import dagster as dg
 
 from fakenews_assets.automation.runs import failure_reasons
+from fakenews_resources.launcher import is_of_command
 from fakenews_resources.notifier import Notice, Notifier
 
 _LONGEST_REASON: Final = 1500
@@ -20,8 +21,10 @@ _LONGEST_REASON: Final = 1500
 def failure_notifier(context: dg.RunFailureSensorContext, notifier: Notifier) -> None:
     """Send one notice for each run of this code location that fails.
 
-    A run of the `fakenews` command belongs to no code location: its terminal says why it failed.
+    A run that a `fakenews` command executes itself gets none: its terminal says why it failed.
     """
+    if is_of_command(context.dagster_run):
+        return
     notifier.notify(_failure_notice(context.instance, context.dagster_run))
 
 

@@ -30,7 +30,7 @@ def refresh_downstream(
     was made before, and with the same configuration. One run at a time, and one for each combination of inputs: what
     failed is left to a person.
     """
-    busy = run_in_progress(context.instance)
+    busy = run_in_progress(context)
     if busy:
         yield dg.SkipReason(busy)
         return

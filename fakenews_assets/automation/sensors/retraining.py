@@ -77,7 +77,7 @@ def _retrain_within_limits(
         note = note_on_unregistered(store, context.instance)
         return dg.SkipReason(f"{reason} No retraining: {'; '.join(unmet)}. {note or ''}".rstrip())
     # Last, since these take longest: one retraining at a time, and each has to reach the gate before the next starts.
-    busy = run_in_progress(context.instance) or _unfinished(context, store)
+    busy = run_in_progress(context) or _unfinished(context, store)
     if busy:
         return dg.SkipReason(f"{reason} Waiting to retrain: {busy}")
     # Whatever the trigger: what failed on the same articles would fail again.

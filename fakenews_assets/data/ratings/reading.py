@@ -14,6 +14,7 @@ from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
 from fakenews_assets.data.sources import normalise_sources
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Received
+from fakenews_resources.project import project_path
 from fakenews_resources.storage.store import Artifact
 
 _SOURCES: Final = (*COLUMNS["source"], *COLUMNS["url"])
@@ -146,7 +147,7 @@ def read_ratings(files: Sequence[Path], settings: RatingsSettings) -> Ratings:
 
 def _addresses(uri: str, work: Path) -> list[str]:
     """The files of a folder or prefix, by name; any other address is one file."""
-    if not (uri.endswith("/") if uri.startswith("gs://") else Path(uri).is_dir()):
+    if not (uri.endswith("/") if uri.startswith("gs://") else project_path(uri).is_dir()):
         return [uri]
     files = Landing(root=uri, settle_seconds=0).look(work).files
     if not files:
