@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES
-from fakenews_assets.cli.running import DEFAULT_VARIANTS, GraphRunner
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.compression.partitions import CHOSEN, DEFAULT_CANDIDATES
 from fakenews_assets.data.splits.splitting import SPLITS
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.models.classifier import Article
@@ -123,12 +124,13 @@ def answer(bundle: Path, article: Article) -> str:
 
 def _seconds_per_step(runner: GraphRunner) -> dict[str, float]:
     """How long each stored value took to make, in this run or in the earlier one that made it."""
+    variants = [name for name in DEFAULT_CANDIDATES if name in CHOSEN]
     keys = [
         *(f"{asset}/{BATCH}" for asset in ("raw_news", "clean_news")),
         *CORPUS,
         *FIRST_CANDIDATES,
-        *(CANDIDATES[variant] for variant in DEFAULT_VARIANTS),
-        *(f"evaluation/{name}" for name in ("baseline", "finetuned", *DEFAULT_VARIANTS)),
+        *(CANDIDATES[variant] for variant in variants),
+        *(f"evaluation/{name}" for name in ("baseline", "finetuned", *variants)),
         *("leaderboard", "selected_model"),
     ]
     return {

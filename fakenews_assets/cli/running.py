@@ -17,18 +17,11 @@ from fakenews_assets.automation.staleness import stale_assets
 from fakenews_assets.cli.errors import CommandCanceled, CommandFailed
 from fakenews_assets.cli.executing import Request, end_lost_runs, execute
 from fakenews_assets.cli.steps import shown_steps
+from fakenews_assets.compression.partitions import DEFAULT_CANDIDATES
 from fakenews_assets.data.partitions import note_on_unregistered
 from fakenews_resources.project import DAGSTER_FOLDER, find_project
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store, hash_file
-
-DEFAULT_VARIANTS = (
-    "distilled-3l",
-    "finetuned-openvino-int8",
-    "distilled-3l-openvino-int8",
-    "ensemble-finetuned-openvino-int8",
-)
-"""What the whole lifecycle makes of the fine-tuned encoder: a student, both in int8, and an ensemble with the baseline."""
 
 
 def use_project_home() -> None:
@@ -105,7 +98,7 @@ class GraphRunner:
         batch: str,
         uri: str,
         config: Mapping[str, Mapping[str, Any]] | None = None,
-        variants: Sequence[str] = DEFAULT_VARIANTS,
+        variants: Sequence[str] = DEFAULT_CANDIDATES,
         source: str = "",
     ) -> None:
         """Take one batch from its source to a champion; values that are up to date are skipped.

@@ -1,6 +1,5 @@
 """Assets of the group compression: smaller and faster variants of the fine-tuned model."""
 
-from collections.abc import Iterator
 from functools import partial
 
 import dagster as dg
@@ -37,7 +36,7 @@ _asset = partial(
 )
 
 
-@_asset(partitions_def=students, kinds={"pytorch", "lightning", "huggingface"}, output_required=False)
+@_asset(partitions_def=students, kinds={"pytorch", "lightning", "huggingface"})
 @plain_config
 def distilled_bert(
     context: dg.AssetExecutionContext,
@@ -47,18 +46,11 @@ def distilled_bert(
     engine: Engine,
     splits: Artifact,
     finetuned_bert: Artifact,
-) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
-    """A smaller student, distilled from the fine-tuned encoder.
-
-    A student whose pretrained weights are not available is skipped with a message.
-    """
-    from fakenews_assets.models.encoders import EncoderUnavailable
-
-    student = context.partition_key
-    try:
-        yield _train_smaller(context, storage, tracker, engine, student, splits, finetuned_bert, config)
-    except EncoderUnavailable as error:
-        yield _skipped(context, str(error))
+) -> dg.MaterializeResult[Artifact]:
+    """A smaller student, distilled from the fine-tuned encoder."""
+    return _train_smaller(
+        context, storage, tracker, engine, context.partition_key, splits, finetuned_bert, config
+    )
 
 
 @_asset(kinds={"pytorch", "lightning", "huggingface"})
@@ -86,12 +78,11 @@ def pruned_bert(
     ],
     kinds={"openvino", "onnx"},
     code_version="4",
-    output_required=False,
 )
 @plain_config
 def quantized_bert(
     context: dg.AssetExecutionContext, config: QuantizationSettings, storage: Storage, splits: Artifact
-) -> Iterator[dg.MaterializeResult[Artifact] | dg.AssetObservation]:
+) -> dg.MaterializeResult[Artifact]:
     """A trained model exported to another runtime, in int8 or as a reference for int8, and compared with its source."""
     from fakenews_assets.compression.quantization import ExportMismatch, FormatUnavailable, make_variant
 
@@ -100,12 +91,9 @@ def quantized_bert(
     draft = storage.draft()
     try:
         result = make_variant(model.path, variant, *training_rows(splits), config, draft.path)
-    except FormatUnavailable as error:
-        yield _skipped(context, str(error))
-        return
-    except ExportMismatch as error:
+    except (FormatUnavailable, ExportMismatch) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    yield dg.MaterializeResult(
+    return dg.MaterializeResult(
         value=draft,
         metadata={
             "source": source,
@@ -131,6 +119,7 @@ def _train_smaller(
     settings: PruningSettings,
 ) -> dg.MaterializeResult[Artifact]:
     from fakenews_assets.compression.distillation import distill
+    from fakenews_assets.models.encoders import EncoderUnavailable
     from fakenews_assets.models.structure import CannotCut
     from fakenews_assets.training.finetuning.history import TrainingFailed
 
@@ -148,15 +137,6 @@ def _train_smaller(
             log,
             engine.map,
         )
-    except (CannotCut, TrainingFailed) as error:
+    except (CannotCut, EncoderUnavailable, TrainingFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     return dg.MaterializeResult(value=draft, metadata=log.finish(result))
-
-
-def _skipped(context: dg.AssetExecutionContext, reason: str) -> dg.AssetObservation:
-    """Result of an asset that cannot be made on this machine; downstream assets are skipped too."""
-    context.log.warning(f"Skipped: {reason}")
-    partition = context.partition_key if context.has_partition_key else None
-    return dg.AssetObservation(
-        context.asset_key, partition=partition, description=f"Skipped: {reason}", metadata={"skipped": reason}
-    )

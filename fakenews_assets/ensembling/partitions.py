@@ -4,19 +4,15 @@ from typing import Final
 
 import dagster as dg
 
-from fakenews_assets.compression.partitions import SOURCES, VARIANTS
-from fakenews_assets.compression.settings import STUDENTS
+from fakenews_assets.compression.partitions import CHOSEN, ENSEMBLE, SOURCES, VARIANTS, students, variants
 
 ENCODERS: Final = {**SOURCES, **{variant: f"quantized_bert/{variant}" for variant in VARIANTS}}
 """Name of an encoder, trained or exported, and the store key of its files."""
 
-ENSEMBLE: Final = "ensemble-"
-"""Begins the name of an ensemble; that of its encoder follows."""
-
 ENSEMBLES: Final = {f"{ENSEMBLE}{encoder}": key for encoder, key in ENCODERS.items()}
 """Name of an ensemble, and the store key of its encoder."""
 
-ensembles = dg.StaticPartitionsDefinition(list(ENSEMBLES))
+ensembles = dg.StaticPartitionsDefinition([name for name in ENSEMBLES if name in CHOSEN])
 
 member_assets = [
     "baseline_model",
@@ -25,9 +21,15 @@ member_assets = [
     *(
         dg.AssetDep(
             asset,
-            partition_mapping=dg.StaticPartitionMapping({name: f"{ENSEMBLE}{name}" for name in names}),
+            partition_mapping=dg.StaticPartitionMapping(
+                {
+                    name: f"{ENSEMBLE}{name}"
+                    for name in members.get_partition_keys()
+                    if f"{ENSEMBLE}{name}" in CHOSEN
+                }
+            ),
         )
-        for asset, names in (("distilled_bert", STUDENTS), ("quantized_bert", VARIANTS))
+        for asset, members in (("distilled_bert", students), ("quantized_bert", variants))
     ),
 ]
 """Where the members come from."""

@@ -4,9 +4,8 @@ from typing import Final
 
 import dagster as dg
 
-from fakenews_assets.compression.partitions import VARIANTS
-from fakenews_assets.compression.settings import STUDENTS
-from fakenews_assets.ensembling.partitions import ENCODERS, ENSEMBLES
+from fakenews_assets.compression.partitions import CHOSEN, students, variants
+from fakenews_assets.ensembling.partitions import ENCODERS, ENSEMBLES, ensembles
 
 CANDIDATES: Final = {
     "baseline": "baseline_model",
@@ -16,7 +15,14 @@ CANDIDATES: Final = {
 }
 """Name of a candidate, and the store key of the model that it stands for."""
 
-candidates = dg.StaticPartitionsDefinition(list(CANDIDATES))
+_ALWAYS: Final = ("baseline", "finetuned")
+
+if unknown := CHOSEN - CANDIDATES.keys():
+    raise ValueError(
+        f"FAKENEWS_CANDIDATES names {', '.join(sorted(unknown))}. Known are {', '.join(CANDIDATES)}."
+    )
+
+candidates = dg.StaticPartitionsDefinition([name for name in CANDIDATES if name in _ALWAYS or name in CHOSEN])
 
 model_assets = [
     "baseline_model",
@@ -25,12 +31,15 @@ model_assets = [
     "pruned_bert",
     *(
         dg.AssetDep(
-            asset, partition_mapping=dg.StaticPartitionMapping({candidate: candidate for candidate in names})
+            asset,
+            partition_mapping=dg.StaticPartitionMapping(
+                {name: name for name in models.get_partition_keys() if name in CHOSEN}
+            ),
         )
-        for asset, names in (
-            ("distilled_bert", STUDENTS),
-            ("quantized_bert", VARIANTS),
-            ("ensemble_model", ENSEMBLES),
+        for asset, models in (
+            ("distilled_bert", students),
+            ("quantized_bert", variants),
+            ("ensemble_model", ensembles),
         )
     ),
 ]

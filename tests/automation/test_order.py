@@ -8,7 +8,7 @@ import pytest
 from fakenews_assets.automation.jobs import REFRESH_JOBS
 from fakenews_assets.automation.order import GraphOrder, assets_of
 from fakenews_assets.definitions import defs
-from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_assets.evaluation.partitions import CANDIDATES, candidates
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store
 from tests.support.graphs import Graph
@@ -35,8 +35,10 @@ def test_values_come_after_those_that_they_are_made_of(order: GraphOrder, tmp_pa
     for value in order.downstream_of_training():
         inputs = order.inputs_of(value, inventory, pending=keys)
         assert inputs.isdisjoint(keys[keys.index(value.key) :]), value
-    assert set(CANDIDATES.values()) - set(keys) == {"baseline_model", "frozen_encoder", "finetuned_bert"}
-    assert {f"evaluation/{name}" for name in CANDIDATES} < set(keys)
+    names = candidates.get_partition_keys()
+    trained = {"baseline_model", "frozen_encoder", "finetuned_bert"}
+    assert {CANDIDATES[name] for name in names} - set(keys) == trained
+    assert {f"evaluation/{name}" for name in names} < set(keys)
 
 
 def test_a_lifecycle_is_limited_to_its_candidates(order: GraphOrder) -> None:
