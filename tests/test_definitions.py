@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from fakenews_assets.cli.running import use_project_home
+from fakenews_assets.data import assets as data
 from fakenews_assets.definitions import defs
+from fakenews_assets.serving import assets as serving
 
 REPOSITORY = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("graph.json")
@@ -68,6 +70,47 @@ def test_every_asset_says_what_it_is_and_whose() -> None:
         assert node.owners, key
         assert node.code_version, key
         assert node.kinds, key
+
+
+def test_a_check_has_the_partitions_of_its_asset() -> None:
+    """Else one partition's result would hide another's."""
+    graph = defs.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        assert graph.get(key).partitions_def == graph.get(key.asset_key).partitions_def, key
+
+
+def test_columns_come_from_columns() -> None:
+    """The lineage names columns that the tables upstream have."""
+    graph = defs.resolve_asset_graph()
+    found = [
+        (asset, column, origin)
+        for asset, lineage in (
+            ("article_clusters", data._CLUSTER_LINEAGE),
+            ("splits", data._SPLIT_LINEAGE),
+            ("batch_predictions", serving._PREDICTION_LINEAGE),
+        )
+        for column, origins in lineage.items()
+        for origin in origins
+    ]
+
+    def names(asset: str) -> list[str]:
+        schema = graph.get(dg.AssetKey(asset)).metadata["dagster/column_schema"]
+        return [column.name for column in schema.columns]
+
+    assert len(found) > 20
+    for asset, column, origin in found:
+        upstream, _, name = origin.partition(".")
+        assert column in names(asset)
+        assert name in names(upstream)
+        assert dg.AssetKey(upstream) in graph.get(dg.AssetKey(asset)).parent_keys
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("project")
+def test_dg_finds_and_checks_the_definitions() -> None:
+    dg_command = Path(sys.executable).with_name("dg")
+    result = subprocess.run([dg_command, "check", "defs"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert "All definitions loaded successfully." in result.stdout + result.stderr
 
 
 @pytest.mark.server

@@ -9,10 +9,11 @@ from typing import Any
 import dagster as dg
 
 from fakenews_assets.common import progress
+from fakenews_assets.common.metadata import rounded
 
 
 def asset(**options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """`dg.asset` whose body shows its progress, under its name and in the run's log."""
+    """`dg.asset` whose body shows its progress, under its name and in the run's log, and rounds what the UI shows."""
 
     def decorate(body: Callable[..., Any]) -> dg.AssetsDefinition:
         return dg.asset(**options)(_shown(body))
@@ -27,14 +28,15 @@ def _shown(body: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(body)
         def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
             with progress.step(body.__name__, _log()):
-                yield from body(*args, **kwargs)
+                for result in body(*args, **kwargs):
+                    yield rounded(result)
 
         return generator
 
     @functools.wraps(body)
     def function(*args: Any, **kwargs: Any) -> Any:
         with progress.step(body.__name__, _log()):
-            return body(*args, **kwargs)
+            return rounded(body(*args, **kwargs))
 
     return function
 

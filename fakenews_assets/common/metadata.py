@@ -1,7 +1,7 @@
 """Metadata for the Dagster UI: counts, tables, plots."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -36,6 +36,54 @@ def illustrated(png: bytes, caption: str, text: str = "") -> dg.MarkdownMetadata
     Dagster writes an event's metadata three times: all other plots are files only, which the IO manager links.
     """
     return dg.MetadataValue.md(f"{to_markdown_image(in_few_colours(png), caption)}\n\n{text}".rstrip())
+
+
+def rounded(result: Any) -> Any:
+    """What an asset gives to Dagster, with numbers of four significant digits in its metadata and that of its checks.
+
+    The stored files keep all digits.
+    """
+    if not isinstance(result, dg.MaterializeResult):
+        return result
+    checks = [check._replace(metadata=_rounded(check.metadata)) for check in result.check_results]
+    return result._replace(metadata=_rounded(result.metadata), check_results=checks)
+
+
+def _rounded(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: _rounded_value(value) for name, value in (metadata or {}).items()}
+
+
+def _rounded_value(value: Any) -> Any:
+    if isinstance(value, dg.FloatMetadataValue) and value.value is not None:
+        return dg.MetadataValue.float(float(f"{value.value:.4g}"))
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def columns(schema: pl.Schema) -> dict[str, Any]:
+    """The columns of a table, for an asset's definition."""
+    described = [dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()]
+    return {"dagster/column_schema": dg.TableSchema(columns=described)}
+
+
+def row_count(rows: int) -> dict[str, Any]:
+    """The rows of a table, which the UI plots over time."""
+    return {"dagster/row_count": rows}
+
+
+def column_lineage(origins: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The lineage of a table's columns.
+
+    Args:
+        origins: by column, the columns upstream that it is made of, as `asset.column`.
+    """
+    deps = {
+        column: [
+            dg.TableColumnDep(dg.AssetKey(asset), name)
+            for asset, _, name in (one.partition(".") for one in made_of)
+        ]
+        for column, made_of in origins.items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

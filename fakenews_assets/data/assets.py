@@ -10,7 +10,7 @@ import polars as pl
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.metadata import counts, illustrated, records
+from fakenews_assets.common.metadata import column_lineage, columns, counts, illustrated, records, row_count
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.checks import (
@@ -39,6 +39,7 @@ from fakenews_assets.data.receiving import (
     batch_of_bytes,
     store_raw_file,
 )
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
@@ -48,6 +49,19 @@ from fakenews_resources.storage.store import Artifact, StoreError, ValueMissing
 from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
 
 _asset = partial(asset, group_name="data", owners=["team:data"])
+
+_CLUSTER_LINEAGE = {
+    "article_id": ["clean_news.article_id"],
+    "batch": ["clean_news.batch"],
+    "cluster_id": ["clean_news.title", "clean_news.text"],
+    "split": ["clean_news.title", "clean_news.text", "clean_news.source"],
+    "unseen_publisher": ["clean_news.source"],
+    "excluded": ["clean_news.title", "clean_news.text", "clean_news.label", "clean_news.source"],
+}
+_SPLIT_LINEAGE = {
+    **{name: [f"clean_news.{name}"] for name in ARTICLE_SCHEMA},
+    **{name: [f"article_clusters.{name}"] for name in ("cluster_id", "unseen_publisher")},
+}
 
 
 @_asset(partitions_def=news_batches, kinds={"csv"}, code_version="1")
@@ -101,6 +115,7 @@ def raw_news(
     kinds={"polars", "parquet"},
     code_version="6",
     check_specs=batch_check_specs(),
+    metadata=columns(ARTICLE_SCHEMA),
 )
 @plain_config
 def clean_news(
@@ -169,7 +184,7 @@ def _corpus(
 def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
     return {
         "rows_in": summary.rows_in,
-        "rows_out": summary.rows_out,
+        **row_count(summary.rows_out),
         "rows_rejected": summary.rows_in - summary.rows_out,
         "rejected": counts(summary.rejected),
         "boilerplate_removed": counts(summary.boilerplate),
@@ -209,7 +224,7 @@ def corpus_profile(
     )
 
 
-@_asset(kinds={"polars", "rust"}, code_version="3")
+@_asset(kinds={"polars", "rust"}, code_version="3", metadata=columns(CLUSTER_SCHEMA))
 @plain_config
 def article_clusters(
     context: dg.AssetExecutionContext,
@@ -241,7 +256,8 @@ def article_clusters(
         metadata={
             "batches": len(batches),
             "refused_batches": left_out,
-            "rows": sizes.rows,
+            **row_count(len(clusters)),
+            **column_lineage(_CLUSTER_LINEAGE),
             "clusters": sizes.clusters,
             "rows_with_near_duplicates": sizes.clustered_rows,
             "largest_cluster": sizes.largest,
@@ -251,7 +267,12 @@ def article_clusters(
     )
 
 
-@_asset(kinds={"polars", "parquet"}, code_version="2", check_specs=split_check_specs())
+@_asset(
+    kinds={"polars", "parquet"},
+    code_version="2",
+    check_specs=split_check_specs(),
+    metadata=columns(SPLIT_SCHEMA),
+)
 def splits(
     context: dg.AssetExecutionContext,
     storage: Storage,
@@ -281,7 +302,13 @@ def splits(
     yield checked(
         draft,
         split_checks(draft, accepted),
-        {**rows, "of_unseen_publishers": counts(unseen), "excluded": counts(reasons)},
+        {
+            **row_count(sum(rows.values())),
+            **column_lineage(_SPLIT_LINEAGE),
+            **rows,
+            "of_unseen_publishers": counts(unseen),
+            "excluded": counts(reasons),
+        },
     )
 
 

@@ -35,6 +35,21 @@ may be null; the rest never is. `source` is the publisher as `normalise_source` 
 compared by, such as their political leaning, in lower case."""
 
 
+CLUSTER_SCHEMA: Final = pl.Schema(
+    {
+        "article_id": pl.String,
+        "batch": pl.String,
+        "cluster_id": pl.String,
+        "split": pl.String,
+        "unseen_publisher": pl.Boolean,
+        "excluded": pl.String,
+    }
+)
+"""Columns of `article_clusters`, one row per article. `excluded` says why an article is left out of every split."""
+
+SPLIT_SCHEMA: Final = pl.Schema({**ARTICLE_SCHEMA, "cluster_id": pl.String, "unseen_publisher": pl.Boolean})
+"""Columns of each split."""
+
 RAW_SCHEMA: Final = pl.Schema(
     {
         "row": pl.Int64,

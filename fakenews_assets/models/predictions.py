@@ -22,6 +22,9 @@ where the model abstains), whether it abstains, and whether it does so because t
 LABELLED_PREDICTION_SCHEMA: Final = pl.Schema({**PREDICTION_SCHEMA, "true_label": pl.Int8})
 """A prediction beside the article's true label, which is null where it is not known."""
 
+BATCH_PREDICTION_SCHEMA: Final = pl.Schema({**LABELLED_PREDICTION_SCHEMA, "model_id": pl.String})
+"""Columns of `batch_predictions`, one row per article and in the same order. `model_id` is the bundle's sha."""
+
 _PREDICTED: Final = PREDICTION_SCHEMA.names()[1:]
 _ROWS_AT_ONCE: Final = 4096
 

@@ -1,9 +1,9 @@
 """Assets of the group monitoring: prediction log, drift, performance, page."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import polars as pl
@@ -11,12 +11,13 @@ import polars as pl
 from fakenews_assets.common import markdown
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
-from fakenews_assets.common.metadata import illustrated
+from fakenews_assets.common.metadata import columns, illustrated, row_count
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import corpus_batches
 from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
+from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA, log_at
 from fakenews_assets.monitoring.partitions import days
 from fakenews_assets.monitoring.settings import (
     LOOK_BACK_DAYS,
@@ -32,17 +33,22 @@ if TYPE_CHECKING:  # scores come with scikit-learn, which takes seconds to impor
 
 _asset = partial(asset, group_name="monitoring", owners=["team:ml"])
 
-_recent_log = dg.AssetDep(
-    "prediction_log",
-    partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-LOOK_BACK_DAYS),
+# `nightly_monitoring` makes yesterday's at 00:20.
+_EVERY_NIGHT: Final = dg.FreshnessPolicy.cron(
+    deadline_cron="0 2 * * *", lower_bound_delta=timedelta(minutes=100), timezone="UTC"
 )
 
 
-@_asset(partitions_def=days, kinds={"parquet", "polars"}, code_version="1")
+@_asset(
+    partitions_def=days,
+    freshness_policy=_EVERY_NIGHT,
+    kinds={"parquet", "polars"},
+    code_version="1",
+    metadata=columns(PREDICTION_LOG_SCHEMA),
+)
 def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
     """Requests, answers and true labels of one day, from the service's log."""
     from fakenews_assets.monitoring.log.folding import fold_sent_lines
-    from fakenews_assets.monitoring.log.prediction_log import log_at
     from fakenews_assets.monitoring.page.history import count_traffic
 
     day, backend = _day(context), storage.log_backend(storage.store)
@@ -59,7 +65,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     return dg.MaterializeResult(
         value=draft,
         metadata={
-            "answers": traffic.answers,
+            **row_count(traffic.answers),
             "real": traffic.real,
             "fake": traffic.fake,
             "unsure": traffic.unsure,
@@ -74,7 +80,10 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
 
 @_asset(
     partitions_def=days,
-    deps=[_recent_log, "selected_model"],
+    # The edge is to the day itself. An edge to the window would make a backfill of one day 31 days long. The stored
+    # record names each day that was read.
+    deps=["prediction_log", "selected_model"],
+    freshness_policy=_EVERY_NIGHT,
     kinds={"evidently"},
     code_version="1",
     check_specs=[NO_DRIFT],
@@ -136,10 +145,11 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
 @_asset(
     partitions_def=days,
     deps=[
-        _recent_log,
+        "prediction_log",
         dg.AssetDep("clean_news", partition_mapping=dg.AllPartitionMapping()),
         "selected_model",
     ],
+    freshness_policy=_EVERY_NIGHT,
     kinds={"sklearn"},
     code_version="1",
     check_specs=[AS_EVALUATED],
@@ -250,8 +260,6 @@ def _read_log(
     context: dg.AssetExecutionContext, storage: Storage, wanted: Sequence[date], table: str
 ) -> pl.LazyFrame:
     """The answers, or the late labels, of several days in order of time."""
-    from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
-
     schema = {"predictions": PREDICTION_LOG_SCHEMA, "feedback": FEEDBACK_SCHEMA}[table]
     frames = [storage.read(context, f"prediction_log/{one}").scan(table) for one in wanted]
     return pl.concat([schema.to_frame().lazy(), *frames])

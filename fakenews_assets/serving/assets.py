@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
+from fakenews_assets.common.metadata import column_lineage, columns, row_count
 from fakenews_assets.data.partitions import news_batches
+from fakenews_assets.models.predictions import BATCH_PREDICTION_SCHEMA, PREDICTION_SCHEMA
 from fakenews_assets.serving.checks import (
     BENTO_ANSWERS,
     CONTEXT_IS_COMPLETE,
@@ -23,6 +26,12 @@ from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.store import Artifact
 
 _asset = partial(asset, group_name="serving", owners=["team:ml"])
+
+_PREDICTION_LINEAGE = {
+    **{name: ["clean_news.title", "clean_news.text"] for name in PREDICTION_SCHEMA},
+    "article_id": ["clean_news.article_id"],
+    "true_label": ["clean_news.label"],
+}
 
 
 class BentoSettings(BaseModel):
@@ -110,6 +119,7 @@ def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg
     kinds={"polars"},
     code_version="2",
     pool="training",
+    metadata=columns(BATCH_PREDICTION_SCHEMA),
 )
 def batch_predictions(
     context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artifact
@@ -135,9 +145,10 @@ def batch_predictions(
     except (BundleError, RegistryError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     draft.meta.update(model_id=pointer.bundle)
-    metadata: dict[str, dg.MetadataValue | int | float | str] = {
+    metadata: dict[str, Any] = {
         "model_id": pointer.bundle,
-        "rows": summary.rows,
+        **row_count(summary.rows),
+        **column_lineage(_PREDICTION_LINEAGE),
         "called_fake": summary.fake,
         "abstained": summary.abstained,
         "out_of_distribution": summary.out_of_distribution,

@@ -10,12 +10,9 @@ import polars as pl
 
 from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article
-from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, prediction_table
+from fakenews_assets.models.predictions import BATCH_PREDICTION_SCHEMA, prediction_table
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
-
-BATCH_PREDICTION_SCHEMA: Final = pl.Schema({**LABELLED_PREDICTION_SCHEMA, "model_id": pl.String})
-"""Columns of `batch_predictions`, one row per article and in the same order. `model_id` is the bundle's sha."""
 
 _ROWS_AT_ONCE: Final = 4096
 

@@ -6,9 +6,10 @@ import polars as pl
 from fakenews_assets.common import progress
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.predictions import BATCH_PREDICTION_SCHEMA
 from fakenews_assets.registry.scorer import Scorer, Scores
 from fakenews_assets.serving import batch
-from fakenews_assets.serving.batch import BATCH_PREDICTION_SCHEMA, score_table
+from fakenews_assets.serving.batch import score_table
 
 
 def table(titles: list[str], labels: list[int | None]) -> pl.DataFrame:

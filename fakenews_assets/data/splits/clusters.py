@@ -44,17 +44,6 @@ OVER_LIMIT: Final = "over the limit for its publisher"
 """Reasons for leaving out an article; the first that applies is given, in the order CONTRADICTION,
 DUPLICATE, BRIDGE, HELD_OUT, OVER_LIMIT."""
 
-CLUSTER_SCHEMA: Final = pl.Schema(
-    {
-        "article_id": pl.String,
-        "batch": pl.String,
-        "cluster_id": pl.String,
-        "split": pl.String,
-        "unseen_publisher": pl.Boolean,
-        "excluded": pl.String,
-    }
-)
-
 
 @dataclass(frozen=True)
 class ClusterSizes:

@@ -21,7 +21,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings
-from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_assets.data.schema import SPLIT_SCHEMA
 from fakenews_resources.storage.store import Artifact
 
 SPLITS: Final = ("train", "val", "selection", "test")
@@ -156,9 +156,10 @@ def split_articles(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame
         [articles.lazy(), rows.lazy().select("cluster_id", "unseen_publisher", "split", "reason")],
         how="horizontal",
     ).filter(pl.col("reason").is_null())
-    columns = [*ARTICLE_SCHEMA.names(), "cluster_id", "unseen_publisher"]
     return Splits(
-        splits={split: joined.filter(pl.col("split") == split).select(columns) for split in SPLITS},
+        splits={
+            split: joined.filter(pl.col("split") == split).select(SPLIT_SCHEMA.names()) for split in SPLITS
+        },
         excluded=rows.filter(pl.col("reason").is_not_null()).select(
             "article_id", "batch", "cluster_id", "reason"
         ),

@@ -12,9 +12,9 @@ from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, fi
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving import given_source
-from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.schema import CLUSTER_SCHEMA, article_id
 from fakenews_assets.data.sources import normalise_source
-from fakenews_assets.data.splits.clusters import CLUSTER_SCHEMA, assign_clusters
+from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown

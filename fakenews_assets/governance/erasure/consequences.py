@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 from pydantic import ValidationError
 
-from fakenews_assets.data.splits.clusters import CLUSTER_SCHEMA
+from fakenews_assets.data.schema import CLUSTER_SCHEMA
 from fakenews_assets.governance.audit.data import CLEAN, CLUSTERS, clusters_anew
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in
 from fakenews_resources.storage.store import Store, ValueMissing

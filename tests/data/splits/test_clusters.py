@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakenews_assets.data.dedup.near_duplicates import Links
+from fakenews_assets.data.schema import CLUSTER_SCHEMA
 from fakenews_assets.data.splits.clusters import (
     BRIDGE,
-    CLUSTER_SCHEMA,
     CONTRADICTION,
     DUPLICATE,
     HELD_OUT,

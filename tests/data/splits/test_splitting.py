@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.schema import ARTICLE_SCHEMA
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA
 from fakenews_assets.data.splits.clusters import (
     BRIDGE,
-    CLUSTER_SCHEMA,
     DUPLICATE,
     OVER_LIMIT,
     assign_clusters,
