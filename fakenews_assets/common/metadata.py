@@ -11,6 +11,34 @@ from fakenews_assets.common.plotting import in_few_colours, to_markdown_image
 
 _CELL_CHARACTERS = 200
 
+COLUMN_MEANINGS = {
+    "article_id": "Hash of the normalised title and text.",
+    "title": "Without boilerplate; in the log as asked, null unless the log holds texts.",
+    "text": "As the title; may be empty.",
+    "label": "0 real, 1 fake; null: unlabelled.",
+    "true_label": "0 real, 1 fake; null: not known.",
+    "predicted_label": "0 real, 1 fake, at the model's threshold.",
+    "probability": "Of fake, calibrated.",
+    "abstained": "Whether the model declines to answer.",
+    "out_of_distribution": "Whether it does so because the article is unlike its training articles.",
+    "source": "The publisher.",
+    "group": "What publishers are compared by, such as a political leaning.",
+    "published_at": "UTC.",
+    "batch": "Partition of `news_batches`.",
+    "cluster_id": "Near-duplicates share it.",
+    "split": "train, val, selection or test.",
+    "unseen_publisher": "Whether its publisher is held out of training.",
+    "excluded": "Why it is in no split; null: it is in one.",
+    "model_id": "SHA of the bundle that answered.",
+    "request_id": "What `fakenews audit` takes.",
+    "row": "Position in its request.",
+    "endpoint": "Of the service.",
+    "title_chars": "Length as asked.",
+    "text_chars": "Length as asked.",
+    "latency_ms": "From request to answer.",
+    "time": "UTC.",
+}
+
 
 def counts(table: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     """A two-column table, largest count first."""
@@ -39,18 +67,26 @@ def illustrated(png: bytes, caption: str, text: str = "") -> dg.MarkdownMetadata
 
 
 def rounded(result: Any) -> Any:
-    """What an asset gives to Dagster, with numbers of four significant digits in its metadata and that of its checks.
+    """What an asset gives to Dagster, with numbers of four significant digits. The stored files keep all digits.
 
-    The stored files keep all digits.
+    Numbers of its checks become text: the UI would draw a plot of each, with a dot per run.
     """
     if not isinstance(result, dg.MaterializeResult):
         return result
-    checks = [check._replace(metadata=_rounded(check.metadata)) for check in result.check_results]
+    checks = [check._replace(metadata=_as_text(_rounded(check.metadata))) for check in result.check_results]
     return result._replace(metadata=_rounded(result.metadata), check_results=checks)
 
 
 def _rounded(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: _rounded_value(value) for name, value in (metadata or {}).items()}
+
+
+def _as_text(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = dg.FloatMetadataValue | dg.IntMetadataValue
+    return {
+        name: dg.MetadataValue.text(str(value.value)) if isinstance(value, numbers) else value
+        for name, value in metadata.items()
+    }
 
 
 def _rounded_value(value: Any) -> Any:
@@ -61,7 +97,10 @@ def _rounded_value(value: Any) -> Any:
 
 def columns(schema: pl.Schema) -> dict[str, Any]:
     """The columns of a table, for an asset's definition."""
-    described = [dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()]
+    described = [
+        dg.TableColumn(name, str(dtype.base_type()), COLUMN_MEANINGS.get(name))
+        for name, dtype in schema.items()
+    ]
     return {"dagster/column_schema": dg.TableSchema(columns=described)}
 
 

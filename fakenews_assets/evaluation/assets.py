@@ -107,7 +107,7 @@ def leaderboard(
             "candidates": len(table),
             "best": best["candidate"],
             "best_macro_f1": best["macro_f1"] if best["macro_f1"] is not None else "undefined",
-            "left_out": sorted(set(evaluation) - set(table["candidate"])),
+            "left_out": ", ".join(sorted(set(evaluation) - set(table["candidate"]))) or "none",
             "leaderboard": illustrated(png, "macro-F1 against latency", text),
             **tracker.start(context).finish({"best": best["candidate"]}, {"leaderboard": table}, draft.path),
         },

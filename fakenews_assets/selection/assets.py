@@ -85,12 +85,15 @@ def selected_model(
 
 
 def _metadata(decision: "Decision", card: str, tracked: "Tracked") -> dict[str, Any]:
+    from fakenews_assets.selection.card.model_card import how_chosen
+
     shown = {"candidate": decision.candidate, "bundle": decision.bundle, "promoted": decision.promoted}
     return {
         **shown,
         "reasons": dg.MetadataValue.md(markdown.bullets(decision.reasons)),
+        "candidates": dg.MetadataValue.md(how_chosen(decision.choice)),
         "best_candidate": decision.choice.best,
-        "left_out": decision.left_out,
+        "left_out": decision.left_out or "none",
         "model_card": dg.MetadataValue.md(card),
         **tracked.show(shown),
     }

@@ -13,7 +13,7 @@ def test_numbers_have_four_significant_digits_in_results_and_their_checks() -> N
     shown = rounded(dg.MaterializeResult(value="kept", metadata=numbers, check_results=[check]))
     loss = dg.MetadataValue.float(3.333e-05)
     assert shown.metadata == {"score": 0.9524, "loss": loss, "rows": 123456, "by": "seconds"}
-    assert shown.check_results[0].metadata == {"share": dg.MetadataValue.float(0.6667)}
+    assert shown.check_results[0].metadata == {"share": dg.MetadataValue.text("0.6667")}
     assert shown.value == "kept"
 
 

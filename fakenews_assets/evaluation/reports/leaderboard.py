@@ -249,7 +249,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
-    """Report a leaderboard as a Markdown table; candidates on the front are in bold.
+    """Report a leaderboard as a Markdown table that fits the dialog of the UI; candidates on the front are in bold.
 
     Args:
         table: as `leaderboard_table` returns it.
@@ -258,43 +258,35 @@ def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
     entries = [Entry.model_validate(row) for row in table.iter_rows(named=True)]
     head = (
         "candidate",
-        "unseen publishers: ROC AUC",
-        "interval over publishers",
-        "macro-F1",
-        "seen publishers: macro-F1",
-        "interval over rows",
+        "unseen: ROC AUC",
+        "unseen: macro-F1",
+        "seen: macro-F1",
         "accuracy",
         "ECE",
-        "latency p50",
-        "headline / 200 words",
+        "ms: headline / article",
         "articles/s",
         "speed-up",
-        "size",
-        "parameters",
+        "MB",
     )
     rows = [
         (
             f"**{markdown.cell(one.candidate)}**" if one.on_pareto_front else markdown.cell(one.candidate),
-            "not measured" if one.unseen_roc_auc is None else f"{one.unseen_roc_auc:.4f}",
-            ""
-            if one.unseen_low is None or one.unseen_high is None
-            else f"{one.unseen_low:.4f} to {one.unseen_high:.4f}",
+            _with_interval(one.unseen_roc_auc, one.unseen_low, one.unseen_high, "not measured"),
             _score(one.unseen_macro_f1),
-            "undefined" if one.macro_f1 is None else f"{one.macro_f1:.4f}",
-            "undefined" if one.low is None or one.high is None else f"{one.low:.4f} to {one.high:.4f}",
-            f"{one.accuracy:.4f}",
-            f"{one.ece:.4f}",
-            f"{one.latency_p50_ms:.2f} ms",
-            f"{one.latency_headline_ms:.2f} / {one.latency_article_ms:.2f} ms",
+            _with_interval(one.macro_f1, one.low, one.high, "undefined"),
+            _score(one.accuracy),
+            _score(one.ece),
+            f"{one.latency_headline_ms:.2f} / {one.latency_article_ms:.2f}",
             f"{one.rows_per_second:,.0f}",
             "" if one.speedup is None else f"{one.speedup:.2f}x",
-            f"{one.megabytes:,.1f} MB",
-            "unknown" if one.parameters is None else f"{one.parameters:,}",
+            f"{one.megabytes:,.1f}",
         )
         for one in entries
     ]
     parts = [
         markdown.table(head, rows),
+        "Unseen: test articles of publishers that no candidate was trained on, with the interval over publishers. Seen: the"
+        " other test articles, with the interval over rows. Article: a title and 200 words.",
         "Bold: on the Pareto front, so no other candidate is at least as good and as fast (macro-F1, articles/s)"
         " and better in one of the two. Candidates stand in the order of their quality on the selection split;"
         " the test split, which all scores here are of, orders and decides nothing.",
@@ -315,7 +307,7 @@ def _spread_parts(entries: Sequence[Entry]) -> list[str]:
             _score(one.seed_sd),
             ""
             if one.seed_low is None or one.seed_high is None
-            else f"{one.seed_low:.4f} to {one.seed_high:.4f}",
+            else f"{one.seed_low:.3f} to {one.seed_high:.3f}",
             _score(one.source_disjoint),
             _score(one.time_ordered),
         )
@@ -338,7 +330,13 @@ def _spread_parts(entries: Sequence[Entry]) -> list[str]:
 
 
 def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else f"{value:.3f}"
+
+
+def _with_interval(value: float | None, low: float | None, high: float | None, missing: str) -> str:
+    if value is None:
+        return missing
+    return _score(value) if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _quality(evaluation: Evaluation) -> float:

@@ -156,7 +156,7 @@ def to_markdown(evaluation: Evaluation) -> str:
             ],
         ),
         f"Measured over {speed.single_repetitions:,} single predictions and {speed.batch_repetitions:,} batches, "
-        f"{speed.threads} threads, {speed.processor}.",
+        f"{speed.threads} thread{'s' if speed.threads > 1 else ''}, {speed.processor}.",
     ]
     return "\n\n".join(parts)
 

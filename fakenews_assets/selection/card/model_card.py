@@ -80,7 +80,7 @@ def model_card(
         LIMITS,
         _LIMITS,
         "## How it was chosen",
-        _how_chosen(choice),
+        how_chosen(choice),
         "## How to reproduce it",
         *_how_to_reproduce(manifest),
     ]
@@ -207,7 +207,8 @@ def _day(day: date) -> str:
     return day.isoformat()
 
 
-def _how_chosen(choice: Choice) -> str:
+def how_chosen(choice: Choice) -> str:
+    """The policy's limits, and its verdict on each candidate, in Markdown."""
     policy = choice.policy
     limits = [f"at most {policy.max_loss_points:g} points of macro-F1 below the best, {_code(choice.best)}"]
     if any(verdict.unseen_roc_auc is not None for verdict in choice.verdicts):
