@@ -111,7 +111,7 @@ def eligible_candidates(
     for name, evaluation in evaluations.items():
         model = store.current(models[name])
         if evaluation.meta["model"] != model.version:
-            left_out[name] = "its model has changed since it was judged"
+            left_out[name] = "its model has changed since it was evaluated"
             continue
         try:
             lineage = ancestors(store, evaluation)
@@ -119,7 +119,7 @@ def eligible_candidates(
             left_out[name] = str(error)
             continue
         if lineage["splits"].version != splits.version:
-            left_out[name] = "judged on other splits"
+            left_out[name] = "evaluated on other splits"
             continue
         predictions = pl.read_parquet(evaluation.path / SELECTION_FILE)
         seen, unseen = (predictions.filter(rows) for rows in (~held_out, held_out))

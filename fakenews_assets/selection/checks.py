@@ -81,7 +81,7 @@ def variant_is_faster(winner: str, speeds: "Speeds", reference: str) -> dg.Asset
             f"{winner} is not a smaller variant; only those have to be faster than {reference}.",
         )
     elif reference not in speeds.seconds:
-        passed, text = True, f"{reference} was not judged on these splits: nothing to compare."
+        passed, text = True, f"{reference} was not evaluated on these splits: nothing to compare."
     else:
         speed = speeds.ratio(winner, reference)
         passed = speed.low > 1

@@ -78,7 +78,7 @@ def compare_speeds(
         ValueError: there are no articles.
     """
     if not articles:
-        raise ValueError("Speed needs articles to predict; pass some rows of the test split.")
+        raise ValueError("Speed needs articles to predict; pass some rows of the selection split.")
     rows = _BATCHES_PER_TURN * THROUGHPUT_BATCH
     durations: dict[str, list[float]] = {name: [] for name in classifiers}
     names = list(classifiers)

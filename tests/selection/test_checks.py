@@ -121,7 +121,7 @@ def test_a_variant_has_to_be_faster_than_what_it_replaces():
     ).passed
     alone = variant_is_faster("small", Speeds({"small": [1.0]}, 128), "finetuned")
     assert alone.passed
-    assert alone.description == "finetuned was not judged on these splits: nothing to compare."
+    assert alone.description == "finetuned was not evaluated on these splits: nothing to compare."
 
 
 class Answers:

@@ -30,7 +30,7 @@ def test_a_failed_check_refuses_what_the_gate_would_promote(
     selection = Selection(
         choice,
         {},
-        {"old": "judged on other splits"},
+        {"old": "evaluated on other splits"},
         Artifact(tmp_path),
         Speeds({"finetuned": [0.1]}, 128),
         None,

@@ -54,5 +54,5 @@ def test_the_interval_of_a_ratio_holds_its_median() -> None:
 
 
 def test_no_articles() -> None:
-    with pytest.raises(ValueError, match="test split"):
+    with pytest.raises(ValueError, match="selection split"):
         compare_speeds({}, [])

@@ -39,7 +39,7 @@ def tolerance_of(candidate: str) -> float:
 
 
 def ask_again(classifier: Classifier, candidate: str, answers: pl.DataFrame, test: pl.DataFrame) -> Agreement:
-    """Predict a sample of the test articles again and compare with the stored predictions.
+    """Predict a sample of a split again and compare with the stored predictions.
 
     Args:
         classifier: the model, calibrated as it was evaluated.
@@ -55,7 +55,7 @@ def ask_again(classifier: Classifier, candidate: str, answers: pl.DataFrame, tes
     allowed = tolerance_of(candidate)
     if not found["article_id"].equals(stored["article_id"]):
         raise ValueError(
-            f"The stored answers of {candidate} are of other articles than the test split; materialize its evaluation again."
+            f"The stored predictions of {candidate} are of other articles than the split; materialize its evaluation again."
         )
     gap = (found["probability"] - stored["probability"]).abs()
     largest, fault = float(gap.to_numpy().max()), ""

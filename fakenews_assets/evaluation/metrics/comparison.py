@@ -102,7 +102,7 @@ def paired_bootstrap(
     interval = percentile_interval(np.concatenate([_difference(weights @ sums) for weights in drawn]), level)
     if np.isnan(difference) or interval is None:
         raise ValueError(
-            f"{int(actual.sum())} of {actual.size} test rows are fake: macro-F1 cannot be compared on so few of one"
+            f"{int(actual.sum())} of {actual.size} rows are fake: macro-F1 cannot be compared on so few of one"
             " class. Ingest more articles, then materialize the splits and evaluations again."
         )
     return PairedDifference(difference=difference, low=interval.low, high=interval.high)

@@ -104,7 +104,7 @@ def evaluated_on(splits: Artifact, evaluations: Mapping[str, Artifact]) -> dict[
     current = {name: found for name, found in evaluations.items() if found.meta["splits"] == splits.version}
     if not current:
         raise ValueError(
-            "No candidate has been judged on the current splits. Materialize `evaluation` first."
+            "No candidate has been evaluated on the current splits. Materialize `evaluation` first."
         )
     return current
 
@@ -174,7 +174,7 @@ def leaderboard_table(
     if len(set(rows.values())) > 1:
         counts = ", ".join(f"{name} on {count:,}" for name, count in rows.items())
         raise ValueError(
-            f"The candidates were judged on different test splits ({counts} rows); evaluate all on the present one."
+            f"The candidates were evaluated on different test splits ({counts} rows); evaluate all on the current one."
         )
     reference = evaluations.get(baseline_of_comparison)
     points = [(_quality(one), one.speed.rows_per_second) for one in evaluations.values()]

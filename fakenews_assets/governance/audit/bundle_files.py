@@ -82,7 +82,7 @@ def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions
     keys = [key for key, version in manifest.data_versions.items() if version == model]
     fault = "" if keys else "its files match no model that the manifest names"
     if evaluation is not None and model != evaluation.meta.get("model"):
-        fault = f"{judged} judged another model"
+        fault = f"{judged} is of another model"
     expected = evaluation.meta.get("model") if evaluation else "unknown"
     audit_log.add("model", f"{MODEL_FOLDER}/", expected, f"{model} {' '.join(keys)}".rstrip(), fault)
     if evaluation is None:

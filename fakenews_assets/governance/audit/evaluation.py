@@ -48,7 +48,7 @@ def audit_evaluation(
         predictions = pl.read_parquet(stored.path / PREDICTIONS_FILE)
         evaluation = read_evaluation(stored.path)
         audit_log.compare(
-            "candidate", key, manifest.candidate, evaluation.candidate, "it judged another candidate"
+            "candidate", key, manifest.candidate, evaluation.candidate, "it is of another candidate"
         )
         _audit_metrics(audit_log, key, evaluation.metrics, predictions)
         if evaluation.answered is not None:
