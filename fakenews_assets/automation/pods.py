@@ -26,5 +26,5 @@ def training_pod() -> Mapping[str, Any]:
     try:
         pod = json.loads(described)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{TRAINING_POD} has to be JSON, as for the tag {_TAG}: {error}") from error
+        raise ValueError(f"{TRAINING_POD} must be JSON, as for the tag {_TAG}: {error}") from error
     return {_TAG: pod}

@@ -53,4 +53,6 @@ def _show(console: Console, report: RatingsReport) -> None:
     table.add_row(*(f"{count:,}" for count in counts))
     console.print(table)
     if report.contradicted:
-        console.print(f"The mean is taken of the unlike ratings of {', '.join(report.contradicted[:10])}.")
+        console.print(
+            f"Several different ratings, of which the mean counts: {', '.join(report.contradicted[:10])}."
+        )

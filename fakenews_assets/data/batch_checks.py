@@ -171,6 +171,6 @@ def check_duplicates(summary: CleaningSummary, limits: BatchLimits) -> CheckOutc
     return CheckOutcome(
         name="duplicates",
         passed=share <= limits.max_repeated_share,
-        description=f"{summary.repeated} rows ({share:.1%}) repeat an earlier row; {limits.max_repeated_share:.0%} may.",
+        description=f"{summary.repeated} rows ({share:.1%}) repeat an earlier row; the limit is {limits.max_repeated_share:.0%}.",
         numbers={"repeated": summary.repeated, "share": share},
     )

@@ -106,14 +106,14 @@ def store_raw_file(
     if expected_sha256 and expected_sha256 != received.sha256:
         received.path.unlink()
         raise BatchChanged(
-            f"{received.uri} has changed since it gave batch {batch!r} its name. As it is now it becomes a batch of"
-            " another name.",
+            f"{received.uri} has changed since batch {batch!r} was registered for it. The changed file becomes a new"
+            " batch of another name.",
             {"expected_sha256": expected_sha256, "received_sha256": received.sha256},
         )
     if known and known["sha256"] != received.sha256:
         received.path.unlink()
         raise BatchChanged(
-            f"Batch {batch!r} holds other bytes than {received.uri} gives today, and a batch never changes. "
+            f"{received.uri} no longer has the bytes of batch {batch!r}, and a batch never changes. "
             "Ingest the new file under a new name: fakenews ingest FILE --batch NAME.",
             {"stored_sha256": known["sha256"], "received_sha256": received.sha256},
         )

@@ -196,8 +196,8 @@ def _require_threshold(predictions: pl.DataFrame, threshold: float, candidate: s
     ).height
     if other:
         raise ValueError(
-            f"{candidate} decides {other} of {predictions.height} rows otherwise than a threshold of "
-            f"{threshold:g}; set EvaluationConfig.threshold to the classifier's own."
+            f"{candidate} contradicts the threshold {threshold:g} on {other} of {predictions.height} rows; "
+            f"set EvaluationConfig.threshold to the classifier's own."
         )
 
 

@@ -226,7 +226,7 @@ def open_bundle(folder: Path) -> Bundle:
         manifest = Manifest.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise BundleError(
-            f"{file} is of another version of this program: {error}. Open it with that version, or select again."
+            f"{file} was written by another version of fakenews: {error}. Open it with that version, or select again."
         ) from error
     faults = compare_files(manifest.files, files_of(folder))
     if faults:
@@ -296,6 +296,6 @@ def _to_json(manifest: Manifest) -> str:
 def _damaged(folder: Path, faults: Mapping[str, str]) -> BundleDamaged:
     named = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
     return BundleDamaged(
-        f"Bundle {folder.name} is damaged: {named}. Restore it from a backup; or remove {folder}, and where that is"
-        f" the copy of a bucket {folder.name} there, and select again."
+        f"Bundle {folder.name} is damaged: {named}. Restore it from a backup. Or remove {folder}, and {folder.name}"
+        " in the bucket if there is one, and select again."
     )

@@ -40,10 +40,10 @@ def warm_start(store: Store, bundle: str, encoder: str) -> WarmStart:
         bundle = pointer.bundle
     manifest = open_bundle(store.bundle(bundle)).manifest
     if "finetuned_bert" not in manifest.data_versions:
-        raise BundleError(f"No fine-tuned encoder is behind bundle {bundle}; leave warm_start empty.")
+        raise BundleError(f"Bundle {bundle} was not made of a fine-tuned encoder; leave warm_start empty.")
     if manifest.finetuned_from != encoder:
         raise BundleError(
-            f"Bundle {bundle} descends from the encoder {manifest.finetuned_from}, not from {encoder}. Set the training's"
-            " encoder to the former, or leave warm_start empty."
+            f"Bundle {bundle} descends from the encoder {manifest.finetuned_from}, not from {encoder}. Set `encoder` to"
+            " the first of the two, or leave warm_start empty."
         )
     return WarmStart(bundle, store.get("finetuned_bert", manifest.data_versions["finetuned_bert"]))

@@ -113,7 +113,7 @@ def parse_sample(settings: str) -> "SampleSpec":
                 f"`sample:{settings}`: {part!r} is no setting; write name=value, with names of {known}"
             )
         if name in values:
-            raise BadAddress(f"`sample:{settings}`: {name} stands there twice; keep one")
+            raise BadAddress(f"`sample:{settings}`: {name} is given twice; keep one")
         values[name] = value
     try:
         return SampleSpec.model_validate(values)

@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_read_is_stored_all_the_same(tmp_path: Path, folde
 @pytest.mark.parametrize(
     ("known", "expected", "message", "hashes"),
     [
-        ({"sha256": "1" * 64, "received_at": "2026-01-01"}, "", "holds other bytes", "stored_sha256"),
+        ({"sha256": "1" * 64, "received_at": "2026-01-01"}, "", "no longer has the bytes", "stored_sha256"),
         ({}, "2" * 64, "has changed since", "expected_sha256"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_manifest_of_another_version_says_so(make_bundle: Callable, models: Pa
     file = folder / "manifest.json"
     file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
 
-    with pytest.raises(BundleError, match="another version of this program"):
+    with pytest.raises(BundleError, match="another version of fakenews"):
         open_bundle(folder.rename(models / hash_file(file).sha256))
 
 

@@ -104,7 +104,7 @@ def test_a_file_that_is_still_written_is_not_delivered(
         ("welfake:2021", "takes no settings"),
         ("sample:rows=5,colour=red", "'colour=red' is no setting; .*names of rows, seed, era"),
         ("sample:rows", "'rows' is no setting"),
-        ("sample:rows=5,rows=6", "rows stands there twice"),
+        ("sample:rows=5,rows=6", "rows is given twice"),
         ("sample:rows=many", "rows='many': .*valid integer"),
         ("sample:rows=-1", "rows='-1'"),
         ("http://", "check the address"),

@@ -79,7 +79,7 @@ class NearDuplicateSettings(BaseModel):
             found = candidate_probability(threshold, self.bands, self.rows_per_band)
             if found < 0.5:
                 raise ValueError(
-                    f"{name}_threshold {threshold} is found with probability {found:.2f} only: "
+                    f"Pairs at {name}_threshold {threshold} are found with a probability of only {found:.2f}: "
                     "use more bands or fewer rows per band"
                 )
         return self

@@ -160,7 +160,7 @@ def _rows(path: Path, settings: RatingsSettings) -> pl.DataFrame:
     try:
         table = _read(path)
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise RatingsRefused(f"{path.name} is no CSV or Parquet file ({error})") from error
+        raise RatingsRefused(f"{path.name} is not a CSV or Parquet file ({error})") from error
     written = _column(path, table, settings.source_column, _SOURCES, "source_column")
     rating = _column(path, table, settings.rating_column, _RATINGS, "rating_column")
     return table.select(

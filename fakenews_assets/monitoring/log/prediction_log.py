@@ -95,7 +95,7 @@ def days_of(request_id: str) -> list[date]:
     try:
         return [came.date(), (came + timedelta(days=1)).date()]
     except OverflowError as error:
-        raise ValueError(f"{request_id} names the end of time") from error
+        raise ValueError(f"{request_id} holds a time after the last day that a date can name") from error
 
 
 def log_line(

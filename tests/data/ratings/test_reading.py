@@ -71,8 +71,8 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         ("domain,stars\na.example,0.1\n", "has no column rating or score .*found: domain, stars"),
         ("domain,score\na.example,87\nb.example,0.5\n", r"1 of 2 rows cannot be used: outside 0 to 1 \(1\)"),
         ("domain,score\n", "0 of 0 rows"),
-        ("", "is no CSV or Parquet file"),
-        (b"PAR1 and nothing else", "is no CSV or Parquet file"),
+        ("", "is not a CSV or Parquet file"),
+        (b"PAR1 and nothing else", "is not a CSV or Parquet file"),
     ],
 )
 def test_what_is_no_table_of_ratings_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:

@@ -227,7 +227,7 @@ def test_looking_for_an_answer(tmp_path: Path):
     assert not log.answered(new_request_id(), 0)
     with pytest.raises(ValueError, match="not a request id"):
         log.answered("0192f0c1-7c2a-4d3e-9b1f-5a4c3d2e1f00", 0)
-    with pytest.raises(ValueError, match="end of time"):
+    with pytest.raises(ValueError, match="after the last day"):
         log.answered("e677d21f-d818-7000-8000-000000000000", 0)
 
     clock.now += timedelta(days=2)
