@@ -169,7 +169,7 @@ def simulate_drift(
         int, typer.Option(help="Rows of that file; its seed is the next one.", min=1)
     ] = 2000,
     api_key: Annotated[
-        str | None, typer.Option(help="API key, if the service demands one.", envvar="FAKENEWS_API_KEY")
+        str | None, typer.Option(help="API key, if the service requires one.", envvar="FAKENEWS_API_KEY")
     ] = None,
 ) -> None:
     """Send articles of another era to a running service, to see drift detected.

@@ -63,7 +63,7 @@ def _table(sent: Traffic, era: int) -> Table:
     table = Table(title="What was sent", title_justify="left", show_header=False)
     table.add_row(f"articles of era {era}", f"{sent.sent:,}")
     for verdict, count in {"fake": sent.fake, "real": sent.real, "unsure": sent.unsure}.items():
-        table.add_row(f"  judged {verdict}", f"{count:,} ({count / max(sent.sent, 1):.1%})")
+        table.add_row(f"  answered {verdict}", f"{count:,} ({count / max(sent.sent, 1):.1%})")
     table.add_row("labels sent as feedback", f"{sent.feedback:,}")
-    table.add_row("judged by", ", ".join(model[:16] for model in sent.models))
+    table.add_row("answered by", ", ".join(model[:16] for model in sent.models))
     return table

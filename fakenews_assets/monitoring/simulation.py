@@ -166,7 +166,7 @@ class _Service:
         code, message = _fault(response)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise ServiceError(
-                f"The service at {self._url} demands an API key. Give it as --api-key, or in "
+                f"The service at {self._url} requires an API key. Give it as --api-key, or in "
                 "FAKENEWS_API_KEY."
             )
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and code != "no_model":

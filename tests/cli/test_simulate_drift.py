@@ -45,9 +45,9 @@ def test_it_sends_lands_and_says_what_it_did(
     }
     unsure = int(answered["abstained"].sum())
     assert shown["articles of era 3"] == str(answered.height)
-    assert shown["judged unsure"] == f"{unsure} ({unsure / answered.height:.1%})"
+    assert shown["answered unsure"] == f"{unsure} ({unsure / answered.height:.1%})"
     assert shown["labels sent as feedback"] == str(told.height)
-    assert shown["judged by"] == answered["model_id"][0][:16]
+    assert shown["answered by"] == answered["model_id"][0][:16]
 
     landed = tmp_path / "landing" / "era-3-seed-8.csv"
     assert f"Landed: {landed}, 50 rows" in result.stdout
@@ -60,7 +60,7 @@ def test_it_sends_lands_and_says_what_it_did(
 def test_another_key(service: Server, tmp_path: Path, key: tuple[str, ...]) -> None:
     result = run("--url", service.url, "--rows", 60, "--land", tmp_path / "landing", *key)
     assert result.exit_code == 1
-    assert "demands an API key" in result.stderr
+    assert "requires an API key" in result.stderr
     assert "FAKENEWS_API_KEY" in result.stderr
     assert not (tmp_path / "landing").exists()
 
