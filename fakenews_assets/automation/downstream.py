@@ -1,10 +1,10 @@
 """Finds the stale values downstream of a training, in the order of the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fakenews_assets.automation.jobs import FIRST_CANDIDATES, ON_DEMAND_CANDIDATES
+from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES, ON_DEMAND_CANDIDATES
 from fakenews_assets.automation.order import GraphOrder, Value
 from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.evaluation.partitions import CANDIDATES
@@ -44,11 +44,33 @@ def stale_values(order: GraphOrder, inventory: Inventory) -> list[StaleValue]:
             continue
         stale.add(value.key)
         if not blocked:
-            record, asset = _record(store, value), order.assets[value.asset]
+            record = _record(store, value)
             versions = [f"{key} {store.current(key).version}" for key in sorted(inputs)]
-            made_of = (*versions, f"code {asset.code_versions_by_key[asset.key]}")
+            made_of = (*versions, f"code {order.code_of(value.asset)}")
             found.append(StaleValue(value, record.config if record else {}, made_of))
     return found
+
+
+def older_than_code(order: GraphOrder, store: Store, batches: Iterable[str]) -> list[str]:
+    """The stored assets up to a training that an earlier version of their code has made, in order.
+
+    `stale_values` holds none of them, nor what is made of them: a person decides when to make them again.
+
+    Args:
+        order: the graph.
+        store: holds the values.
+        batches: names of the batches of the corpus.
+    """
+    made = [
+        *(Value("clean_news", batch) for batch in batches),
+        *(Value(name) for name in (*CORPUS, *FIRST_CANDIDATES, *ON_DEMAND_CANDIDATES)),
+    ]
+    older = {
+        value.asset
+        for value in made
+        if (record := _record(store, value)) and record.code_version != order.code_of(value.asset)
+    }
+    return [name for name in order.assets if name in older]
 
 
 def _is_wanted(inventory: Inventory, value: Value) -> bool:

@@ -70,6 +70,11 @@ class GraphOrder:
             key.to_user_string(): job.name for job in REFRESH_JOBS for key in job.selection.resolve(graph)
         }
 
+    def code_of(self, name: str) -> str | None:
+        """The code version of an asset."""
+        asset = self.assets[name]
+        return asset.code_versions_by_key[asset.key]
+
     def downstream_of_training(self, candidates: Collection[str] = tuple(CANDIDATES)) -> list[Value]:
         """What is made after a training, each value after those that it is made of.
 

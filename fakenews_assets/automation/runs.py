@@ -55,9 +55,15 @@ def _runs_of(
     return [run for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses))) if is_ours(run)]
 
 
+def requested_run(instance: dg.DagsterInstance, run_key: str | None) -> dg.DagsterRun | None:
+    """The newest run with this key, whatever became of it."""
+    found = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key or ""}), limit=1)
+    return found[0] if found else None
+
+
 def was_requested(instance: dg.DagsterInstance, run_key: str | None) -> bool:
     """Whether a run with this key exists, whatever became of it."""
-    return bool(instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key or ""}), limit=1))
+    return requested_run(instance, run_key) is not None
 
 
 def failure_reasons(instance: dg.DagsterInstance, run_id: str) -> list[str]:

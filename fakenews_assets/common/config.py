@@ -6,21 +6,28 @@ from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin
 
 import dagster as dg
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class ImpossibleSettings(ValueError):
+    """Values of the right types that an asset's settings do not allow."""
 
 
 def plain_config(function: Callable[P, R]) -> Callable[P, R]:
     """Let an asset or op take plain pydantic settings as its `config`; goes directly under `@dg.asset` or `@dg.op`.
 
     Dagster takes subclasses of its own `dg.Config` only. It gets one with the same fields, defaults, descriptions and
-    validators, and the function gets the plain settings. Settings may nest others that have a default; a tuple with
+    validators, and the function gets the plain settings. A run with values that the settings do not allow is refused
+    when it is launched. Settings may nest others that have a default; a tuple with
     a default is a list in the configuration.
     """
     settings: type[BaseModel] = inspect.get_annotations(function)["config"]
     config = _dagster_config(settings)
+    _refuse_at_launch(config, settings)
 
     def plain(arguments: dict[str, Any]) -> dict[str, Any]:
         return arguments | {"config": settings.model_validate(arguments["config"].model_dump())}
@@ -41,6 +48,28 @@ def plain_config(function: Callable[P, R]) -> Callable[P, R]:
         ]
     )
     return shell
+
+
+def _refuse_at_launch(config: type[dg.Config], settings: type[BaseModel]) -> None:
+    """Let Dagster check values against the settings before a run starts. By itself it knows only their types."""
+
+    def check(value: Any) -> Any:
+        try:
+            settings.model_validate(value)
+        except ValidationError as error:
+            wrong = "; ".join(_sentence(each) for each in error.errors())
+            # Dagster's own error for this would quote every setting and two stack traces.
+            raise ImpossibleSettings(f"{settings.__name__}: {wrong}.") from None
+        return value
+
+    # Dagster keeps one schema for equal fields, so this is the one that the asset gets.
+    schema: Any = config.to_config_schema().config_type
+    schema.post_process = check
+
+
+def _sentence(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}" if where else error["msg"]
 
 
 def _item(annotation: Any) -> type:

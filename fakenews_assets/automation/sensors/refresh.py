@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from fakenews_assets.automation.downstream import StaleValue, stale_values
+from fakenews_assets.automation.downstream import StaleValue, older_than_code, stale_values
 from fakenews_assets.automation.jobs import REFRESH_JOBS, build_bento
 from fakenews_assets.automation.limits import new_rows
 from fakenews_assets.automation.order import GraphOrder
-from fakenews_assets.automation.runs import SENSOR_SECONDS, run_in_progress, was_requested
+from fakenews_assets.automation.runs import SENSOR_SECONDS, requested_run, run_in_progress, was_requested
 from fakenews_assets.data.partitions import corpus_batches
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import Storage
@@ -42,11 +42,22 @@ def refresh_downstream(
     if requests:
         yield dg.SkipReason(f"Already tried with the same inputs; see the runs of: {', '.join(requests)}.")
         return
-    fresh = new_rows(storage.store, corpus_batches(storage.store, context.instance)).rows
-    waiting = f"{fresh:,} new labelled articles wait for the next training: see new_rows_sensor."
-    yield dg.SkipReason(
-        f"Nothing is outdated since the last training. {waiting}" if fresh else "Everything is up to date."
-    )
+    yield dg.SkipReason(_why_nothing(context, storage.store))
+
+
+def _why_nothing(context: dg.SensorEvaluationContext, store: Store) -> str:
+    """What is outdated all the same, and what makes it again; else that nothing is."""
+    batches = corpus_batches(store, context.instance)
+    older = older_than_code(GraphOrder(inventory_of(context, store).repository), store, batches)
+    fresh = new_rows(store, batches).rows
+    waiting = [
+        f"Made by an earlier version of the code: {', '.join(older)}. Materialize them, or launch the job `retrain`."
+        if older
+        else "",
+        f"{fresh:,} new labelled articles wait for the next training: see new_rows_sensor." if fresh else "",
+    ]
+    said = " ".join(filter(None, waiting))
+    return f"Nothing is outdated since the last training. {said}" if said else "Everything is up to date."
 
 
 def requests_downstream(context: dg.SensorEvaluationContext, store: Store) -> dict[str, dg.RunRequest]:
@@ -93,6 +104,9 @@ def champion_changed(context: dg.SensorEvaluationContext, storage: Storage) -> d
         return dg.SkipReason(f"The bento holds the champion, {pointer.bundle[:12]}.")
     # The sequence too: a champion that comes back by a rollback is built again.
     request = dg.RunRequest(run_key=f"bento:{pointer.sequence}:{pointer.bundle}")
-    if was_requested(context.instance, request.run_key):
-        return dg.SkipReason(f"Already tried to build the bento of {pointer.bundle[:12]}; see its run.")
-    return request
+    earlier = requested_run(context.instance, request.run_key)
+    if earlier is None:
+        return request
+    if not earlier.is_finished:
+        return dg.SkipReason(f"Run {earlier.run_id[:8]} builds the bento of {pointer.bundle[:12]}.")
+    return dg.SkipReason(f"Already tried to build the bento of {pointer.bundle[:12]}; see its run.")

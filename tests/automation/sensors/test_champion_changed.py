@@ -46,6 +46,8 @@ def test_one_that_comes_back_is_built_again(graph: Graph) -> None:
 
 def test_a_build_that_failed_waits_for_a_person(graph: Graph) -> None:
     first = make_champion(graph.store.bundles.root)
-    graph.launch("build_bento", graph.asked(champion_changed), dg.DagsterRunStatus.FAILURE)
+    run = graph.launch("build_bento", graph.asked(champion_changed))
+    assert graph.tick(champion_changed) == f"Run {run.run_id[:8]} builds the bento of {first[:12]}."
+    graph.instance.report_run_failed(run)
     assert graph.tick(champion_changed) == (f"Already tried to build the bento of {first[:12]}; see its run.")
     build(graph, make_champion(graph.store.bundles.root, seed=1))

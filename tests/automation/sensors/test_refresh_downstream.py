@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from fakenews_assets.automation.sensors.refresh import refresh_downstream
@@ -132,3 +133,27 @@ def test_a_selection_does_not_miss_the_variants_that_it_did_not_choose(graph: Gr
     graph.make("quantized_bert/finetuned-openvino-bf16", "splits", "finetuned_bert")
     graph.judge("finetuned-openvino-bf16", "quantized_bert/finetuned-openvino-bf16")
     assert asked(graph) == "compare_candidates"
+
+
+def test_what_an_earlier_version_of_the_code_has_made_is_named(graph: Graph) -> None:
+    graph.receive("b1", real=10, fake=10)
+    graph.train()
+    graph.select()
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+    graph.codes |= {"clean_news": "0", "splits": "0"}
+    graph.receive("b1", real=10, fake=10)
+    graph.make("splits", "clean_news/b1")
+    said = str(graph.tick(refresh_downstream))
+    assert "Made by an earlier version of the code: clean_news, splits." in said
+    assert "up to date" not in said
+
+
+def test_runs_of_other_projects_hold_up_nothing(graph: Graph) -> None:
+    @dg.job
+    def of_a_stranger() -> None: ...
+
+    graph.train()
+    graph.instance.create_run_for_job(of_a_stranger, status=dg.DagsterRunStatus.STARTED)
+    assert asked(graph) == "evaluate_candidate baseline"
+    graph.launch("retrain")
+    assert "of retrain is in progress" in str(graph.tick(refresh_downstream))
