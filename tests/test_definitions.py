@@ -15,6 +15,8 @@ from fakenews_assets.cli.running import use_project_home
 from fakenews_assets.data import assets as data
 from fakenews_assets.definitions import defs
 from fakenews_assets.serving import assets as serving
+from fakenews_resources.news.base import NotFound, Unreachable
+from fakenews_resources.news.resource import FETCHING, fetching_failed
 
 REPOSITORY = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("graph.json")
@@ -178,6 +180,16 @@ def test_dagsters_state_lies_in_a_folder_of_its_own_wherever_a_command_starts(
         instance.add_dynamic_partitions("news_batches", ["b"])
     assert not any(below.iterdir())
     assert sorted(path.name for path in project.iterdir()) == [".dagster", "below", "dagster.yaml"]
+
+
+def test_what_fetches_from_outside_is_tried_again_if_it_was_out_of_reach() -> None:
+    graph = defs.resolve_asset_graph()
+    assets = [graph.get(key).assets_def for key in graph.toposorted_asset_keys]
+    fetching = [asset for asset in assets if "news_source" in asset.required_resource_keys]
+    assert {asset.key.to_user_string() for asset in fetching} == {"raw_news", "source_ratings"}
+    assert all(asset.op.retry_policy == FETCHING for asset in fetching)
+    assert fetching_failed(Unreachable("no route")).allow_retries
+    assert not fetching_failed(NotFound("no such file")).allow_retries
 
 
 def test_no_package_has_downgraded_what_dagster_parses_selections_with() -> None:

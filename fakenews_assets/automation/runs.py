@@ -66,6 +66,12 @@ def was_requested(instance: dg.DagsterInstance, run_key: str | None) -> bool:
     return requested_run(instance, run_key) is not None
 
 
+def failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The steps that failed in a run. In this project a step is named for its asset."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    return [record.event_log_entry.step_key or "" for record in records]
+
+
 def failure_reasons(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     """Why a run failed: a line for each blocking check that failed and for each other failed step, else one on the run.
 

@@ -21,6 +21,7 @@ _STEP_EVENTS = {
     dg.DagsterEventType.STEP_START,
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_UP_FOR_RETRY,
 }
 
 
@@ -96,6 +97,9 @@ class Steps(ABC):
             self.start(name)
         elif kind in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
             self.finish(name, failed=kind == dg.DagsterEventType.STEP_FAILURE)
+        elif kind == dg.DagsterEventType.STEP_UP_FOR_RETRY:
+            wait = entry.get_dagster_event().step_retry_data.seconds_to_wait or 0
+            self.note(name, f"could not fetch, tries again in {wait:.0f} s")
         elif kind is None and entry.user_message.startswith(f"{name}: "):
             self.note(name, entry.user_message.removeprefix(f"{name}: "))
 

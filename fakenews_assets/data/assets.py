@@ -43,7 +43,7 @@ from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SC
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
-from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed
 from fakenews_resources.storage.io_manager import Storage, checked, key_of
 from fakenews_resources.storage.store import Artifact, StoreError, ValueMissing
 from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
@@ -64,7 +64,7 @@ _SPLIT_LINEAGE = {
 }
 
 
-@_asset(partitions_def=news_batches, kinds={"csv"}, code_version="1")
+@_asset(partitions_def=news_batches, kinds={"csv"}, code_version="1", retry_policy=FETCHING)
 @plain_config
 def raw_news(
     context: dg.AssetExecutionContext, config: RawNewsSettings, storage: Storage, news_source: NewsSource
@@ -95,7 +95,7 @@ def raw_news(
             store_raw_file(received, batch, draft.path, known, config.sha256, config.source, first=first)
         )
     except SourceError as error:
-        raise dg.Failure(str(error), metadata={"source_uri": uri}, allow_retries=False) from error
+        raise fetching_failed(error, source_uri=uri) from error
     except BatchChanged as error:
         raise dg.Failure(str(error), metadata=error.hashes, allow_retries=False) from error
     except BatchRepeated as error:

@@ -5,7 +5,7 @@ from typing import Final
 
 import dagster as dg
 
-from fakenews_assets.automation.runs import failure_reasons
+from fakenews_assets.automation.runs import failed_steps, failure_reasons
 from fakenews_resources.launcher import is_of_command
 from fakenews_resources.notifier import Notice, Notifier
 
@@ -37,10 +37,11 @@ def _failure_notice(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Notice:
         else "Dagster does not retry it: fix the cause, then re-execute it from its page."
     )
     reasons = [_shortened(reason) for reason in failure_reasons(instance, run.run_id)]
+    failed = ", ".join(failed_steps(instance, run.run_id)) or run.job_name
     address = os.environ.get("FAKENEWS_UI_URL", "http://127.0.0.1:3000").rstrip("/")
     return Notice(
-        title=f"{run.job_name}{f' [{partition}]' if partition else ''} failed",
-        text="\n".join([*reasons, f"Run {run.run_id}. {next_step}"]),
+        title=f"{failed}{f' [{partition}]' if partition else ''} failed",
+        text="\n".join([*reasons, f"Run {run.run_id} of {run.job_name}. {next_step}"]),
         severity="warning" if retried else "error",
         run_id=run.run_id,
         link=f"{address}/runs/{run.run_id}" if address else None,

@@ -18,14 +18,14 @@ from fakenews_assets.data.ratings.reading import (
 )
 from fakenews_assets.data.schema import Label
 from fakenews_resources.news.base import SourceError
-from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Artifact
 
 _asset = partial(asset, group_name="data", owners=["team:data"])
 
 
-@_asset(kinds={"csv", "polars"}, code_version="1")
+@_asset(kinds={"csv", "polars"}, code_version="1", retry_policy=FETCHING)
 @plain_config
 def source_ratings(
     config: RatingsSettings, storage: Storage, news_source: NewsSource
@@ -43,7 +43,9 @@ def source_ratings(
                 news_source.receive, uri, draft.path, storage.store.workspace("source_ratings"), config
             )
         )
-    except (SourceError, RatingsRefused) as error:
+    except SourceError as error:
+        raise fetching_failed(error, uri=uri) from error
+    except RatingsRefused as error:
         raise dg.Failure(str(error), metadata={"uri": uri}, allow_retries=False) from error
     report = RatingsReport.model_validate(draft.read_json(REPORT_FILE))
     return dg.MaterializeResult(

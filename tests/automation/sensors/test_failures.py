@@ -109,14 +109,14 @@ def failures(caplog: pytest.LogCaptureFixture) -> Iterator[Failures]:
 
 def test_a_failed_step_is_named_with_its_reason_and_what_to_do(failures: Failures) -> None:
     said = failures.after("ingest", "monday")
-    assert said.startswith("ERROR ingest [monday] failed\nraw: The file is empty: send it again.\n")
-    assert "re-execute it from its page" in said
+    assert said.startswith("ERROR raw [monday] failed\nraw: The file is empty: send it again.\n")
+    assert "of ingest. Dagster does not retry it: fix the cause, then re-execute it from its page" in said
     assert "raw: KeyError: 'no column `title`'\n" in failures.after("ingest", "monday", typo="yes")
 
 
 def test_a_failed_blocking_check_is_named_with_its_description(failures: Failures) -> None:
     said = failures.after("tidy")
-    assert said.startswith("ERROR tidy failed\ncheck balance of clean: 97 % are fake.\n")
+    assert said.startswith("ERROR clean failed\ncheck balance of clean: 97 % are fake.\n")
     assert "DagsterAssetCheckFailedError" not in said
 
 
