@@ -29,16 +29,27 @@ def _shown(body: Callable[..., Any]) -> Callable[..., Any]:
         def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
             with progress.step(body.__name__, _log()):
                 for result in body(*args, **kwargs):
-                    yield rounded(result)
+                    yield _given(result)
 
         return generator
 
     @functools.wraps(body)
     def function(*args: Any, **kwargs: Any) -> Any:
         with progress.step(body.__name__, _log()):
-            return rounded(body(*args, **kwargs))
+            return _given(body(*args, **kwargs))
 
     return function
+
+
+def _given(result: Any) -> Any:
+    """The result with what the UI shows rounded, and as metadata of the asset."""
+    result = rounded(result)
+    context = _context()
+    if context and isinstance(result, dg.MaterializeResult):
+        # Metadata of the result would stand in the event of the step's output once more.
+        context.add_asset_metadata(result.metadata or {})
+        return result._replace(metadata=None)
+    return result
 
 
 def _log() -> logging.Logger | None:
@@ -46,7 +57,13 @@ def _log() -> logging.Logger | None:
 
     Dagster's logger for modules would do, but passes all on to Python's root logger, where other libraries print it.
     """
+    context = _context()
+    return context.log if context else None
+
+
+def _context() -> dg.AssetExecutionContext | None:
+    """None where a body is called outside a run."""
     try:
-        return dg.AssetExecutionContext.get().log
+        return dg.AssetExecutionContext.get()
     except dg.DagsterInvariantViolationError:
         return None

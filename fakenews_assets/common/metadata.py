@@ -61,7 +61,7 @@ def records(table: pl.DataFrame) -> dg.TableMetadataValue:
 def illustrated(png: bytes, caption: str, text: str = "") -> dg.MarkdownMetadataValue:
     """The chief plot of an asset, in few colours, and a report in Markdown below it.
 
-    Dagster writes an event's metadata three times: all other plots are files only, which the IO manager links.
+    Dagster writes an event twice: all other plots are files only, which the IO manager links.
     """
     return dg.MetadataValue.md(f"{to_markdown_image(in_few_colours(png), caption)}\n\n{text}".rstrip())
 
