@@ -152,9 +152,9 @@ def test_a_bundle_that_answers_otherwise_fails(make_predictions: Callable):
     other = good.with_columns(probability=pl.col("probability") * 0.9)
     another_model = bundle_repeats_predictions(asked(other, good))
     assert not another_model.passed
-    assert "the model says 0.0900 of article" in str(another_model.description)
+    assert "the model gives 0.0900 to article" in str(another_model.description)
 
-    with pytest.raises(ValueError, match="answers of small are of other articles"):
+    with pytest.raises(ValueError, match="predictions of small are of other articles"):
         asked(good, good, good.reverse())
 
 

@@ -93,9 +93,9 @@ def test_unusable_input_is_refused():
         mcnemar([0, 1], [0.2, 0.8], [0, 1])
     with pytest.raises(ValueError, match="one length"):
         mcnemar([0, 1], [0, 1], [0])
-    with pytest.raises(ValueError, match="0 of 40 test rows"):
+    with pytest.raises(ValueError, match="0 of 40 rows"):
         paired_bootstrap([0] * 40, [0] * 40, [1] * 40)
-    with pytest.raises(ValueError, match="1 of 40 test rows"):
+    with pytest.raises(ValueError, match="1 of 40 rows"):
         paired_bootstrap([1] + [0] * 39, [0] * 40, [1] * 40)
     with pytest.raises(ValueError, match="cluster names"):
         paired_bootstrap([0, 1], [0, 1], [0, 1], clusters=["a"])
