@@ -26,7 +26,7 @@ BATCH_ROWS: Final = Histogram(
 REFUSED: Final = Counter("fakenews_refused", "Requests refused because the queue was too long.")
 QUEUED: Final = Gauge("fakenews_queued_rows", "Articles waiting for the model.")
 LOG_LOST: Final = Counter(
-    "fakenews_log_lost", "Answers that could not be written to the prediction log. Alarm on any increase."
+    "fakenews_log_lost", "Answers that could not be written to the prediction log. Alert on any increase."
 )
 LOG_BROKEN: Final = Gauge("fakenews_log_broken", "1 while the prediction log cannot be written.")
 SWAPS: Final = Counter("fakenews_model_swaps", "Attempts to load a new champion.", ["outcome"])

@@ -151,7 +151,7 @@ class ModelOut(BaseModel):
     )
     reads_text: bool = Field(description="Whether the model reads the text, beside the title.")
     evaluation: dict[str, Any] = Field(
-        description="Scores on the frozen test split: `rows`, and point estimates by metric."
+        description="Scores on the test split: `rows`, and point estimates by metric."
     )
     note: str | None = Field(description="Warning to show beside every score.")
     model_card: str = Field(description="Markdown.")

@@ -68,7 +68,7 @@ fit_frozen_encoder = dg.define_asset_job(
 evaluate_candidate = dg.define_asset_job(
     "evaluate_candidate",
     selection=["evaluation"],
-    description="Evaluate one candidate on the frozen test split.",
+    description="Calibrate one candidate, evaluate it on the test split, and predict the selection split.",
 )
 
 full_lifecycle = dg.define_asset_job(
@@ -128,7 +128,7 @@ compare_candidates = dg.define_asset_job(
 select_champion = dg.define_asset_job(
     "select_champion",
     selection=["selected_model"],
-    description="Select one of the evaluated candidates, and promote it if it beats the champion.",
+    description="Select one of the evaluated candidates, and promote it if it passes the gate.",
 )
 
 build_bento = dg.define_asset_job(

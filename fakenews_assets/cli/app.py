@@ -78,7 +78,7 @@ def ingest(
     from fakenews_assets.cli import ingesting
 
     if fake_below > real_from:
-        raise typer.BadParameter("it lies above --real-from", param_hint="--fake-below")
+        raise typer.BadParameter("must not be above --real-from", param_hint="--fake-below")
     rule = {"fake_below": fake_below, "real_from": real_from} if label_by_rating else None
     ingesting.ingest(address, batch, source=source, rule=rule, train=train)
 

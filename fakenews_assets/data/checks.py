@@ -89,7 +89,7 @@ def corpus_checks(profile: CorpusProfile) -> list[dg.AssetCheckResult]:
             severity=dg.AssetCheckSeverity.WARN,
             description=(
                 f"The publisher of {unknown:.1%} of the articles is unknown."
-                + (" Nothing can be measured on publishers never seen." if unknown > LARGEST_SHARE else "")
+                + (" Scores on unseen publishers cannot be measured." if unknown > LARGEST_SHARE else "")
             ),
             metadata={"unknown_share": unknown},
         ),

@@ -39,7 +39,7 @@ class RawNewsSettings(BaseModel):
     )
     sha256: str = Field(
         default="",
-        description="SHA-256 that the bytes must have: of the file that gave the batch its name. Empty: any.",
+        description="SHA-256 that the bytes must have, such as that of the landed file. Empty: any.",
     )
 
     @field_validator("source")

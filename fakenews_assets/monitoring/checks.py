@@ -20,7 +20,7 @@ NO_DRIFT = partitioned_check_spec(
 AS_EVALUATED = partitioned_check_spec(
     "as_good_as_evaluated",
     "performance_report",
-    "By late labels, quality is as in the model's evaluation.",
+    "The quality that later labels show is that of the model's evaluation.",
     days,
 )
 

@@ -221,7 +221,7 @@ class Tombstones:
             try:
                 entry = _TOMBSTONE.validate_json(document.data)
             except ValidationError:
-                faults.append((name, "of another version of this program"))
+                faults.append((name, "written by another version of fakenews"))
                 break
             entries.append(entry)
             sha = entry.previous

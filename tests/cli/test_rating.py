@@ -43,4 +43,4 @@ def labels(project: Path) -> dict[str, int]:
 def test_thresholds_that_overlap_are_refused() -> None:
     result = fakenews("ingest", "news.csv", "--label-by-rating", "--fake-below", "0.9")
     assert result.exit_code == 2
-    assert "it lies above --real-from" in result.output
+    assert "must not be above --real-from" in result.output

@@ -38,7 +38,7 @@ def corpus(sources: list[str | None]) -> pl.DataFrame:
     [
         (["a", "b", None], (True, True), "The publisher of 33.3% of the articles is unknown."),
         (["a", "a", "b"], (False, True), "66.7% of the real articles are from a; 66.7% of the fake articles"),
-        (["a", None, None], (True, False), "Nothing can be measured on publishers never seen"),
+        (["a", None, None], (True, False), "Scores on unseen publishers cannot be measured"),
     ],
 )
 def test_a_corpus_of_one_publisher_or_of_unknown_ones_is_warned_of(

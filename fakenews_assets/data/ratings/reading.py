@@ -61,7 +61,7 @@ class RatingsReport(BaseModel):
     unusable: dict[str, int] = Field(description="Rows left out, by reason.")
     repeated: int = Field(description="Usable rows that repeat a publisher.")
     contradicted: tuple[str, ...] = Field(
-        description="Publishers with unlike ratings, of which the mean is taken."
+        description="Publishers with several different ratings, of which the mean counts."
     )
 
 

@@ -25,7 +25,7 @@ class GeneralizationSettings(BaseModel):
     )
     models: tuple[Model, ...] = Field(
         default=("baseline",),
-        description="`baseline` takes seconds. `finetuned` is trained as the present fine-tuned model was, once for"
+        description="`baseline` takes seconds. `finetuned` is trained as the current fine-tuned model was, once for"
         " each fold and seed: hours on a laptop. `finetuned-openvino-int8` is made of it.",
     )
     seeds: int = Field(

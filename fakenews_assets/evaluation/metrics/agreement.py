@@ -61,5 +61,5 @@ def ask_again(classifier: Classifier, candidate: str, answers: pl.DataFrame, tes
     largest, fault = float(gap.to_numpy().max()), ""
     if not largest <= allowed:
         row = int(gap.arg_max() or 0)
-        fault = f"the model says {found['probability'][row]:.4f} of article {found['article_id'][row]}"
+        fault = f"the model gives {found['probability'][row]:.4f} to article {found['article_id'][row]}"
     return Agreement(found.height, largest, allowed, fault)

@@ -288,8 +288,8 @@ def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
         "Unseen: test articles of publishers that no candidate was trained on, with the interval over publishers. Seen: the"
         " other test articles, with the interval over rows. Article: a title and 200 words.",
         "Bold: on the Pareto front, so no other candidate is at least as good and as fast (macro-F1, articles/s)"
-        " and better in one of the two. Candidates stand in the order of their quality on the selection split;"
-        " the test split, which all scores here are of, orders and decides nothing.",
+        " and better in one of the two. Candidates are ordered by their quality on the selection split. All"
+        " scores here are of the test split, which decides nothing.",
         *_spread_parts(entries),
     ]
     return "\n\n".join([f"> **{note}**", *parts] if note else parts)

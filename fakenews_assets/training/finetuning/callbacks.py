@@ -227,7 +227,7 @@ class ResumeCheckpoint(Checkpoint):
             )
         if not trainer.strategy.reduce_boolean_decision(step == self._saved_step):
             raise TrainingFailed(
-                f"Not every node begins after step {step}, as the first one does: they do not share the folder with"
+                f"The nodes resume from different steps, the first one from step {step}: they do not share the folder of"
                 " the checkpoints. Let them share it, or set resume to false."
             )
 
