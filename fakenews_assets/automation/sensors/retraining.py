@@ -1,6 +1,7 @@
 """Sensors that start a retraining: on drift, on a drop in quality, or once there are enough new articles."""
 
 import hashlib
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,9 @@ from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
 TRIGGER_TAG = "fakenews/trigger"
+
+_TAG_CHARACTERS = 60
+"""More would make the run's row in the UI several lines high. The tick's log has the whole reason."""
 
 
 @dg.sensor(
@@ -86,12 +90,13 @@ def _retrain_within_limits(
         return dg.SkipReason(
             f"{reason} Already retrained on the same articles; see that run. Launch the job `retrain` to repeat it."
         )
+    context.log.info(f"{reason} Retraining.")
     return dg.RunRequest(
         run_key=run_key,
         run_config=_run_config(store, settings),
         tags={
             TRIGGER_TAG: trigger,
-            "fakenews/reason": reason[:250],
+            "fakenews/reason": textwrap.shorten(reason, _TAG_CHARACTERS, placeholder="…"),
             "fakenews/new_batches": str(len(fresh.batches)),
         },
     )

@@ -131,15 +131,15 @@ def test_drift_starts_a_training_like_the_last_one_from_the_champion(graph: Watc
     assert dg.validate_run_config(defs.resolve_job_def("retrain"), request.run_config)
     assert request.tags.items() >= {
         ("fakenews/trigger", "drift"),
-        ("fakenews/reason", MOVED),
+        ("fakenews/reason", f"Drift on {DAY}: 400 articles have drifted: embedding…"),
         ("fakenews/new_batches", "1"),
     }
 
 
 def test_a_drop_in_quality_starts_one_too(graph: Watched) -> None:
     graph.report_drift(0.5)
-    quality = graph.report_quality(150)
-    assert graph.asked(drift_sensor).tags["fakenews/reason"] == f"Quality on {DAY}: {quality.summary}"
+    graph.report_quality(150)
+    assert graph.asked(drift_sensor).tags["fakenews/reason"].startswith(f"Quality on {DAY}: ")
 
 
 def test_drift_of_an_earlier_champion_is_no_trigger(graph: Watched) -> None:
