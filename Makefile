@@ -102,7 +102,8 @@ format: install  ## Rewrite the sources in the project's style
 .PHONY: ui
 ui: install  ## Open the Dagster UI with its daemon on http://127.0.0.1:3000 (PORT=...)
 	@echo "Dagster UI: http://127.0.0.1:$(PORT)"
-	@env --default-signal=INT,TERM $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+	@# From the folder of the instance: elsewhere Dagster warns of a dagster.yaml that it does not read.
+	@cd $(DAGSTER_HOME) && env --default-signal=INT,TERM $(CURDIR)/$(BIN)/dg dev --workspace $(CURDIR)/workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 .PHONY: serve
 # The log of a service on this machine stays on it, and with titles in it drift is judged by what was asked.

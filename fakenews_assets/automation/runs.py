@@ -11,6 +11,9 @@ from dagster_shared.error import SerializableErrorInfo
 SENSOR_SECONDS: Final = int(os.environ.get("FAKENEWS_SENSOR_SECONDS", "30"))
 """Seconds between two ticks of a sensor, at least."""
 
+_FAILURE: Final = f"{dg.Failure.__module__}.{dg.Failure.__qualname__}: "
+"""What Dagster puts before the description of a `dagster.Failure` outside a step."""
+
 _AT_WORK: Final = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -115,4 +118,4 @@ def _failed_blocking_checks(events: Sequence[dg.DagsterEvent]) -> dict[str, list
 def _root_message(error: SerializableErrorInfo | None) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error else "no reason recorded"
+    return error.message.strip().removeprefix(_FAILURE) if error else "no reason recorded"

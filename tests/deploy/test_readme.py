@@ -10,8 +10,7 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner
-from dagster._cli import create_dagster_cli
+from dagster_dg_cli.cli.launch import launch_command
 from typer.main import get_command
 
 from fakenews_assets.cli import app
@@ -77,8 +76,8 @@ def fault(words: list[str]) -> str | None:
         return None if words[1] in targets else f"no target {words[1]}"
     if program.startswith(".venv/bin/"):
         program = program.removeprefix(".venv/bin/")
-    if program == "dagster":
-        return _fault_of_dagster(words[1:])
+    if program == "dg":
+        return _fault_of_dg(words[1:])
     if program == "fakenews":
         return _fault_of_ours(words[1:])
     if program in PLAIN or program.startswith("deploy/"):
@@ -116,13 +115,12 @@ def _fault_of_ours(words: list[str]) -> str | None:
     return f"fakenews {words[0]} has no {wrong}" if wrong else None
 
 
-def _fault_of_dagster(words: list[str]) -> str | None:
-    named = dict(zip(words[2::2], words[3::2], strict=True))
-    answer = CliRunner().invoke(create_dagster_cli(), [*words[:2], "--help"])
-    wrong = [name for name in named if name not in answer.output]
+def _fault_of_dg(words: list[str]) -> str | None:
+    named = dict(zip(words[1::2], words[2::2], strict=True))
+    options = {option for parameter in launch_command.params for option in parameter.opts}
     jobs = {job.name for job in defs.resolve_all_job_defs()}
-    if answer.exit_code or wrong or named["--job"] not in jobs:
-        return f"dagster {' '.join(words)}: {wrong or named['--job']}"
+    if words[0] != "launch" or named.keys() - options or named["--job"] not in jobs:
+        return f"dg {' '.join(words)} is no launch of a job"
     return None
 
 
@@ -139,7 +137,7 @@ def test_a_command_exists(words: list[str]):
     "wrong",
     [
         "make damo",
-        ".venv/bin/dagster job execute --module-name fakenews_assets.definitions --job build_bentoo",
+        ".venv/bin/dg launch --job build_bentoo",
         "fakenews demmo",
         "fakenews audit --rows 1",
         "docker compose --file deploy/compose.yaml exec code fakenews audti",
