@@ -79,6 +79,10 @@ def _is_wanted(inventory: Inventory, value: Value) -> bool:
         return store.exists(CANDIDATES[value.partition or ""])
     if value.key in CANDIDATES.values():
         return store.exists(value.key)
+    if value.asset == "champion":
+        from fakenews_assets.registry.champion import POINTER_FILE
+
+        return store.exists("selected_model") and store.bundles.exists(POINTER_FILE)
     return bool(inventory.partitions("evaluation"))
 
 

@@ -127,13 +127,13 @@ compare_candidates = dg.define_asset_job(
 
 select_champion = dg.define_asset_job(
     "select_champion",
-    selection=["selected_model"],
+    selection=["selected_model", "champion"],
     description="Select one of the evaluated candidates, and promote it if it passes the gate.",
 )
 
 build_bento = dg.define_asset_job(
     "build_bento",
-    selection=["fakenews_bento", "container_context"],
+    selection=["champion", "fakenews_bento", "container_context"],
     description="Build the champion's bento, test it, and write the build context of its container.",
 )
 
@@ -172,7 +172,7 @@ REFRESH_JOBS = (
     compare_candidates,
     select_champion,
 )
-"""Each makes one asset downstream of a training; Dagster's asset graph gives their order. `measure_generalization` is
+"""Together they make what is downstream of a training; Dagster's asset graph gives their order. `measure_generalization` is
 not among them: it trains for hours, so a person starts it."""
 
 all_jobs = [

@@ -50,7 +50,7 @@ def stale_assets(
 
 def is_stale(asset: dg.AssetsDefinition, inventory: Inventory, record: Record) -> bool:
     """Whether code or inputs have changed since a value was stored, its configuration aside; or it is a decision
-    whose promotion was never carried out."""
+    whose promotion was never carried out, or names an earlier champion."""
     store = inventory.store
     try:
         return (
@@ -59,6 +59,7 @@ def is_stale(asset: dg.AssetsDefinition, inventory: Inventory, record: Record) -
             or _misses_partitions(asset, inventory, record.upstream)
             or _misses_optional(asset, store, record)
             or _misses_promotion(store, record)
+            or _is_an_earlier_champion(store, record)
         )
     except ValueMissing:
         return True
@@ -104,6 +105,19 @@ def _misses_promotion(store: Store, record: Record) -> bool:
     except RegistryError:  # another selection would not mend that
         return False
     return not any((entry.bundle, entry.run_id) == (bundle, record.run_id) for entry in history)
+
+
+def _is_an_earlier_champion(store: Store, record: Record) -> bool:
+    """Whether the stored `champion` is not the registry's, which a person may move too."""
+    if record.key != "champion":
+        return False
+    from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
+
+    try:
+        pointer = ChampionRegistry(store.bundles).champion()
+    except RegistryError:  # the asset would fail on that
+        return False
+    return pointer is not None and pointer.sequence != record.meta["sequence"]
 
 
 def _with_defaults(

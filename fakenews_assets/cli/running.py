@@ -114,8 +114,9 @@ class GraphRunner:
         self._note_unregistered()
         self.run("full_lifecycle", batch, config)
         order = GraphOrder(self.defs.get_repository_def())
-        for value in order.downstream_of_training(["baseline", "finetuned", *variants]):
-            self.run(order.job_of[value.asset], value.partition, config)
+        values = order.downstream_of_training(["baseline", "finetuned", *variants])
+        for job, partition in dict.fromkeys((order.job_of[value.asset], value.partition) for value in values):
+            self.run(job, partition, config)
 
     def run(
         self,

@@ -13,7 +13,7 @@ from fakenews_resources.storage.store import Artifact
 
 @asset(
     # Which versions of these is not for the graph to say: the champion's manifest names them.
-    deps=["raw_news", "clean_news", "article_clusters", "splits", "evaluation", "selected_model"],
+    deps=["raw_news", "clean_news", "article_clusters", "splits", "evaluation", "selected_model", "champion"],
     group_name="audit",
     owners=["team:ml"],
     kinds={"polars"},

@@ -82,7 +82,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     partitions_def=days,
     # The edge is to the day itself. An edge to the window would make a backfill of one day 31 days long. The stored
     # record names each day that was read.
-    deps=["prediction_log", "selected_model"],
+    deps=["prediction_log", "champion"],
     freshness_policy=_EVERY_NIGHT,
     kinds={"evidently"},
     code_version="1",
@@ -147,7 +147,7 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
     deps=[
         "prediction_log",
         dg.AssetDep("clean_news", partition_mapping=dg.AllPartitionMapping()),
-        "selected_model",
+        "champion",
     ],
     freshness_policy=_EVERY_NIGHT,
     kinds={"sklearn"},
@@ -205,7 +205,7 @@ def _performance_metadata(verdict: "PerformanceVerdict") -> dict[str, Any]:
 
 
 @_asset(
-    deps=["prediction_log", "drift_report", "performance_report", "selected_model"],
+    deps=["prediction_log", "drift_report", "performance_report", "champion"],
     kinds={"matplotlib"},
     code_version="1",
 )

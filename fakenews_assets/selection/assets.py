@@ -17,6 +17,7 @@ from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
 if TYPE_CHECKING:
+    from fakenews_assets.selection.champion import ChampionRecord
     from fakenews_assets.selection.decision import Decision
     from fakenews_resources.tracking.run import Tracked
 
@@ -99,12 +100,37 @@ def _metadata(decision: "Decision", card: str, tracked: "Tracked") -> dict[str, 
     }
 
 
+@asset(deps=["selected_model"], group_name="selection", owners=["team:ml"], kinds={"json"}, code_version="1")
+def champion(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
+    """The registry's pointer, with the decision that chose its bundle. Promotions and rollbacks materialize it, and serving
+    reads it."""
+    from fakenews_assets.registry.bundle import BundleError
+    from fakenews_assets.registry.champion import RegistryError
+
+    storage.read(context, "selected_model")
+    try:
+        draft, record = _champion_in_force(storage)
+    except (RegistryError, BundleError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    return dg.MaterializeResult(value=draft, metadata={**record.named, "action": record.pointer.action})
+
+
+def _champion_in_force(storage: Storage) -> tuple[Artifact, "ChampionRecord"]:
+    from fakenews_assets.selection.champion import ChampionRecord
+
+    record = ChampionRecord.in_force(storage.store)
+    draft = storage.draft()
+    record.write(draft.path)
+    draft.meta.update(model_id=record.pointer.bundle, sequence=record.pointer.sequence)
+    return draft, record
+
+
 @dg.op
 @plain_config
 def move_champion_back(
     context: dg.OpExecutionContext, config: Rollback, storage: Storage, tracker: Tracker
 ) -> None:
-    """Make the previous champion's bundle champion again."""
+    """Make the previous champion's bundle champion again, and materialize `champion`."""
     from fakenews_assets.registry.bundle import BundleError, open_bundle
     from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
     from fakenews_assets.selection.promotion import track_champion
@@ -116,9 +142,31 @@ def move_champion_back(
         )
     except (RegistryError, BundleError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    _materialize_champion(context, storage)
     tracked = tracker.start(context, config)
     track_champion(tracked, open_bundle(registry.backend.fetch(pointer.bundle)))
     context.add_output_metadata({"champion": pointer.bundle, "reason": pointer.reason, **tracked.finish()})
+
+
+def _materialize_champion(context: dg.OpExecutionContext, storage: Storage) -> None:
+    """What a run of the asset `champion` stores and reports: an op has no output that is one."""
+    store, key = storage.store, champion.key
+    draft, record = _champion_in_force(storage)
+    decided = "selected_model"
+    stored = store.commit(
+        key.to_user_string(),
+        draft,
+        run_id=context.run_id,
+        code_version=champion.code_versions_by_key[key],
+        upstream={decided: store.current(decided).version} if store.exists(decided) else {},
+    )
+    context.log_event(
+        dg.AssetMaterialization(
+            key,
+            metadata={**record.named, "action": record.pointer.action},
+            tags={"dagster/data_version": stored.version},
+        )
+    )
 
 
 @dg.job(description="Roll back to the previous champion. Requires a reason.")

@@ -50,31 +50,29 @@ class BentoSettings(BaseModel):
 @_asset(kinds={"bentoml"}, code_version="2", check_specs=[BENTO_ANSWERS])
 @plain_config
 def fakenews_bento(
-    config: BentoSettings, storage: Storage, splits: Artifact, selected_model: Artifact
+    config: BentoSettings, storage: Storage, splits: Artifact, champion: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The champion as a bento. It is started and compared with the model in this process before it is stored."""
     from fakenews_assets.models.predictions import articles_of
     from fakenews_assets.registry.bundle import BundleError
-    from fakenews_assets.registry.champion import RegistryError
-    from fakenews_assets.selection.decision import Decision
+    from fakenews_assets.selection.champion import ChampionRecord
     from fakenews_assets.serving.bento import ARCHIVE_FILE, BentoFailed
     from fakenews_assets.serving.verification import build_verified_bento
 
     draft = storage.draft()
     articles = articles_of(splits.scan("test").head(config.articles).collect())
+    chosen = ChampionRecord.read(champion.path)
     try:
-        record, comparison = build_verified_bento(storage.store.bundles, articles, draft.path)
-    except (BentoFailed, BundleError, RegistryError) as error:
+        record, comparison = build_verified_bento(storage.store.bundles, chosen.pointer, articles, draft.path)
+    except (BentoFailed, BundleError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     draft.meta.update(record.model_dump())
-    decision = Decision.read(selected_model.path)
-    newest = decision.bundle == record.model_id
     yield checked(
         draft,
         [bento_answers(comparison)],
         {
             **draft.meta,
-            "candidate": decision.candidate if newest else "an earlier champion",
+            **chosen.named,
             "compared_articles": comparison.articles,
             "seconds_to_ready": comparison.seconds_to_ready,
             "import_it": dg.MetadataValue.md(
@@ -115,38 +113,33 @@ def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg
 
 @_asset(
     partitions_def=news_batches,
-    deps=["selected_model"],
     kinds={"polars"},
     code_version="2",
     pool="training",
     metadata=columns(BATCH_PREDICTION_SCHEMA),
 )
 def batch_predictions(
-    context: dg.AssetExecutionContext, storage: Storage, engine: Engine, clean_news: Artifact
+    storage: Storage, engine: Engine, clean_news: Artifact, champion: Artifact
 ) -> dg.MaterializeResult[Artifact]:
     """The champion's predictions for one batch, labelled or not, by the same code as the service."""
     from fakenews_assets.registry.bundle import BundleError
-    from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
+    from fakenews_assets.selection.champion import ChampionRecord
     from fakenews_assets.serving.batch import score_table, shipped_scorer
 
-    storage.read(context, "selected_model")
-    store = storage.store
+    chosen = ChampionRecord.read(champion.path)
+    draft = storage.draft()
     try:
-        pointer = ChampionRegistry(store.bundles).champion()
-        if pointer is None:
-            raise dg.Failure("There is no champion; materialize selected_model first.", allow_retries=False)
-        draft = storage.draft()
         summary = score_table(
-            partial(shipped_scorer, ShippedFolder(store.bundle(pointer.bundle))),
+            partial(shipped_scorer, ShippedFolder(storage.store.bundle(chosen.pointer.bundle))),
             sorted(clean_news.path.glob("articles-*.parquet")),
             draft.path,
             engine.map,
         )
-    except (BundleError, RegistryError) as error:
+    except BundleError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    draft.meta.update(model_id=pointer.bundle)
+    draft.meta.update(model_id=chosen.pointer.bundle)
     metadata: dict[str, Any] = {
-        "model_id": pointer.bundle,
+        **chosen.named,
         **row_count(summary.rows),
         **column_lineage(_PREDICTION_LINEAGE),
         "called_fake": summary.fake,

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from fakenews_assets.common.records import StoredRecord
 from fakenews_assets.registry.bundle import open_bundle, read_record
-from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, Pointer
+from fakenews_assets.registry.champion import POINTER_FILE, Pointer
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.store import hash_files, version_of
 
@@ -177,20 +177,19 @@ def stage(models: Backend, pointer: Pointer, context: Path) -> None:
     (context / "bentofile.yaml").write_text(yaml.safe_dump(bentofile, sort_keys=False), encoding="utf-8")
 
 
-def build(models: Backend | Path, work: Path) -> BuiltBento:
+def build(models: Backend | Path, pointer: Pointer, work: Path) -> BuiltBento:
     """Build a bento of the champion.
 
     Args:
         models: holds the bundles.
+        pointer: the champion.
         work: an empty folder for the build and for the bento.
 
     Raises:
-        BentoFailed: there is no champion, or BentoML refused.
+        BentoFailed: BentoML refused.
+        BundleError: the bundle is missing or damaged.
     """
     models = as_backend(models)
-    pointer = ChampionRegistry(models).champion()
-    if pointer is None:
-        raise BentoFailed("There is no champion to build from; materialize selected_model first.")
     context = work / "context"
     stage(models, pointer, context)
     home = work / "home"

@@ -14,6 +14,7 @@ import numpy as np
 
 from fakenews_assets.common.progress import report
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry.champion import Pointer
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_assets.serving.bento import BentoFailed, BentoRecord, build, export_bento
 from fakenews_resources.processes import ServerFailed, serving
@@ -41,22 +42,23 @@ class Comparison:
 
 
 def build_verified_bento(
-    models: Backend, articles: Sequence[Article], folder: Path
+    models: Backend, pointer: Pointer, articles: Sequence[Article], folder: Path
 ) -> tuple[BentoRecord, Comparison]:
     """Build a bento of the champion, start it, compare its answers with the model's, and write it as one archive.
 
     Args:
         models: holds the bundles.
+        pointer: the champion.
         articles: what both predict, at most as many as a request may hold.
         folder: receives the archive and its record.
 
     Raises:
-        BentoFailed: there is no champion, BentoML refused, or the bento does not answer.
+        BentoFailed: BentoML refused, or the bento does not answer.
         BundleError: the champion's bundle is damaged.
     """
     with TemporaryDirectory() as work:  # not in the store: BentoML refuses to build below a hidden folder
         report(note="building")
-        bento = build(models, Path(work))
+        bento = build(models, pointer, Path(work))
         report(note="starting it, and comparing its answers")
         comparison = compare(bento.path, articles, Path(work) / "trial")
         return export_bento(bento, folder), comparison

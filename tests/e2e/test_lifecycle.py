@@ -22,6 +22,7 @@ from fakenews_assets.definitions import defs
 from fakenews_assets.models.predictions import predict_table
 from fakenews_assets.registry.bundle import load_bundled, open_bundle, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.selection.champion import ChampionRecord
 from fakenews_assets.selection.decision import Decision
 from fakenews_assets.serving.bento import BentoRecord
 from fakenews_resources.news.sample import SampleSpec, write_sample
@@ -124,7 +125,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
                 if record.asset_materialization
             )
         ]
-    assert made == ["finetuned_bert", "evaluation", "leaderboard", "selected_model"]
+    assert made == ["finetuned_bert", "evaluation", "leaderboard", "selected_model", "champion"]
 
 
 @pytest.mark.usefixtures("watched")
@@ -171,6 +172,7 @@ def test_the_champion_rolls_back_with_a_reason(watched: Watched) -> None:
     registry = ChampionRegistry(watched.store.bundles.root)
     first = registry.champion()
     assert first is not None
+    decision = watched.store.current("selected_model").version
     copy = watched.store.root / "draft"
     shutil.copytree(registry.backend.root / first.bundle, copy)
     (copy / "model_card.md").write_text("another card")
@@ -184,10 +186,18 @@ def test_the_champion_rolls_back_with_a_reason(watched: Watched) -> None:
             instance=instance,
             run_config={"ops": {"move_champion_back": {"config": {"reason": "complaints from readers"}}}},
         )
+        event = instance.get_latest_materialization_event(dg.AssetKey("champion"))
     assert result.success
     champion = registry.champion()
     assert champion is not None
     assert (champion.bundle, champion.reason) == (first.bundle, "complaints from readers")
+    stored = watched.store.current("champion")
+    record = ChampionRecord.read(stored.path)
+    assert (record.pointer, record.decision) == (champion, decision)
+    assert event is not None
+    assert event.run_id == result.run_id
+    assert event.asset_materialization is not None
+    assert (event.asset_materialization.tags or {})["dagster/data_version"] == stored.version
 
 
 def test_the_champion_leaves_as_a_bento_and_judges_a_batch(watched: Watched) -> None:
@@ -208,6 +218,10 @@ def test_the_champion_leaves_as_a_bento_and_judges_a_batch(watched: Watched) -> 
 
     articles = store.current("clean_news/b1").scan("articles").collect()
     answers = store.current("batch_predictions/b1")
+    for made in (bento, answers):
+        assert made.record is not None
+        assert made.record.upstream["champion"] == store.current("champion").version
+        assert "selected_model" not in made.record.upstream
     assert answers.meta["model_id"] == champion
     table = answers.scan("predictions").collect()
     assert table["article_id"].to_list() == articles["article_id"].to_list()

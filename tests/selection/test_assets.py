@@ -18,6 +18,8 @@ from fakenews_assets.registry.champion import (
     Pointer,
 )
 from fakenews_assets.selection import promotion
+from fakenews_assets.selection.champion import ChampionRecord
+from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Store
 from tests.support.watched import Watched
 
@@ -31,13 +33,26 @@ def store(watched: Watched) -> Store:
     """A store where everything is judged and nothing selected."""
     for name in (POINTER_FILE, HISTORY_FILE):
         (watched.store.bundles.root / name).unlink()
-    shutil.rmtree(watched.store.root / "selected_model")
+    for asset in ("selected_model", "champion"):
+        shutil.rmtree(watched.store.root / asset)
     return watched.store
 
 
-def select() -> None:
+def select(*again: str) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
-        runner.run("select_champion", None, {})
+        runner.run("select_champion", None, {}, again)
+
+
+def test_a_selection_that_promotes_nothing_leaves_the_champion_with_its_decision(store: Store) -> None:
+    select()
+    chosen, first = store.current("champion"), store.current("selected_model")
+    record = ChampionRecord.read(chosen.path)
+    assert record.decision == first.version
+    assert record.pointer == ChampionRegistry(store.bundles).champion()
+    select("selected_model")
+    assert not Decision.read(store.current("selected_model").path).promoted
+    assert store.current("selected_model").version != first.version
+    assert store.current("champion").version == chosen.version
 
 
 def test_a_kill_before_the_champion_moves_leaves_a_run_to_repeat(

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from fakenews_assets.compression.settings import FORMATS
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.bundle import BundleDamaged
+from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml
 from fakenews_assets.serving.container import GENERATED, PLAIN, copied_by, export_context, faults
 from fakenews_assets.serving.verification import compare
@@ -26,7 +27,9 @@ ARTICLES = [
 
 @pytest.fixture(scope="session")
 def bento(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(models, tmp_path_factory.mktemp("bento")).path
+    pointer = ChampionRegistry(models).champion()
+    assert pointer is not None
+    return build(models, pointer, tmp_path_factory.mktemp("bento")).path
 
 
 @pytest.fixture
@@ -61,11 +64,6 @@ def test_a_bento_with_a_damaged_model_is_not_even_started(bento: Path, tmp_path:
     (bundle / "prepare.json").write_text("{}")
     with pytest.raises(BundleDamaged, match=r"prepare\.json"):
         compare(changed, ARTICLES[:1], tmp_path / "trial")
-
-
-def test_there_is_nothing_to_build_without_a_champion(tmp_path: Path):
-    with pytest.raises(BentoFailed, match="no champion"):
-        build(tmp_path / "models", tmp_path / "work")
 
 
 def test_a_failing_command_says_why(tmp_path: Path):

@@ -19,7 +19,8 @@ from fakenews_resources.storage.tombstones import Removal, Removed, Tombstones
 MODELS: Final = "models"
 """Key under which tombstones name bundles."""
 
-_BENTO, _RAW, _SELECTION = "fakenews_bento", "raw_news/", "selected_model"
+_RAW, _SELECTION = "raw_news/", "selected_model"
+_OF_ONE_BUNDLE: Final = ("champion", "fakenews_bento")
 
 Name = tuple[str, str]
 """Key and version; of a bundle, MODELS and its sha."""
@@ -105,7 +106,7 @@ def _roots(store: Store, history: Sequence[Pointer], keep_bundles: int) -> list[
             continue
         current = store.current(key)
         roots.append((key, current.version))
-        if key == _BENTO:
+        if key in _OF_ONE_BUNDLE:
             roots.append((MODELS, current.meta["model_id"]))
         elif key == _SELECTION:
             roots.append((MODELS, Decision.read(current.path).bundle))

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from fakenews_assets.automation.sensors.refresh import refresh_downstream
+from tests.support.champions import make_champion
 from tests.support.graphs import Graph
 
 
@@ -75,6 +76,17 @@ def test_a_frozen_encoder_is_evaluated_once_somebody_has_made_it_on_these_splits
     graph.train("again")
     graph.select()
     assert "frozen" not in str(graph.tick(refresh_downstream))
+
+
+def test_a_champion_that_was_moved_elsewhere_is_stored_without_a_selection(graph: Graph) -> None:
+    graph.train()
+    graph.select()
+    for sequence in (1, 2):
+        make_champion(graph.store.bundles.root, seed=sequence)
+        request = graph.asked(refresh_downstream)
+        assert request.asset_selection == [dg.AssetKey("champion")]
+        graph.make("champion", "selected_model", content=str(sequence), meta={"sequence": sequence})
+        assert graph.tick(refresh_downstream) == "Everything is up to date."
 
 
 def test_new_splits_wait_for_the_training(graph: Graph) -> None:

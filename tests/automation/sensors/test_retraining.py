@@ -20,6 +20,7 @@ from fakenews_assets.models.bootstrap import Interval
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict, FeatureDrift
 from fakenews_assets.monitoring.performance import PerformanceVerdict
+from fakenews_assets.registry.champion import ChampionRegistry
 from tests.support.champions import make_champion
 from tests.support.graphs import CONFIGS, Graph
 
@@ -35,6 +36,9 @@ class Watched(Graph):
 
     def promote(self, encoder: str | None = "tiny", *, seed: int = 0) -> None:
         self.champion = make_champion(self.store.bundles.root, seed=seed, encoder=encoder)
+        pointer = ChampionRegistry(self.store.bundles).champion()
+        assert pointer is not None
+        self.make("champion", "selected_model", content=self.champion, meta={"sequence": pointer.sequence})
 
     def report_drift(self, auc: float, day: str = DAY) -> DriftVerdict:
         embedding = FeatureDrift(name="embedding", measure="auc", value=auc, chance=0.53, relevant=0.55)
