@@ -61,14 +61,12 @@ def older_than_code(order: GraphOrder, store: Store, batches: Iterable[str]) -> 
         store: holds the values.
         batches: names of the batches of the corpus.
     """
-    made = [
-        *(Value("clean_news", batch) for batch in batches),
-        *(Value(name) for name in (*CORPUS, *FIRST_CANDIDATES, *ON_DEMAND_CANDIDATES)),
-    ]
+    keys = [f"clean_news/{batch}" for batch in batches]
+    stored = store.current_of([*keys, *CORPUS, *FIRST_CANDIDATES, *ON_DEMAND_CANDIDATES])
     older = {
-        value.asset
-        for value in made
-        if (record := _record(store, value)) and record.code_version != order.code_of(value.asset)
+        asset
+        for key, artifact in stored.items()
+        if artifact.record and artifact.record.code_version != order.code_of(asset := key.partition("/")[0])
     }
     return [name for name in order.assets if name in older]
 

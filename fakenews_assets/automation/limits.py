@@ -1,6 +1,6 @@
 """Limits on automatic retraining: new rows, cooldown and weekly budget, and the reason for each that is not met."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,24 +53,36 @@ class NewRows:
     """Key and version of each batch that they are in."""
 
 
+def new_batches(store: Store, batches: Iterable[str]) -> set[str]:
+    """The batches of the corpus that were not behind the fine-tuned model; all of them if there is none."""
+    known = _behind_model(store)
+    return {name for name in batches if f"clean_news/{name}" not in known}
+
+
 def new_rows(store: Store, batches: Iterable[str]) -> NewRows:
     """Compare the batches of the corpus with those behind the fine-tuned model; all are new if there is none."""
+    known = _behind_model(store)
+    rows, new = 0, []
+    for key, version in store.current_versions(f"clean_news/{name}" for name in sorted(batches)).items():
+        if known.get(key) == version:
+            continue
+        labelled = CleanBatch(key.removeprefix("clean_news/"), store.get(key, version)).summary.labelled
+        if labelled:
+            rows += labelled
+            new.append(f"{key} {version}")
+    return NewRows(rows, tuple(new))
+
+
+def _behind_model(store: Store) -> Mapping[str, str]:
+    """Key and version of each batch that the fine-tuned model was trained or judged on."""
     try:
         model = store.current("finetuned_bert").record
         assert model is not None
         splits = store.get("splits", model.upstream["splits"]).record
         assert splits is not None
-        known = splits.upstream
     except ValueMissing:
-        known = {}
-    rows, new = 0, []
-    for name in sorted(batches):
-        batch = CleanBatch(name, store.current(f"clean_news/{name}"))
-        key, version = f"clean_news/{name}", batch.artifact.version
-        if known.get(key) != version and batch.summary.labelled:
-            rows += batch.summary.labelled
-            new.append(f"{key} {version}")
-    return NewRows(rows, tuple(new))
+        return {}
+    return splits.upstream
 
 
 def unmet_limits(

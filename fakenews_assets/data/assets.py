@@ -164,7 +164,8 @@ def _tombstones(storage: Storage) -> Ledger:
 def _other_batches(context: dg.AssetExecutionContext, storage: Storage) -> list[CleanBatch]:
     """The registered and accepted batches besides the one of this step."""
     names = corpus_batches(storage.store, context.instance) - {context.partition_key}
-    return [CleanBatch(name, storage.store.current(f"clean_news/{name}")) for name in sorted(names)]
+    found = storage.store.current_of(f"clean_news/{name}" for name in sorted(names))
+    return [CleanBatch(key.removeprefix("clean_news/"), artifact) for key, artifact in found.items()]
 
 
 def _corpus(

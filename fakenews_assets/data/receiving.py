@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
 from fakenews_assets.data.sources import normalise_source
-from fakenews_resources.landing import IDENTITY_DIGITS
 from fakenews_resources.news.base import Received
 from fakenews_resources.storage.store import Artifact, Store
 
@@ -70,9 +69,10 @@ def batch_of_bytes(store: Store, batches: Iterable[str], sha256: str) -> str | N
         batches: names of stored batches.
         sha256: hex digest of the bytes.
     """
-    # A name that ends in the digest's first digits most likely is the one, which spares reading the others.
-    likely = sorted(batches, key=lambda name: (not name.endswith(sha256[:IDENTITY_DIGITS]), name))
-    return next((name for name in likely if store.current(f"raw_news/{name}").meta["sha256"] == sha256), None)
+    found = store.current_of(f"raw_news/{name}" for name in sorted(batches))
+    same = (key for key, artifact in found.items() if artifact.meta["sha256"] == sha256)
+    first = next(same, None)
+    return first and first.removeprefix("raw_news/")
 
 
 def store_raw_file(

@@ -8,7 +8,7 @@ read.
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,6 +85,10 @@ class Backend(ABC):
     @abstractmethod
     def read(self, name: str) -> Document | None:
         """A document; None if there is none."""
+
+    def read_all(self, names: Sequence[str]) -> list[Document | None]:
+        """`read` of many documents, in order."""
+        return [self.read(name) for name in names]
 
     @abstractmethod
     def write(self, name: str, data: bytes, *, replaces: Replaced = Whatever.IS_THERE) -> None:

@@ -215,12 +215,18 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         existing = existing_partitions(self.storage.store, asset, registered)
         if missing := len(registered) - len(existing):
             context.log.info(f"{asset} has no value yet for {missing} of {len(registered)} partitions.")
-        return {name: self._load(context, f"{asset}/{name}") for name in registered if name in existing}
+        found = self.storage.store.current_of(f"{asset}/{name}" for name in registered if name in existing)
+        for artifact in found.values():
+            self._note(context, artifact)
+        return {key.removeprefix(f"{asset}/"): artifact for key, artifact in found.items()}
 
     def _load(self, context: dg.InputContext, key: str) -> Artifact:
         artifact = self.storage.store.current(key)
-        _note_read((context.step_context.run_id, context.step_context.op.name), artifact)
+        self._note(context, artifact)
         return artifact
+
+    def _note(self, context: dg.InputContext, artifact: Artifact) -> None:
+        _note_read((context.step_context.run_id, context.step_context.op.name), artifact)
 
 
 def _key(context: dg.InputContext | dg.OutputContext) -> str:

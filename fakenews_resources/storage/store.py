@@ -16,7 +16,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -28,7 +28,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_resources.storage.address import backend_of
-from fakenews_resources.storage.backend import Backend, Stat, StoreError
+from fakenews_resources.storage.backend import Backend, Document, Stat, StoreError
 from fakenews_resources.storage.hashing import digest
 
 _STALE_DRAFT_SECONDS = 24 * 3600
@@ -240,6 +240,21 @@ class Store:
             raise ValueMissing(self._why_missing(key))
         return self.get(key, version)
 
+    def current_versions(self, keys: Iterable[str]) -> dict[str, str]:
+        """The current version of each key that has one. Of many keys, it takes a fraction of the time of `current`."""
+        keys = list(keys)
+        documents = self.backend.read_all([f"{_home(key)}/{_CURRENT}" for key in keys])
+        return {key: found.text.strip() for key, found in zip(keys, documents, strict=True) if found}
+
+    def current_of(self, keys: Iterable[str]) -> dict[str, Artifact]:
+        """The current version of each key that has one, with its record. Raises ValueMissing if a record is missing."""
+        versions = self.current_versions(keys)
+        documents = self.backend.read_all([f"{_home(key)}/{one}.json" for key, one in versions.items()])
+        return {
+            key: self._recorded(key, version, document)
+            for (key, version), document in zip(versions.items(), documents, strict=True)
+        }
+
     def refused(self, key: str) -> Artifact | None:
         """The newest version of a key, if it failed a blocking check."""
         version = self._named(key, _REFUSED)
@@ -257,11 +272,12 @@ class Store:
 
     def get(self, key: str, version: str) -> Artifact:
         """One version of a key, current or not. Raises ValueMissing when it is not there."""
-        document = self.backend.read(f"{_home(key)}/{version}.json")
+        return self._recorded(key, version, self.backend.read(f"{_home(key)}/{version}.json"))
+
+    def _recorded(self, key: str, version: str, document: Document | None) -> Artifact:
         if document is None:
             raise ValueMissing(f"{key!r} has no version {version} in {self.address}.")
-        record = Record.model_validate_json(document.data)
-        return self._artifact(record)
+        return self._artifact(Record.model_validate_json(document.data))
 
     def _artifact(self, record: Record) -> Artifact:
         folder = f"{_home(record.key)}/{record.version}"

@@ -7,7 +7,7 @@ import dagster as dg
 
 from fakenews_assets.automation.downstream import StaleValue, older_than_code, stale_values
 from fakenews_assets.automation.jobs import REFRESH_JOBS, build_bento
-from fakenews_assets.automation.limits import new_rows
+from fakenews_assets.automation.limits import new_batches
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import SENSOR_SECONDS, requested_run, run_in_progress, was_requested
 from fakenews_assets.data.partitions import corpus_batches
@@ -49,12 +49,12 @@ def _why_nothing(context: dg.SensorEvaluationContext, store: Store) -> str:
     """What is outdated all the same, and what makes it again; else that nothing is."""
     batches = corpus_batches(store, context.instance)
     older = older_than_code(GraphOrder(inventory_of(context, store).repository), store, batches)
-    fresh = new_rows(store, batches).rows
+    new = new_batches(store, batches)
     waiting = [
         f"Made by an earlier version of the code: {', '.join(older)}. Materialize them, or launch the job `retrain`."
         if older
         else "",
-        f"{fresh:,} new labelled articles wait for the next training: see new_rows_sensor." if fresh else "",
+        f"{len(new):,} new batches wait for the next training: see new_rows_sensor." if new else "",
     ]
     said = " ".join(filter(None, waiting))
     return f"Nothing is outdated since the last training. {said}" if said else "Everything is up to date."

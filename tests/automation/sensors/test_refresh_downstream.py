@@ -104,8 +104,7 @@ def test_batches_that_come_after_a_training_hold_up_nothing(graph: Graph) -> Non
     graph.select()
     graph.receive("b3", real=10, fake=10)
     assert graph.tick(refresh_downstream) == (
-        "Nothing is outdated since the last training. 40 new labelled articles wait for the next training:"
-        " see new_rows_sensor."
+        "Nothing is outdated since the last training. 2 new batches wait for the next training: see new_rows_sensor."
     )
 
 

@@ -252,3 +252,16 @@ def test_a_value_is_removed_with_all_versions(store: Store) -> None:
     store.remove_key("k/b1")
     assert store.partitions("k") == set()
     assert store.backend.children("k") == []
+
+
+def test_many_keys_are_read_like_one(store: Store) -> None:
+    for batch in ("b 2", "b1"):
+        store.commit(f"k/{batch}", draft_of(store, a=batch))
+    keys = ["k/b 2", "k/none", "k/b1"]
+    found = store.current_of(keys)
+    assert list(found) == ["k/b 2", "k/b1"]
+    assert found == {key: store.current(key) for key in found}
+    assert store.current_versions(keys) == {key: one.version for key, one in found.items()}
+    store.backend.delete(f"k/b1/{found['k/b1'].version}.json")
+    with pytest.raises(ValueMissing):
+        store.current_of(keys)
