@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from fakenews_assets.cli.executing import was_interrupted
 from fakenews_assets.cli.running import load_graph
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common import progress
+from fakenews_assets.compression.partitions import CHOSEN
 from fakenews_assets.governance.reproduce.recipe import RAW, CannotReproduce, Step, lay_out
 from fakenews_assets.governance.reproduce.report import to_terminal
 from fakenews_assets.governance.reproduce.reproduction import Reproduction, SeedSpread, compare, remarks
@@ -112,6 +113,7 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
         "tracker": Tracker(storage=storage, mode="off"),  # these trainings are not experiments
     }
     assets = [one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition)]
+    require_candidates(assets, steps)
     home = work / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text(_INSTANCE, encoding="utf-8")
@@ -140,7 +142,8 @@ def _run(defs: dg.Definitions, scratch: Store, steps: list[Step], work: Path, co
                 made = scratch.exists(step.key) and _run_of(scratch, step.key) == result.run_id
                 shown.finish(step.key, failed=not made)
                 if not made:
-                    raise CannotReproduce(f"Could not make {step.key} again. {_why(instance, result)}")
+                    reasons = "\n".join(failure_reasons(instance, result.run_id))
+                    raise CannotReproduce(f"Could not make {step.key} again. {reasons}")
 
 
 def _run_of(scratch: Store, key: str) -> str | None:
@@ -149,11 +152,21 @@ def _run_of(scratch: Store, key: str) -> str | None:
     return record.run_id
 
 
-def _why(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str:
-    if not result.success:
-        return "\n".join(failure_reasons(instance, result.run_id))
-    seen = [one.asset_observation_data.asset_observation for one in result.get_asset_observation_events()]
-    return "; ".join(one.description for one in seen if one.description)
+def require_candidates(assets: Sequence[dg.AssetsDefinition], steps: Sequence[Step]) -> None:
+    """Raise CannotReproduce if a step's candidate is no partition here."""
+    known = {
+        asset.key.to_user_string(): asset.partitions_def.get_partition_keys()
+        for asset in assets
+        if isinstance(asset.partitions_def, dg.StaticPartitionsDefinition)
+    }
+    missing = {
+        step.partition for step in steps if step.partition not in known.get(step.asset, [step.partition])
+    }
+    if missing:
+        names = " ".join(sorted(CHOSEN.union(filter(None, missing))))
+        raise CannotReproduce(
+            f'It was made with other candidates. Run it with FAKENEWS_CANDIDATES="{names}".'
+        )
 
 
 def seed_spread(store: Store, manifest: Manifest) -> SeedSpread | None:

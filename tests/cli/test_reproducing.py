@@ -2,10 +2,14 @@ import json
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
+from fakenews_assets.cli.reproducing import require_candidates
+from fakenews_assets.cli.running import load_graph
+from fakenews_assets.governance.reproduce.recipe import CannotReproduce, Step
 from fakenews_assets.governance.reproduce.reproduction import compare
 from fakenews_assets.registry.bundle import MANIFEST_FILE, open_bundle, write_bundle
 from fakenews_resources.storage.store import Store, hash_files
@@ -69,3 +73,16 @@ def test_damaged_raw_bytes_are_not_made_anything_of(watched: Watched):
     result = run()
     assert result.exit_code == 1
     assert "do not match version" in " ".join(result.output.split())
+
+
+def test_a_bundle_of_other_candidates_says_what_to_set() -> None:
+    steps = [
+        Step("splits", {}),
+        Step("clean_news/b1", {}),
+        Step("evaluation/baseline", {}),
+        Step("evaluation/albert", {}),
+    ]
+    assets = [one for one in load_graph().assets or () if isinstance(one, dg.AssetsDefinition)]
+    require_candidates(assets, steps[:3])
+    with pytest.raises(CannotReproduce, match=r'FAKENEWS_CANDIDATES="albert .*pruned"'):
+        require_candidates(assets, steps)
