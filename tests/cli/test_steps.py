@@ -2,6 +2,7 @@
 
 import io
 
+import dagster as dg
 import pytest
 from rich.console import Console
 
@@ -28,3 +29,18 @@ def test_without_a_terminal_a_step_is_lines(monkeypatch: pytest.MonkeyPatch) -> 
         "evaluation [baseline]: done in 0:00",
         "evaluation [baseline]: failed after 0:00",
     ]
+
+
+def test_a_step_that_runs_elsewhere_is_shown_by_its_log() -> None:
+    file = io.StringIO()
+
+    def logged(text: str) -> dg.EventLogEntry:
+        return dg.EventLogEntry(
+            None, 20, text, run_id="", timestamp=0.0, step_key="splits", job_name=None, dagster_event=None
+        )
+
+    with shown_steps(Console(file=file), ["splits"]) as steps:
+        steps.start("splits")
+        steps.mark(logged("splits: 3 of 5 batches (60%)"))
+        steps.mark(logged("one of many other messages"))
+    assert file.getvalue() == "splits: 3 of 5 batches (60%)\n"
