@@ -64,6 +64,14 @@ def test_the_graph_is_as_reviewed() -> None:
     assert described() == json.loads(SNAPSHOT.read_text())
 
 
+def test_every_blocking_check_is_made_in_the_step_of_its_asset() -> None:
+    """Else a value would be stored as accepted before its check, and others would read it."""
+    graph = defs.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        if graph.get_check_spec(key).blocking:
+            assert key in {spec.key for spec in graph.get(key.asset_key).assets_def.check_specs}, key
+
+
 def test_every_asset_says_what_it_is_and_whose() -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.get_all_asset_keys():

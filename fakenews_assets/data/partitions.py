@@ -1,5 +1,7 @@
 """Partitions of the data group: one per batch of articles, named when it arrives."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from fakenews_resources.storage.inventory import existing_partitions
@@ -30,14 +32,18 @@ def unregistered_batches(store: Store, instance: dg.DagsterInstance) -> list[str
     return sorted(store.partitions("raw_news").difference(registered_batches(instance)))
 
 
+def some_of(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
 def note_on_unregistered(store: Store, instance: dg.DagsterInstance) -> str | None:
     """A sentence about `unregistered_batches`, and what to do; None: there are none."""
     names = unregistered_batches(store, instance)
     if not names:
         return None
-    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     subject, them = ("batches do", "them") if len(names) > 1 else ("batch does", "it")
     return (
         f"{len(names):,} stored {subject} not count, because this Dagster instance lists no partition for {them}:"
-        f" {shown}. Register {them} (`fakenews register`), or delete {them} (`fakenews retire-batch`)."
+        f" {some_of(names)}. Register {them} (`fakenews register`), or delete {them} (`fakenews retire-batch`)."
     )

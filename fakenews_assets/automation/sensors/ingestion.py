@@ -7,7 +7,7 @@ import dagster as dg
 
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import SENSOR_SECONDS
-from fakenews_assets.data.partitions import news_batches, note_on_unregistered, received_batches
+from fakenews_assets.data.partitions import news_batches, note_on_unregistered, received_batches, some_of
 from fakenews_assets.data.receiving import batch_of_bytes
 from fakenews_resources.landing import IDENTITY_DIGITS, LandedFile, Landing
 from fakenews_resources.storage.io_manager import Storage
@@ -15,7 +15,6 @@ from fakenews_resources.storage.store import Store
 
 _RUNS_PER_TICK = 20
 _KEYS_PER_QUERY = 500  # databases limit the variables of a query
-_NAMED = 5
 
 
 @dg.sensor(
@@ -99,5 +98,4 @@ def _last_runs(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> dict[st
 
 
 def _note(why: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{len(names)} {why}: {', '.join(names[:_NAMED])}{more}."
+    return f"{len(names)} {why}: {some_of(names)}."
