@@ -90,6 +90,11 @@ class GraphOrder:
         ]
         return [value for value in values if value.key in chosen or value.key not in every]
 
+    def rest_of_job(self, asset: str) -> list[str]:
+        """An asset downstream of a training, and those that its job makes after it."""
+        names = [name for name in self.assets if self.job_of.get(name) == self.job_of[asset]]
+        return names[names.index(asset) :]
+
     def inputs_of(self, value: Value, inventory: Inventory, pending: Collection[str] = ()) -> set[str]:
         """The keys that a value downstream of a training would be made of now.
 

@@ -79,7 +79,7 @@ def _request(order: GraphOrder, stale: StaleValue) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{value.key}:{identity}",
         job_name=order.job_of[value.asset],
-        asset_selection=[dg.AssetKey(value.asset)],
+        asset_selection=[dg.AssetKey(name) for name in order.rest_of_job(value.asset)],
         partition_key=value.partition,
         run_config={"ops": {value.asset: {"config": stale.config}}} if stale.config else {},
     )

@@ -33,7 +33,9 @@ def test_candidates_are_judged_compared_and_selected(graph: Graph) -> None:
     evaluations = ("evaluation/baseline", "evaluation/finetuned")
     assert asked(graph) == "compare_candidates"
     graph.make("leaderboard", "splits", *evaluations)
-    assert asked(graph) == "select_champion"
+    request = graph.asked(refresh_downstream)
+    assert request.job_name == "select_champion"
+    assert request.asset_selection == [dg.AssetKey("selected_model"), dg.AssetKey("champion")]
     graph.make("selected_model", "splits", *evaluations)
     assert graph.tick(refresh_downstream) == "Everything is up to date."
 
