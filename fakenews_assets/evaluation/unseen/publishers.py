@@ -246,7 +246,11 @@ def _once(batches: Sequence[_Batch]) -> list[_Array]:
 
 
 def _mean_auc(batches: Sequence[_Batch], weights: Sequence[_Array]) -> _Array:
-    return np.mean([one.auc(drawn) for one, drawn in zip(batches, weights, strict=True)], axis=0)
+    """Of the batches that have both labels in a draw: a small one must not cost the others their interval."""
+    aucs = np.stack([one.auc(drawn) for one, drawn in zip(batches, weights, strict=True)])
+    defined = ~np.isnan(aucs)
+    mean = np.full(aucs.shape[1], np.nan)
+    return np.divide(np.nansum(aucs, axis=0), defined.sum(axis=0), out=mean, where=defined.any(axis=0))
 
 
 def _call_counts(rows: pl.DataFrame) -> _Array:

@@ -39,6 +39,17 @@ def test_scores_are_those_of_scikit_learn() -> None:
     assert found.publisher_roc_auc == pytest.approx(roc_auc_score(means["true_label"], means["probability"]))
 
 
+def test_a_batch_of_few_publishers_does_not_cost_the_others_their_interval() -> None:
+    many, few = draw(), draw(publishers=4, rows=30, batch="c", seed=1)
+    # Of two publishers of either label a draw often lacks one.
+    renamed = few[0].with_columns(pl.col("source").str.replace("site", "small"))
+    found = UnseenPublishers.of(*both(many, (renamed, few[1])))
+    assert found is not None
+    assert len(found.batches) == 2
+    assert found.roc_auc_interval is not None
+    assert found.roc_auc_interval.low < found.roc_auc < found.roc_auc_interval.high
+
+
 def test_the_mean_of_a_publisher_with_four_articles_is_not_compared() -> None:
     many, few = draw(), draw(publishers=4, rows=4, batch="c")
     # The few come from publishers of their own, which the model takes for the reverse of what they are.
