@@ -4,6 +4,8 @@ import os
 import platform
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +37,15 @@ def interrupted() -> None:
 GRAPH = dg.Definitions(
     [quick, interrupted], jobs=[dg.define_asset_job("work", "*")], executor=dg.in_process_executor
 )
+
+_INTERRUPTED = """
+import dagster as dg
+from rich.console import Console
+from tests.cli.test_executing import execute, request_of, shown_steps
+
+with dg.DagsterInstance.get() as instance:
+    execute(instance, request_of("interrupted"), "/store", shown_steps(Console(quiet=True), ["interrupted"]))
+"""
 
 
 @pytest.fixture
@@ -71,9 +82,11 @@ def test_without_a_daemon_a_run_executes_here_and_dagster_can_execute_it_again(
     assert instance.get_latest_materialization_event(quick.key) is not None
 
 
-def test_an_interrupt_cancels_the_run(instance: dg.DagsterInstance, shown: Steps) -> None:
-    run = execute(instance, request_of("interrupted"), "/store", shown)
-    assert run.status == dg.DagsterRunStatus.CANCELED
+def test_an_interrupt_cancels_the_run(instance: dg.DagsterInstance) -> None:
+    # In a process of its own, as commands are: this one holds whatever other tests have loaded.
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-c", _INTERRUPTED], check=True, env=environment)
+    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]
 
 
 @pytest.mark.usefixtures("daemon")

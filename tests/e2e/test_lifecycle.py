@@ -296,7 +296,7 @@ def test_other_bytes_under_a_known_name_are_refused_and_the_old_ones_stay(projec
         runner.ingest("b1", str(file))
         stored = runner.store.current("raw_news/b1").version
         sample(file, seed=2)
-        with pytest.raises(CommandFailed, match="holds other bytes"):
+        with pytest.raises(CommandFailed, match="no longer has the bytes of batch"):
             runner.ingest("b1", str(file))
         assert runner.store.current("raw_news/b1").version == stored
 

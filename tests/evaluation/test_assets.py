@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 from rich.console import Console
 
-from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.common.config import ImpossibleSettings
 from tests.support.watched import Watched
 
 
@@ -56,6 +56,9 @@ def test_no_event_carries_more_than_one_small_plot() -> None:
 def test_an_unknown_division_is_refused(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(watched.root)
     config = {"generalization": {"protocols": ["by_mood"]}}
-    with GraphRunner(Console(quiet=True)) as runner, pytest.raises(CommandFailed, match="by_mood"):
+    with (
+        GraphRunner(Console(quiet=True)) as runner,
+        pytest.raises(ImpossibleSettings, match="source_disjoint"),
+    ):
         runner.run("measure_generalization", None, config, {"generalization"})
     assert not (Path(watched.store.root) / "generalization" / "CURRENT").exists()

@@ -60,6 +60,7 @@ def test_a_local_file_is_copied(landing: Path, tmp_path: Path, as_url: bool) -> 
 def test_a_relative_path_with_a_colon(landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (landing / "news:may.csv").write_bytes(CONTENT)
     monkeypatch.chdir(landing)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     assert receive("news:may.csv", tmp_path / "in").uri == (landing / "news:may.csv").as_uri()
 
 
