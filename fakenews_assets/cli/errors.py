@@ -20,13 +20,16 @@ class CommandCanceled(RuntimeError):
 
 @contextmanager
 def abort_on_failure() -> Iterator[None]:
-    """End a command that failed, found a storage that cannot be used, or was interrupted, with one message instead of
-    a stack trace. The exit status is 1, or 130 after an interrupt."""
+    """End a command that cannot do what it was asked to, or was interrupted, with one message instead of a stack trace.
+
+    The exit status is 1, or 130 after an interrupt.
+    """
+    from fakenews_assets.common.config import ImpossibleSettings
     from fakenews_resources.storage.backend import StoreError
 
     try:
         yield
-    except (CommandFailed, StoreError) as error:
+    except (CommandFailed, ImpossibleSettings, StoreError) as error:
         _print(f"[bold red]Failed:[/] {escape(str(error))}")
         raise typer.Exit(1) from None
     except (CommandCanceled, KeyboardInterrupt) as error:

@@ -36,8 +36,8 @@ def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] |
             blocking check refused the batch.
         typer.BadParameter: the batch cannot have this name.
     """
+    address = typed(address)
     file = _local_file(address)
-    address = str(file) if file else address
     name = batch or batch_name(address)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
         raise typer.BadParameter(
@@ -60,15 +60,29 @@ def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] |
             _show_next(runner)
 
 
-def _local_file(address: str) -> Path | None:
-    """The file at an address; None: it is no local one. Raises CommandFailed if there is no such file."""
+def typed(address: str) -> str:
+    """An address that a person has typed: a relative path starts at the working directory.
+
+    Raises:
+        CommandFailed: it is no address.
+    """
     try:
         path = local_path(address)
     except BadAddress as error:
         raise CommandFailed(str(error)) from error
-    if path is not None and not path.is_file():
-        raise CommandFailed(f"No file at {path}. Check the path.")
-    return path and path.resolve()
+    if path is None:
+        return address
+    return str(path if address.startswith("file:") else Path(address).expanduser().absolute())
+
+
+def _local_file(address: str) -> Path | None:
+    """The file at an address; None: it is no local one. Raises CommandFailed if there is no such file."""
+    path = local_path(address)
+    if path is None or path.is_file():
+        return path
+    if path.is_dir():
+        raise CommandFailed(f"{path} is a folder. Name one file; each becomes a batch.")
+    raise CommandFailed(f"No file at {path}. Check the path.")
 
 
 def batch_name(address: str) -> str:

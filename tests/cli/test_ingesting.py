@@ -43,6 +43,27 @@ def test_what_is_not_there_leaves_nothing_behind(project: Path, address: str) ->
     assert sorted(path.name for path in project.iterdir()) == ["dagster.yaml"]
 
 
+def test_a_path_starts_at_the_working_directory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = project / "below"
+    below.mkdir()
+    for folder, rows in ((project, 40), (below, 50)):
+        lines = [f"Headline {n} of {folder.name},{n % 2}\n" for n in range(rows)]
+        (folder / "news.csv").write_text("title,label\n" + "".join(lines))
+    monkeypatch.chdir(below)
+    result = CliRunner().invoke(app, ["ingest", "news.csv"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "The corpus has 50 labelled articles" in result.output
+    assert "is a folder" in CliRunner().invoke(app, ["ingest", "../below"]).stderr
+
+
+def test_a_source_that_names_no_publisher_is_refused_in_words(project: Path) -> None:
+    (project / "news.csv").write_text("title\nA headline\n")
+    result = CliRunner().invoke(app, ["ingest", "news.csv", "--source", "nan"])
+    assert result.exit_code == 1
+    assert "Failed: RawNewsSettings: source" in result.stderr
+    assert "names no publisher" in result.stderr
+
+
 @pytest.mark.usefixtures("project")
 def test_what_cannot_be_received_leaves_no_partition() -> None:
     result = CliRunner().invoke(app, ["ingest", "sample:colour=red", "--batch", "b1"])

@@ -35,6 +35,25 @@ def test_ratings_label_a_batch_and_label_it_again_when_they_change(project: Path
     assert labels(project) == {"site0.example": 0, "site1.example": 1}
 
 
+@pytest.mark.daemon
+def test_a_batch_that_was_not_cleaned_with_its_new_labels_is_not_forgotten(project: Path) -> None:
+    news, ratings = project / "news.csv", project / "ratings.csv"
+    rows = [f"Headline {n} of the day,https://site{n % 2}.example/{n}\n" for n in range(400)]
+    news.write_text("title,link\n" + "".join(rows))
+    ratings.write_text("domain,score\nsite0.example,0.2\nsite1.example,0.8\n")
+    fakenews("rate", ratings)
+    fakenews("ingest", news, "--batch", "b1", "--label-by-rating")
+    more = [row.replace("Headline", "Story") for row in rows]
+    news.write_text("title,link\n" + "".join(more))
+    assert fakenews("ingest", news, "--batch", "b2", "--label-by-rating").exit_code == 0
+    ratings.write_text("domain,score\nsite0.example,0.1\nsite1.example,0.2\n")
+    for _ in range(2):
+        result = fakenews("rate", ratings)
+        assert result.exit_code == 1
+        assert "Batch b1 keeps its earlier labels" in result.stderr
+        assert "label_balance" in result.stderr
+
+
 def labels(project: Path) -> dict[str, int]:
     articles = Store(project / ".fakenews").current("clean_news/b1").scan("articles")
     return dict(articles.select("source", "label").unique().collect().iter_rows())
