@@ -160,7 +160,13 @@ def _moves_result(table: pl.DataFrame, accepted: Artifact | None) -> dg.AssetChe
     return dg.AssetCheckResult(
         check_name="every_article_keeps_its_split",
         passed=moves.passed,
-        description=f"{moves.moved} articles changed their split, {moves.gone} are no longer in any.",
+        description=f"{moves.moved} articles changed their split, {moves.gone} are no longer in any."
+        + (
+            ""
+            if moves.passed
+            else " If a batch was taken out since, bring it back (`fakenews register`): near-duplicates of its articles in"
+            " other batches have lost the cluster that placed them."
+        ),
         metadata={"moved": moves.moved, "gone": moves.gone, "examples": list(moves.examples)},
     )
 
