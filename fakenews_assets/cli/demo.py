@@ -35,7 +35,7 @@ _QUICK: Final = {
     # Half a point of so few articles is one answer, and NNCF would look for minutes for the layer that changed it.
     "quantized_bert": {"calibration_rows": 50, "validation_rows": 150, "max_drop_points": 2.0},
     # 2 % of the sample's labels are wrong, and a few hundred validation articles support no high promise.
-    "evaluation": {"masked_rows": 100, "behaviour_cases": 30, "ood_rows": 300, "target_precision": 0.8},
+    "evaluation": {"masked_rows": 60, "behaviour_cases": 20, "ood_rows": 300, "target_precision": 0.8},
 }
 """Less work than by default: enough to see what each step does. Fewer training steps need a higher learning rate."""
 

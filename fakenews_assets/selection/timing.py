@@ -13,7 +13,7 @@ from scipy.stats import binom
 from fakenews_assets.evaluation.metrics.speed import THROUGHPUT_BATCH
 from fakenews_assets.models.classifier import Article, Classifier
 
-_BATCHES_PER_TURN: Final = 4
+_BATCHES_PER_TURN: Final = 2
 _LEVEL: Final = 0.95
 _FEWEST_TURNS: Final = 6
 """The median of fewer has no 95 % interval: all six lie on one side of it in one case of 32."""
