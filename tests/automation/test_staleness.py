@@ -13,6 +13,7 @@ from fakenews_assets.automation.staleness import is_stale
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, checked, key_of
 from fakenews_resources.storage.store import Artifact, Store
+from tests.support.drafts import filled
 
 Made = dg.MaterializeResult[Artifact]
 batches = dg.DynamicPartitionsDefinition(name="batches")
@@ -21,12 +22,6 @@ batches = dg.DynamicPartitionsDefinition(name="batches")
 class Content(dg.Config):
     content: str = "x"
     good: bool = True
-
-
-def filled(storage: Storage, content: str) -> Artifact:
-    draft = storage.draft()
-    (draft.path / "value").write_text(content)
-    return draft
 
 
 @dg.asset(partitions_def=batches, code_version="1")

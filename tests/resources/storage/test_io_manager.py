@@ -10,6 +10,7 @@ import pytest
 from fakenews_resources.storage.backend import Backend, Document
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, checked
 from fakenews_resources.storage.store import Artifact, Store, StoreError
+from tests.support.drafts import filled
 
 batches = dg.DynamicPartitionsDefinition(name="test_batches")
 Made = dg.MaterializeResult[Artifact]
@@ -17,12 +18,6 @@ Made = dg.MaterializeResult[Artifact]
 
 class RawConfig(dg.Config):
     content: str = "x"
-
-
-def filled(storage: Storage, content: str) -> Artifact:
-    draft = storage.draft()
-    (draft.path / "value").write_text(content)
-    return draft
 
 
 @dg.asset(partitions_def=batches, code_version="7")
