@@ -34,7 +34,9 @@ def refresh_downstream(
     if busy:
         yield dg.SkipReason(busy)
         return
-    requests = requests_downstream(context, storage.store)
+    inventory = inventory_of(context, storage.store)
+    order = GraphOrder(inventory.repository)
+    requests = requests_downstream(order, inventory)
     for request in requests.values():
         if not was_requested(context.instance, request.run_key):
             yield request
@@ -42,14 +44,14 @@ def refresh_downstream(
     if requests:
         yield dg.SkipReason(f"Already tried with the same inputs; see the runs of: {', '.join(requests)}.")
         return
-    yield dg.SkipReason(_why_nothing(context, storage.store))
+    yield dg.SkipReason(_why_nothing(order, inventory))
 
 
-def _why_nothing(context: dg.SensorEvaluationContext, store: Store) -> str:
+def _why_nothing(order: GraphOrder, inventory: Inventory) -> str:
     """What is outdated all the same, and what makes it again; else that nothing is."""
-    batches = corpus_batches(store, context.instance)
-    older = older_than_code(GraphOrder(inventory_of(context, store).repository), store, batches)
-    new = new_batches(store, batches)
+    batches = corpus_batches(inventory.store, inventory.instance)
+    older = older_than_code(order, inventory.store, batches)
+    new = new_batches(inventory.store, batches)
     waiting = [
         f"Made by an earlier version of the code: {', '.join(older)}. Materialize them, or launch the job `retrain`."
         if older
@@ -60,10 +62,8 @@ def _why_nothing(context: dg.SensorEvaluationContext, store: Store) -> str:
     return f"Nothing is outdated since the last training. {said}" if said else "Everything is up to date."
 
 
-def requests_downstream(context: dg.SensorEvaluationContext, store: Store) -> dict[str, dg.RunRequest]:
+def requests_downstream(order: GraphOrder, inventory: Inventory) -> dict[str, dg.RunRequest]:
     """A run for each stale value downstream of a training whose inputs are up to date, in order, by store key."""
-    inventory = inventory_of(context, store)
-    order = GraphOrder(inventory.repository)
     return {stale.value.key: _request(order, stale) for stale in stale_values(order, inventory)}
 
 

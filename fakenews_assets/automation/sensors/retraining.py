@@ -10,8 +10,9 @@ import dagster as dg
 
 from fakenews_assets.automation.jobs import retrain
 from fakenews_assets.automation.limits import RetrainSettings, new_rows, unmet_limits
+from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import SENSOR_SECONDS, run_in_progress, was_requested
-from fakenews_assets.automation.sensors.refresh import requests_downstream
+from fakenews_assets.automation.sensors.refresh import inventory_of, requests_downstream
 from fakenews_assets.automation.triggers import last_findings
 from fakenews_assets.data.partitions import corpus_batches, note_on_unregistered
 from fakenews_resources.storage.io_manager import Storage
@@ -108,9 +109,10 @@ def _digest(batches: Sequence[str]) -> str:
 
 def _unfinished(context: dg.SensorEvaluationContext, store: Store) -> str | None:
     """What `refresh_downstream` still has to make of the last training, failed attempts aside."""
+    inventory = inventory_of(context, store)
     pending = [
         key
-        for key, request in requests_downstream(context, store).items()
+        for key, request in requests_downstream(GraphOrder(inventory.repository), inventory).items()
         if not was_requested(context.instance, request.run_key)
     ]
     return f"{', '.join(pending)} of the last training are still to be made." if pending else None
