@@ -16,7 +16,7 @@ from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.executing import code_location
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.partitions import registered_batches
-from fakenews_assets.data.readers.reading import UnreadableFile
+from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
 from fakenews_assets.governance.erasure.quoting import TELLING_CHARS

@@ -31,7 +31,7 @@ from fakenews_assets.data.partitions import (
     registered_batches,
 )
 from fakenews_assets.data.ratings.labelling import PublisherLabels, require_one_rating
-from fakenews_assets.data.readers.reading import UnreadableFile
+from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.receiving import (
     BatchChanged,
     BatchRepeated,

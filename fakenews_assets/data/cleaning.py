@@ -14,11 +14,11 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common import progress
+from fakenews_assets.data.columns import RawChunk, read_raw
 from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
 from fakenews_assets.data.parsing import parse_rows
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.readers.reading import RawChunk, read_raw
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 

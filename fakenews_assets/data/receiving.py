@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from fakenews_assets.data.readers.reading import UnreadableFile, read_raw
+from fakenews_assets.data.columns import read_raw
+from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.sources import normalise_source
 from fakenews_resources.news.base import Received
 from fakenews_resources.storage.store import Artifact, Store

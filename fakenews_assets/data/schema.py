@@ -73,7 +73,6 @@ class Reason(StrEnum):
     UNREADABLE_ROW = "unreadable row"
     LABEL_OUT_OF_RANGE = "label out of range"
     FIELD_TOO_LONG = "over-long field"
-    WRONG_ENCODING = "wrong encoding"
     ERASED = "erased"
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.readers.chunks import COLUMNS, plain_name
+from fakenews_assets.data.columns import COLUMNS, plain_name
 from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
 from fakenews_assets.data.sources import normalise_sources
 from fakenews_resources.landing import Landing

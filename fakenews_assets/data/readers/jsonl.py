@@ -3,62 +3,15 @@
 import json
 import math
 from collections.abc import Iterator
+from typing import Any, Final, TextIO
 
-from fakenews_assets.data.readers.chunks import (
-    COLUMNS,
-    ChunkBuilder,
-    RawChunk,
-    missing_title,
-    plain_name,
-)
 from fakenews_assets.data.readers.lines import Lines
-from fakenews_assets.data.schema import Reason
+from fakenews_assets.data.readers.table import Dialect, Record, Reject, TextTable, UnreadableFile, readable
 
-_POSITIONS = {column: at for at, column in enumerate(COLUMNS)}
-
-
-def read_jsonl(lines: Lines, builder: ChunkBuilder) -> Iterator[RawChunk]:
-    """Read one record per line that is not blank.
-
-    Numbers and truth values become their JSON text; a value that is an array or an object makes the record
-    unreadable.
-
-    Raises:
-        UnreadableFile: if no object of the file has a title.
-    """
-    names: dict[str, None] = {}
-    for line in lines:
-        lines.begin_record()
-        if not line.strip():
-            continue
-        try:
-            record, found = _record(line)
-        except (ValueError, RecursionError) as error:
-            builder.reject(Reason.UNREADABLE_ROW, f"line {lines.number}: {error}", line)
-        else:
-            names.update(found)
-            builder.add(record, len(line))
-        if builder.full:
-            yield builder.take(_POSITIONS)
-    if "title" not in map(plain_name, names):
-        raise missing_title(list(names))
-    yield builder.finish(_POSITIONS)
-
-
-def _record(line: str) -> tuple[list[str | None], dict[str, None]]:
-    """Return the values in the order of `COLUMNS`, and all the names that the object has."""
-    found = json.loads(line)
-    if not isinstance(found, dict):
-        raise ValueError(f"a JSON {_KINDS[type(found)]}, not an object")
-    plain = {plain_name(name): value for name, value in found.items()}
-    record = [
-        _text(column, next((plain[alias] for alias in aliases if alias in plain), None))
-        for column, aliases in COLUMNS.items()
-    ]
-    return record, dict.fromkeys(found)
-
-
-_KINDS = {
+_MAX_NAMES: Final = 1_000
+"""More names than a table has: a file with ids as names."""
+_MAX_DEPTH: Final = 4
+_KINDS: Final = {
     list: "array",
     dict: "object",
     str: "string",
@@ -69,11 +22,81 @@ _KINDS = {
 }
 
 
-def _text(column: str, value: object) -> str | None:
+class JsonLinesTable(TextTable):
+    """One record per line that is not blank.
+
+    Numbers and truth values become their JSON text. The values of an object within a record become columns of
+    their own, such as `source.name`; texts in an array are joined by commas. Names differ by more than their case.
+
+    Args:
+        text: opened with `newline=""`.
+        encoding: its name.
+        container: as in `Dialect`.
+    """
+
+    def __init__(self, text: TextIO, encoding: str, container: str = "") -> None:
+        self._text = text
+        names: dict[str, str] = {}
+        first_fault = ""
+        for number, line in self._lines():
+            try:
+                for name in flat(line):
+                    names.setdefault(name.lower(), name)
+            except (ValueError, RecursionError) as error:
+                first_fault = first_fault or f"line {number}: {error}"
+            if len(names) > _MAX_NAMES:
+                raise UnreadableFile(
+                    f"its objects have more than {_MAX_NAMES:,} different names: write one object per article"
+                )
+        if not names and first_fault:
+            raise UnreadableFile(f"no line holds a JSON object; {first_fault}")
+        self._keys = tuple(names)
+        super().__init__(tuple(names.values()), Dialect("JSON Lines", encoding, container=container))
+
+    def records(self) -> Iterator[Record | Reject]:
+        for at, (number, line) in enumerate(self._lines()):
+            try:
+                values = {name.lower(): value for name, value in flat(line).items()}
+            except (ValueError, RecursionError) as error:
+                yield Reject(at, f"line {number}: {error}", line)
+            else:
+                yield Record(at, [values.get(key) for key in self._keys], len(line))
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        self._text.seek(0)
+        lines = Lines(self._text)
+        for line in lines:
+            lines.begin_record()
+            if line.strip():
+                yield lines.number, line
+
+
+def flat(line: str) -> dict[str, str | None]:
+    """The values of a JSON object as text. Raises ValueError or RecursionError if the line holds none."""
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise ValueError(f"a JSON {_KINDS[type(found)]}, not an object")
+    values: dict[str, str | None] = {}
+    _flatten("", found, values, 0)
+    if "\\u" in line:  # an escape may stand for half a character
+        values = {name: value and readable(value) for name, value in values.items()}
+    return values
+
+
+def _flatten(prefix: str, found: dict[str, Any], into: dict[str, str | None], depth: int) -> None:
+    for key, value in found.items():
+        name = f"{prefix}{key.strip()}"
+        if isinstance(value, dict) and depth < _MAX_DEPTH:
+            _flatten(f"{name}.", value, into, depth + 1)
+        else:
+            into[name] = _text(value)
+
+
+def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, (list, dict)):
-        raise ValueError(f"{column} is a JSON {_KINDS[type(value)]}, not text")
-    return json.dumps(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False)

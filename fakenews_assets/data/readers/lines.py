@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, TextIO
 
-from fakenews_assets.data.readers.chunks import UnreadableFile
+from fakenews_assets.data.readers.table import UnreadableFile
 
 MAX_FIELD_CHARS: Final = 64 * 2**20
 """Most characters of one field and of one line. The cleaner draws a far lower line for real articles;

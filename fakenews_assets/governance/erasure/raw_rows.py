@@ -15,12 +15,11 @@ from typing import BinaryIO, TextIO
 
 import polars as pl
 
+from fakenews_assets.data.columns import COLUMNS, plain_name, read_raw
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.readers.chunks import COLUMNS, plain_name
 from fakenews_assets.data.readers.csv import read_header
 from fakenews_assets.data.readers.lines import Lines
 from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
-from fakenews_assets.data.readers.reading import read_raw
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.quoting import Wording
 

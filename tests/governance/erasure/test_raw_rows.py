@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from fakenews_assets.data.columns import read_raw
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.readers.reading import read_raw
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.quoting import Wording
 from fakenews_assets.governance.erasure.raw_rows import blank_rows, find_rows, find_torn_rows

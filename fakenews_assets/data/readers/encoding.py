@@ -1,0 +1,151 @@
+"""Finds the encoding of a text, one for the whole of the file."""
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BufferedIOBase
+from typing import BinaryIO, Final
+
+from fakenews_assets.data.readers.table import UnreadableFile
+
+_BLOCK: Final = 2**20
+_SAMPLE_BYTES: Final = 2**16
+_MIXED_SHARE: Final = 0.02
+"""Lines of another encoding that happen to be UTF-8 are rarer than this, among those that are not plain ASCII."""
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with BOM"),
+    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
+    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
+"""In this order: the mark of UTF-32 begins with that of UTF-16."""
+
+_NAMES: Final = {
+    "cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1253": "Windows-1253",
+    "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256", "cp1257": "Windows-1257",
+    "cp1258": "Windows-1258", "mac_roman": "Mac Roman", "cp437": "DOS 437", "cp850": "DOS 850", "koi8_r": "KOI8-R",
+    "gb18030": "GB 18030", "big5": "Big5", "shift_jis": "Shift JIS", "euc_kr": "EUC-KR", "euc_jp": "EUC-JP",
+}  # fmt: skip
+_SINGLE_BYTE: Final = tuple(_NAMES)[:13]
+
+_MISPLACED: Final = re.compile(
+    "(?<=[a-z])[À-ÖØ-ÞŠŽŸ]|(?<=[a-z])[‚ƒ„†‡ˆ‰‹›˜¡¢¤¥¦§¨ª«¬¯°±²³´µ¶¸¹º»¼½¾¿×÷](?=[a-z])|[ðþýÐÞÝ]"
+)
+"""What Windows-1252 makes of the letters of other tables: capitals and signs within words, letters of Iceland."""
+_MISPLACED_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the bytes of a text are decoded.
+
+    Attributes:
+        codec: Python's name of it.
+        name: what people call it.
+        errors: Python's handler of bytes that the codec cannot decode; none of them loses a row.
+    """
+
+    codec: str
+    name: str
+    errors: str = "replace"
+
+
+def find_encoding(file: BinaryIO | BufferedIOBase) -> Encoding:
+    """Find the encoding that fits a file from its beginning to its end.
+
+    Raises:
+        UnreadableFile: the file mixes encodings that cannot be told apart.
+    """
+    file.seek(0)
+    head = file.read(_SAMPLE_BYTES)
+    for mark, codec, name in _MARKS:
+        if head.startswith(mark):
+            return Encoding(codec, name)
+    if codec := _wide(head):
+        return Encoding(codec, codec.upper())
+    if _is_utf8(file):
+        return Encoding("utf-8", "UTF-8")
+    good, bad, sample = _count(file)
+    codec = _guess(sample)
+    name = _NAMES.get(codec, codec)
+    if good < _MIXED_SHARE * (good + bad):
+        return Encoding(codec, name)
+    if codec not in _SINGLE_BYTE:
+        raise UnreadableFile(
+            f"{good:,} lines are UTF-8 and {bad:,} probably {name}: save all of them in one encoding, best UTF-8"
+        )
+    handler = f"or_{codec}"
+    codecs.register_error(handler, _decoding_others_as(codec))
+    return Encoding("utf-8", f"UTF-8 and {name}", handler)
+
+
+def _wide(head: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a mark, by the zeros beside ASCII."""
+    for width, codec in ((4, "utf-32"), (2, "utf-16")):
+        zeros = b"\0" * (width - 1)
+        if len(head) >= width and head[:width].count(0) == width - 1:
+            return f"{codec}-le" if head[1:width] == zeros else f"{codec}-be"
+    return None
+
+
+def _is_utf8(file: BinaryIO | BufferedIOBase) -> bool:
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while block := file.read(_BLOCK):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _count(file: BinaryIO | BufferedIOBase) -> tuple[int, int, bytes]:
+    """Lines that are UTF-8 and not ASCII alone, lines that are not UTF-8, and a sample of these."""
+    file.seek(0)
+    good = bad = 0
+    sample = bytearray()
+    while line := file.readline(_BLOCK):
+        if line.isascii():
+            continue
+        try:
+            line.decode()
+            good += 1
+        except UnicodeDecodeError:
+            bad += 1
+            sample += line[: _SAMPLE_BYTES - len(sample)]
+    return good, bad, bytes(sample)
+
+
+def _guess(sample: bytes) -> str:
+    """The codec of a text that is not UTF-8."""
+    if _is_western(sample):
+        return "cp1252"
+    from charset_normalizer import from_bytes  # slow to import, and seldom needed
+
+    best = from_bytes(sample, cp_isolation=list(_NAMES)).best()
+    return best.encoding if best else "cp1252"
+
+
+def _is_western(sample: bytes) -> bool:
+    """Whether a text makes sense as Windows-1252, by far the commonest: most letters are ASCII, and hardly any sign is
+    where none belongs."""
+    try:
+        text = sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    other = re.sub(r"[\x00-\x7f]", "", text)
+    letters = sum(map(str.isalpha, other))
+    return 3 * letters < sum(map(str.isalpha, text)) and len(
+        _MISPLACED.findall(text)
+    ) < _MISPLACED_SHARE * len(other)
+
+
+def _decoding_others_as(codec: str) -> Callable[[UnicodeError], tuple[str, int]]:
+    def decode(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        return error.object[error.start : error.end].decode(codec, "replace"), error.end
+
+    return decode

@@ -1,0 +1,162 @@
+"""What a reader makes of a file: all of its columns as text, record by record or in chunks."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from fakenews_assets.data.schema import QUARANTINE_SCHEMA, Reason
+
+MAX_CHUNK_CHARS: Final = 64 * 2**20
+"""A chunk ends here even if it is short of rows, which bounds memory where articles are long."""
+
+RECORD_CHARS: Final = 500
+"""How much of a record a reject quotes."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class UnreadableFile(ValueError):
+    """The file cannot be read as a table. The message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file was found to be written."""
+
+    format: str
+    """Such as "CSV"."""
+    encoding: str = ""
+    """Of a text, such as "Windows-1252"."""
+    delimiter: str = ""
+    """Of a CSV file."""
+    container: str = ""
+    """What the table lies in, such as "gzip"; empty if the file is the table itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that could be read.
+
+    Attributes:
+        number: of all records of the file from 0, rejects included.
+        cells: one for each name of the table; None where the record has no such column.
+        chars: how long it is in the file.
+    """
+
+    number: int
+    cells: Sequence[str | None]
+    chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that could not be read.
+
+    Attributes:
+        number: as `Record.number`.
+        detail: what is wrong with it.
+        text: the record as written.
+    """
+
+    number: int
+    detail: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TableChunk:
+    """A run of records.
+
+    Attributes:
+        numbers: of each row, as `Record.number`.
+        values: all columns as text, in the order of `Table.names`; repeated names have a suffix here.
+        rejects: QUARANTINE_SCHEMA.
+    """
+
+    numbers: pl.Series
+    values: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+class Table(ABC):
+    """A file whose format is known and whose records can be read, from the beginning each time."""
+
+    def __init__(self, names: Sequence[str], dialect: Dialect) -> None:
+        self.names = tuple(names)
+        """Columns as the file names them, in its order; a name may repeat."""
+        self.dialect = dialect
+
+    @abstractmethod
+    def chunks(self, chunk_rows: int = 100_000) -> Iterator[TableChunk]:
+        """Read the file in chunks of at most so many records; a chunk also ends at 64 Mi characters.
+
+        Raises:
+            UnreadableFile: on reaching the fault, which may be after the first chunks: keep nothing of the file
+                unless the iteration ends.
+        """
+
+
+class TextTable(Table):
+    """A table that is written as text, which can be read record by record."""
+
+    @abstractmethod
+    def records(self) -> Iterator[Record | Reject]:
+        """Read the file record by record. Raises like `chunks`."""
+
+    def chunks(self, chunk_rows: int = 100_000) -> Iterator[TableChunk]:
+        records: list[Record] = []
+        rejects: list[Reject] = []
+        chars = seen = 0
+        for one in self.records():
+            seen += 1
+            if isinstance(one, Record):
+                records.append(one)
+                chars += one.chars
+            else:
+                rejects.append(one)
+            if len(records) + len(rejects) >= chunk_rows or chars >= MAX_CHUNK_CHARS:
+                yield _chunk(self.names, records, rejects)
+                records, rejects, chars = [], [], 0
+        if not seen:
+            raise no_rows()
+        yield _chunk(self.names, records, rejects)
+
+
+def no_rows() -> UnreadableFile:
+    """The error for a table without records."""
+    return UnreadableFile("the file has a header and no rows: check that it was written to the end")
+
+
+def readable(text: str) -> str:
+    """The text with lone surrogates, which no UTF-8 can hold, shown as U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """Names of the columns of a frame: those that repeat get a suffix."""
+    found: dict[str, None] = {}
+    for at, name in enumerate(names):
+        found[name if name not in found else f"{name} ({at})"] = None
+    return list(found)
+
+
+def _chunk(names: Sequence[str], records: Sequence[Record], rejects: Sequence[Reject]) -> TableChunk:
+    columns = zip(*(record.cells for record in records), strict=True) if records else [()] * len(names)
+    refused = [
+        (one.number, Reason.UNREADABLE_ROW.value, one.detail, readable(one.text[:RECORD_CHARS]))
+        for one in rejects
+    ]
+    return TableChunk(
+        pl.Series("row", [record.number for record in records], dtype=pl.Int64),
+        pl.DataFrame(
+            [
+                pl.Series(name, cells, dtype=pl.String)
+                for name, cells in zip(unique_names(names), columns, strict=True)
+            ]
+        ),
+        pl.DataFrame(refused, schema=QUARANTINE_SCHEMA, orient="row"),
+    )
