@@ -13,8 +13,9 @@ from rich.table import Table
 from fakenews_assets.automation.limits import RetrainSettings, new_rows
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.claims import Claims
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
-from fakenews_assets.data.receiving import batch_of_bytes, repeats
+from fakenews_assets.data.receiving import repeats
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress
 from fakenews_resources.news.registry import local_path
@@ -97,9 +98,9 @@ def batch_name(address: str) -> str:
 
 def _require_new_bytes(runner: GraphRunner, name: str, file: Path) -> None:
     received = received_batches(runner.store, runner.instance)
-    first = None if name in received else batch_of_bytes(runner.store, received, hash_file(file).sha256)
-    if first:
-        raise CommandFailed(repeats(str(file), first))
+    first = None if name in received else Claims(runner.store).of(hash_file(file).sha256)
+    if first and first.batch in received:
+        raise CommandFailed(repeats(str(file), first.batch))
 
 
 @contextmanager

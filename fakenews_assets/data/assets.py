@@ -21,6 +21,7 @@ from fakenews_assets.data.checks import (
     split_checks,
     to_result,
 )
+from fakenews_assets.data.claims import Claim, Claims
 from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch, CleanNewsSettings, admitted, clean_and_check, data_note
 from fakenews_assets.data.partitions import (
@@ -36,7 +37,6 @@ from fakenews_assets.data.receiving import (
     BatchChanged,
     BatchRepeated,
     RawNewsSettings,
-    batch_of_bytes,
     store_raw_file,
 )
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
@@ -89,8 +89,7 @@ def raw_news(
     draft = storage.draft()
     try:
         received = news_source.receive(uri, landing, progress=partial(report, unit="bytes"))
-        others = received_batches(storage.store, context.instance) - {batch}
-        first = None if known else batch_of_bytes(storage.store, others, received.sha256)
+        first = None if known else _first_with(context, storage, received.sha256)
         draft.meta.update(
             store_raw_file(received, batch, draft.path, known, config.sha256, config.source, first=first)
         )
@@ -108,6 +107,20 @@ def raw_news(
             "source": draft.meta["source"] or "as in the rows",
         },
     )
+
+
+def _first_with(context: dg.AssetExecutionContext, storage: Storage, sha256: str) -> str | None:
+    """Another batch that holds or is receiving the same bytes; None: this batch is the first."""
+
+    def stands(claim: Claim) -> bool:
+        run = context.instance.get_run_by_id(claim.run_id)
+        # In this order: once a run has ended, what it has stored is there.
+        receiving = run is not None and not run.is_finished
+        return receiving or claim.batch in received_batches(storage.store, context.instance)
+
+    mine = Claim(batch=context.partition_key, run_id=context.run.run_id)
+    holder = Claims(storage.store).claim(sha256, mine, stands)
+    return None if holder == mine else holder.batch
 
 
 @_asset(

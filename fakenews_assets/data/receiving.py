@@ -1,7 +1,7 @@
 """The bytes of a batch as they were received, and the manifest that says what they are."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from fakenews_assets.data.columns import read_raw
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.sources import normalise_source
 from fakenews_resources.news.base import Received
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.store import Artifact
 
 _GIVEN_FILE: Final = "_given.json"
 """What was given for the whole batch, beside its bytes; no received file begins with an underscore."""
@@ -60,20 +60,6 @@ class BatchChanged(ValueError):
 
 class BatchRepeated(ValueError):
     """Another batch holds the same bytes; nothing is stored."""
-
-
-def batch_of_bytes(store: Store, batches: Iterable[str], sha256: str) -> str | None:
-    """The batch among some that was received with these bytes; None: there is none.
-
-    Args:
-        store: holds `raw_news`.
-        batches: names of stored batches.
-        sha256: hex digest of the bytes.
-    """
-    found = store.current_of(f"raw_news/{name}" for name in sorted(batches))
-    same = (key for key, artifact in found.items() if artifact.meta["sha256"] == sha256)
-    first = next(same, None)
-    return first and first.removeprefix("raw_news/")
 
 
 def store_raw_file(

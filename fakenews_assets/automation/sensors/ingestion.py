@@ -7,9 +7,9 @@ import dagster as dg
 
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import SENSOR_SECONDS
+from fakenews_assets.data.claims import Claims
 from fakenews_assets.data.partitions import news_batches, note_on_unregistered, received_batches, some_of
-from fakenews_assets.data.receiving import batch_of_bytes
-from fakenews_resources.landing import IDENTITY_DIGITS, LandedFile, Landing
+from fakenews_resources.landing import LandedFile, Landing
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
@@ -73,9 +73,9 @@ def new_batch_sensor(
 
 
 def _stored_as(file: LandedFile, store: Store, batches: Collection[str]) -> str | None:
-    """The batch with these bytes, among those that a landed file of another name gave its digest to."""
-    named = (name for name in batches if name.endswith(f"-{file.identity[:IDENTITY_DIGITS]}"))
-    return batch_of_bytes(store, named, file.identity)
+    """The batch that holds the bytes of a file. In a bucket, whose files have other digests, the run finds out."""
+    claim = Claims(store).of(file.identity)
+    return claim.batch if claim and claim.batch in batches else None
 
 
 def _raw_news_config(file: LandedFile) -> dict[str, str]:

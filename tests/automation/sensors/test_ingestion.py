@@ -10,6 +10,7 @@ from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.sensors import ingestion
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
 from fakenews_assets.data.assets import clean_news, raw_news
+from fakenews_assets.data.claims import Claim, Claims
 from fakenews_assets.data.ratings.assets import publisher_labels, source_ratings
 from fakenews_resources import landing
 from fakenews_resources.engine.resource import Engine
@@ -141,6 +142,21 @@ def test_bytes_of_another_batch_are_refused_with_its_name(backend: Backend) -> N
     run = backend.instance.get_runs(limit=1)[0]
     (said,) = failure_reasons(backend.instance, run.run_id)
     assert "holds the same bytes as batch 'first'" in said
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE])
+def test_bytes_that_another_run_is_receiving_are_refused_until_it_has_failed(
+    backend: Backend, status: dg.DagsterRunStatus
+) -> None:
+    backend.drop("news.csv")
+    first = backend.request()
+    other = backend.create_run(first, status)
+    config = first.run_config["ops"]["raw_news"]["config"]
+    claim = Claim(batch=first.partition_key or "", run_id=other.run_id)
+    Claims(backend.storage.store).claim(config["sha256"], claim, lambda _: True)
+    backend.execute(dg.RunRequest(partition_key="second", run_config=first.run_config))
+    taken = status == dg.DagsterRunStatus.FAILURE
+    assert backend.storage.store.partitions("raw_news") == ({"second"} if taken else set())
 
 
 def test_a_file_is_ingested_once(backend: Backend) -> None:
