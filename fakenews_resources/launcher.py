@@ -15,8 +15,8 @@ import psutil
 from dagster import DefaultRunLauncher
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import EngineEventData
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RETRIES_TAG
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
 from typing_extensions import override
@@ -44,6 +44,14 @@ class WatchedRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         lost = why_lost(self._instance, run)
         return CheckRunHealthResult(WorkerStatus.FAILED if lost else WorkerStatus.RUNNING, lost)
+
+    @override
+    def launch_run(self, context: LaunchRunContext) -> None:
+        run = context.dagster_run
+        if HOST_TAG in run.tags:  # the re-execution of a command's run: no person waits for it at a terminal
+            retries = str(self._instance.run_retries_max_retries)
+            self._instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: retries})
+        super().launch_run(context)
 
     @override
     def terminate(self, run_id: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
+from dagster._core.launcher.base import LaunchRunContext
 
 from fakenews_resources.launcher import HOST_TAG, WatchedRunLauncher, executes_here, why_lost
 
@@ -26,7 +27,8 @@ def work() -> None: ...
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     launcher = {"module": "fakenews_resources.launcher", "class": "WatchedRunLauncher"}
-    with dg.instance_for_test(overrides={"run_launcher": launcher}) as instance:
+    retries = {"enabled": True, "max_retries": 3}
+    with dg.instance_for_test(overrides={"run_launcher": launcher, "run_retries": retries}) as instance:
         yield instance
 
 
@@ -76,6 +78,22 @@ def test_run_monitoring_asks_the_launcher(instance: dg.DagsterInstance) -> None:
     assert isinstance(launcher, WatchedRunLauncher)
     assert launcher.supports_check_run_worker_health
     assert str(launcher.check_run_worker_health(started(instance, SERVED))) == f"FAILED: '{KILLED}'"
+
+
+def test_a_command_s_run_that_is_executed_again_is_retried_as_any_other(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[str] = []
+    monkeypatch.setattr(
+        dg.DefaultRunLauncher, "launch_run", lambda _, context: launched.append(context.dagster_run.run_id)
+    )
+    for tags, retries in (({**OF_A_COMMAND, "dagster/max_retries": "0"}, "3"), ({}, None)):
+        run = instance.create_run_for_job(work, tags=tags)
+        instance.run_launcher.launch_run(LaunchRunContext(run, None))
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert found.tags.get("dagster/max_retries") == retries
+        assert launched.pop() == run.run_id
 
 
 def test_terminating_the_run_of_a_command_interrupts_it(
