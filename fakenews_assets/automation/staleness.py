@@ -52,17 +52,14 @@ def is_stale(asset: dg.AssetsDefinition, inventory: Inventory, record: Record) -
     """Whether code or inputs have changed since a value was stored, its configuration aside; or it is a decision
     whose promotion was never carried out, or names an earlier champion."""
     store = inventory.store
-    try:
-        return (
-            record.code_version != asset.code_versions_by_key[asset.key]
-            or any(store.current(name).version != version for name, version in record.upstream.items())
-            or _misses_partitions(asset, inventory, record.upstream)
-            or _misses_optional(asset, store, record)
-            or _misses_promotion(store, record)
-            or _is_an_earlier_champion(store, record)
-        )
-    except ValueMissing:
-        return True
+    return (
+        record.code_version != asset.code_versions_by_key[asset.key]
+        or store.current_versions(record.upstream) != record.upstream
+        or _misses_partitions(asset, inventory, record.upstream)
+        or _misses_optional(asset, store, record)
+        or _misses_promotion(store, record)
+        or _is_an_earlier_champion(store, record)
+    )
 
 
 def _differs(asset: dg.AssetsDefinition, inventory: Inventory, key: str, config: Mapping[str, Any]) -> bool:

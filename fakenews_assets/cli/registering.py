@@ -1,16 +1,16 @@
 """`fakenews register`: the batches of a store brought into a Dagster instance that does not know them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from rich.progress import track
 
+from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.partitions import some_of, unregistered_batches
 from fakenews_resources.storage.inventory import Inventory
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.reported import materialization, tags_of_inputs
 
 
 def register(batches: Sequence[str]) -> None:
@@ -35,36 +35,49 @@ def register(batches: Sequence[str]) -> None:
             soft_wrap=True,
         )
         # After the batches, so that a command that is stopped here has registered them; the next one goes on.
-        unseen = list(_unseen(runner.inventory))
-        told = track(unseen, "Showing them", console=runner.console, disable=not runner.console.is_terminal)
-        for event in told:
-            runner.instance.report_runless_asset_event(event)
+        told = sum(
+            _tell(runner, key) for key in runner.inventory.repository.asset_graph.toposorted_asset_keys
+        )
         runner.console.print(
-            f"Dagster now shows {len(unseen):,} stored values that it did not know.", highlight=False
+            f"Dagster now shows {told:,} stored values that it did not know.", highlight=False
         )
 
 
-def _unseen(inventory: Inventory) -> Iterator[dg.AssetMaterialization]:
-    """A materialization for each stored value that the instance knows none of."""
-    for key in inventory.repository.asset_graph.toposorted_asset_keys:
-        name = key.to_user_string()
-        if inventory.repository.asset_graph.get(key).partitions_def is None:
-            known = inventory.instance.get_latest_materialization_event(key) is not None
-            keys = {} if known else {name: None}
-        else:
-            new = inventory.partitions(name) - inventory.instance.get_materialized_partitions(key)
-            keys = {f"{name}/{partition}": partition for partition in sorted(new)}
-        for stored_key, artifact in inventory.store.current_of(keys).items():
-            yield _materialization(key, keys[stored_key], artifact)
+def _tell(runner: GraphRunner, key: dg.AssetKey) -> int:
+    """Report the stored values of an asset that the instance knows none of, those of its inputs being reported.
+
+    Returns: how many there are.
+    """
+    unseen = _unseen(runner.inventory, key)
+    console = runner.console
+    for event in track(
+        unseen, key.to_user_string(), console=console, disable=not (unseen and console.is_terminal)
+    ):
+        runner.instance.report_runless_asset_event(event)
+    return len(unseen)
 
 
-def _materialization(key: dg.AssetKey, partition: str | None, stored: Artifact) -> dg.AssetMaterialization:
-    assert stored.record is not None
-    code = stored.record.code_version
-    return dg.AssetMaterialization(
-        key,
-        partition=partition,
-        description="Registered from the store.",
-        metadata={"version": stored.version, "made_at": stored.record.created_at.isoformat()},
-        tags={DATA_VERSION_TAG: stored.version, **({CODE_VERSION_TAG: code} if code else {})},
-    )
+def _unseen(inventory: Inventory, key: dg.AssetKey) -> list[dg.AssetMaterialization]:
+    node, instance, name = inventory.repository.asset_graph.get(key), inventory.instance, key.to_user_string()
+    if node.partitions_def is None:
+        known = instance.get_latest_materialization_event(key) is not None
+        keys = {} if known else {name: None}
+    else:
+        new = inventory.partitions(name) - instance.get_materialized_partitions(key)
+        keys = {f"{name}/{partition}": partition for partition in sorted(new)}
+    inputs = tags_of_inputs(instance, node.parent_keys) if keys else {}
+    events = []
+    for stored_key, stored in inventory.store.current_of(keys).items():
+        assert stored.record is not None
+        stale = is_stale(node.assets_def, inventory, stored.record)
+        events.append(
+            materialization(
+                key,
+                stored,
+                partition=keys[stored_key],
+                inputs={} if stale else inputs,
+                description="Registered from the store.",
+                metadata={"version": stored.version, "made_at": stored.record.created_at.isoformat()},
+            )
+        )
+    return events

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 from typer.testing import CliRunner
 
 from fakenews_assets.cli import app
 from fakenews_assets.data.partitions import corpus_batches, note_on_unregistered
+from fakenews_assets.definitions import defs
 from tests.support.graphs import Graph
 
 
@@ -44,6 +47,18 @@ def test_every_stored_batch_is_registered_and_shown(graph: Graph) -> None:
         assert tags["dagster/data_version"] == graph.store.current("splits").version
         assert instance.get_materialized_partitions(dg.AssetKey("clean_news")) == {"b1", "b2"}
     assert "Dagster now shows 0 stored values" in register(), "nothing is told twice"
+
+
+def test_the_ui_marks_what_is_stale_in_the_store_and_nothing_else(graph: Graph) -> None:
+    graph.make("raw_news/b1", content="again")
+    graph.make("clean_news/b1", "raw_news/b1", content="again")
+    register()
+    names = {"raw_news": "b1", "clean_news": "b1", "splits": None, "baseline_model": None}
+    assets = defs.resolve_asset_graph()
+    with dg.DagsterInstance.get() as instance:
+        resolver = CachingStaleStatusResolver(instance, assets, LoadingContextForTest(instance))
+        marks = {name: resolver.get_status(dg.AssetKey(name), batch).value for name, batch in names.items()}
+    assert marks == {"raw_news": "FRESH", "clean_news": "FRESH", "splits": "STALE", "baseline_model": "FRESH"}
 
 
 def test_one_batch_can_be_registered_alone(graph: Graph) -> None:
