@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES, ON_DEMAND_CANDIDATES
-from fakenews_assets.automation.order import GraphOrder, Value
+from fakenews_assets.automation.order import GraphOrder, Value, optional_inputs
 from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_resources.storage.inventory import Inventory
@@ -39,13 +39,15 @@ def stale_values(order: GraphOrder, inventory: Inventory) -> list[StaleValue]:
         if not _is_wanted(inventory, value):
             continue
         inputs = order.inputs_of(value, inventory, pending=stale)
-        blocked = any(key in stale or not store.exists(key) for key in inputs)
+        # What can do without an input does not wait for it: the leaderboard is made also where a selection failed.
+        needed = inputs.difference(optional_inputs(order.assets[value.asset]))
+        blocked = any(key in stale or not store.exists(key) for key in needed)
         if not blocked and not _is_stale(order, inventory, value):
             continue
         stale.add(value.key)
         if not blocked:
             record = _record(store, value)
-            versions = [f"{key} {store.current(key).version}" for key in sorted(inputs)]
+            versions = [f"{key} {store.current(key).version}" for key in sorted(inputs) if store.exists(key)]
             made_of = (*versions, f"code {order.code_of(value.asset)}")
             found.append(StaleValue(value, record.config if record else {}, made_of))
     return found

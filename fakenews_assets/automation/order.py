@@ -109,6 +109,8 @@ class GraphOrder:
             partitions = {f"{name}/{partition}" for partition in inventory.partitions(name)}
             if reads_every_partition(declared):
                 found |= partitions | {key for key in pending if key.startswith(f"{name}/")}
+            elif reads_if_stored(declared):
+                found |= {name} if name in pending or inventory.store.exists(name) else set()
             elif declared.typing_type is not dg.Nothing:
                 found.add(name)
             elif models is None:  # an edge without an argument: the asset looks for itself

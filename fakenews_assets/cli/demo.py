@@ -17,7 +17,6 @@ from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
-from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Artifact
 
 BATCH = "sample"
@@ -84,7 +83,6 @@ def _show_results(runner: GraphRunner) -> None:
 
 def _show_leaderboard(runner: GraphRunner) -> None:
     board = pl.read_parquet(runner.store.current("leaderboard").path / "leaderboard.parquet")
-    decision = Decision.read(runner.store.current("selected_model").path)
     champion = ChampionRegistry(runner.store.bundles).champion()
     # Heads of two lines: the table fits into 80 columns.
     table = Table(title="Leaderboard", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
@@ -99,13 +97,12 @@ def _show_leaderboard(runner: GraphRunner) -> None:
             f"{row['latency_p50_ms']:.1f}",
             f"{row['rows_per_second']:,.0f}",
             f"{row['megabytes']:.1f}",
-            style="bold green" if row["candidate"] == decision.candidate else "",
+            style="bold green" if row["is_champion"] else "",
         )
     runner.console.print(table)
     if champion is not None:
         runner.console.print(
-            f"Chosen: [bold green]{decision.candidate}[/]. Champion: bundle {champion.bundle[:16]}"
-            f" ({escape(champion.reason)}).\n{answer(runner.store.bundle(champion.bundle), EXAMPLE)}",
+            f"Champion (in green): bundle {champion.bundle[:16]} ({escape(champion.reason)}).\n{answer(runner.store.bundle(champion.bundle), EXAMPLE)}",
             highlight=False,
             soft_wrap=True,
         )

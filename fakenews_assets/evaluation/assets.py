@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import dagster as dg
+import polars as pl
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
@@ -77,22 +78,23 @@ def evaluation(
     )
 
 
-@_asset(kinds={"polars", "matplotlib"}, code_version="4", deps=["generalization"])
+@_asset(kinds={"polars", "matplotlib"}, code_version="5", deps=["generalization"])
 def leaderboard(
     context: dg.AssetExecutionContext,
     storage: Storage,
     tracker: Tracker,
     splits: Artifact,
     evaluation: dict[str, Artifact],
+    champion: Artifact | None,
 ) -> dg.MaterializeResult[Artifact]:
-    """All candidates that were evaluated on the current splits: quality against speed and size."""
+    """All candidates that were evaluated on the current splits: quality against speed and size, and which one serves."""
     from fakenews_assets.evaluation.reports.leaderboard import compare_candidates, leaderboard_markdown
     from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 
     measured = storage.store.exists("generalization")
     generalization = storage.read(context, "generalization") if measured else None
     try:
-        table = compare_candidates(storage.store, splits, evaluation, generalization)
+        table = compare_candidates(storage.store, splits, evaluation, generalization, champion)
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     text, png = leaderboard_markdown(table, splits.meta["data_note"]), to_png(leaderboard_plot(table))
@@ -107,11 +109,20 @@ def leaderboard(
             "candidates": len(table),
             "best": best["candidate"],
             "best_macro_f1": best["macro_f1"] if best["macro_f1"] is not None else "undefined",
+            "champion": _champion_of(table, champion),
             "left_out": ", ".join(sorted(set(evaluation) - set(table["candidate"]))) or "none",
             "leaderboard": illustrated(png, "macro-F1 against latency", text),
             **tracker.start(context).finish({"best": best["candidate"]}, {"leaderboard": table}, draft.path),
         },
     )
+
+
+def _champion_of(table: pl.DataFrame, champion: Artifact | None) -> str:
+    """Which candidate serves now, for people."""
+    if champion is None:
+        return "none yet"
+    name = champion.meta["candidate"]
+    return name if table["is_champion"].any() else f"{name} of an earlier training, not in this table"
 
 
 @_asset(

@@ -13,6 +13,7 @@ from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.selection.checks import promotion_checks, selection_check_specs, warning_checks
 from fakenews_assets.selection.settings import Rollback, SelectionPolicy
 from fakenews_resources.storage.io_manager import Storage, checked
+from fakenews_resources.storage.reported import materialization, tags_of_inputs
 from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
@@ -100,7 +101,7 @@ def _metadata(decision: "Decision", card: str, tracked: "Tracked") -> dict[str, 
     }
 
 
-@asset(deps=["selected_model"], group_name="selection", owners=["team:ml"], kinds={"json"}, code_version="1")
+@asset(deps=["selected_model"], group_name="selection", owners=["team:ml"], kinds={"json"}, code_version="2")
 def champion(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
     """The registry's pointer, with the decision that chose its bundle. Promotions and rollbacks materialize it, and serving
     reads it."""
@@ -121,7 +122,12 @@ def _champion_in_force(storage: Storage) -> tuple[Artifact, "ChampionRecord"]:
     record = ChampionRecord.in_force(storage.store)
     draft = storage.draft()
     record.write(draft.path)
-    draft.meta.update(model_id=record.pointer.bundle, sequence=record.pointer.sequence)
+    draft.meta.update(
+        model_id=record.pointer.bundle,
+        sequence=record.pointer.sequence,
+        candidate=record.candidate,
+        model=record.model,
+    )
     return draft, record
 
 
@@ -160,13 +166,9 @@ def _materialize_champion(context: dg.OpExecutionContext, storage: Storage) -> N
         code_version=champion.code_versions_by_key[key],
         upstream={decided: store.current(decided).version} if store.exists(decided) else {},
     )
-    context.log_event(
-        dg.AssetMaterialization(
-            key,
-            metadata={**record.named, "action": record.pointer.action},
-            tags={"dagster/data_version": stored.version},
-        )
-    )
+    inputs = tags_of_inputs(context.instance, [dg.AssetKey(decided)])
+    metadata = {**record.named, "action": record.pointer.action}
+    context.log_event(materialization(key, stored, inputs=inputs, metadata=metadata))
 
 
 @dg.job(description="Roll back to the previous champion. Requires a reason.")

@@ -5,6 +5,7 @@ from typing import ClassVar, Final, Self
 from pydantic import Field
 
 from fakenews_assets.common.records import StoredRecord
+from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer, RegistryError
 from fakenews_resources.storage.store import Store
@@ -19,6 +20,9 @@ class ChampionRecord(StoredRecord):
 
     pointer: Pointer
     candidate: str
+    model: str | None = Field(
+        description="Version of the candidate's model; None: the graph has no such candidate now."
+    )
     decision: str | None = Field(
         description="Version of `selected_model` that chose the bundle; None: a person moved the champion, or it was pruned."
     )
@@ -35,9 +39,12 @@ class ChampionRecord(StoredRecord):
         if not history:
             raise RegistryError("There is no champion; materialize selected_model first.")
         pointer = history[-1]
-        candidate = open_bundle(store.bundle(pointer.bundle)).manifest.candidate
+        manifest = open_bundle(store.bundle(pointer.bundle)).manifest
         return cls(
-            pointer=pointer, candidate=candidate, decision=_decision_on(store, history, pointer.bundle)
+            pointer=pointer,
+            candidate=manifest.candidate,
+            model=manifest.data_versions.get(CANDIDATES.get(manifest.candidate, "")),
+            decision=_decision_on(store, history, pointer.bundle),
         )
 
     @property

@@ -61,9 +61,9 @@ def test_a_lifecycle_is_limited_to_its_candidates(order: GraphOrder) -> None:
         "evaluation/pruned",
         "evaluation/distilled-3l-openvino-int8",
         "evaluation/ensemble-pruned",
-        "leaderboard",
         "selected_model",
         "champion",
+        "leaderboard",
     ]
 
 

@@ -100,6 +100,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     champion = ChampionRegistry(store.root / "models").champion()
     assert champion is not None
     assert (decision.promoted, decision.bundle) == (True, champion.bundle)
+    assert board.filter("is_champion")["candidate"].to_list() == [decision.candidate]
     bundle = open_bundle(store.root / "models" / champion.bundle)
     assert bundle.manifest.data_versions["splits"] == splits.version
     assert {"raw_news/b1", "clean_news/b1", "article_clusters"} < bundle.manifest.data_versions.keys()
@@ -125,7 +126,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
                 if record.asset_materialization
             )
         ]
-    assert made == ["finetuned_bert", "evaluation", "leaderboard", "selected_model", "champion"]
+    assert made == ["finetuned_bert", "evaluation", "selected_model", "champion", "leaderboard"]
 
 
 @pytest.mark.usefixtures("watched")
@@ -197,7 +198,9 @@ def test_the_champion_rolls_back_with_a_reason(watched: Watched) -> None:
     assert event is not None
     assert event.run_id == result.run_id
     assert event.asset_materialization is not None
-    assert (event.asset_materialization.tags or {})["dagster/data_version"] == stored.version
+    tags = event.asset_materialization.tags or {}
+    assert tags["dagster/data_version"] == stored.version
+    assert tags["dagster/input_data_version/selected_model"] == decision
 
 
 def test_the_champion_leaves_as_a_bento_and_judges_a_batch(watched: Watched) -> None:

@@ -1,6 +1,7 @@
 """Generalization and leaderboard as assets, in real runs."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,8 @@ from rich.console import Console
 
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.common.config import ImpossibleSettings
+from fakenews_assets.evaluation.reports.leaderboard import compare_candidates
+from fakenews_resources.storage.store import Artifact
 from tests.support.watched import Watched
 
 
@@ -38,6 +41,19 @@ def test_the_leaderboard_shows_what_was_measured_on_its_splits(
         runner.run("compare_candidates", None, {}, {"leaderboard"})
     text = (watched.store.current("leaderboard").path / "leaderboard.md").read_text()
     assert "(`generalization`)" not in text
+
+
+def test_the_leaderboard_marks_the_champion_and_no_later_training_of_it(watched: Watched) -> None:
+    store = watched.store
+    evaluations = {name: store.current(f"evaluation/{name}") for name in ("baseline", "finetuned")}
+
+    def marked(champion: Artifact) -> list[str]:
+        board = compare_candidates(store, store.current("splits"), evaluations, champion=champion)
+        return board.filter("is_champion")["candidate"].to_list()
+
+    champion = store.current("champion")
+    assert marked(champion) == [champion.meta["candidate"]]
+    assert marked(replace(champion, meta={**champion.meta, "model": "0" * 32})) == []
 
 
 @pytest.mark.usefixtures("watched")

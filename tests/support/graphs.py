@@ -101,15 +101,22 @@ class Graph:
         self.make("baseline_model", "splits", content=content)
         self.make("finetuned_bert", "splits", content=content)
 
-    def judge(self, candidate: str, model: str) -> None:
-        self.make(f"evaluation/{candidate}", "splits", model, content=self.store.current(model).version)
+    def judge(self, candidate: str, model: str, content: str = "") -> None:
+        content += self.store.current(model).version
+        self.make(f"evaluation/{candidate}", "splits", model, content=content)
 
     def select(self) -> None:
-        """Judge the trained candidates, compare them and select one."""
+        """Judge the trained candidates, select one and compare them."""
         self.judge("baseline", "baseline_model")
         self.judge("finetuned", "finetuned_bert")
-        for key in ("leaderboard", "selected_model"):
-            self.make(key, "splits", "evaluation/baseline", "evaluation/finetuned")
+        self.make("selected_model", "splits", "evaluation/baseline", "evaluation/finetuned")
+        self.compare()
+
+    def compare(self) -> None:
+        """Make the leaderboard of all that is judged."""
+        judged = [f"evaluation/{name}" for name in self.store.partitions("evaluation")]
+        champion = ["champion"] if self.store.exists("champion") else []
+        self.make("leaderboard", "splits", *judged, *champion)
 
     def tick(self, sensor: dg.SensorDefinition) -> dg.RunRequest | str:
         """What the sensor asks for; else why it asks for nothing."""

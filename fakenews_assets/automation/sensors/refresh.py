@@ -24,7 +24,7 @@ from fakenews_resources.storage.store import Store
 def refresh_downstream(
     context: dg.SensorEvaluationContext, storage: Storage
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """After a training, refresh its variants, then the evaluations, the leaderboard and the selection.
+    """After a training, refresh its variants, then the evaluations, the selection and the leaderboard.
 
     It compares the versions that each value was made of with those in the store. A variant is refreshed only if it
     was made before, and with the same configuration. One run at a time, and one for each combination of inputs: what
@@ -56,7 +56,9 @@ def _why_nothing(order: GraphOrder, inventory: Inventory) -> str:
         f"Made by an earlier version of the code: {', '.join(older)}. Materialize them, or launch the job `retrain`."
         if older
         else "",
-        f"{len(new):,} new batches wait for the next training: see new_rows_sensor." if new else "",
+        f"{len(new):,} new {'batches wait' if len(new) > 1 else 'batch waits'} for the next training: see new_rows_sensor."
+        if new
+        else "",
     ]
     said = " ".join(filter(None, waiting))
     return f"Nothing is outdated since the last training. {said}" if said else "Everything is up to date."

@@ -19,6 +19,7 @@ from fakenews_resources.storage.store import Artifact, Store, ValueMissing
 LEADERBOARD_SCHEMA: Final = pl.Schema(
     {
         "candidate": pl.String,
+        "is_champion": pl.Boolean,
         "unseen_roc_auc": pl.Float64,
         "unseen_low": pl.Float64,
         "unseen_high": pl.Float64,
@@ -55,6 +56,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     candidate: str
+    is_champion: bool = Field(description="Whether the champion is this very model.")
     unseen_roc_auc: float | None = Field(
         description="On test articles of publishers that no candidate was trained on; None: too few are held out."
     )
@@ -114,6 +116,7 @@ def compare_candidates(
     splits: Artifact,
     evaluations: Mapping[str, Artifact],
     generalization: Artifact | None = None,
+    champion: Artifact | None = None,
 ) -> pl.DataFrame:
     """Compare the candidates that were evaluated on the current splits.
 
@@ -122,6 +125,7 @@ def compare_candidates(
         splits: the current ones.
         evaluations: by candidate.
         generalization: the measured spreads of the recipes, if there are any.
+        champion: what serves now, if anything does.
 
     Returns:
         As `leaderboard_table`.
@@ -130,9 +134,11 @@ def compare_candidates(
         ValueError: none was judged on these splits.
     """
     current = evaluated_on(splits, evaluations)
+    serving = champion.meta["model"] if champion else None
     return leaderboard_table(
         {name: read_evaluation(found.path) for name, found in current.items()},
         _spreads_of(store, current, generalization) if generalization else [],
+        champion=next((name for name, found in current.items() if found.meta["model"] == serving), None),
     )
 
 
@@ -153,6 +159,7 @@ def leaderboard_table(
     evaluations: Mapping[str, Evaluation],
     spreads: Sequence[Spread] = (),
     baseline_of_comparison: str = "finetuned",
+    champion: str | None = None,
 ) -> pl.DataFrame:
     """Compare candidates. The caller must pass evaluations of one test split.
 
@@ -160,6 +167,7 @@ def leaderboard_table(
         evaluations: by the candidate's name on the board.
         spreads: measured spreads over seeds, sources and times, by candidate.
         baseline_of_comparison: the candidate whose throughput counts as 1; without it `speedup` is null.
+        champion: the candidate that serves now; None: it is none of these.
 
     Returns:
         One row per candidate (`LEADERBOARD_SCHEMA`), the best on the selection split first: by ROC AUC on its
@@ -185,6 +193,7 @@ def leaderboard_table(
         entries.append(
             Entry(
                 candidate=name,
+                is_champion=name == champion,
                 unseen_roc_auc=unseen.roc_auc if unseen else None,
                 unseen_low=over_publishers.low if over_publishers else None,
                 unseen_high=over_publishers.high if over_publishers else None,
@@ -249,7 +258,8 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
-    """Report a leaderboard as a Markdown table that fits the dialog of the UI; candidates on the front are in bold.
+    """Report a leaderboard as a Markdown table that fits the dialog of the UI; candidates on the front are in bold, and
+    the champion is named.
 
     Args:
         table: as `leaderboard_table` returns it.
@@ -270,7 +280,7 @@ def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
     )
     rows = [
         (
-            f"**{markdown.cell(one.candidate)}**" if one.on_pareto_front else markdown.cell(one.candidate),
+            _marked(one),
             _with_interval(one.unseen_roc_auc, one.unseen_low, one.unseen_high, "not measured"),
             _score(one.unseen_macro_f1),
             _with_interval(one.macro_f1, one.low, one.high, "undefined"),
@@ -293,6 +303,11 @@ def leaderboard_markdown(table: pl.DataFrame, note: str | None = None) -> str:
         *_spread_parts(entries),
     ]
     return "\n\n".join([f"> **{note}**", *parts] if note else parts)
+
+
+def _marked(entry: Entry) -> str:
+    name = markdown.cell(entry.candidate)
+    return f"{f'**{name}**' if entry.on_pareto_front else name}{' (champion)' if entry.is_champion else ''}"
 
 
 def _spread_parts(entries: Sequence[Entry]) -> list[str]:

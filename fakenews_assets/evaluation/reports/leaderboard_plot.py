@@ -95,7 +95,9 @@ def leaderboard_plot(table: pl.DataFrame) -> Figure:
                 label=name,
             )
     add_legend_below(figure)
-    _name_points(figure, axis, shown["candidate"].to_list(), latency, quality, spread)
+    champion = pl.when("is_champion").then(pl.lit(" (champion)")).otherwise(pl.lit(""))
+    names = shown.select(pl.col("candidate") + champion).to_series()
+    _name_points(figure, axis, names.to_list(), latency, quality, spread)
     return figure
 
 

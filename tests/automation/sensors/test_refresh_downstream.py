@@ -24,20 +24,34 @@ def test_an_empty_store_is_up_to_date(graph: Graph) -> None:
     assert graph.tick(refresh_downstream) == "Everything is up to date."
 
 
-def test_candidates_are_judged_compared_and_selected(graph: Graph) -> None:
+def test_candidates_are_judged_selected_and_compared(graph: Graph) -> None:
     graph.train()
     assert asked(graph) == "evaluate_candidate baseline"
     graph.judge("baseline", "baseline_model")
     assert asked(graph) == "evaluate_candidate finetuned"
     graph.judge("finetuned", "finetuned_bert")
     evaluations = ("evaluation/baseline", "evaluation/finetuned")
-    assert asked(graph) == "compare_candidates"
-    graph.make("leaderboard", "splits", *evaluations)
     request = graph.asked(refresh_downstream)
     assert request.job_name == "select_champion"
     assert request.asset_selection == [dg.AssetKey("selected_model"), dg.AssetKey("champion")]
     graph.make("selected_model", "splits", *evaluations)
+    assert asked(graph) == "compare_candidates"
+    graph.compare()
     assert graph.tick(refresh_downstream) == "Everything is up to date."
+
+
+def test_candidates_are_compared_although_the_selection_failed(graph: Graph) -> None:
+    graph.train()
+    graph.select()
+    make_champion(graph.store.bundles.root)
+    graph.make("champion", "selected_model", meta={"sequence": 1})
+    graph.compare()
+    assert graph.tick(refresh_downstream) == "Everything is up to date."
+    graph.judge("finetuned", "finetuned_bert", content="again")
+    request = graph.asked(refresh_downstream)
+    assert request.job_name == "select_champion"
+    graph.instance.report_run_failed(graph.launch("select_champion", request))
+    assert asked(graph) == "compare_candidates"
 
 
 def test_variants_are_refreshed_only_if_there_were_any_and_as_they_were(graph: Graph) -> None:
@@ -74,7 +88,7 @@ def test_a_frozen_encoder_is_evaluated_once_somebody_has_made_it_on_these_splits
     graph.make("frozen_encoder", "splits")
     assert asked(graph) == "evaluate_candidate frozen"
     graph.judge("frozen", "frozen_encoder")
-    assert asked(graph) == "compare_candidates"
+    assert asked(graph) == "select_champion"
     graph.train("again")
     graph.select()
     assert "frozen" not in str(graph.tick(refresh_downstream))
@@ -88,6 +102,8 @@ def test_a_champion_that_was_moved_elsewhere_is_stored_without_a_selection(graph
         request = graph.asked(refresh_downstream)
         assert request.asset_selection == [dg.AssetKey("champion")]
         graph.make("champion", "selected_model", content=str(sequence), meta={"sequence": sequence})
+        assert asked(graph) == "compare_candidates", "the leaderboard marks the champion"
+        graph.compare()
         assert graph.tick(refresh_downstream) == "Everything is up to date."
 
 
@@ -139,13 +155,13 @@ def test_a_selection_does_not_miss_the_variants_that_it_did_not_choose(graph: Gr
         graph.make(f"quantized_bert/{variant}", "splits", "finetuned_bert")
         graph.judge(variant, f"quantized_bert/{variant}")
     judged = [f"evaluation/{name}" for name in ("baseline", "finetuned", *variants)]
-    graph.make("leaderboard", "splits", *judged)
+    graph.compare()
     graph.make("selected_model", "splits", f"quantized_bert/{variants[0]}", *judged)
     assert graph.tick(refresh_downstream) == "Everything is up to date."
     # One more that is judged, though, has to be compared.
     graph.make("quantized_bert/finetuned-openvino-bf16", "splits", "finetuned_bert")
     graph.judge("finetuned-openvino-bf16", "quantized_bert/finetuned-openvino-bf16")
-    assert asked(graph) == "compare_candidates"
+    assert asked(graph) == "select_champion"
 
 
 def test_what_an_earlier_version_of_the_code_has_made_is_named(graph: Graph) -> None:

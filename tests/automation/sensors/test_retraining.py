@@ -39,6 +39,7 @@ class Watched(Graph):
         pointer = ChampionRegistry(self.store.bundles).champion()
         assert pointer is not None
         self.make("champion", "selected_model", content=self.champion, meta={"sequence": pointer.sequence})
+        self.compare()
 
     def report_drift(self, auc: float, day: str = DAY) -> DriftVerdict:
         embedding = FeatureDrift(name="embedding", measure="auc", value=auc, chance=0.53, relevant=0.55)

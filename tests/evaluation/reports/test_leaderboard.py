@@ -135,6 +135,13 @@ def test_markdown_holds_the_numbers(evaluations: dict[str, Evaluation]):
     assert not leaderboard_markdown(leaderboard_table(evaluations)).startswith(">")
 
 
+def test_the_champion_is_named_in_the_table_and_in_the_plot(evaluations: dict[str, Evaluation]):
+    table = leaderboard_table(evaluations, champion="slow")
+    assert table.filter("is_champion")["candidate"].to_list() == ["slow"]
+    assert "| slow (champion) |" in leaderboard_markdown(table)
+    assert _names(leaderboard_plot(table)) == {"finetuned", "distilled", "slow (champion)", "baseline"}
+
+
 def test_the_plot_is_an_image_that_follows_the_data(evaluations: dict[str, Evaluation], judge: Judge):
     image = to_png(leaderboard_plot(leaderboard_table(evaluations)))
     other = to_png(leaderboard_plot(leaderboard_table({**evaluations, "slow": judge(0.97, 200)})))
