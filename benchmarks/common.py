@@ -66,7 +66,7 @@ def load_news(path: Path) -> NewsSplits:
         raise FileNotFoundError(f"{path}: no news file; set {NEWS_VARIABLE} to one with WELFake's columns")
     with tempfile.TemporaryDirectory() as folder:
         clean_batch(
-            path,
+            [path],
             "news",
             Path(folder),
             preparation=TextPreparation(),

@@ -40,7 +40,7 @@ def measure(raw: Path) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        summary = clean_batch(raw, "b", folder, preparation=TextPreparation(), limits=CleaningLimits())
+        summary = clean_batch([raw], "b", folder, preparation=TextPreparation(), limits=CleaningLimits())
         lap("clean")
         articles, splits = pl.scan_parquet(folder / "articles-*.parquet"), SplitSettings()
         clusters = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), ["b"], splits)

@@ -87,7 +87,7 @@ def load_publishers(path: Path) -> tuple[pl.DataFrame, list[str]]:
             file = Path(folder) / "corpus.csv"
             part.write_csv(file)
             limits = CleaningLimits(max_reject_share=0.2)
-            clean_batch(file, name, Path(folder), preparation=TextPreparation(), limits=limits)
+            clean_batch([file], name, Path(folder), preparation=TextPreparation(), limits=limits)
             batches[name] = pl.read_parquet(f"{folder}/articles-*.parquet")
     return pl.concat(batches.values()), list(batches)
 

@@ -37,7 +37,8 @@ from fakenews_assets.data.receiving import (
     BatchChanged,
     BatchRepeated,
     RawNewsSettings,
-    store_raw_file,
+    digest_of,
+    store_raw_files,
 )
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
@@ -64,7 +65,7 @@ _SPLIT_LINEAGE = {
 }
 
 
-@_asset(partitions_def=news_batches, kinds={"csv"}, code_version="1", retry_policy=FETCHING)
+@_asset(partitions_def=news_batches, kinds={"csv"}, code_version="2", retry_policy=FETCHING)
 @plain_config
 def raw_news(
     context: dg.AssetExecutionContext, config: RawNewsSettings, storage: Storage, news_source: NewsSource
@@ -77,8 +78,8 @@ def raw_news(
         known = {}
     except StoreError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    uri = config.uri or known.get("source_uri")
-    if not uri:
+    uris = config.uris or [file["source_uri"] for file in known.get("files", ())]
+    if not uris:
         raise dg.Failure(
             f"Batch {batch!r} has no source yet. Set `uri` in the configuration of raw_news, or run"
             f" `fakenews ingest FILE --batch {batch}`.",
@@ -88,24 +89,22 @@ def raw_news(
     landing = storage.store.workspace("raw_news", batch)
     draft = storage.draft()
     try:
-        received = news_source.receive(uri, landing, progress=partial(report, unit="bytes"))
-        first = None if known else _first_with(context, storage, received.sha256)
-        draft.meta.update(
-            store_raw_file(received, batch, draft.path, known, config.sha256, config.source, first=first)
-        )
+        received = [
+            news_source.receive(uri, landing / str(number), progress=partial(report, unit="bytes"))
+            for number, uri in enumerate(uris)
+        ]
+        sha256 = digest_of([one.sha256 for one in received])
+        first = None if known else _first_with(context, storage, sha256)
+        draft.meta.update(store_raw_files(received, batch, draft.path, known, config, first=first))
     except SourceError as error:
-        raise fetching_failed(error, source_uri=uri) from error
+        raise fetching_failed(error, source_uri=" ".join(uris)) from error
     except BatchChanged as error:
         raise dg.Failure(str(error), metadata=error.hashes, allow_retries=False) from error
     except BatchRepeated as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     return dg.MaterializeResult(
         value=draft,
-        metadata={
-            **draft.meta,
-            "rows": draft.meta["rows"] or "unreadable",
-            "source": draft.meta["source"] or "as in the rows",
-        },
+        metadata={**draft.meta, "rows": draft.meta["rows"] or "unreadable"},
     )
 
 
@@ -126,7 +125,7 @@ def _first_with(context: dg.AssetExecutionContext, storage: Storage, sha256: str
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="6",
+    code_version="7",
     check_specs=batch_check_specs(),
     metadata=columns(ARTICLE_SCHEMA),
 )
@@ -156,7 +155,7 @@ def clean_news(
         )
     except UnreadableFile as error:
         raise dg.Failure(
-            str(error), metadata={"raw_file": str(raw_news.path)}, allow_retries=False
+            str(error), metadata={"raw_files": str(raw_news.path)}, allow_retries=False
         ) from error
     except BatchRejected as error:
         metadata = {"commonest_reasons": counts(dict(error.commonest)), "examples": records(error.examples)}

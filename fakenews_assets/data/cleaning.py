@@ -4,7 +4,7 @@ A batch is processed in chunks, so memory does not grow with the file.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common import progress
-from fakenews_assets.data.columns import RawChunk, read_raw
+from fakenews_assets.data.columns import RawChunk
 from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
+from fakenews_assets.data.labels import question
+from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.parsing import parse_rows
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.ratings.labelling import PublisherLabels
+from fakenews_assets.data.raw_files import read_files
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
@@ -73,42 +76,44 @@ class BatchRejected(ValueError):
 
 
 def clean_batch(
-    raw: Path,
+    raw: Sequence[Path],
     batch: str,
     folder: Path,
     *,
     preparation: TextPreparation,
     limits: CleaningLimits,
-    source: str | None = None,
+    mapping: BatchMapping | None = None,
     labels: PublisherLabels | None = None,
     erased: Collection[str] = (),
     over: OrderedMap = in_process,
 ) -> CleaningSummary:
-    """Clean one received file into Parquet parts.
+    """Clean the received files of a batch into Parquet parts.
 
     Args:
-        raw: the file as received.
+        raw: the files as received.
         batch: written into every row.
         folder: receives `articles-NNNN.parquet` (ARTICLE_SCHEMA), `quarantine.parquet`
             (QUARANTINE_SCHEMA) and `prepare.json` (the text preparation that was applied).
-        source: canonical name of the publisher of rows that name none.
+        mapping: what was given for the batch.
         labels: labels by the publisher's rating, if the batch gets them.
         erased: ids of erased articles; their rows go to quarantine without content.
         over: maps chunks to cleaned chunks; the file is read in this process.
 
     Raises:
-        UnreadableFile: the file as a whole cannot be read.
+        UnreadableFile: a file as a whole cannot be read.
         BatchRejected: more than `limits.max_reject_share` of its rows are invalid, or all.
     """
     tally = _Tally()
     rejects: list[pl.DataFrame] = []
-    worker = partial(_chunk_cleaner, batch, preparation, limits, source, labels, frozenset(erased))
-    for number, cleaned in enumerate(over(worker, read_raw(raw))):
+    mapping = mapping or BatchMapping()
+    worker = partial(_chunk_cleaner, batch, preparation, limits, mapping, labels, frozenset(erased))
+    for number, cleaned in enumerate(over(worker, read_files(raw, mapping))):
         cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
         rejects.append(cleaned.rejects)
         tally.add(cleaned.tally)
         progress.advance(cleaned.tally.rows_in)
     quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *rejects]).sort("row")
+    _refuse_if_unclear(batch, tally, quarantine, limits)
     _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
     quarantine.write_parquet(folder / "quarantine.parquet")
     (folder / "prepare.json").write_text(preparation.model_dump_json(indent=2), encoding="utf-8")
@@ -126,6 +131,8 @@ class _Tally:
     rows_in: int = 0
     rows_out: int = 0
     labels: Counter[int | None] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
+    """The label column as written."""
     boilerplate: Counter[str] = field(default_factory=Counter)
     rated: int = 0
     missing_text: int = 0
@@ -136,6 +143,7 @@ class _Tally:
         self.rows_in += later.rows_in
         self.rows_out += later.rows_out
         self.labels.update(later.labels)
+        self.words.update(later.words)
         self.boilerplate.update(later.boilerplate)
         self.rated += later.rated
         self.missing_text += later.missing_text
@@ -172,28 +180,29 @@ def _chunk_cleaner(
     batch: str,
     preparation: TextPreparation,
     limits: CleaningLimits,
-    source: str | None,
+    mapping: BatchMapping,
     labels: PublisherLabels | None,
     erased: Collection[str],
 ) -> Callable[[RawChunk], _CleanChunk]:
-    return partial(_clean_chunk, batch, preparation, limits, source, labels, erased)
+    return partial(_clean_chunk, batch, preparation, limits, mapping, labels, erased)
 
 
 def _clean_chunk(
     batch: str,
     preparation: TextPreparation,
     limits: CleaningLimits,
-    source: str | None,
+    mapping: BatchMapping,
     labels: PublisherLabels | None,
     erased: Collection[str],
     chunk: RawChunk,
 ) -> _CleanChunk:
     tally = _Tally()
-    rows = parse_rows(chunk.rows, source, labels)
+    rows = parse_rows(chunk.rows, mapping, labels)
     # Long fields go first: no pattern should have to look through twenty megabytes.
     long_title, long_text = pl.col("title").str.len_chars(), pl.col("text").str.len_chars()
     too_long = (long_title > limits.max_title_chars) | (long_text > limits.max_text_chars)
-    bad_label = pl.col("label").is_null() & (pl.col("label_found").fill_null("") != "")
+    bad_label = pl.col("unclear")
+    tally.words.update(_commonest(rows["label_found"]))
     # A row that is refused for its label would be quoted.
     refused = rows.filter(bad_label, ~too_long.fill_null(False)) if erased else rows.clear()
     mute = refused["row"].filter(_article_ids(preparation.apply(refused)).is_in(list(erased)))
@@ -207,7 +216,7 @@ def _clean_chunk(
             ),
             Reason.LABEL_OUT_OF_RANGE: (
                 bad_label,
-                pl.format("{} is not one of 0, 1, real, fake", pl.col("label_found").str.head(40)),
+                pl.format("{} says neither real nor fake", pl.col("label_found").str.head(40)),
             ),
         },
     )
@@ -234,6 +243,11 @@ def _clean_chunk(
     return _CleanChunk(articles, all_rejects, tally)
 
 
+def _commonest(words: pl.Series) -> dict[str, int]:
+    # A column of texts that was taken for labels must not fill the memory.
+    return dict(words.drop_nulls().str.head(100).value_counts(sort=True).head(50).iter_rows())
+
+
 def _sift(
     rows: pl.DataFrame, refusals: dict[Reason, tuple[pl.Expr, pl.Expr]]
 ) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -258,6 +272,14 @@ def _sift(
 
 def _article_ids(rows: pl.DataFrame) -> pl.Series:
     return pl.Series(map(article_id, rows["title"], rows["text"]), dtype=pl.String)
+
+
+def _refuse_if_unclear(batch: str, tally: _Tally, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
+    unclear = quarantine.filter(pl.col("reason") == Reason.LABEL_OUT_OF_RANGE)
+    if len(unclear) > limits.max_reject_share * tally.rows_in:
+        raise BatchRejected(
+            f"Batch {batch!r}: {question(tally.words)}", tally.words.most_common(10), unclear.head(20)
+        )
 
 
 def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:

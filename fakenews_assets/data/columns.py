@@ -1,5 +1,6 @@
 """Which columns of a file make up an article, and the form of their values."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,29 +8,48 @@ from typing import Final
 
 import polars as pl
 
+from fakenews_assets.data.labels import are_sure, plain_labels
+from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.missing import MISSING_VALUE
 from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.schema import RAW_SCHEMA
 
 COLUMNS: Final = {
-    "title": ("title",),
-    "text": ("text",),
-    "label": ("label",),
-    "source": ("source", "source.name", "publisher", "domain", "site"),
-    "url": ("url", "link"),
+    "title": ("title", "headline", "headlines", "news_title", "article_title", "news_headline"),
+    "text": (
+        "text", "content", "body", "article", "full_text", "fulltext", "article_text", "article_content", "article_body",
+        "news_text", "news_content", "maintext",
+    ),
+    "label": ("label", "labels", "class", "target", "veracity", "verdict", "is_fake"),
+    "source": (
+        "source", "source.name", "publisher", "publisher.name", "domain", "site", "source_name", "site_name", "site_url",
+        "source_domain", "outlet", "publication",
+    ),
+    "url": ("url", "link", "article_url", "news_url"),
     "group": ("group", "leaning", "bias"),
-    "published_at": ("published_at", "published", "date"),
-}
+    "published_at": (
+        "published_at", "published", "date", "publishedat", "publish_date", "published_date", "date_published",
+        "date_publish", "pub_date", "pubdate", "publication_date", "datetime", "timestamp",
+    ),
+}  # fmt: skip
 """Each column of a raw table, and the names it may have in a file: the first one present counts."""
 
-_MISSING: Final = (
-    "<na>", "n/a", "na", "nan", "-nan", "nat", "none", "null", r"\n",
-    "#n/a", "#n/a n/a", "#na", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
-)  # fmt: skip
-"""Words for a missing value: those that pandas reads as missing by default, `NaT`, and the `\\N` of databases. Such a
-word is no headline, and as a text it would link unrelated articles."""
+_LABELS_IF_SURE: Final = ("type", "category")
+"""Columns that hold labels in some files and topics in others: their words decide."""
 
-_MISSING_VALUE: Final = rf"(?i)^\s*(?:{'|'.join(map(pl.escape_regex, _MISSING))})\s*$"
+
+@dataclass(frozen=True)
+class ChosenColumns:
+    """The columns of a file that make up articles.
+
+    Attributes:
+        used: name in the file of each column of `COLUMNS` that it has.
+        ignored: names of its other columns.
+    """
+
+    used: dict[str, str]
+    ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -39,22 +59,25 @@ class RawChunk:
     Attributes:
         rows: records that could be read, as `RAW_SCHEMA`.
         rejects: records that could not, as `QUARANTINE_SCHEMA`.
+        columns: where the values come from; the same for all chunks of a file.
     """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
+    columns: ChosenColumns
 
 
-def read_raw(path: Path, chunk_rows: int = 100_000) -> Iterator[RawChunk]:
+def read_raw(
+    path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 100_000
+) -> Iterator[RawChunk]:
     """Read the columns of a file that make up articles, chunk by chunk.
 
-    Columns are found by name, whatever their case: `title` is required, the others are optional and may have the
-    names that `COLUMNS` lists, and all others are ignored. Values arrive as text and as found, except that a value
-    is null when it is empty or a word for a missing value, such as "nan" or "NULL", and that a label is stripped,
-    and "1" where a float column wrote "1.0".
+    Columns are found by name, whatever their case, as `choose_columns` says. Values arrive as text and as found,
+    except that a value is null when it is empty or a word for a missing value, such as "nan" or "NULL".
 
     Args:
         path: the file; it is only read.
+        mapping: what was given for its batch.
         chunk_rows: most records in one chunk. A chunk also ends at 64 Mi characters.
 
     Yields:
@@ -65,64 +88,96 @@ def read_raw(path: Path, chunk_rows: int = 100_000) -> Iterator[RawChunk]:
         UnreadableFile: on reaching the fault, which may be after the first chunks: keep nothing of
             the file unless the iteration ends.
     """
+    mapping = mapping or BatchMapping()
+    columns: ChosenColumns | None = None
     try:
         with open_table(path) as table:
-            positions = locate_columns(table.names)
             for chunk in table.chunks(chunk_rows):
-                values = chunk.values.select(pl.nth(at).alias(name) for name, at in positions.items())
-                yield RawChunk(tidy(values.insert_column(0, chunk.numbers)), chunk.rejects)
+                columns = columns or choose_columns(table.names, chunk.values, mapping)
+                values = chunk.values.select(
+                    pl.nth(table.names.index(name)).alias(field) for field, name in columns.used.items()
+                )
+                rows = tidy(values.insert_column(0, chunk.numbers), mapping.title_words)
+                yield RawChunk(rows, chunk.rejects, columns)
     except UnreadableFile as error:
         raise UnreadableFile(f"{path.name}: {error}") from error
 
 
 def plain_name(name: str) -> str:
-    """A column name without its case and surrounding blanks."""
-    return name.strip().lower()
+    """A column name in lower case, with an underscore for blanks and hyphens."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
-def locate_columns(names: Sequence[str]) -> dict[str, int]:
-    """Find the columns of a raw table among a file's column names.
+def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMapping) -> ChosenColumns:
+    """Choose the columns of a raw table among those of a file: the given ones, then those with a name of `COLUMNS`.
 
-    Returns:
-        The position of every column of `COLUMNS` that the file has.
+    Args:
+        names: as the file has them.
+        values: its first records, in the same order.
+        mapping: what was given.
 
     Raises:
-        UnreadableFile: if there is no title, or a column stands there twice.
+        UnreadableFile: there is no title and none can be made, a given column is missing, or a column stands there twice.
     """
     plain = [plain_name(name) for name in names]
-    found: dict[str, int] = {}
-    for column, aliases in COLUMNS.items():
-        if alias := next((alias for alias in aliases if alias in plain), None):
-            if plain.count(alias) > 1:
-                raise UnreadableFile(
-                    f"the header names `{alias}` {plain.count(alias)} times: keep one of them"
-                )
-            found[column] = plain.index(alias)
-    if "title" not in found:
-        listed = ", ".join(repr(name[:50]) for name in names[:20]) or "none"
-        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-        raise UnreadableFile(
-            f"no `title` column; columns found: {listed}{more}. Rename the headline column to `title`"
-        )
-    return found
+    used: dict[str, str] = {}
+    for field, name in mapping.columns.items():
+        if not name:
+            continue
+        if plain_name(name) not in plain:
+            raise UnreadableFile(f"no column {name!r} for `{field}`; {_listed(names)}")
+        used[field] = names[plain.index(plain_name(name))]
+    free = [one for one, name in zip(plain, names, strict=True) if name not in used.values()]
+    for field, aliases in COLUMNS.items():
+        if field not in mapping.columns and (alias := next((one for one in aliases if one in free), None)):
+            used[field] = names[plain.index(alias)]
+    if "label" not in used and "label" not in mapping.columns:
+        for alias in _LABELS_IF_SURE:
+            if alias in free and are_sure(plain_labels(values.to_series(plain.index(alias)))):
+                used.setdefault("label", names[plain.index(alias)])
+    for name in used.values():
+        if (count := plain.count(plain_name(name))) > 1:
+            raise UnreadableFile(f"the header names `{plain_name(name)}` {count} times: keep one of them")
+    if "title" not in used and not (mapping.title_words and "text" in used):
+        raise UnreadableFile(_title_question(names, used))
+    return ChosenColumns(used, tuple(name for name in names if name and name not in used.values()))
 
 
-def tidy(values: pl.DataFrame) -> pl.DataFrame:
-    """Give text columns the form of `RAW_SCHEMA`: absent columns and missing values null, labels plain."""
-    label = pl.col("label").str.strip_chars().str.replace(r"^([+-]?\d+)\.0+$", "$1")
-    absent = [pl.lit(None, pl.String).alias(name) for name in COLUMNS if name not in values.columns]
+def _title_question(names: Sequence[str], used: dict[str, str]) -> str:
+    candidates = [name for name in names if name and name not in used.values()]
+    likely = [name for name in candidates if plain_name(name) in ("statement", "claim", "news", "tweet")]
+    name = next(iter([*likely, *([used["text"]] if "text" in used else []), *candidates]), "NAME")
+    words = (
+        ", or make titles of the first words of the text: --title-words 12 (`title_words`)"
+        if "text" in used
+        else ""
+    )
     return (
-        values.with_columns(absent)
-        .with_columns(label)
-        .with_columns(pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
-        .select(RAW_SCHEMA.names())
+        f"no `title` column; {_listed(names)}. Say which one holds the headlines: --column title={name} (`columns` of"
+        f" raw_news in the UI){words}"
     )
 
 
-def is_missing(value: str) -> bool:
-    """Whether a text without surrounding blanks is empty or a word for a missing value."""
-    return not value or value.lower() in _MISSING
+def _listed(names: Sequence[str]) -> str:
+    listed = ", ".join(repr(name[:50]) for name in names[:20]) or "none"
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"columns found: {listed}{more}"
+
+
+def tidy(values: pl.DataFrame, title_words: int = 0) -> pl.DataFrame:
+    """Give text columns the form of `RAW_SCHEMA`: absent columns and missing values null.
+
+    Args:
+        values: `row` and the columns that the file has.
+        title_words: first words of the text that make a title where there is no such column.
+    """
+    if title_words and "title" not in values.columns:
+        words = pl.col("text").str.extract(rf"^\s*(\S+(?:\s+\S+){{0,{title_words - 1}}})")
+        values = values.with_columns(title=words)
+    absent = [pl.lit(None, pl.String).alias(name) for name in COLUMNS if name not in values.columns]
+    given = (pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
+    return values.with_columns(absent).with_columns(given).select(RAW_SCHEMA.names())
 
 
 def _is_given(value: pl.Expr) -> pl.Expr:
-    return (value != "") & ~value.str.contains(_MISSING_VALUE)
+    return (value != "") & ~value.str.contains(MISSING_VALUE)

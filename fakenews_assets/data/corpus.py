@@ -13,7 +13,7 @@ from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_b
 from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.receiving import given_source
+from fakenews_assets.data.raw_files import raw_files, read_mapping
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 from fakenews_resources.storage.store import Artifact
 
@@ -103,12 +103,12 @@ def clean_and_check(
     progress.report(0, raw.meta["rows"], "rows")
     draft.meta.update(received_at=raw.meta["received_at"], source_uri=raw.meta["source_uri"])
     summary = clean_batch(
-        raw.path / raw.meta["file"],
+        raw_files(raw),
         batch.name,
         draft.path,
         preparation=settings.preparation,
         limits=settings,
-        source=given_source(raw),
+        mapping=read_mapping(raw),
         labels=labels,
         erased=erased,
         over=over,

@@ -1,27 +1,23 @@
-"""The bytes of a batch as they were received, and the manifest that says what they are."""
+"""Receives the files of a batch: checks them against what is known, and writes the manifest that says what they are."""
 
-import json
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
-from fakenews_assets.data.columns import read_raw
+from fakenews_assets.data.dates import DayOrder
+from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.raw_files import MAPPING_FILE, read_files
 from fakenews_assets.data.readers.table import UnreadableFile
-from fakenews_assets.data.sources import normalise_source
 from fakenews_resources.news.base import Received
-from fakenews_resources.storage.store import Artifact
-
-_GIVEN_FILE: Final = "_given.json"
-"""What was given for the whole batch, beside its bytes; no received file begins with an underscore."""
 
 
-class RawNewsSettings(BaseModel):
-    """Settings of `raw_news`: the source of the batch."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class RawNewsSettings(BatchMapping):
+    """Settings of `raw_news`: the source of the batch, and how its rows are read. What is empty is as it was given for this
+    batch before."""
 
     uri: str = Field(
         default="",
@@ -30,24 +26,21 @@ class RawNewsSettings(BaseModel):
             "Empty: where this batch came from before. A new batch needs one."
         ),
     )
-    source: str = Field(
-        default="",
-        description=(
-            "Publisher of the rows that name none: a domain, an address or a name. Empty: what was given for this batch"
-            " before, else unknown."
-        ),
-    )
+    more_uris: tuple[str, ...] = Field(default=(), description="Further files of the same batch.")
     sha256: str = Field(
         default="",
         description="SHA-256 that the bytes must have, such as that of the landed file. Empty: any.",
     )
 
-    @field_validator("source")
-    @classmethod
-    def _names_a_publisher(cls, source: str) -> str:
-        if source and not normalise_source(source):
-            raise ValueError(f"{source!r} names no publisher: give a domain such as example.com, or a name")
-        return source
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """Where the files are; empty: where they were."""
+        return (self.uri, *self.more_uris) if self.uri else ()
+
+    @property
+    def mapping(self) -> BatchMapping:
+        """How the rows are read."""
+        return BatchMapping.model_validate(self.model_dump(include=set(BatchMapping.model_fields)))
 
 
 class BatchChanged(ValueError):
@@ -62,62 +55,79 @@ class BatchRepeated(ValueError):
     """Another batch holds the same bytes; nothing is stored."""
 
 
-def store_raw_file(
-    received: Received,
+def digest_of(sha256s: Sequence[str]) -> str:
+    """The digest of a batch: that of its file, or of the digests of its files in order."""
+    return sha256s[0] if len(sha256s) == 1 else hashlib.sha256("\n".join(sha256s).encode()).hexdigest()
+
+
+def store_raw_files(
+    received: Sequence[Received],
     batch: str,
     folder: Path,
     known: Mapping[str, Any],
-    expected_sha256: str = "",
-    source: str = "",
+    settings: RawNewsSettings,
     *,
     first: str | None = None,
 ) -> dict[str, Any]:
-    """Check a received file against what is known of its batch, and move it into the folder of the batch.
+    """Check received files against what is known of their batch, and move them into the folder of the batch.
 
     Args:
-        received: the file; removed if the batch may not have it.
+        received: the files; removed if the batch may not have them.
         batch: name of the batch.
-        folder: receives the file.
+        folder: receives the files.
         known: manifest of the batch if it was received before, else empty.
-        expected_sha256: as `RawNewsSettings.sha256`.
-        source: as `RawNewsSettings.source`.
+        settings: as they were given.
         first: another batch that holds the same bytes, if there is one.
 
     Returns:
-        The manifest; `rows` is None for a file that cannot be read, which `clean_batch` will say.
+        The manifest; `rows` is None for files that cannot be read, which `clean_batch` will say.
 
     Raises:
         BatchChanged: the bytes are not those of the batch.
         BatchRepeated: they are those of `first`.
     """
-    if expected_sha256 and expected_sha256 != received.sha256:
-        received.path.unlink()
-        raise BatchChanged(
-            f"{received.uri} has changed since batch {batch!r} was registered for it. The changed file becomes a new"
-            " batch of another name.",
-            {"expected_sha256": expected_sha256, "received_sha256": received.sha256},
-        )
-    if known and known["sha256"] != received.sha256:
-        received.path.unlink()
-        raise BatchChanged(
-            f"{received.uri} no longer has the bytes of batch {batch!r}, and a batch never changes. "
-            "Ingest the new file under a new name: fakenews ingest FILE --batch NAME.",
-            {"stored_sha256": known["sha256"], "received_sha256": received.sha256},
-        )
-    if first and not known:
-        received.path.unlink()
-        raise BatchRepeated(repeats(received.uri, first))
-    file = received.path.replace(folder / received.path.name)
-    publisher = normalise_source(source) or known.get("source")
-    if publisher:  # as a file, so that it is part of the version
-        (folder / _GIVEN_FILE).write_text(json.dumps({"source": publisher}), encoding="utf-8")
+    sha256, uri = digest_of([one.sha256 for one in received]), " ".join(one.uri for one in received)
+    try:
+        if settings.sha256 and settings.sha256 != sha256:
+            raise BatchChanged(
+                f"{uri} has changed since batch {batch!r} was registered for it. The changed file becomes a new"
+                " batch of another name.",
+                {"expected_sha256": settings.sha256, "received_sha256": sha256},
+            )
+        if known and known["sha256"] != sha256:
+            raise BatchChanged(
+                f"{uri} no longer has the bytes of batch {batch!r}, and a batch never changes. "
+                "Ingest the new file under a new name: fakenews ingest FILE --batch NAME.",
+                {"stored_sha256": known["sha256"], "received_sha256": sha256},
+            )
+        if first and not known:
+            raise BatchRepeated(repeats(uri, first))
+    except ValueError:
+        for one in received:
+            one.path.unlink()
+        raise
+    files = [_moved(one.path, folder) for one in received]
+    mapping = settings.mapping.over(BatchMapping.model_validate(known.get("mapping", {})))
+    rows, order = _survey(files, mapping)
+    if (used := decided(mapping, order)) != BatchMapping():
+        (folder / MAPPING_FILE).write_text(used.model_dump_json(exclude_defaults=True), encoding="utf-8")
     return {
-        "file": file.name,
-        "source_uri": received.uri,
-        "sha256": received.sha256,
-        "bytes": received.size_bytes,
-        "rows": _rows_in(file),
-        "source": publisher,
+        "files": [
+            {
+                "file": file.name,
+                "source_uri": one.uri,
+                "sha256": one.sha256,
+                "bytes": one.size_bytes,
+                "rows": count,
+            }
+            for file, one, count in zip(files, received, rows, strict=True)
+        ],
+        "source_uri": uri,
+        "sha256": sha256,
+        "bytes": sum(one.size_bytes for one in received),
+        "rows": None if None in rows else sum(filter(None, rows)),
+        "mapping": mapping.model_dump(exclude_defaults=True, mode="json"),
+        "dates": order.model_dump(),
         "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
     }
 
@@ -130,14 +140,31 @@ def repeats(uri: str, first: str) -> str:
     )
 
 
-def given_source(raw: Artifact) -> str | None:
-    """The publisher that was given for a whole batch."""
-    given = raw.path / _GIVEN_FILE
-    return raw.read_json(_GIVEN_FILE)["source"] if given.is_file() else None
+def decided(mapping: BatchMapping, order: DayOrder) -> BatchMapping:
+    """A mapping with the order of day and month, which the dates of the batch decide unless it was given."""
+    if mapping.day_first is None and order.is_day_first:
+        return mapping.model_copy(update={"day_first": True})
+    return mapping
 
 
-def _rows_in(path: Path) -> int | None:
-    try:
-        return sum(len(chunk.rows) + len(chunk.rejects) for chunk in read_raw(path))
-    except UnreadableFile:
-        return None
+def _moved(path: Path, folder: Path) -> Path:
+    """The file in another folder, under a name of its own."""
+    taken = len([one for one in folder.iterdir() if one.name.endswith(path.name)])
+    return path.replace(folder / (f"{taken + 1}-{path.name}" if taken else path.name))
+
+
+def _survey(files: Sequence[Path], mapping: BatchMapping) -> tuple[list[int | None], DayOrder]:
+    """The number of rows of each file, None if it cannot be read, and what their dates say about day and month."""
+    counts: list[int | None] = []
+    orders = [DayOrder()]
+    whole = mapping.model_copy(update={"file_labels": ()})
+    for file in files:
+        rows = 0
+        try:
+            for chunk in read_files([file], whole):
+                rows += len(chunk.rows) + len(chunk.rejects)
+                orders.append(DayOrder.of(chunk.rows["published_at"]))
+            counts.append(rows)
+        except UnreadableFile:
+            counts.append(None)
+    return counts, DayOrder.total(orders)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from fakenews_assets.cli import app
 from fakenews_assets.cli.reproducing import require_candidates
 from fakenews_assets.cli.running import load_graph
+from fakenews_assets.data.raw_files import raw_files
 from fakenews_assets.governance.reproduce.recipe import CannotReproduce, Step
 from fakenews_assets.governance.reproduce.reproduction import compare
 from fakenews_assets.registry.bundle import MANIFEST_FILE, open_bundle, write_bundle
@@ -69,7 +70,7 @@ def test_what_is_not_there_ends_with_status_1_and_says_what_to_do(tmp_path: Path
 
 def test_damaged_raw_bytes_are_not_made_anything_of(watched: Watched):
     raw = watched.store.current("raw_news/b1")
-    (raw.path / raw.meta["file"]).write_text("title\n")
+    raw_files(raw)[0].write_text("title\n")
     result = run()
     assert result.exit_code == 1
     assert "do not match version" in " ".join(result.output.split())

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, given_source, store_raw_file
+from fakenews_assets.data.raw_files import read_mapping
+from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, store_raw_files
 from fakenews_resources.news.base import Received, received
 from fakenews_resources.storage.store import Artifact
 
@@ -25,15 +26,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_new_batch_gets_the_file_and_a_manifest(arrived: Received, folder: Path) -> None:
-    manifest = store_raw_file(arrived, "b1", folder, {}, arrived.sha256)
+    manifest = store_raw_files([arrived], "b1", folder, {}, RawNewsSettings(sha256=arrived.sha256))
     assert manifest.pop("received_at")
-    assert manifest == {
-        "file": "news.csv",
+    file = {
         "source_uri": "https://example.org/news.csv",
         "sha256": arrived.sha256,
         "bytes": (folder / "news.csv").stat().st_size,
         "rows": 2,
-        "source": None,
+    }
+    assert manifest == {
+        "files": [{"file": "news.csv", **file}],
+        **file,
+        "mapping": {},
+        "dates": {"day_first": 0, "month_first": 0, "either": 0, "stops": 0},
     }
     assert not arrived.path.exists()
 
@@ -42,16 +47,23 @@ def test_a_batch_that_comes_again_keeps_the_time_of_its_first_arrival(
     arrived: Received, folder: Path
 ) -> None:
     known = {"sha256": arrived.sha256, "received_at": "2026-01-01T00:00:00+00:00"}
-    assert store_raw_file(arrived, "b1", folder, known)["received_at"] == known["received_at"]
+    assert (
+        store_raw_files([arrived], "b1", folder, known, RawNewsSettings())["received_at"]
+        == known["received_at"]
+    )
 
 
 def test_the_publisher_of_a_batch_is_part_of_its_version_and_is_kept(arrived: Received, folder: Path) -> None:
-    manifest = store_raw_file(arrived, "b1", folder, {}, source="https://www.Wire.example/feed")
-    assert manifest["source"] == given_source(Artifact(folder)) == "wire.example"
+    manifest = store_raw_files(
+        [arrived], "b1", folder, {}, RawNewsSettings(source="https://www.Wire.example/feed")
+    )
+    assert manifest["mapping"] == {"source": "wire.example"}
+    assert read_mapping(Artifact(folder)).source == "wire.example"
     again = folder.with_name("again")
     again.mkdir()
-    kept = store_raw_file(received(folder / "news.csv", "x"), "b1", again, manifest)
-    assert kept["source"] == given_source(Artifact(again)) == "wire.example"
+    kept = store_raw_files([received(folder / "news.csv", "x")], "b1", again, manifest, RawNewsSettings())
+    assert kept["mapping"] == manifest["mapping"]
+    assert read_mapping(Artifact(again)).source == "wire.example"
 
 
 def test_a_publisher_without_a_name_is_refused() -> None:
@@ -62,7 +74,7 @@ def test_a_publisher_without_a_name_is_refused() -> None:
 def test_a_file_that_cannot_be_read_is_stored_all_the_same(tmp_path: Path, folder: Path) -> None:
     file = tmp_path / "news.parquet"
     file.write_bytes(b"PAR1 and nothing else")
-    assert store_raw_file(received(file, "x"), "b1", folder, {})["rows"] is None
+    assert store_raw_files([received(file, "x")], "b1", folder, {}, RawNewsSettings())["rows"] is None
     assert (folder / "news.parquet").is_file()
 
 
@@ -77,7 +89,7 @@ def test_other_bytes_than_the_batch_has_are_refused(
     arrived: Received, folder: Path, known: dict[str, str], expected: str, message: str, hashes: str
 ) -> None:
     with pytest.raises(BatchChanged, match=message) as refused:
-        store_raw_file(arrived, "b1", folder, known, expected)
+        store_raw_files([arrived], "b1", folder, known, RawNewsSettings(sha256=expected))
     assert refused.value.hashes == {
         hashes: known.get("sha256", expected),
         "received_sha256": arrived.sha256,

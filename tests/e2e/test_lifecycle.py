@@ -16,6 +16,7 @@ from rich.console import Console
 
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.raw_files import raw_files
 from fakenews_assets.data.splits.splitting import SPLITS, seen_rows
 from fakenews_assets.data.splits.verification import moved_articles, split_table
 from fakenews_assets.definitions import defs
@@ -325,7 +326,7 @@ def test_bad_files_fail_with_what_to_do_and_their_bytes_are_kept(
         with pytest.raises(CommandFailed, match=said):
             runner.ingest("bad", str(file))
         raw = runner.store.current("raw_news/bad")
-        assert (raw.path / raw.meta["file"]).read_bytes() == content
+        assert raw_files(raw)[0].read_bytes() == content
         assert not runner.store.exists("clean_news/bad")
 
 

@@ -135,7 +135,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def cleaned(raw: Path, folder: Path, over: OrderedMap) -> Path:
     folder.mkdir()
-    summary = clean_batch(raw, "b", folder, preparation=TextPreparation(), limits=CleaningLimits(), over=over)
+    summary = clean_batch(
+        [raw], "b", folder, preparation=TextPreparation(), limits=CleaningLimits(), over=over
+    )
     (folder / "summary.json").write_text(summary.model_dump_json())
     return folder
 

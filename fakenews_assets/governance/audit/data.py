@@ -8,12 +8,14 @@ import polars as pl
 
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
+from fakenews_assets.data.dates import DayOrder
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
+from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.receiving import given_source
+from fakenews_assets.data.raw_files import MAPPING_FILE, raw_files, read_mapping
+from fakenews_assets.data.receiving import RawNewsSettings, decided, digest_of
 from fakenews_assets.data.schema import CLUSTER_SCHEMA, article_id
-from fakenews_assets.data.sources import normalise_source
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
@@ -81,20 +83,28 @@ def difference(stored: pl.DataFrame, computed: pl.DataFrame) -> str:
 
 def _audit_raw(audit_log: AuditLog, key: str, raw: Artifact, ledger: Ledger) -> None:
     with audit_log.reading("raw bytes", key, recorded=str(raw.meta.get("sha256"))):
-        name = raw.meta["file"]
-        found = ledger.undo(key, raw.version, {name: hash_file(raw.path / name)})[0][name].sha256
+        hashes = {path.name: hash_file(path) for path in raw_files(raw)}
+        before = ledger.undo(key, raw.version, hashes)[0]
+        found = digest_of([before[name].sha256 for name in hashes])
         audit_log.compare("raw bytes", key, raw.meta["sha256"], found, "not the bytes that were received")
-        _audit_source(audit_log, key, raw)
+        _audit_mapping(audit_log, key, raw)
 
 
-def _audit_source(audit_log: AuditLog, key: str, raw: Artifact) -> None:
-    """Check the publisher that rows get which name none."""
+def _audit_mapping(audit_log: AuditLog, key: str, raw: Artifact) -> None:
+    """Check what was given for the batch: its settings, its manifest and the file that the cleaning reads agree."""
     assert raw.record is not None
-    used, manifest = given_source(raw), raw.meta.get("source")
-    asked = normalise_source(raw.record.config.get("source", "")) or manifest
-    if used or asked:
-        fault = "not the publisher that was given for the batch" if {asked, manifest} != {used} else ""
-        audit_log.add("batch source", key, str(asked), str(used), fault)
+    manifest = BatchMapping.model_validate(raw.meta["mapping"])
+    asked = RawNewsSettings.model_validate(raw.record.config).mapping.over(manifest)
+    read = read_mapping(raw)
+    used = decided(asked, DayOrder.model_validate(raw.meta["dates"]))
+    fault = "" if asked == manifest and used == read else f"not what was given for the batch: {MAPPING_FILE}"
+    audit_log.add(
+        "batch mapping",
+        key,
+        used.model_dump_json(exclude_defaults=True),
+        read.model_dump_json(exclude_defaults=True),
+        fault,
+    )
 
 
 def _audit_ids(audit_log: AuditLog, key: str, clean: Artifact, ledger: Ledger) -> None:
@@ -139,12 +149,12 @@ def _audit_cleaning(
         stored = clean.scan("articles").select("article_id", "title", "text").collect()
         blank = set(stored.filter(title="", text="")["article_id"]) & ledger.erased
         summary = clean_batch(
-            raw.path / raw.meta["file"],
+            raw_files(raw),
             key.removeprefix(CLEAN),
             folder,
             preparation=TextPreparation.model_validate_json((clean.path / PREPARE_FILE).read_bytes()),
             limits=CleaningLimits.model_validate(limits),
-            source=given_source(raw),
+            mapping=read_mapping(raw),
             labels=labels,
             # Of the others nothing was stored, for they had been erased before.
             erased=ledger.erased - blank,

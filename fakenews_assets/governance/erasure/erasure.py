@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from fakenews_assets.data.raw_files import read_mapping, rows_by_file
 from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
 from fakenews_assets.governance.erasure.consequences import bundles_taught, cluster_heirs, unsettled_clusters
 from fakenews_assets.governance.erasure.finding import Content, content_of, rows_in_raw
@@ -172,8 +174,9 @@ def _write_anew(
             keep(key, version, path, table.write_parquet)
     for key, rows in received.items():
         artifact = store.current(key)
-        path = artifact.path / artifact.meta["file"]
-        keep(key, artifact.version, path, lambda aside, path=path, rows=rows: blank_rows(path, rows, aside))
+        mapping = read_mapping(artifact)
+        for path, mine in rows_by_file(artifact, rows).items():
+            keep(key, artifact.version, path, partial(blank_rows, path, mine, mapping))
     return staged
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.raw_files import raw_files, read_mapping
 from fakenews_assets.data.schema import article_id as id_of
 from fakenews_assets.governance.audit.data import CLEAN, RAW
 from fakenews_assets.governance.erasure.blanking import holds_text, log_tables, tables_of
@@ -88,18 +89,21 @@ def rows_in_raw(store: Store, content: Content, earlier: Sequence[Erasure]) -> d
         if not store.exists(RAW + batch):
             continue
         raw = store.current(RAW + batch)
-        file = raw.path / raw.meta["file"]
+        files, mapping = raw_files(raw), read_mapping(raw)
         found[RAW + batch] = {}
         versions = store.versions(CLEAN + batch)
         prepared = {(store.folder(CLEAN + batch, one) / PREPARE_FILE).read_bytes() for one in versions}
         for settings in prepared:
             preparation = TextPreparation.model_validate_json(settings)
-            rows = find_rows(file, preparation, content.ids)
+            rows = find_rows(files, mapping, preparation, content.ids)
             found[RAW + batch] |= rows
         titles = frozenset(found[RAW + batch].values()) - {""}
         known = {row for entry in earlier for row in entry.raw_rows.get(RAW + batch, ())}
-        torn = find_torn_rows(file, content.wording | Wording(titles), known)
-        found[RAW + batch] |= dict.fromkeys(torn, "")
+        wording, first = content.wording | Wording(titles), 0
+        for file, entry in zip(files, raw.meta["files"], strict=True):
+            torn = find_torn_rows(file, wording, {row - first for row in known})
+            found[RAW + batch] |= dict.fromkeys((first + row for row in torn), "")
+            first += entry["rows"] or 0
     return {key: rows for key, rows in found.items() if rows}
 
 

@@ -8,15 +8,17 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 import polars as pl
 
-from fakenews_assets.data.columns import COLUMNS, plain_name, read_raw
+from fakenews_assets.data.columns import COLUMNS, plain_name
+from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.raw_files import read_files
 from fakenews_assets.data.readers.csv import read_header
 from fakenews_assets.data.readers.lines import Lines
 from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
@@ -25,19 +27,21 @@ from fakenews_assets.governance.erasure.quoting import Wording
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARK = "\ufeff"
-_TEXTS = frozenset(alias for column in ("title", "text", "source", "url") for alias in COLUMNS[column])
+_FIELDS = ("title", "text", "source", "url")
 """An address often quotes the title, and it may stand where a publisher is expected."""
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def find_rows(path: Path, preparation: TextPreparation, article_ids: Collection[str]) -> dict[int, str]:
-    """Numbers and titles, as received, of the records that clean to an article.
+def find_rows(
+    files: Sequence[Path], mapping: BatchMapping, preparation: TextPreparation, article_ids: Collection[str]
+) -> dict[int, str]:
+    """Numbers and titles, as received, of the records of a batch that clean to an article.
 
     Raises:
-        UnreadableFile: the file cannot be read to its end.
+        UnreadableFile: a file cannot be read to its end.
     """
     found: dict[int, str] = {}
-    for chunk in read_raw(path):
+    for chunk in read_files(files, mapping):
         prepared = preparation.apply(chunk.rows)
         ids = map(article_id, prepared["title"], prepared["text"])
         for row, title, one in zip(chunk.rows["row"], chunk.rows["title"], ids, strict=True):
@@ -67,20 +71,23 @@ def find_torn_rows(path: Path, wording: Wording, known: Collection[int]) -> list
         ]
 
 
-def blank_rows(path: Path, rows: Collection[int], target: Path) -> None:
+def blank_rows(path: Path, rows: Collection[int], mapping: BatchMapping, target: Path) -> None:
     """Write a file anew with the title, text and addresses of some records empty.
 
     Args:
         path: CSV, JSON Lines (either may be gzipped) or Parquet.
         rows: numbers of the records.
+        mapping: what was given for the batch.
         target: receives the file.
     """
+    texts = {plain_name(mapping.columns[field]) for field in _FIELDS if field in mapping.columns}
+    texts = texts.union(*(COLUMNS[field] for field in _FIELDS))
     if _is_parquet(path):
         table = pl.read_parquet(path)
         mine = pl.int_range(pl.len()).is_in(list(rows))
-        texts = [name for name in table.columns if _is_text(name)]
+        held = [name for name in table.columns if plain_name(name) in texts]
         table.with_columns(
-            pl.when(mine).then(pl.lit("", dtype=pl.String)).otherwise(name).alias(name) for name in texts
+            pl.when(mine).then(pl.lit("", dtype=pl.String)).otherwise(name).alias(name) for name in held
         ).write_parquet(target)
         return
     with ExitStack() as open_files:
@@ -88,7 +95,7 @@ def blank_rows(path: Path, rows: Collection[int], target: Path) -> None:
         sink: BinaryIO | gzip.GzipFile = open_files.enter_context(target.open("wb"))
         if _head(path).startswith(_GZIP_MAGIC):
             sink = open_files.enter_context(gzip.GzipFile(fileobj=sink, mode="wb", mtime=0, filename=""))
-        for piece in _without(text, rows):
+        for piece in _without(text, rows, texts):
             sink.write(piece.encode("utf-8", "surrogateescape"))
 
 
@@ -121,20 +128,20 @@ def _is_json(text: TextIO) -> bool:
     return head.removeprefix(_MARK).lstrip().startswith("{")
 
 
-def _without(text: TextIO, rows: Collection[int]) -> Iterator[str]:
+def _without(text: TextIO, rows: Collection[int], texts: Set[str]) -> Iterator[str]:
     """The pieces of a text, some of its records blanked."""
     is_json = _is_json(text)
     if text.tell():
         yield _MARK
-    yield from (_json_without if is_json else _csv_without)(Lines(text), rows)
+    yield from (_json_without if is_json else _csv_without)(Lines(text), rows, texts)
 
 
-def _json_without(lines: Lines, rows: Collection[int]) -> Iterator[str]:
+def _json_without(lines: Lines, rows: Collection[int], texts: Set[str]) -> Iterator[str]:
     number = 0
     for line in lines:
         lines.begin_record()
         if line.strip():
-            yield _blank_object(line) if number in rows else line
+            yield _blank_object(line, texts) if number in rows else line
             number += 1
         else:
             yield line
@@ -147,20 +154,20 @@ def _is_readable(line: str) -> bool:
         return False
 
 
-def _blank_object(line: str) -> str:
+def _blank_object(line: str, texts: Set[str]) -> str:
     end = line[len(line.rstrip("\r\n")) :]
     if not _is_readable(line):
         return f"{{}}{end}"  # a record still, so that those behind it keep their numbers
     record = json.loads(line)
-    blank = {name: "" if _is_text(name) else value for name, value in record.items()}
+    blank = {name: "" if plain_name(name) in texts else value for name, value in record.items()}
     return json.dumps(blank, ensure_ascii=False) + end
 
 
-def _csv_without(lines: Lines, rows: Collection[int]) -> Iterator[str]:
+def _csv_without(lines: Lines, rows: Collection[int], texts: Set[str]) -> Iterator[str]:
     """The records of `read_csv`, which counts them in the same way."""
     names, delimiter = read_header(lines)
     yield "".join(lines.record)
-    texts = [at for at, name in enumerate(names) if _is_text(name)]
+    held = [at for at, name in enumerate(names) if plain_name(name) in texts]
     records = csv.reader(lines, delimiter=delimiter, strict=True)
     number = 0
     while True:
@@ -175,7 +182,7 @@ def _csv_without(lines: Lines, rows: Collection[int]) -> Iterator[str]:
         written = "".join(lines.record)
         if number in rows and record:
             # As many lines as before: what is refused further down is named by its line.
-            for at in texts:
+            for at in held:
                 record[at] = "".join(_LINE_END.findall(record[at]))
             cells = io.StringIO()
             end = written[len(written.rstrip("\r\n")) :]
@@ -183,7 +190,3 @@ def _csv_without(lines: Lines, rows: Collection[int]) -> Iterator[str]:
             written = cells.getvalue()
         number += bool(record)
         yield written
-
-
-def _is_text(name: str) -> bool:
-    return plain_name(name) in _TEXTS

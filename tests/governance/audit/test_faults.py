@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from fakenews_assets.data.raw_files import raw_files
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_champion
 from fakenews_assets.governance.erasure.erasure import erase
@@ -36,7 +37,7 @@ def in_version(key: str, file: str) -> Plant:
 
 def in_raw_bytes(project: Project) -> None:
     raw = project.stored(RAW)
-    flip_byte(raw.path / raw.meta["file"])
+    flip_byte(raw_files(raw)[0])
 
 
 def in_bundle(file: str) -> Plant:
@@ -264,7 +265,7 @@ def fewer_repeated_rows(project: Project) -> None:
 
 
 def publisher_given_to_the_batch(project: Project) -> None:
-    (project.stored(RAW).path / "_given.json").write_text(json.dumps({"source": "wire.example"}))
+    (project.stored(RAW).path / "_mapping.json").write_text(json.dumps({"source": "wire.example"}))
     project.rehash(RAW)
 
 
@@ -353,7 +354,7 @@ FAULTS = (
     Fault("a check of a batch is left out, re-hashed", check_left_out, (("version", CLEAN), ("checks", CLEAN)), "computed passed"),
     Fault("the counts of a batch, re-hashed", fewer_repeated_rows, (("version", CLEAN), ("cleaning", CLEAN), ("checks", CLEAN)), "summary.json: repeated is 0"),
     Fault("a raw batch is gone", raw_batch_removed, (("version", RAW),), "missing"),
-    Fault("the publisher of a batch, re-hashed", publisher_given_to_the_batch, (("version", RAW), ("batch source", RAW), ("cleaning", CLEAN)), "not the publisher that was given"),
+    Fault("the publisher of a batch, re-hashed", publisher_given_to_the_batch, (("version", RAW), ("batch mapping", RAW), ("cleaning", CLEAN)), "not what was given for the batch"),
     Fault("a tombstone that was edited", tombstone_edited, (("tombstone", "000002.json"), ("version", CLEAN), ("version", "splits")), "changed since it was recorded"),
     Fault("the last tombstone is gone", tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),
     Fault("a tombstone among others is gone", older_tombstone_removed, (("tombstone", "000002.json"), ("version", CLEAN)), "missing"),

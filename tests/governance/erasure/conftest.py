@@ -95,10 +95,11 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
     """
     raw, clean = store.draft(), store.draft()
     (raw.path / name).write_text(rows)
-    raw.meta.update(file=name, sha256=digest(raw.path / name), source_uri=name)
+    file = {"file": name, "sha256": digest(raw.path / name), "rows": rows.count("\n")}
+    raw.meta.update(files=[file], sha256=file["sha256"], mapping={}, dates={}, source_uri=name)
     received = store.commit("raw_news/b1", raw)
     summary = clean_batch(
-        received.path / name, "b1", clean.path, preparation=TextPreparation(), limits=CleaningLimits()
+        [received.path / name], "b1", clean.path, preparation=TextPreparation(), limits=CleaningLimits()
     )
     (clean.path / "summary.json").write_text(summary.model_dump_json())
     outcomes = check_batch(summary, clean.scan("articles"), None, BatchLimits())

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from fakenews_assets.data.columns import read_raw
+from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.quoting import Wording
@@ -27,8 +28,8 @@ CSV = (
 def blanked(tmp_path: Path, data: bytes, name: str = "news.csv") -> tuple[dict[int, str], bytes]:
     raw, target = tmp_path / name, tmp_path / "target"
     raw.write_bytes(data)
-    rows = find_rows(raw, TextPreparation(), MINE)
-    blank_rows(raw, rows, target)
+    rows = find_rows([raw], BatchMapping(), TextPreparation(), MINE)
+    blank_rows(raw, rows, BatchMapping(), target)
     return rows, target.read_bytes()
 
 
@@ -56,7 +57,7 @@ def test_a_line_of_json_that_is_cut_and_may_hold_it(tmp_path: Path) -> None:
             raw = tmp_path / "news.jsonl"
             raw.write_text("\n".join([others[0], others[1], torn, others[2], whole]))
             rows = find_torn_rows(raw, wording, ())
-            blank_rows(raw, rows, tmp_path / "target")
+            blank_rows(raw, rows, BatchMapping(), tmp_path / "target")
             lines = (tmp_path / "target").read_text().split("\n")
             assert [*lines[:2], *lines[3:]] == [*others, whole]
             assert lines[2] in (torn, "{}")

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.cli.reproducing import seed_spread
+from fakenews_assets.data.raw_files import raw_files
 from fakenews_assets.evaluation.generalization.generalization import Spread, write_spreads
 from fakenews_assets.governance.reproduce.recipe import CannotReproduce, lay_out
 from fakenews_assets.governance.reproduce.reproduction import Line, SeedSpread, compare, remarks
@@ -220,7 +221,7 @@ def test_a_recipe_is_laid_out_in_the_order_of_the_graph(watched: Watched, bundle
 
 def test_changed_or_missing_raw_bytes_cannot_be_reproduced(watched: Watched, bundle: Bundle, tmp_path: Path):
     raw = watched.store.current("raw_news/b1")
-    flip_byte(raw.path / raw.meta["file"])
+    flip_byte(raw_files(raw)[0])
     with pytest.raises(CannotReproduce, match=r"raw_news/b1: the files in .* do not match version"):
         lay_out(watched.store, Store(tmp_path / "one"), bundle.manifest, ORDER)
     raw.path.with_name(f"{raw.version}.json").unlink()

@@ -1,0 +1,74 @@
+"""What a person has said about the rows of a batch: which column holds what, what a label means, who published them."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from fakenews_assets.data.labels import MEANINGS
+from fakenews_assets.data.schema import RAW_SCHEMA
+from fakenews_assets.data.sources import normalise_source
+
+FIELDS: Final = tuple(name for name in RAW_SCHEMA if name != "row")
+
+
+class BatchMapping(BaseModel):
+    """How the rows of a batch are read where their files do not say it themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column of the file for `title`, `text`, `label`, `source`, `url`, `group` or `published_at`. Empty: none.",
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What the words of the label column mean: real, fake or unlabelled."
+    )
+    file_labels: tuple[str, ...] = Field(
+        default=(), description="Label of every row of each file: real, fake, or empty for what the rows say."
+    )
+    title_words: int = Field(
+        default=0,
+        ge=0,
+        description="Make the title of a table without one of so many first words of the text.",
+    )
+    source: str = Field(
+        default="", description="Publisher of the rows that name none: a domain, an address or a name."
+    )
+    day_first: bool | None = Field(
+        default=None,
+        description="Whether 03/04/2017 is in April. Null: what the other dates of the column say.",
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _names_fields(cls, columns: dict[str, str]) -> dict[str, str]:
+        if unknown := columns.keys() - set(FIELDS):
+            raise ValueError(f"{', '.join(sorted(unknown))}: not one of {', '.join(FIELDS)}")
+        return columns
+
+    @field_validator("labels")
+    @classmethod
+    def _gives_meanings(cls, labels: dict[str, str]) -> dict[str, str]:
+        meanings = {word.strip().lower(): meaning.strip().lower() for word, meaning in labels.items()}
+        if unknown := {meaning for meaning in meanings.values() if meaning not in MEANINGS}:
+            raise ValueError(f"{', '.join(sorted(unknown))}: a label means one of {', '.join(MEANINGS)}")
+        return meanings
+
+    @field_validator("file_labels")
+    @classmethod
+    def _are_labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        plain = tuple(label.strip().lower() for label in labels)
+        if unknown := set(plain) - {"real", "fake", ""}:
+            raise ValueError(f"{', '.join(sorted(unknown))}: the label of a file is real or fake")
+        return plain
+
+    @field_validator("source")
+    @classmethod
+    def _names_a_publisher(cls, source: str) -> str:
+        if source and not normalise_source(source):
+            raise ValueError(f"{source!r} names no publisher: give a domain such as example.com, or a name")
+        return normalise_source(source) or ""
+
+    def over(self, earlier: "BatchMapping") -> "BatchMapping":
+        """These settings, and the earlier ones where these are empty."""
+        return earlier.model_copy(update=self.model_dump(exclude_defaults=True))

@@ -1,0 +1,73 @@
+"""Which columns of a file are used: by name, by what was given, and by their words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakenews_assets.data.columns import ChosenColumns, RawChunk, read_raw
+from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.readers.table import UnreadableFile
+
+
+def read(tmp_path: Path, content: str, **given: Any) -> RawChunk:
+    file = tmp_path / "news.csv"
+    file.write_text(content)
+    (chunk,) = read_raw(file, BatchMapping(**given))
+    return chunk
+
+
+@pytest.mark.parametrize(
+    ("header", "used", "ignored"),
+    [
+        ("URLs,Headline,Body,Label", {"title": "Headline", "text": "Body", "label": "Label"}, ("URLs",)),
+        ("id,title,author,content,class", {"title": "title", "text": "content", "label": "class"}, ("id", "author")),
+        ("article title,Article-Text,publishedAt", {"title": "article title", "text": "Article-Text", "published_at": "publishedAt"}, ()),
+        ("headline,text,content,title", {"title": "title", "text": "text"}, ("headline", "content")),
+        (",title,site_url,publish_date", {"title": "title", "source": "site_url", "published_at": "publish_date"}, ()),
+    ],
+)  # fmt: skip
+def test_names_of_others(tmp_path: Path, header: str, used: dict[str, str], ignored: tuple[str, ...]) -> None:
+    row = ",".join("x" * len(header.split(",")))
+    assert read(tmp_path, f"{header}\n{row}\n").columns == ChosenColumns(used, ignored)
+
+
+def test_what_was_given_goes_first_and_its_column_is_used_once(tmp_path: Path) -> None:
+    chunk = read(tmp_path, "text,label\nA tale,1\n", columns={"title": "text"})
+    assert chunk.columns == ChosenColumns({"title": "text", "label": "label"}, ())
+    assert chunk.rows.select("title", "text", "label").rows() == [("A tale", None, "1")]
+    none = read(tmp_path, "title,label\nA,1\n", columns={"label": ""})
+    assert none.columns == ChosenColumns({"title": "title"}, ("label",))
+
+
+def test_titles_of_the_first_words(tmp_path: Path) -> None:
+    chunk = read(tmp_path, "text\n  One two\tthree four\none\n", title_words=3)
+    assert chunk.rows["title"].to_list() == ["One two\tthree", "one"]
+    kept = read(tmp_path, "title,text\nA,One two three\n", title_words=2)
+    assert kept.rows["title"].to_list() == ["A"]
+
+
+@pytest.mark.parametrize(("words", "labels"), [(("fake", "real"), True), (("fake", "satire"), False)])
+def test_a_type_is_a_label_if_its_words_are_sure(
+    tmp_path: Path, words: tuple[str, str], labels: bool
+) -> None:
+    columns = read(tmp_path, f"title,type\nA,{words[0]}\nB,{words[1]}\n").columns
+    assert ("label" in columns.used, columns.ignored) == ((True, ()) if labels else (False, ("type",)))
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "message"),
+    [
+        ("text,label", {}, r"--column title=text .*--title-words 12"),
+        ("Statement,Label", {}, r"--column title=Statement"),
+        (
+            "title,label",
+            {"columns": {"text": "story"}},
+            r"no column 'story' for `text`; columns found: 'title'",
+        ),
+        ("title,Title,text", {}, r"names `title` 2 times"),
+    ],
+)
+def test_what_is_asked(tmp_path: Path, header: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnreadableFile, match=message):
+        read(tmp_path, f"{header}\n" + ",".join("x" * len(header.split(","))) + "\n", **given)
