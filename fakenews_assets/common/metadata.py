@@ -28,6 +28,7 @@ COLUMN_MEANINGS = {
     "cluster_id": "Near-duplicates share it.",
     "split": "train, val, selection or test.",
     "unseen_publisher": "Whether its publisher is held out of training.",
+    "shared_text": "Whether so many titles have its text that the text says nothing about it.",
     "excluded": "Why it is in no split; null: it is in one.",
     "model_id": "SHA of the bundle that answered.",
     "request_id": "What `fakenews audit` takes.",

@@ -15,6 +15,8 @@ from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.checks import (
     batch_check_specs,
+    cluster_check_specs,
+    cluster_checks,
     corpus_check_specs,
     corpus_checks,
     split_check_specs,
@@ -57,11 +59,12 @@ _CLUSTER_LINEAGE = {
     "cluster_id": ["clean_news.title", "clean_news.text"],
     "split": ["clean_news.title", "clean_news.text", "clean_news.source"],
     "unseen_publisher": ["clean_news.source"],
+    "shared_text": ["clean_news.title", "clean_news.text"],
     "excluded": ["clean_news.title", "clean_news.text", "clean_news.label", "clean_news.source"],
 }
 _SPLIT_LINEAGE = {
     **{name: [f"clean_news.{name}"] for name in ARTICLE_SCHEMA},
-    **{name: [f"article_clusters.{name}"] for name in ("cluster_id", "unseen_publisher")},
+    **{name: [f"article_clusters.{name}"] for name in ("cluster_id", "unseen_publisher", "shared_text")},
 }
 
 
@@ -237,7 +240,12 @@ def corpus_profile(
     )
 
 
-@_asset(kinds={"polars", "rust"}, code_version="3", metadata=columns(CLUSTER_SCHEMA))
+@_asset(
+    kinds={"polars", "rust"},
+    code_version="4",
+    check_specs=cluster_check_specs(),
+    metadata=columns(CLUSTER_SCHEMA),
+)
 @plain_config
 def article_clusters(
     context: dg.AssetExecutionContext,
@@ -245,9 +253,10 @@ def article_clusters(
     storage: Storage,
     engine: Engine,
     clean_news: dict[str, Artifact],
-) -> dg.MaterializeResult[Artifact]:
+) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Near-duplicate clusters over all accepted batches, in order of arrival."""
     from fakenews_assets.data.splits.clusters import cluster_articles, cluster_sizes
+    from fakenews_assets.data.splits.largest import largest_cluster
 
     batches = _corpus(context, storage, clean_news)
     try:
@@ -264,9 +273,10 @@ def article_clusters(
     refused = storage.store.refused_partitions("clean_news") - clean_news.keys()
     left_out = sorted(refused.intersection(registered_batches(context.instance)))
     draft.meta.update(data_note=data_note(batches), refused_batches=left_out)
-    return dg.MaterializeResult(
-        value=draft,
-        metadata={
+    yield checked(
+        draft,
+        cluster_checks(largest_cluster(clusters, articles)),
+        {
             "batches": len(batches),
             "refused_batches": left_out,
             **row_count(len(clusters)),
@@ -275,6 +285,7 @@ def article_clusters(
             "rows_with_near_duplicates": sizes.clustered_rows,
             "largest_cluster": sizes.largest,
             "mixed_label_clusters": sizes.mixed_label_clusters,
+            "shared_texts": int(clusters["shared_text"].sum()),
             "excluded": counts(sizes.excluded),
         },
     )

@@ -8,6 +8,7 @@ from fakenews_assets.data.batch_checks import CheckOutcome
 from fakenews_assets.data.partitions import news_batches
 from fakenews_assets.data.profile.composition import LARGEST_SHARE
 from fakenews_assets.data.profile.profile import CorpusProfile
+from fakenews_assets.data.splits.largest import LargestCluster
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, ClusteringSettings
 from fakenews_assets.data.splits.verification import (
     Crossings,
@@ -93,6 +94,36 @@ def corpus_checks(profile: CorpusProfile) -> list[dg.AssetCheckResult]:
             ),
             metadata={"unknown_share": unknown},
         ),
+    ]
+
+
+CLUSTER_CHECKS = {"no_giant_cluster": "No near-duplicate cluster holds more than 1 % of the articles."}
+
+
+def cluster_check_specs() -> list[dg.AssetCheckSpec]:
+    """The check that `article_clusters` makes; it warns."""
+    return [
+        dg.AssetCheckSpec(name, asset="article_clusters", description=text)
+        for name, text in CLUSTER_CHECKS.items()
+    ]
+
+
+def cluster_checks(largest: LargestCluster) -> list[dg.AssetCheckResult]:
+    """Check that no cluster is so large that it distorts the shares of the splits."""
+    found = f"The largest cluster has {largest.rows:,} articles, {largest.share:.1%} of all."
+    if largest.is_giant:
+        found += (
+            f" What they share: {largest.made_by!r}. If that is boilerplate, remove it (`extra_boilerplate` of"
+            " clean_news), or lower max_titles_per_text."
+        )
+    return [
+        dg.AssetCheckResult(
+            check_name="no_giant_cluster",
+            passed=not largest.is_giant,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=found,
+            metadata={"rows": largest.rows, "share": largest.share, "made_by": largest.made_by},
+        )
     ]
 
 

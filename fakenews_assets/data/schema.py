@@ -42,12 +42,15 @@ CLUSTER_SCHEMA: Final = pl.Schema(
         "cluster_id": pl.String,
         "split": pl.String,
         "unseen_publisher": pl.Boolean,
+        "shared_text": pl.Boolean,
         "excluded": pl.String,
     }
 )
 """Columns of `article_clusters`, one row per article. `excluded` says why an article is left out of every split."""
 
-SPLIT_SCHEMA: Final = pl.Schema({**ARTICLE_SCHEMA, "cluster_id": pl.String, "unseen_publisher": pl.Boolean})
+SPLIT_SCHEMA: Final = pl.Schema(
+    {**ARTICLE_SCHEMA, "cluster_id": pl.String, "unseen_publisher": pl.Boolean, "shared_text": pl.Boolean}
+)
 """Columns of each split."""
 
 RAW_SCHEMA: Final = pl.Schema(

@@ -70,6 +70,7 @@ def make_splits(store: Store, shares: dict[str, float], **clustering: int) -> Ar
                 "text": texts,
                 "source": "wire",
                 "unseen_publisher": False,
+                "shared_text": False,
             }
         ).write_parquet(draft.path / f"{split}.parquet")
     config = ClusteringSettings(splits=SplitSettings(**shares), **clustering)  # pyright: ignore[reportArgumentType]

@@ -2,7 +2,7 @@
 
 Two articles are linked when they share a content key or a text key (`Links.content_key`,
 `Links.text_key`), or when the exact Jaccard similarity of their title words or of their text shingles
-reaches a threshold (`Links.edges`).
+reaches a threshold (`Links.edges`). A text that many different titles share links nothing (`Links.shared_text`).
 
 The result must not depend on library versions, because clusters decide an article's split for ever. Words are
 therefore hashed by `shingles`, and `rensa`, which hashes those numbers again, is pinned. A row is linked only to rows
@@ -43,6 +43,12 @@ class NearDuplicateSettings(BaseModel):
     )
     min_text_words: int = Field(
         default=1, ge=1, description="Equal texts link two articles if they have at least this many words."
+    )
+    max_titles_per_text: int = Field(
+        default=10,
+        ge=1,
+        description="A text, or one like it, that more different titles have is boilerplate, such as a cookie notice: it"
+        " links nothing.",
     )
     title_threshold: float = Field(
         default=0.7,
@@ -92,13 +98,15 @@ class Links:
     Attributes:
         content_key: (n,) equal for rows with the same title, or, if the title is too short to tell
             articles apart, the same title and text.
-        text_key: (n,) equal for rows with the same text; 0 for rows whose text is too short.
+        text_key: (n,) equal for rows with the same text; 0 for rows whose text is too short, or shared.
         edges: (m, 2) pairs of similar rows, the one that arrived earlier second, sorted.
+        shared_text: (n,) whether so many titles had the text when the row arrived that it links nothing.
     """
 
     content_key: NDArray[np.uint64]
     text_key: NDArray[np.uint64]
     edges: NDArray[np.int64]
+    shared_text: NDArray[np.bool_]
 
 
 def normalised_words(column: str) -> pl.Expr:
@@ -127,6 +135,10 @@ def find_links(
         config: when two articles count as near-duplicates.
         over: maps rows to signatures; rows are read and compared in this process.
     """
+    from fakenews_assets.data.dedup.shared_texts import (
+        find_shared,
+    )  # SciPy, which the definitions do not need
+
     content_keys: list[NDArray[np.uint64]] = []
     text_keys: list[NDArray[np.uint64]] = []
     titles, texts = SimilarSets(), SimilarSets()
@@ -139,17 +151,19 @@ def find_links(
         texts.add(hashed.texts)
         progress.advance(len(hashed.content_keys))
     if not content_keys:
-        return Links(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty((0, 2), np.int64))
+        none = np.empty(0, np.uint64)
+        return Links(none, none, np.empty((0, 2), np.int64), none.astype(bool))
     progress.report(note="comparing candidate pairs")
-    order = _arrival_order(articles)
-    pairs = [
-        titles.pairs(config.title_threshold, order),
-        texts.pairs(config.text_threshold, order),
-    ]
+    order, batch = _arrival_order(articles)
+    content_key, text_key = np.concatenate(content_keys), np.concatenate(text_keys)
+    same_title = titles.pairs(config.title_threshold, order)
+    same_text = texts.pairs(config.text_threshold, order)
+    shared = find_shared(text_key, content_key, same_text, order, batch, config.max_titles_per_text)
     return Links(
-        content_key=np.concatenate(content_keys),
-        text_key=np.concatenate(text_keys),
-        edges=np.unique(np.concatenate(pairs), axis=0),
+        content_key=content_key,
+        text_key=np.where(shared, np.uint64(0), text_key),
+        edges=np.unique(np.concatenate([same_title, same_text[~shared[same_text[:, 0]]]]), axis=0),
+        shared_text=shared,
     )
 
 
@@ -177,11 +191,12 @@ def _hashed(config: NearDuplicateSettings, chunk: pl.DataFrame) -> _Hashed:
     )
 
 
-def _arrival_order(articles: pl.DataFrame | pl.LazyFrame) -> NDArray[np.int64]:
-    """Row numbers in order of arrival, by content within a batch, so that the order within a file does not matter."""
+def _arrival_order(articles: pl.DataFrame | pl.LazyFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row numbers in order of arrival, by content within a batch, so that the order within a file does not matter, and
+    the number of each row's batch."""
     rows = articles.lazy().select("article_id", pl.col("batch").rle_id()).with_row_index("row").collect()
     order = rows.sort("batch", "article_id", maintain_order=True)["row"]
-    return order.to_numpy().astype(np.int64)
+    return order.to_numpy().astype(np.int64), rows["batch"].to_numpy().astype(np.int64)
 
 
 def _normalised_chunks(articles: pl.DataFrame | pl.LazyFrame) -> Iterator[pl.DataFrame]:

@@ -150,6 +150,7 @@ def assign_clusters(
             split=split.gather(founder).cast(pl.String),
             unseen_publisher=held_out.is_not_null(),
             bridge=pl.Series(cluster == NO_CLUSTER),
+            shared_text=pl.Series(links.shared_text[order]),
         )
         .with_columns(own_split=held_out.fill_null(by_hash.gather(founder)).cast(pl.String))
         .pipe(_with_repeats)
@@ -169,7 +170,7 @@ def assign_clusters(
         .sort("row")
     )
     return rows.select("article_id", "batch").hstack(
-        decided.select("cluster_id", "split", "unseen_publisher", "excluded")
+        decided.select("cluster_id", "split", "unseen_publisher", "shared_text", "excluded")
     )
 
 

@@ -90,8 +90,8 @@ class Splits:
     """A split corpus.
 
     Attributes:
-        splits: per split the articles in order of arrival: columns of ARTICLE_SCHEMA, `cluster_id` and
-            `unseen_publisher` (whether the publisher is held out).
+        splits: per split the articles in order of arrival: columns of ARTICLE_SCHEMA, `cluster_id`,
+            `unseen_publisher` (whether the publisher is held out) and `shared_text` (see `Links.shared_text`).
         excluded: `article_id`, `batch`, `cluster_id` (null where there is none) and `reason` of every
             article that is in no split.
     """
@@ -153,7 +153,10 @@ def split_articles(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame
     reason = pl.coalesce("excluded", pl.when(labels.is_null()).then(pl.lit(UNLABELLED)))
     rows = clusters.with_columns(reason=reason)
     joined = pl.concat(
-        [articles.lazy(), rows.lazy().select("cluster_id", "unseen_publisher", "split", "reason")],
+        [
+            articles.lazy(),
+            rows.lazy().select("cluster_id", "unseen_publisher", "shared_text", "split", "reason"),
+        ],
         how="horizontal",
     ).filter(pl.col("reason").is_null())
     return Splits(

@@ -104,7 +104,7 @@ def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateSet
     """Find equal titles and equal texts in more than one split, case and punctuation aside.
 
     A title with fewer than `config.min_title_words` words only counts together with its text, a text
-    with fewer than `config.min_text_words` not at all.
+    with fewer than `config.min_text_words`, or one that many titles share, not at all.
     """
     title, text = pl.col("title_words"), pl.col("text_words")
     long_title = title.str.count_matches(" ", literal=True) + 1 >= config.min_title_words
@@ -114,6 +114,7 @@ def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateSet
         _stack(splits)
         .select(
             "split",
+            "shared_text",
             example="title",
             title_words=normalised_words("title"),
             text_words=normalised_words("text"),
@@ -126,7 +127,7 @@ def verify_contents(splits: Mapping[str, pl.LazyFrame], config: NearDuplicateSet
             .then(letters.hash())
             .when((title != "") | (text != ""))
             .then((letters + "\n" + text).hash()),
-            text_key=pl.when((text != "") & long_text).then(text.hash()),
+            text_key=pl.when((text != "") & long_text & ~pl.col("shared_text")).then(text.hash()),
         )
         .collect(engine="streaming")
     )

@@ -253,3 +253,37 @@ def test_s_curve(similarity: float, probability: float) -> None:
 def test_a_threshold_that_banding_misses_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"title_threshold 0\.7 .* more bands"):
         NearDuplicateSettings(bands=5, rows_per_band=10)
+
+
+NOTICE = "We use cookies to give you the best experience on this site. By going on you agree to that"
+
+
+def test_a_text_that_many_titles_share_links_nothing() -> None:
+    rng = np.random.default_rng(10)
+    count = CONFIG.max_titles_per_text
+    titles = random_titles(rng, 3 * count + 2)
+    # Ten titles have a text of their own, more have the notice, or one that resembles it.
+    texts = ["A story that ten sites print"] * count + [NOTICE] * count
+    texts += [f"{NOTICE}, {title}" for title in titles[2 * count : 3 * count]] + ["", ""]
+    links = find_links(table(titles, texts), CONFIG)
+    assert links.shared_text.tolist() == [False] * count + [True] * 2 * count + [False] * 2
+    assert len(set(links.text_key[:count])) == 1
+    assert not links.text_key[count:].any()
+    assert {max(pair) < count for pair in edges(links)} == {True}
+
+
+def test_one_title_of_many_rows_is_one_title() -> None:
+    titles = ["One story of the day"] * 30
+    links = find_links(table(titles, [NOTICE] * 30), CONFIG)
+    assert not links.shared_text.any()
+
+
+def test_a_text_becomes_shared_with_the_batch_that_brings_too_many_titles() -> None:
+    rng = np.random.default_rng(11)
+    titles = random_titles(rng, 24)
+    batches = [table(titles[at : at + 8], [NOTICE] * 8, f"b{at}") for at in (0, 8, 16)]
+    known = find_links(batches[0], CONFIG)
+    links = find_links(pl.concat(batches), CONFIG)
+    assert links.shared_text.tolist() == [False] * 8 + [True] * 16
+    assert np.array_equal(links.text_key[:8], known.text_key)
+    assert edges(links) == edges(known)

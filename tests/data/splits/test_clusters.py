@@ -58,6 +58,7 @@ def cluster(
         content_key=np.array([r.key or own_keys[r.name] for r in rows], dtype=np.uint64),
         text_key=np.array([r.text for r in rows], dtype=np.uint64),
         edges=np.array(edges, dtype=np.int64).reshape(-1, 2),
+        shared_text=np.zeros(len(rows), dtype=bool),
     )
     return assign_clusters(articles, links, batches, CONFIG, heirs)
 
@@ -202,7 +203,9 @@ def test_batches_must_be_in_order(rows: list[Row], batches: list[str], message: 
 
 
 def test_links_of_other_rows_are_refused() -> None:
-    links = Links(np.zeros(1, np.uint64), np.zeros(1, np.uint64), np.empty((0, 2), np.int64))
+    links = Links(
+        np.zeros(1, np.uint64), np.zeros(1, np.uint64), np.empty((0, 2), np.int64), np.zeros(1, bool)
+    )
     articles = pl.DataFrame({"article_id": ["a", "b"], "batch": "b1", "label": [0, 1], "source": "wire"})
     with pytest.raises(ValueError, match="2 articles but links for 1"):
         assign_clusters(articles, links, ["b1"], CONFIG)

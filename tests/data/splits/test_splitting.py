@@ -61,6 +61,7 @@ def own_clusters(table: pl.DataFrame) -> pl.DataFrame:
         cluster_id="article_id",
         split=split_of(table["article_id"], CONFIG).cast(pl.String),
         unseen_publisher=False,
+        shared_text=False,
         excluded=pl.lit(None, pl.String),
     )
 
@@ -70,7 +71,7 @@ def splits(**titles: list[str]) -> dict[str, pl.LazyFrame]:
         split: pl.LazyFrame(
             {"title": titles.get(split, []), "text": [""] * len(titles.get(split, []))},
             schema={"title": pl.String, "text": pl.String},
-        )
+        ).with_columns(shared_text=False)
         for split in SPLITS
     }
 
@@ -129,12 +130,17 @@ def test_split_places_every_row_once(lazy: bool, tmp_path: Path) -> None:
     assert tuple(collected) == SPLITS
     for split, rows in collected.items():
         assert rows.schema == pl.Schema(
-            {**ARTICLE_SCHEMA, "cluster_id": pl.String, "unseen_publisher": pl.Boolean}
+            {
+                **ARTICLE_SCHEMA,
+                "cluster_id": pl.String,
+                "unseen_publisher": pl.Boolean,
+                "shared_text": pl.Boolean,
+            }
         )
         assert set(split_of(rows["cluster_id"], CONFIG)) == {split}
         assert rows["article_id"].is_sorted()
         expected = table.filter(pl.col("article_id").is_in(rows["article_id"].implode()))
-        assert rows.drop("cluster_id", "unseen_publisher").equals(expected)
+        assert rows.drop("cluster_id", "unseen_publisher", "shared_text").equals(expected)
     assert sum(map(len, collected.values())) == 297
     assert dict(result.excluded.select("article_id", "reason").iter_rows()) == {
         "0001": DUPLICATE,
@@ -265,8 +271,8 @@ def test_verify_contents_finds_equal_titles() -> None:
 def test_verify_contents_compares_short_titles_with_their_text() -> None:
     def two(text: str) -> dict[str, pl.LazyFrame]:
         return {
-            "train": pl.LazyFrame({"title": ["Trump wins"], "text": ["Read more"]}),
-            "test": pl.LazyFrame({"title": ["Trump Wins"], "text": [text]}),
+            "train": pl.LazyFrame({"title": ["Trump wins"], "text": ["Read more"], "shared_text": False}),
+            "test": pl.LazyFrame({"title": ["Trump Wins"], "text": [text], "shared_text": False}),
         }
 
     only_titles = NearDuplicateSettings(min_text_words=3)
@@ -276,10 +282,16 @@ def test_verify_contents_compares_short_titles_with_their_text() -> None:
 
 def test_verify_contents_finds_equal_texts() -> None:
     leaking = {
-        "train": pl.LazyFrame({"title": ["One story of today"], "text": ["The same, text."]}),
-        "test": pl.LazyFrame({"title": ["Quite another tale"], "text": ["the SAME text"]}),
+        "train": pl.LazyFrame(
+            {"title": ["One story of today"], "text": ["The same, text."], "shared_text": False}
+        ),
+        "test": pl.LazyFrame(
+            {"title": ["Quite another tale"], "text": ["the SAME text"], "shared_text": False}
+        ),
     }
     assert verify_contents(leaking, NearDuplicateSettings()).count == 1
+    shared = {split: rows.with_columns(shared_text=True) for split, rows in leaking.items()}
+    assert verify_contents(shared, NearDuplicateSettings()).passed
     assert verify_contents(leaking, NearDuplicateSettings(min_text_words=4)).passed
 
 
