@@ -15,6 +15,7 @@ from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.claims import Claims
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
+from fakenews_assets.data.quarantine import kinds_of_rejects
 from fakenews_assets.data.receiving import repeats
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress
@@ -136,10 +137,14 @@ def _show_summary(runner: GraphRunner, batch: str) -> None:
     table = Table("batch", *counts, title="Ingested", title_justify="left")
     table.add_row(batch, *(f"{count:,}" for count in counts.values()))
     runner.console.print(table)
+    for file in runner.store.current(f"raw_news/{batch}").meta["files"]:
+        said = f"Read {file['file']} as {file['read_as']}."
+        runner.console.print(escape(said), soft_wrap=True, highlight=False)
     if summary["rejected"]:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary["rejected"].items())
         where = f"{runner.store.where(stored)}/quarantine.parquet"
-        runner.console.print(f"Rejected: {escape(reasons)}. The rows are in {escape(where)}.", soft_wrap=True)
+        runner.console.print(f"Rejected rows are in {escape(where)}:", soft_wrap=True)
+        for kind, count in kinds_of_rejects(stored.scan("quarantine").collect()):
+            runner.console.print(f"  {count:,} {escape(kind)}", soft_wrap=True, highlight=False)
 
 
 def _show_next(runner: GraphRunner) -> None:

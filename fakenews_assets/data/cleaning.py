@@ -20,6 +20,7 @@ from fakenews_assets.data.labels import question
 from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.parsing import parse_rows
 from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.quarantine import kinds_of_rejects
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.raw_files import read_files
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
@@ -114,7 +115,7 @@ def clean_batch(
         progress.advance(cleaned.tally.rows_in)
     quarantine = pl.concat([QUARANTINE_SCHEMA.to_frame(), *rejects]).sort("row")
     _refuse_if_unclear(batch, tally, quarantine, limits)
-    _refuse_if_bad(batch, tally.rows_in, quarantine, limits)
+    _refuse_if_bad(batch, tally, quarantine, limits)
     quarantine.write_parquet(folder / "quarantine.parquet")
     (folder / "prepare.json").write_text(preparation.model_dump_json(indent=2), encoding="utf-8")
     ids = (
@@ -129,6 +130,7 @@ def clean_batch(
 @dataclass
 class _Tally:
     rows_in: int = 0
+    lines_in: int = 0
     rows_out: int = 0
     labels: Counter[int | None] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
@@ -141,6 +143,7 @@ class _Tally:
 
     def add(self, later: "_Tally") -> None:
         self.rows_in += later.rows_in
+        self.lines_in += later.lines_in
         self.rows_out += later.rows_out
         self.labels.update(later.labels)
         self.words.update(later.words)
@@ -234,6 +237,7 @@ def _clean_chunk(
 
     all_rejects = pl.concat([chunk.rejects, *rejects, *unusable])
     tally.rows_in = len(articles) + len(all_rejects)
+    tally.lines_in = chunk.lines
     tally.rows_out = len(articles)
     tally.labels.update(dict(articles.group_by("label").len().rows()))
     tally.boilerplate.update(counts)
@@ -264,7 +268,14 @@ def _sift(
             if reason == Reason.ERASED:
                 record = pl.lit("")
             rejects.append(
-                rows.filter(bad).select("row", reason=pl.lit(str(reason)), detail=detail, record=record)
+                rows.filter(bad).select(
+                    "row",
+                    reason=pl.lit(str(reason)),
+                    detail=detail,
+                    line=pl.lit(None, pl.Int64),
+                    lines=pl.lit(1, pl.Int64),
+                    record=record,
+                )
             )
             rows = rows.filter(~bad)
     return rows, rejects
@@ -282,20 +293,19 @@ def _refuse_if_unclear(batch: str, tally: _Tally, quarantine: pl.DataFrame, limi
         )
 
 
-def _refuse_if_bad(batch: str, rows_in: int, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
+def _refuse_if_bad(batch: str, tally: _Tally, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
     # An erased article says nothing about the file.
-    bad = len(quarantine.filter(pl.col("reason") != Reason.ERASED))
-    share = bad / rows_in if rows_in else 0.0
-    if share <= limits.max_reject_share and len(quarantine) < rows_in:
+    bad = quarantine.filter(pl.col("reason") != Reason.ERASED)
+    # An unreadable record may have swallowed others, so its lines count too.
+    unreadable = bad.filter(pl.col("line").is_not_null())["lines"].sum()
+    share = max(len(bad) / max(tally.rows_in, 1), unreadable / max(tally.lines_in, 1))
+    if share <= limits.max_reject_share and len(quarantine) < tally.rows_in:
         return
-    commonest = (
-        quarantine.group_by("reason", "detail").len().sort("len", "reason", descending=[True, False]).head(10)
-    )
-    named = [(f"{reason}: {detail}", count) for reason, detail, count in commonest.rows()]
+    kinds = kinds_of_rejects(bad)
     raise BatchRejected(
-        f"Batch {batch!r}: {len(quarantine)} of {rows_in} rows cannot be used ({share:.1%}; at most "
-        f"{limits.max_reject_share:.1%} may be). Fix the file and ingest it again, or raise max_reject_share. "
-        f"Most common reasons: " + "; ".join(f"{name} ({count})" for name, count in named),
-        named,
+        f"Batch {batch!r}: {len(quarantine):,} of {tally.rows_in:,} rows cannot be used ({share:.1%} of the file; at most"
+        f" {limits.max_reject_share:.1%} may be). Fix the file and ingest it again, or raise max_reject_share. Rejected: "
+        + "; ".join(f"{count:,} {kind}" for kind, count in kinds),
+        kinds,
         quarantine.head(20),
     )

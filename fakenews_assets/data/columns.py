@@ -60,11 +60,15 @@ class RawChunk:
         rows: records that could be read, as `RAW_SCHEMA`.
         rejects: records that could not, as `QUARANTINE_SCHEMA`.
         columns: where the values come from; the same for all chunks of a file.
+        lines: as `TableChunk.lines`.
+        read_as: how the file is written, in words.
     """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
     columns: ChosenColumns
+    lines: int
+    read_as: str
 
 
 def read_raw(
@@ -98,7 +102,7 @@ def read_raw(
                     pl.nth(table.names.index(name)).alias(field) for field, name in columns.used.items()
                 )
                 rows = tidy(values.insert_column(0, chunk.numbers), mapping.title_words)
-                yield RawChunk(rows, chunk.rejects, columns)
+                yield RawChunk(rows, chunk.rejects, columns, chunk.lines, str(table.dialect))
     except UnreadableFile as error:
         raise UnreadableFile(f"{path.name}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
@@ -54,5 +55,6 @@ def read_files(files: Sequence[Path], mapping: BatchMapping) -> Iterator[RawChun
             numbered = pl.col("row") + first
             read = chunk.rows.with_columns(numbered, label=pl.lit(label) if label else "label")
             detail = pl.format("{}: {}", pl.lit(file.name), "detail") if len(files) > 1 else pl.col("detail")
-            yield RawChunk(read, chunk.rejects.with_columns(numbered, detail), chunk.columns)
+            rejects = chunk.rejects.with_columns(numbered, detail)
+            yield replace(chunk, rows=read, rejects=rejects)
         first += rows

@@ -80,7 +80,7 @@ def store_raw_files(
         first: another batch that holds the same bytes, if there is one.
 
     Returns:
-        The manifest; `rows` is None for files that cannot be read, which `clean_batch` will say.
+        The manifest; `read_as` is empty and `rows` None for files that cannot be read, which `clean_batch` will say.
 
     Raises:
         BatchChanged: the bytes are not those of the batch.
@@ -108,7 +108,8 @@ def store_raw_files(
         raise
     files = [_moved(one.path, folder) for one in received]
     mapping = settings.mapping.over(BatchMapping.model_validate(known.get("mapping", {})))
-    rows, order = _survey(files, mapping)
+    found, order = _survey(files, mapping)
+    rows = [count for count, _ in found]
     if (used := decided(mapping, order)) != BatchMapping():
         (folder / MAPPING_FILE).write_text(used.model_dump_json(exclude_defaults=True), encoding="utf-8")
     return {
@@ -119,8 +120,9 @@ def store_raw_files(
                 "sha256": one.sha256,
                 "bytes": one.size_bytes,
                 "rows": count,
+                "read_as": read_as,
             }
-            for file, one, count in zip(files, received, rows, strict=True)
+            for file, one, (count, read_as) in zip(files, received, found, strict=True)
         ],
         "source_uri": uri,
         "sha256": sha256,
@@ -153,18 +155,19 @@ def _moved(path: Path, folder: Path) -> Path:
     return path.replace(folder / (f"{taken + 1}-{path.name}" if taken else path.name))
 
 
-def _survey(files: Sequence[Path], mapping: BatchMapping) -> tuple[list[int | None], DayOrder]:
-    """The number of rows of each file, None if it cannot be read, and what their dates say about day and month."""
-    counts: list[int | None] = []
+def _survey(files: Sequence[Path], mapping: BatchMapping) -> tuple[list[tuple[int | None, str]], DayOrder]:
+    """The number of rows of each file and how it is written, None and empty if it cannot be read, and what their dates say
+    about day and month."""
+    found: list[tuple[int | None, str]] = []
     orders = [DayOrder()]
     whole = mapping.model_copy(update={"file_labels": ()})
     for file in files:
-        rows = 0
+        rows, read_as = 0, ""
         try:
             for chunk in read_files([file], whole):
-                rows += len(chunk.rows) + len(chunk.rejects)
+                rows, read_as = rows + len(chunk.rows) + len(chunk.rejects), chunk.read_as
                 orders.append(DayOrder.of(chunk.rows["published_at"]))
-            counts.append(rows)
+            found.append((rows, read_as))
         except UnreadableFile:
-            counts.append(None)
-    return counts, DayOrder.total(orders)
+            found.append((None, ""))
+    return found, DayOrder.total(orders)

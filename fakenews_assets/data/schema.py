@@ -80,10 +80,18 @@ class Reason(StrEnum):
 
 
 QUARANTINE_SCHEMA: Final = pl.Schema(
-    {"row": pl.Int64, "reason": pl.String, "detail": pl.String, "record": pl.String}
+    {
+        "row": pl.Int64,
+        "reason": pl.String,
+        "detail": pl.String,
+        "line": pl.Int64,
+        "lines": pl.Int64,
+        "record": pl.String,
+    }
 )
 """Columns of a quarantine table: record number in the file, a `Reason`, what exactly was
-wrong, and the start of the record itself (the whole of it stays in the raw bytes)."""
+wrong, where an unreadable record begins (else null) and how many lines it takes up (else 1), and the start of the record
+itself (the whole of it stays in the raw bytes)."""
 
 
 def article_id(title: str, text: str) -> str:

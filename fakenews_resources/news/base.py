@@ -12,16 +12,10 @@ from fakenews_resources.storage.hashing import digest
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the total, if it is known."""
 
-SUFFIXES: Final = (
-    ".csv.gz",
-    ".jsonl.gz",
-    ".ndjson.gz",
-    ".csv",
-    ".tsv",
-    ".jsonl",
-    ".ndjson",
-    ".parquet",
-)
+_TEXTS: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+_OTHERS: Final = (".parquet", ".xlsx", ".xls", ".xlsb", ".ods", ".zip")
+SUFFIXES: Final = (*(text + packed for packed in (".gz", ".bz2") for text in _TEXTS), *_TEXTS, *_OTHERS)
+"""Of the files that can be read, the longest first."""
 
 
 @dataclass(frozen=True)

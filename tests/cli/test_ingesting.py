@@ -80,7 +80,7 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
     copy.write_bytes(file.read_bytes())
     result = CliRunner().invoke(app, ["ingest", str(file)], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    assert "Rejected: 1 " in result.output
+    assert "1 empty title: nothing left after cleaning (first at row 60)" in result.output
     assert "The corpus has 60 labelled articles that no model was trained on. Next:" in result.output
     with dg.DagsterInstance.get() as instance:
         (batch,) = registered_batches(instance)

@@ -199,7 +199,7 @@ def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:
 def test_too_many_rejects_fail_with_the_ten_commonest_reasons(tmp_path: Path) -> None:
     rows = [f"{'x' * (1001 + n % 12)},1" for n in range(60)] + [f"fine {n},1" for n in range(40)]
     with pytest.raises(
-        BatchRejected, match=r"60 of 100 rows cannot be used \(60\.0%; at most 5\.0%"
+        BatchRejected, match=r"60 of 100 rows cannot be used \(60\.0% of the file; at most 5\.0%"
     ) as caught:
         clean(tmp_path, "title,label\n" + "\n".join(rows) + "\n", CleaningLimits())
     assert len(caught.value.commonest) == 10
@@ -233,7 +233,7 @@ def test_an_erased_article_goes_to_quarantine_without_a_word_of_it(tmp_path: Pat
     summary = clean_batch([raw], "b1", folder, preparation=TextPreparation(), limits=limits, erased=erased)
     assert pl.read_parquet(folder / "articles-0000.parquet")["text"].to_list() == ["other"]
     quarantine = pl.read_parquet(folder / "quarantine.parquet")
-    assert quarantine.rows() == [(0, "erased", "", ""), (1, "erased", "", "")]
+    assert quarantine.rows() == [(0, "erased", "", None, 1, ""), (1, "erased", "", None, 1, "")]
     assert (summary.rows_in, summary.rows_out, summary.rejected) == (3, 1, {"erased": 2})
 
 

@@ -35,7 +35,7 @@ def test_a_new_batch_gets_the_file_and_a_manifest(arrived: Received, folder: Pat
         "rows": 2,
     }
     assert manifest == {
-        "files": [{"file": "news.csv", **file}],
+        "files": [{"file": "news.csv", "read_as": "CSV in UTF-8, delimited by `,`", **file}],
         **file,
         "mapping": {},
         "dates": {"day_first": 0, "month_first": 0, "either": 0, "stops": 0},

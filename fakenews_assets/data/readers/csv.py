@@ -1,74 +1,120 @@
-"""Reads CSV: any of the usual delimiters and line ends, quoted fields with line ends in them."""
+"""Reads CSV."""
 
 import csv
-from collections.abc import Iterator
-from typing import TextIO
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final
 
-from fakenews_assets.data.readers.lines import MAX_FIELD_CHARS, Lines, runaway
-from fakenews_assets.data.readers.table import Dialect, Record, Reject, TextTable
+from fakenews_assets.data.readers.dialect import find_dialect
+from fakenews_assets.data.readers.lines import Lines, RunawayRecord
+from fakenews_assets.data.readers.table import (
+    Dialect,
+    Limits,
+    Piece,
+    Record,
+    Reject,
+    TextTable,
+    too_many_rows,
+)
 
-_DELIMITERS = (",", ";", "\t", "|")
+_SAMPLE_CHARS: Final = 2**18
+_PROBE_LINES: Final = 200
+_MAX_RECOVERIES: Final = 100
+"""Each gives up to a record's lines again; a file with more stray quotes than this takes too long to read."""
+_LIKELY: Final = 0.5
+_CERTAIN: Final = 0.9
+_SHORT: Final = "fewer columns than the header names"
+_WIDE: Final = "more columns than the header names: a delimiter in a field without quotes?"
+_UNCLOSED: Final = "a quote opens a field and does not close"
+_STRAY_QUOTE: Final = "a quote within a quoted field is not doubled"
 
 
 class CsvTable(TextTable):
-    """Records after a header line.
+    """Records after a header line. A record of blank fields alone is a blank line.
 
-    Quoting is taken strictly (RFC 4180): a lax reader joins records at a stray quote and goes on with the
-    sum of them, a strict one sets it aside.
+    Where a quote that is never closed swallows records, its line is rejected and they are read.
 
     Args:
         text: opened with `newline=""`.
-        encoding: its name.
-        container: as in `Dialect`.
+        dialect: what is known of it.
+        limits: of a record, and of the file.
+        escaped: some lines with a backslash before a quote.
     """
 
-    def __init__(self, text: TextIO, encoding: str, container: str = "") -> None:
-        self._text = text
-        text.seek(0)
-        names, self._delimiter = read_header(Lines(text))
-        super().__init__(names, Dialect("CSV", encoding, self._delimiter, container))
-
-    def records(self) -> Iterator[Record | Reject]:
+    def __init__(self, text: io.TextIOWrapper, dialect: Dialect, limits: Limits, escaped: list[str]) -> None:
+        self._limits = limits
         # The limit belongs to the process, hence is only ever raised: lowering it again would fail another
         # thread in the middle of its own file.
-        csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
+        csv.field_size_limit(max(csv.field_size_limit(), limits.record_chars))
+        text.seek(0)
+        self.csv = find_dialect(text.read(_SAMPLE_CHARS) + text.readline(limits.record_chars), escaped)
+        super().__init__(text, self.csv.names, replace(dialect, delimiter=self.csv.delimiter))
+
+    def pieces(self) -> Iterator[Piece]:
         self._text.seek(0)
-        lines = Lines(self._text)
-        read_header(lines)
-        rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        number = 0
+        lines = Lines(self._text, self._limits)
+        for _ in islice(lines, self.csv.header_line):
+            yield Piece(tuple(lines.record), None)
+            lines.begin_record()
+        reader = self.csv.reader(lines)
+        number = blank = recoveries = 0
         while True:
             lines.begin_record()
+            cells: list[str] = []
             try:
-                cells = next(rows)
+                cells = next(reader)
             except StopIteration:
                 return
-            except csv.Error as error:
-                if lines.ended:
-                    raise runaway(lines, "runs to the end of the file") from error
-                if sum(map(len, lines.record)) > MAX_FIELD_CHARS:
-                    raise runaway(lines, f"holds more than {MAX_FIELD_CHARS:,} characters") from error
-                yield Reject(number, f"{_place(lines)}: {error}", "".join(lines.record))
+            except (csv.Error, RunawayRecord) as error:
+                fault = self._fault(error, lines, may_recover=recoveries < _MAX_RECOVERIES)
             else:
-                if len(cells) == len(self.names):
-                    yield Record(number, cells, sum(map(len, lines.record)))
-                elif cells:
-                    detail = f"{_place(lines)}: {len(cells)} columns, the header has {len(self.names)}"
-                    yield Reject(number, detail, "".join(lines.record))
-                else:
-                    continue
+                fault = self._fault_of(cells, lines.record)
+            if fault == _UNCLOSED:
+                recoveries += 1
+                lines.put_back(lines.record[1:])
+            written = tuple(lines.record)
+            if fault:
+                yield Piece(written, Reject(number, fault, "".join(written), lines.first_line, len(written)))
+            elif any(map(str.strip, cells)):
+                yield Piece(written, Record(number, cells, lines.chars, len(written)))
+            else:
+                yield Piece(written, None)
+                blank += 1
+                number -= 1
             number += 1
+            if self._limits.rows is not None and number + blank > self._limits.rows:
+                raise too_many_rows(self._limits.rows)
 
+    def _fault(self, error: csv.Error | RunawayRecord, lines: Lines, may_recover: bool) -> str:
+        """The kind of a record that could not be read. Raises UnreadableFile if it leaves the rest of the file in doubt."""
+        if may_recover and self._are_records(lines.record[1:], _LIKELY):
+            return _UNCLOSED
+        if isinstance(error, RunawayRecord):
+            raise error
+        if lines.ended:
+            raise lines.runaway("runs to the end of the file") from error
+        return _STRAY_QUOTE if "expected after" in str(error) else str(error)
 
-def read_header(lines: Lines) -> tuple[list[str], str]:
-    """Read the column names, and the delimiter: the one that sets most of them apart."""
-    line = next((line for line in lines if line.strip()), "")
-    readings = {delimiter: next(csv.reader([line], delimiter=delimiter), []) for delimiter in _DELIMITERS}
-    delimiter, names = max(readings.items(), key=lambda reading: len(reading[1]))
-    return [name.strip() for name in names], delimiter
+    def _fault_of(self, cells: Sequence[str], record: Sequence[str]) -> str:
+        """The kind of fault of a record that could be read; empty: none."""
+        within = record[1:-1]
+        if len(within) >= (3 if len(self.names) > 2 else 20) and self._are_records(within, _CERTAIN):
+            return _UNCLOSED
+        if len(cells) == len(self.names) or not any(map(str.strip, cells)):
+            return ""
+        if len(record) > 1 and self._are_records(record[1:], _LIKELY):
+            return _UNCLOSED
+        return _SHORT if len(cells) < len(self.names) else _WIDE
 
-
-def _place(lines: Lines) -> str:
-    if len(lines.record) == 1:
-        return f"line {lines.number}"
-    return f"lines {lines.first_line} to {lines.number}"
+    def _are_records(self, lines: Sequence[str], share: float) -> bool:
+        """Whether lines within a record are records of their own, at least this share of them."""
+        if len(self.names) < 2 or not lines:
+            return False
+        probe = lines[:_PROBE_LINES]
+        delimiters = len(self.names) - 1
+        whole = sum(
+            line.count(self.csv.delimiter) >= delimiters and self.csv.row(line) is not None for line in probe
+        )
+        return whole >= share * len(probe)

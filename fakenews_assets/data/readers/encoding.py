@@ -4,7 +4,6 @@ import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BufferedIOBase
 from typing import BinaryIO, Final
 
 from fakenews_assets.data.readers.table import UnreadableFile
@@ -51,8 +50,13 @@ class Encoding:
     name: str
     errors: str = "replace"
 
+    @property
+    def wide(self) -> bool:
+        """Whether a character takes up several bytes even in ASCII."""
+        return self.codec.startswith(("utf-16", "utf-32"))
 
-def find_encoding(file: BinaryIO | BufferedIOBase) -> Encoding:
+
+def find_encoding(file: BinaryIO) -> Encoding:
     """Find the encoding that fits a file from its beginning to its end.
 
     Raises:
@@ -90,7 +94,7 @@ def _wide(head: bytes) -> str | None:
     return None
 
 
-def _is_utf8(file: BinaryIO | BufferedIOBase) -> bool:
+def _is_utf8(file: BinaryIO) -> bool:
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -102,7 +106,7 @@ def _is_utf8(file: BinaryIO | BufferedIOBase) -> bool:
     return True
 
 
-def _count(file: BinaryIO | BufferedIOBase) -> tuple[int, int, bytes]:
+def _count(file: BinaryIO) -> tuple[int, int, bytes]:
     """Lines that are UTF-8 and not ASCII alone, lines that are not UTF-8, and a sample of these."""
     file.seek(0)
     good = bad = 0

@@ -1,12 +1,23 @@
 """Reads JSON Lines: one object per line."""
 
+import io
 import json
 import math
 from collections.abc import Iterator
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from fakenews_assets.data.readers.lines import Lines
-from fakenews_assets.data.readers.table import Dialect, Record, Reject, TextTable, UnreadableFile, readable
+from fakenews_assets.data.readers.table import (
+    Dialect,
+    Limits,
+    Piece,
+    Record,
+    Reject,
+    TextTable,
+    UnreadableFile,
+    readable,
+    too_many_rows,
+)
 
 _MAX_NAMES: Final = 1_000
 """More names than a table has: a file with ids as names."""
@@ -30,20 +41,20 @@ class JsonLinesTable(TextTable):
 
     Args:
         text: opened with `newline=""`.
-        encoding: its name.
-        container: as in `Dialect`.
+        dialect: what is known of it.
+        limits: of a record, and of the file.
     """
 
-    def __init__(self, text: TextIO, encoding: str, container: str = "") -> None:
-        self._text = text
+    def __init__(self, text: io.TextIOWrapper, dialect: Dialect, limits: Limits) -> None:
+        self._limits = limits
         names: dict[str, str] = {}
         first_fault = ""
-        for number, line in self._lines():
+        for number, line in _lines(text, limits):
             try:
-                for name in flat(line):
+                for name in flat(line) if line.strip() else ():
                     names.setdefault(name.lower(), name)
             except (ValueError, RecursionError) as error:
-                first_fault = first_fault or f"line {number}: {error}"
+                first_fault = first_fault or f"line {number:,}: {error}"
             if len(names) > _MAX_NAMES:
                 raise UnreadableFile(
                     f"its objects have more than {_MAX_NAMES:,} different names: write one object per article"
@@ -51,31 +62,44 @@ class JsonLinesTable(TextTable):
         if not names and first_fault:
             raise UnreadableFile(f"no line holds a JSON object; {first_fault}")
         self._keys = tuple(names)
-        super().__init__(tuple(names.values()), Dialect("JSON Lines", encoding, container=container))
+        super().__init__(text, tuple(names.values()), dialect)
 
-    def records(self) -> Iterator[Record | Reject]:
-        for at, (number, line) in enumerate(self._lines()):
+    def pieces(self) -> Iterator[Piece]:
+        at = 0
+        for number, line in _lines(self._text, self._limits):
+            if not line.strip():
+                yield Piece((line,), None)
+                continue
             try:
                 values = {name.lower(): value for name, value in flat(line).items()}
             except (ValueError, RecursionError) as error:
-                yield Reject(at, f"line {number}: {error}", line)
+                found = Reject(at, f"not a JSON object: {_kind(error)}", line, number)
             else:
-                yield Record(at, [values.get(key) for key in self._keys], len(line))
+                found = Record(at, [values.get(key) for key in self._keys], len(line))
+            yield Piece((line,), found)
+            at += 1
 
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        self._text.seek(0)
-        lines = Lines(self._text)
-        for line in lines:
-            lines.begin_record()
-            if line.strip():
-                yield lines.number, line
+
+def _lines(text: io.TextIOWrapper, limits: Limits) -> Iterator[tuple[int, str]]:
+    text.seek(0)
+    lines = Lines(text, limits)
+    for line in lines:
+        lines.begin_record()
+        if limits.rows is not None and lines.number > limits.rows:
+            raise too_many_rows(limits.rows)
+        yield lines.number, line
+
+
+def _kind(error: Exception) -> str:
+    """What is wrong, without the place."""
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def flat(line: str) -> dict[str, str | None]:
     """The values of a JSON object as text. Raises ValueError or RecursionError if the line holds none."""
     found = json.loads(line)
     if not isinstance(found, dict):
-        raise ValueError(f"a JSON {_KINDS[type(found)]}, not an object")
+        raise ValueError(f"it is a JSON {_KINDS[type(found)]}")
     values: dict[str, str | None] = {}
     _flatten("", found, values, 0)
     if "\\u" in line:  # an escape may stand for half a character

@@ -1,16 +1,13 @@
 """Lines of a text, with limits that keep a damaged file from filling memory."""
 
-from collections.abc import Iterator
-from typing import Final, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
-from fakenews_assets.data.readers.table import UnreadableFile
+from fakenews_assets.data.readers.table import Limits, UnreadableFile
 
-MAX_FIELD_CHARS: Final = 64 * 2**20
-"""Most characters of one field and of one line. The cleaner draws a far lower line for real articles;
-this one only tells a large field from a file that is damaged."""
 
-MAX_RECORD_LINES: Final = 20_000
-"""Most lines of one record: a quote that is never closed turns the rest of a file into one record."""
+class RunawayRecord(UnreadableFile):
+    """A record swallowed what follows it."""
 
 
 class Lines(Iterator[str]):
@@ -18,49 +15,65 @@ class Lines(Iterator[str]):
 
     Args:
         text: opened with `newline=""`, so that LF, CRLF and CR all end a line, which keeps its end.
+        limits: of a record.
 
     Raises:
-        UnreadableFile: at a line or record beyond the limits.
+        RunawayRecord: at a record beyond the limits.
+        UnreadableFile: at a line beyond them.
     """
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, limits: Limits) -> None:
         self._text = text
+        self._limits = limits
+        self._again: list[str] = []
         self.record: list[str] = []
         """Lines since the last `begin_record`."""
+        self.chars = 0
+        """Characters of these."""
         self.number = 0
         """Lines so far."""
         self.ended = False
         """Whether the end of the stream was reached."""
 
     def __next__(self) -> str:
-        line = self._text.readline(MAX_FIELD_CHARS)
+        if len(self.record) == self._limits.record_lines:
+            raise self.runaway(f"is longer than {self._limits.record_lines:,} lines")
+        line = self._again.pop() if self._again else self._text.readline(self._limits.record_chars)
         if not line:
             self.ended = True
             raise StopIteration
-        if len(self.record) == MAX_RECORD_LINES:
-            raise runaway(self, f"is longer than {MAX_RECORD_LINES:,} lines")
         self.number += 1
-        if len(line) == MAX_FIELD_CHARS and not line.endswith(("\n", "\r")):
+        if len(line) == self._limits.record_chars and not line.endswith(("\n", "\r")):
             raise UnreadableFile(
-                f"line {self.number} is longer than {MAX_FIELD_CHARS:,} characters: the file is not a table in "
-                "text form, or has lost its line ends; write it again with a CSV or JSON Lines writer"
+                f"line {self.number:,} is longer than {len(line):,} characters: the file is not a table in text form,"
+                " or has lost its line ends; write it again with a CSV or JSON Lines writer"
             )
         self.record.append(line)
+        self.chars += len(line)
+        if self.chars > self._limits.record_chars:
+            raise self.runaway(f"holds more than {self._limits.record_chars:,} characters")
         return line
 
     def begin_record(self) -> None:
         """Forget the lines of the last record."""
         self.record.clear()
+        self.chars = 0
+
+    def put_back(self, lines: Sequence[str]) -> None:
+        """Give the last lines of the record again, as those of later records."""
+        del self.record[-len(lines) :]
+        self._again += reversed(lines)
+        self.number -= len(lines)
+        self.ended = False
 
     @property
     def first_line(self) -> int:
         """Number of the first line of the record under way, from 1."""
         return self.number - len(self.record) + 1
 
-
-def runaway(lines: Lines, what: str) -> UnreadableFile:
-    """The error for a record that swallowed what follows it."""
-    return UnreadableFile(
-        f"the record that begins at line {lines.first_line} {what}: a quote that opens there is probably never "
-        "closed, or the file is cut. Mend that line, or fetch or write the file again"
-    )
+    def runaway(self, what: str) -> RunawayRecord:
+        """The error for a record that swallowed what follows it."""
+        return RunawayRecord(
+            f"the record that begins at line {self.first_line:,} {what}: a quote that opens there is probably never"
+            " closed, or the file is cut. Mend that line, or fetch or write the file again"
+        )

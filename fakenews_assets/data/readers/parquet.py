@@ -25,18 +25,22 @@ class ParquetTable(Table):
         UnreadableFile: the file is damaged.
     """
 
-    def __init__(self, path: Path, container: str = "") -> None:
+    def __init__(self, path: Path, dialect: Dialect) -> None:
         # Polars knows zones of the IANA database alone, and panics at "+05:30", which Arrow allows. Told to let it
         # pass, it gives the times as they are stored, in UTC.
         os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
+        self.path = path
         with _damage_named():
             self._scan = pl.scan_parquet(path, glob=False)
             self._columns = _flat(self._scan.collect_schema())
-        super().__init__(list(self._columns), Dialect("Parquet", container=container))
+        super().__init__(list(self._columns), dialect)
+
+    def count_rows(self) -> int:
+        with _damage_named():
+            return self._scan.select(pl.len()).collect().item()
 
     def chunks(self, chunk_rows: int = 100_000) -> Iterator[TableChunk]:
-        with _damage_named():
-            rows = self._scan.select(pl.len()).collect().item()
+        rows = self.count_rows()
         if not rows:
             raise no_rows()
         columns = [_as_text(*column).alias(name) for name, column in self._columns.items()]
@@ -44,7 +48,7 @@ class ParquetTable(Table):
             with _damage_named():
                 values = self._scan.select(columns).slice(start, chunk_rows).collect()
             numbers = pl.int_range(start, start + values.height, dtype=pl.Int64, eager=True).alias("row")
-            yield TableChunk(numbers, values, pl.DataFrame(schema=QUARANTINE_SCHEMA))
+            yield TableChunk(numbers, values, pl.DataFrame(schema=QUARANTINE_SCHEMA), values.height)
 
 
 @contextmanager

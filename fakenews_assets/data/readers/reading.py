@@ -5,75 +5,123 @@ that record. A fault that makes the rest of the file doubtful raises `Unreadable
 silently.
 """
 
-import gzip
 import io
-import zlib
+import json
+import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, Final
 
 from fakenews_assets.data.readers.csv import CsvTable
-from fakenews_assets.data.readers.encoding import find_encoding
+from fakenews_assets.data.readers.documents import to_lines
+from fakenews_assets.data.readers.encoding import Encoding, find_encoding
+from fakenews_assets.data.readers.foreign import HEAD_BYTES, refuse_binary, refuse_foreign
 from fakenews_assets.data.readers.jsonl import JsonLinesTable
 from fakenews_assets.data.readers.parquet import PARQUET_MAGIC, ParquetTable
-from fakenews_assets.data.readers.table import Table, UnreadableFile
+from fakenews_assets.data.readers.table import Dialect, Limits, Table, UnreadableFile
+from fakenews_assets.data.readers.unpacking import unpack
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_HEAD_BYTES = 4096
-
-_FOREIGN = (
-    (b"PK\x03\x04", "a ZIP archive or a spreadsheet: unpack it, or save the sheet as CSV"),
-    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard: unpack it with `zstd -d`"),
-    (b"BZh", "compressed with bzip2: unpack it with `bunzip2`"),
-    (b"\xfd7zXZ\x00", "compressed with xz: unpack it with `unxz`"),
-    (b"<", "an HTML or XML page, not a table: check that the address names the file itself"),
-    (b"[", "a JSON array: write one object per line, for example with `jq -c '.[]'`"),
-)
-"""First bytes of files that are often sent by mistake, with advice for each."""
+INGESTION: Final = Limits()
+"""Bounds what a person ingests."""
+_OLE_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""An xls file, or another document of old Office versions."""
+_UTF8: Final = Encoding("utf-8", "UTF-8")
+_ESCAPED_QUOTE: Final = b'\\"'
+_ESCAPED_LINES: Final = 100
+_JSON_LINES_AHEAD: Final = 20
 
 
 @contextmanager
-def open_table(path: Path) -> Iterator[Table]:
-    """Open a CSV, JSON Lines or Parquet file (the first two also gzipped).
+def open_table(
+    source: Path | BinaryIO, limits: Limits = INGESTION, *, exact: bool = False
+) -> Iterator[Table]:
+    """Open a table: CSV, JSON Lines, a JSON document, Parquet or a spreadsheet; compressed, or alone in an archive, too.
 
     Args:
-        path: the file; it is only read.
+        source: the file, which is only read; one that is open needs a descriptor.
+        limits: what it may take up.
+        exact: give bytes that cannot be decoded as lone surrogates, so that they can be written again.
 
     Raises:
         UnreadableFile: at once, or on reading the records.
     """
     with ExitStack() as open_files:
-        file = open_files.enter_context(path.open("rb"))
-        zipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        file.seek(0)
-        stream = open_files.enter_context(gzip.GzipFile(fileobj=file)) if zipped else file
-        try:
-            head = stream.read1(_HEAD_BYTES)  # unlike read, gives what precedes a cut
-            _refuse_foreign(head)
-            if head.startswith(PARQUET_MAGIC):
-                if zipped:
-                    raise UnreadableFile("a gzipped Parquet file: unpack it with `gunzip`")
-                yield ParquetTable(path)
-                return
-            encoding = find_encoding(stream)
-            stream.seek(0)
-            text = open_files.enter_context(
-                io.TextIOWrapper(stream, encoding=encoding.codec, errors=encoding.errors, newline="")
+        file = open_files.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        table, container, is_sheet = unpack(file, limits.unpacked_bytes, open_files)
+        table.seek(0)
+        head = table.read(HEAD_BYTES)
+        if is_sheet or head.startswith(_OLE_MAGIC):
+            lines = to_lines(table, "sheet", limits, open_files)
+            text = _as_text(lines, _UTF8, exact, open_files)
+            yield CsvTable(text, Dialect("spreadsheet", container=container), limits, [])
+        elif head.startswith(PARQUET_MAGIC):
+            if not limits.parquet:
+                raise UnreadableFile(
+                    "the file is Parquet, which is not read here: send CSV, JSON Lines or xlsx"
+                )
+            # Polars scans a path alone; the file may be one without a name.
+            yield ParquetTable(
+                Path(f"/proc/self/fd/{table.fileno()}"), Dialect("Parquet", container=container)
             )
-            is_json = text.read(_HEAD_BYTES).lstrip().startswith("{")
-            container = "gzip" if zipped else ""
-            yield (JsonLinesTable if is_json else CsvTable)(text, encoding.name, container)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise UnreadableFile(
-                f"the gzip stream is cut or damaged ({error}). Fetch the file again, and compare its size with the"
-                " source's"
-            ) from error
+        else:
+            refuse_foreign(head)
+            yield _open_text(table, head, container, limits, exact, open_files)
 
 
-def _refuse_foreign(head: bytes) -> None:
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text:
-        raise UnreadableFile("the file is empty: it needs a header with a `title` column, and rows")
-    for magic, advice in _FOREIGN:
-        if text.startswith(magic):
-            raise UnreadableFile(f"the file is {advice}")
+def _open_text(
+    file: BinaryIO, head: bytes, container: str, limits: Limits, exact: bool, open_files: ExitStack
+) -> Table:
+    encoding = find_encoding(file)
+    if not encoding.wide:
+        refuse_binary(head)
+    text = _as_text(file, encoding, exact, open_files)
+    begin = text.read(HEAD_BYTES).lstrip()
+    if not begin:
+        raise UnreadableFile("the file is empty: it needs a header and rows")
+    if begin[0] in "[{":
+        if begin[0] == "[" or not _is_json_lines(text, limits):
+            lines = to_lines(file, encoding.codec, limits, open_files)
+            text = _as_text(lines, _UTF8, exact, open_files)
+            return JsonLinesTable(text, Dialect("JSON", encoding.name, container=container), limits)
+        return JsonLinesTable(text, Dialect("JSON Lines", encoding.name, container=container), limits)
+    escaped = (
+        [] if encoding.wide else [line.decode(encoding.codec, "replace") for line in _escaped_lines(file)]
+    )
+    return CsvTable(text, Dialect("CSV", encoding.name, container=container), limits, escaped)
+
+
+def _as_text(file: BinaryIO, encoding: Encoding, exact: bool, open_files: ExitStack) -> io.TextIOWrapper:
+    file.seek(0)
+    errors = "surrogateescape" if exact and not encoding.wide else encoding.errors
+    text = io.TextIOWrapper(file, encoding=encoding.codec, errors=errors, newline="")
+    open_files.callback(text.detach)  # the file is closed by who opened it
+    return text
+
+
+def _is_json_lines(text: io.TextIOWrapper, limits: Limits) -> bool:
+    """Whether one of the first lines is an object, and not the only line."""
+    text.seek(0)
+    ahead = (line for line in iter(lambda: text.readline(limits.record_chars), "") if line.strip())
+    lines = list(islice(ahead, _JSON_LINES_AHEAD))
+    return len(lines) > 1 and any(map(_is_object, lines))
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _escaped_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Some lines with a backslash before a quote, from wherever they stand."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        end = 0
+        for _ in range(_ESCAPED_LINES):
+            at = view.find(_ESCAPED_QUOTE, end)
+            if at < 0:
+                return
+            begin, end = view.rfind(b"\n", 0, at) + 1, view.find(b"\n", at) + 1 or len(view)
+            yield view[begin:end]

@@ -1,5 +1,6 @@
 """What a reader makes of a file: all of its columns as text, record by record or in chunks."""
 
+import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,26 @@ class UnreadableFile(ValueError):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a file may take up before it is refused."""
+
+    unpacked_bytes: int = 64 * 2**30
+    """Of a table in an archive or a compressed file."""
+    document_memory: int = 4 * 2**30
+    """Of the process that reads a spreadsheet or a JSON document."""
+    document_seconds: int = 600
+    record_chars: int = 64 * 2**20
+    """Of one record and of one line. The cleaner draws a far lower line for real articles; this one only tells a large
+    field from a file that is damaged."""
+    record_lines: int = 20_000
+    """A quote that is never closed turns the rest of a file into one record."""
+    rows: int | None = None
+    """Records and blank lines."""
+    parquet: bool = True
+    """Whether a format counts of which a small file may take up any amount of memory."""
+
+
+@dataclass(frozen=True)
 class Dialect:
     """How a file was found to be written."""
 
@@ -36,6 +57,16 @@ class Dialect:
     container: str = ""
     """What the table lies in, such as "gzip"; empty if the file is the table itself."""
 
+    def __str__(self) -> str:
+        parts = [f"{self.format} in {self.encoding}" if self.encoding else self.format]
+        if self.delimiter and self.format == "CSV":
+            parts.append(
+                "delimited by tabs" if self.delimiter == "\t" else f"delimited by `{self.delimiter}`"
+            )
+        if self.container:
+            parts.append(f"from {self.container}")
+        return ", ".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -45,11 +76,13 @@ class Record:
         number: of all records of the file from 0, rejects included.
         cells: one for each name of the table; None where the record has no such column.
         chars: how long it is in the file.
+        lines: how many it takes up.
     """
 
     number: int
     cells: Sequence[str | None]
     chars: int
+    lines: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +91,17 @@ class Reject:
 
     Attributes:
         number: as `Record.number`.
-        detail: what is wrong with it.
+        detail: the kind of fault, the same for all records of the kind.
         text: the record as written.
+        line: where it begins, from 1; in a spreadsheet and a JSON document, which record it is.
+        lines: how many it takes up.
     """
 
     number: int
     detail: str
     text: str
+    line: int
+    lines: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,11 +112,13 @@ class TableChunk:
         numbers: of each row, as `Record.number`.
         values: all columns as text, in the order of `Table.names`; repeated names have a suffix here.
         rejects: QUARANTINE_SCHEMA.
+        lines: how many lines of the file the rows and rejects take up; in a file without lines, how many they are.
     """
 
     numbers: pl.Series
     values: pl.DataFrame
     rejects: pl.DataFrame
+    lines: int
 
 
 class Table(ABC):
@@ -91,6 +130,10 @@ class Table(ABC):
         self.dialect = dialect
 
     @abstractmethod
+    def count_rows(self) -> int:
+        """How many records the file has, rejects included. Raises like `chunks`."""
+
+    @abstractmethod
     def chunks(self, chunk_rows: int = 100_000) -> Iterator[TableChunk]:
         """Read the file in chunks of at most so many records; a chunk also ends at 64 Mi characters.
 
@@ -100,12 +143,42 @@ class Table(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text: a record, or what stands before and between records.
+
+    Attributes:
+        lines: the part as it stands in the file.
+        found: the record; None for a header or a blank line.
+    """
+
+    lines: Sequence[str]
+    found: Record | Reject | None
+
+
 class TextTable(Table):
-    """A table that is written as text, which can be read record by record."""
+    """A table that is written as text, which can be read record by record.
+
+    Args:
+        text: opened with `newline=""`.
+    """
+
+    def __init__(self, text: io.TextIOWrapper, names: Sequence[str], dialect: Dialect) -> None:
+        super().__init__(names, dialect)
+        self._text = text
+        self.codec = text.encoding
+        """Python's name of the encoding."""
 
     @abstractmethod
+    def pieces(self) -> Iterator[Piece]:
+        """Read the text piece by piece; joined, they are the text. Raises like `chunks`."""
+
     def records(self) -> Iterator[Record | Reject]:
         """Read the file record by record. Raises like `chunks`."""
+        return (piece.found for piece in self.pieces() if piece.found is not None)
+
+    def count_rows(self) -> int:
+        return sum(1 for _ in self.records())
 
     def chunks(self, chunk_rows: int = 100_000) -> Iterator[TableChunk]:
         records: list[Record] = []
@@ -124,6 +197,11 @@ class TextTable(Table):
         if not seen:
             raise no_rows()
         yield _chunk(self.names, records, rejects)
+
+
+def too_many_rows(limit: int) -> UnreadableFile:
+    """The error for a table beyond `Limits.rows`."""
+    return UnreadableFile(f"the file has more than {limit:,} rows, counting empty lines: send it in parts")
 
 
 def no_rows() -> UnreadableFile:
@@ -147,7 +225,14 @@ def unique_names(names: Iterable[str]) -> list[str]:
 def _chunk(names: Sequence[str], records: Sequence[Record], rejects: Sequence[Reject]) -> TableChunk:
     columns = zip(*(record.cells for record in records), strict=True) if records else [()] * len(names)
     refused = [
-        (one.number, Reason.UNREADABLE_ROW.value, one.detail, readable(one.text[:RECORD_CHARS]))
+        (
+            one.number,
+            Reason.UNREADABLE_ROW.value,
+            one.detail,
+            one.line,
+            one.lines,
+            readable(one.text[:RECORD_CHARS]),
+        )
         for one in rejects
     ]
     return TableChunk(
@@ -159,4 +244,5 @@ def _chunk(names: Sequence[str], records: Sequence[Record], rejects: Sequence[Re
             ]
         ),
         pl.DataFrame(refused, schema=QUARANTINE_SCHEMA, orient="row"),
+        sum(record.lines for record in records) + sum(one.lines for one in rejects),
     )

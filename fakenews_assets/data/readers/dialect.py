@@ -1,0 +1,154 @@
+"""Finds how a CSV file is written: what parts and quotes its fields, and where its header is."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?[,;\t|]*\s*', re.IGNORECASE)
+"""A first line by which a file tells Excel its delimiter."""
+_SPACED_QUOTE: Final = re.compile(r' +".*')
+_PREAMBLE_ROWS: Final = 10
+"""Most lines before a header, such as a title or a comment."""
+_SURE_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True)
+class CsvDialect:
+    """How a CSV file is written.
+
+    Attributes:
+        names: of the columns.
+        delimiter: between fields.
+        header_line: number of the last line of the header, from 1; records follow.
+        quote: around fields.
+        escape: before a quote within a field; None: such a quote is doubled.
+        spaced: whether a space may stand between a delimiter and a quote.
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+    header_line: int
+    quote: str = '"'
+    escape: str | None = None
+    spaced: bool = False
+
+    def reader(self, lines: Iterable[str]) -> Any:
+        """A reader of records. Quoting is taken strictly (RFC 4180): a lax reader joins records at a stray quote and
+        goes on with the sum of them, a strict one refuses it."""
+        return csv.reader(lines, strict=True, **self._settings())
+
+    def row(self, line: str) -> list[str] | None:
+        """The fields of a line that is a record; None: it is none."""
+        try:
+            (cells,) = self.reader([line])
+        except (csv.Error, ValueError):
+            return None
+        return cells if len(cells) == len(self.names) else None
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "delimiter": self.delimiter,
+            "quotechar": self.quote,
+            "escapechar": self.escape,
+            "skipinitialspace": self.spaced,
+        }
+
+    def writer(self, cells: io.StringIO, line_end: str) -> Any:
+        """A writer of records that `reader` reads."""
+        return csv.writer(cells, lineterminator=line_end, **self._settings())
+
+
+def find_dialect(sample: str, escaped: Sequence[str] = ()) -> CsvDialect:
+    """Find how a file is written.
+
+    Args:
+        sample: its beginning, up to the end of a line.
+        escaped: some lines from all over the file with a backslash before a quote.
+    """
+    lines = list(io.StringIO(sample, newline=""))
+    start = next((at for at, line in enumerate(lines) if line.strip()), 0)
+    told = _SEPARATOR_LINE.fullmatch(lines[start]) if lines else None
+    start += told is not None
+    candidates = [told[1]] if told else _DELIMITERS
+    readings = [_reading(lines[start:], delimiter) for delimiter in candidates]
+    best = max(readings, key=lambda reading: reading.fit)
+    found = replace(best.dialect, header_line=start + best.dialect.header_line)
+    with_escape = replace(found, escape="\\")
+    votes = sum((with_escape.row(line) is not None) - (found.row(line) is not None) for line in escaped)
+    return with_escape if votes > 0 else found
+
+
+@dataclass(frozen=True)
+class _Reading:
+    dialect: CsvDialect
+    fit: tuple[bool, float, int]
+
+
+def _reading(lines: list[str], delimiter: str) -> _Reading:
+    """What a delimiter makes of a file, and how well it fits: best is one that stands in the header and gives most rows
+    as many fields as the header has."""
+    quote = (
+        "'" if lines and re.match(r"\s*'[^']*'\s*(?:$|" + re.escape(delimiter) + r"\s*')", lines[0]) else '"'
+    )
+    rows, ends = _rows(lines, delimiter, quote, spaced=False)
+    spaced = sum(any(map(_SPACED_QUOTE.match, row)) for row in rows) > len(rows) / 2
+    if spaced:
+        rows, ends = _rows(lines, delimiter, quote, spaced=True)
+    header = _header_at(rows)
+    names = [name.strip().strip("\ufeff").strip() for name in rows[header]] if rows else []
+    if names:
+        names[0] = names[0].removeprefix("# ")
+    body = rows[header + 1 :]
+    names = _with_unnamed(names, body)
+    share = sum(len(row) == len(names) for row in body) / len(body) if body else 1.0
+    dialect = CsvDialect(tuple(names), delimiter, ends[header] if ends else len(lines), quote, spaced=spaced)
+    return _Reading(dialect, (len(names) > 1, share, len(names)))
+
+
+def _rows(lines: list[str], delimiter: str, quote: str, spaced: bool) -> tuple[list[list[str]], list[int]]:
+    """The rows that are not blank, read laxly, and the line where each ends."""
+    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=spaced)
+    rows, ends = [], []
+    try:
+        for row in reader:
+            if any(map(str.strip, row)):
+                rows.append(row)
+                ends.append(reader.line_num)
+    except csv.Error:  # a field beyond the limit: what came before it tells enough
+        pass
+    return rows, ends
+
+
+def _header_at(rows: list[list[str]]) -> int:
+    """The first row as wide as most, if what stands before it are lines of one field, such as a title or comments."""
+    if len(rows) < 3:
+        return 0
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    for at, row in enumerate(rows[: _PREAMBLE_ROWS + 1]):
+        filled = sum(map(bool, map(str.strip, row)))
+        if filled > 1 or (width < 3 and len(row) == width):
+            alike = sum(len(one) == width for one in rows[at:])
+            return at if len(row) == width and alike >= _SURE_SHARE * len(rows[at:]) else 0
+    return 0
+
+
+def _with_unnamed(names: list[str], body: list[list[str]]) -> list[str]:
+    """The names with one more, or one less, where all rows have it so: R leaves the column of row names without one, and
+    some writers end every line with a delimiter."""
+    widths = set(map(len, body))
+    if not names or len(widths) != 1:
+        return names
+    (width,) = widths
+    if width == len(names) + 1:
+        if not any(row[-1].strip() for row in body):
+            return [*names, ""]
+        if len({row[0] for row in body}) == len(body) and len(names) > 1:
+            return ["", *names]
+    if width == len(names) - 1 and not names[-1]:
+        return names[:-1]
+    return names
