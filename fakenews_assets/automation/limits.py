@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fakenews_assets.data.corpus import CleanBatch
+from fakenews_assets.data.corpus import summaries
 from fakenews_resources.storage.store import Store, ValueMissing
 
 _WEEK = timedelta(days=7)
@@ -62,15 +62,10 @@ def new_batches(store: Store, batches: Iterable[str]) -> set[str]:
 def new_rows(store: Store, batches: Iterable[str]) -> NewRows:
     """Compare the batches of the corpus with those behind the fine-tuned model; all are new if there is none."""
     known = _behind_model(store)
-    rows, new = 0, []
-    for key, version in store.current_versions(f"clean_news/{name}" for name in sorted(batches)).items():
-        if known.get(key) == version:
-            continue
-        labelled = CleanBatch(key.removeprefix("clean_news/"), store.get(key, version)).summary.labelled
-        if labelled:
-            rows += labelled
-            new.append(f"{key} {version}")
-    return NewRows(rows, tuple(new))
+    current = store.current_versions(f"clean_news/{name}" for name in sorted(batches))
+    new = {key: version for key, version in current.items() if known.get(key) != version}
+    labelled = {key: one.labelled for key, one in summaries(store, new).items() if one.labelled}
+    return NewRows(sum(labelled.values()), tuple(f"{key} {new[key]}" for key in labelled))
 
 
 def _behind_model(store: Store) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from fakenews_assets.data.preparation import TextPreparation, default_rules, rea
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.raw_files import raw_files, read_mapping
 from fakenews_resources.engine.in_process import OrderedMap, in_process
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.store import Artifact, Store
 
 _SUMMARY_FILE = "summary.json"
 _OUTCOMES_FILE = "checks.json"
@@ -72,6 +72,12 @@ class CleanBatch:
     def articles(self) -> pl.LazyFrame:
         """Its rows, in ARTICLE_SCHEMA."""
         return self.artifact.scan("articles")
+
+
+def summaries(store: Store, versions: Mapping[str, str]) -> dict[str, CleaningSummary]:
+    """Counts of the cleaning of many batches, by key. Args: versions: of `clean_news`, by key."""
+    found = store.file_of(versions, _SUMMARY_FILE)
+    return {key: CleaningSummary.model_validate_json(data) for key, data in found.items()}
 
 
 def clean_and_check(

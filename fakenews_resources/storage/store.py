@@ -255,6 +255,19 @@ class Store:
             for (key, version), document in zip(versions.items(), documents, strict=True)
         }
 
+    def file_of(self, versions: Mapping[str, str], name: str) -> dict[str, bytes]:
+        """One file of many versions, by key, without fetching the others. Raises ValueMissing if one lacks it.
+
+        Args:
+            versions: version by key.
+            name: of the file.
+        """
+        documents = self.backend.read_all([f"{_home(key)}/{one}/{name}" for key, one in versions.items()])
+        found = {key: one.data for key, one in zip(versions, documents, strict=True) if one}
+        if missing := sorted(versions.keys() - found.keys()):
+            raise ValueMissing(f"{missing[0]!r} lacks {name} in {self.address}.")
+        return found
+
     def refused(self, key: str) -> Artifact | None:
         """The newest version of a key, if it failed a blocking check."""
         version = self._named(key, _REFUSED)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from fakenews_assets.automation.limits import NewRows, RetrainSettings, new_rows, unmet_limits
 from fakenews_assets.data.partitions import corpus_batches
+from fakenews_resources.storage.backend import FolderBackend
 from tests.support.graphs import Graph
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -133,3 +134,17 @@ def test_a_batch_without_a_partition_does_not_count(graph: Graph) -> None:
     graph.receive("b2", real=400)
     graph.instance.delete_dynamic_partition("news_batches", "b2")
     assert new(graph).rows == 0
+
+
+def test_new_rows_are_counted_without_fetching_articles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = Graph(tmp_path)
+    received = [graph.receive(f"b{number}", real=number, fake=1) for number in range(3)]
+
+    def fetch(_: FolderBackend, folder: str) -> Path:
+        raise AssertionError(folder)
+
+    monkeypatch.setattr(FolderBackend, "fetch", fetch)
+    batches = corpus_batches(graph.store, graph.instance)
+    assert new_rows(graph.store, batches) == NewRows(6, tuple(received))
