@@ -188,14 +188,16 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         assert stored.record is not None
         in_force = store.current(key) if stored.record.refused and store.exists(key) else stored
         step.set_data_version(context.asset_key, dg.DataVersion(in_force.version))
-        context.add_output_metadata(
+        # As metadata of the asset it comes after what the asset says of itself, and stands in one event.
+        step.add_asset_metadata(
             {
                 "version": stored.version,
                 "path": dg.MetadataValue.path(store.where(stored)),
                 **_pages(stored),
                 "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
                 **({"refused": dict(stored.record.refused)} if stored.record.refused else {}),
-            }
+            },
+            context.asset_key,
         )
 
     def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact] | None:

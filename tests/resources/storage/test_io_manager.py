@@ -228,7 +228,8 @@ def test_dagster_links_the_plots_and_pages_of_a_version(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @dg.asset
-    def drawn(storage: Storage) -> Made:
+    def drawn(context: dg.AssetExecutionContext, storage: Storage) -> Made:
+        context.add_asset_metadata({"score": 1})
         draft = filled(storage, "a table")
         (draft.path / "by label.png").write_bytes(b"a plot")
         return dg.MaterializeResult(value=draft)
@@ -240,7 +241,9 @@ def test_dagster_links_the_plots_and_pages_of_a_version(
     metadata = result.asset_materializations_for_node("drawn")[0].metadata
     version = graph.store.current("drawn").version
     assert metadata["by label.png"].value == f"https://monitor.example/stored/drawn/{version}/by%20label.png"
-    assert "value" not in metadata
+    assert list(metadata) == ["score", "version", "path", "by label.png", "size_bytes"], (
+        "the asset's own come first"
+    )
 
 
 @pytest.mark.parametrize("name", [".hidden", "..", "a/b", "2026/11", "x" * 300])
