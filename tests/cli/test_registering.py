@@ -46,6 +46,8 @@ def test_every_stored_batch_is_registered_and_shown(graph: Graph) -> None:
         tags = event.asset_materialization.tags or {}
         assert tags["dagster/data_version"] == graph.store.current("splits").version
         assert instance.get_materialized_partitions(dg.AssetKey("clean_news")) == {"b1", "b2"}
+        instance.wipe_assets([dg.AssetKey("clean_news")])
+    assert "Dagster now shows 2 stored values" in register(), "only what was wiped"
     assert "Dagster now shows 0 stored values" in register(), "nothing is told twice"
 
 
