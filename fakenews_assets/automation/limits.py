@@ -59,6 +59,12 @@ def new_batches(store: Store, batches: Iterable[str]) -> set[str]:
     return {name for name in batches if f"clean_news/{name}" not in known}
 
 
+def gone_batches(store: Store, batches: Iterable[str]) -> set[str]:
+    """The batches behind the fine-tuned model that the corpus no longer has."""
+    known = {key.removeprefix("clean_news/") for key in _behind_model(store) if key.startswith("clean_news/")}
+    return known.difference(batches)
+
+
 def new_rows(store: Store, batches: Iterable[str]) -> NewRows:
     """Compare the batches of the corpus with those behind the fine-tuned model; all are new if there is none."""
     known = _behind_model(store)

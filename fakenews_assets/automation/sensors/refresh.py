@@ -7,10 +7,10 @@ import dagster as dg
 
 from fakenews_assets.automation.downstream import StaleValue, older_than_code, stale_values
 from fakenews_assets.automation.jobs import REFRESH_JOBS, build_bento
-from fakenews_assets.automation.limits import new_batches
+from fakenews_assets.automation.limits import gone_batches, new_batches
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import SENSOR_SECONDS, requested_run, run_in_progress, was_requested
-from fakenews_assets.data.partitions import corpus_batches
+from fakenews_assets.data.partitions import corpus_batches, some_of
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
@@ -51,13 +51,16 @@ def _why_nothing(order: GraphOrder, inventory: Inventory) -> str:
     """What is outdated all the same, and what makes it again; else that nothing is."""
     batches = corpus_batches(inventory.store, inventory.instance)
     older = older_than_code(order, inventory.store, batches)
-    new = new_batches(inventory.store, batches)
+    new, gone = new_batches(inventory.store, batches), gone_batches(inventory.store, batches)
     waiting = [
         f"Made by an earlier version of the code: {', '.join(older)}. Materialize them, or launch the job `retrain`."
         if older
         else "",
         f"{len(new):,} new {'batches wait' if len(new) > 1 else 'batch waits'} for the next training: see new_rows_sensor."
         if new
+        else "",
+        f"{some_of(sorted(gone))} left the corpus since the last training; the next one does without."
+        if gone
         else "",
     ]
     said = " ".join(filter(None, waiting))

@@ -126,6 +126,17 @@ def test_batches_that_come_after_a_training_hold_up_nothing(graph: Graph) -> Non
     )
 
 
+def test_a_batch_that_left_the_corpus_is_named(graph: Graph) -> None:
+    for batch in ("b1", "b2"):
+        graph.receive(batch, real=10, fake=10)
+    graph.train()
+    graph.select()
+    graph.instance.delete_dynamic_partition("news_batches", "b2")
+    assert graph.tick(refresh_downstream) == (
+        "Nothing is outdated since the last training. b2 left the corpus since the last training; the next one does without."
+    )
+
+
 def test_a_candidate_that_the_code_no_longer_has_makes_nothing_stale(graph: Graph) -> None:
     graph.train()
     graph.select()
