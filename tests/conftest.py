@@ -28,6 +28,9 @@ SLOW_FIXTURES = {
 }
 """Fixtures that make their tests slow, and the mark that says so. Other slow tests carry their mark themselves."""
 
+SLOW = {*SLOW_FIXTURES.values(), "runs", "compute"}
+"""Marks of slow tests; pyproject.toml says what each stands for."""
+
 pytest_plugins = ["tests.support.rated", "tests.support.watched", "tests.support.wandb_server"]
 
 # A test that is slow on a busy machine has found nothing.
@@ -76,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in SLOW_FIXTURES:
                 item.add_marker(SLOW_FIXTURES[fixture])
-        if any(item.get_closest_marker(mark) for mark in set(SLOW_FIXTURES.values())):
+        if any(item.get_closest_marker(mark) for mark in SLOW):
             item.add_marker("slow")
     # A worker that began one of them last would keep all others waiting for its end.
     items.sort(key=lambda item: item.get_closest_marker("daemon") is None)

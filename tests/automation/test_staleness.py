@@ -15,6 +15,8 @@ from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, ch
 from fakenews_resources.storage.store import Artifact, Store
 from tests.support.drafts import filled
 
+pytestmark = pytest.mark.runs
+
 Made = dg.MaterializeResult[Artifact]
 batches = dg.DynamicPartitionsDefinition(name="batches")
 

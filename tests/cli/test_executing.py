@@ -23,6 +23,8 @@ from fakenews_resources.launcher import HOST_TAG
 from fakenews_resources.storage.io_manager import STORAGE_TAG, Storage
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.runs
+
 
 @dg.asset
 def quick() -> None: ...

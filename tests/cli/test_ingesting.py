@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from fakenews_assets.cli import app
 from fakenews_assets.data.partitions import registered_batches
 
+pytestmark = pytest.mark.runs
+
 REFUSAL = "check label_balance of clean_news: 100.0% of the labelled rows are fake"
 
 

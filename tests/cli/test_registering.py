@@ -13,6 +13,8 @@ from fakenews_assets.data.partitions import corpus_batches, note_on_unregistered
 from fakenews_assets.definitions import defs
 from tests.support.graphs import Graph
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture
 def graph(project: Path) -> Graph:

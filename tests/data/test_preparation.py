@@ -85,6 +85,7 @@ def test_no_rows_is_fine() -> None:
     assert TextPreparation().apply(empty).equals(empty)
 
 
+@pytest.mark.compute
 @given(st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=5))
 @example([("&amp;amp;amp;lt;b", "&＆amp;#8217;")])
 @example([("[VIDEO] [VI[VIDEO]DEO]", "(Reuters) - (Reuters) - x - CNN - CNN")])

@@ -152,6 +152,7 @@ def test_labels_of_one_class_are_judged_by_accuracy(evaluated: Evaluation) -> No
     assert verdict.dropped is True
 
 
+@pytest.mark.compute
 def test_another_share_of_fakes_is_no_drop() -> None:
     """Of 200 unchanged windows with one fake in ten, at most 5 % are called a drop; against the evaluation's own
     macro-F1 it was three in four."""

@@ -18,6 +18,8 @@ from fakenews_resources.tracking.resource import Tracker
 from tests.support.champions import make_champion
 from tests.support.models import build_tiny_bert, separable_articles
 
+pytestmark = pytest.mark.runs
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

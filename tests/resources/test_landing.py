@@ -331,6 +331,7 @@ def test_a_bucket_that_is_not_there(tmp_path: Path) -> None:
         Landing(root="gs://nowhere/land").look(tmp_path)
 
 
+@pytest.mark.server
 def test_an_endpoint_that_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     start = time.monotonic()

@@ -18,6 +18,8 @@ from fakenews_resources.news.sample import SAMPLE_SCHEMA, SampleSpec, generate, 
 from fakenews_resources.news.sample_grammar import SLOT, Grammar, even, load_grammar, ranked, topics
 from fakenews_resources.news.sample_publishers import FAKE_SHARE, load_publishers
 
+pytestmark = pytest.mark.compute
+
 ROWS = 20_000
 HEADER = ",title,text,label,source,published_at,group"
 TAG = re.compile(r"(?i)[\[(](?:video|details|images)[\])]|^\s*(?:watch|breaking(?: news)?): ")

@@ -6,6 +6,8 @@ import pytest
 from fakenews_assets.automation.sensors.failures import failure_notifier
 from fakenews_resources.notifier import LogNotifier
 
+pytestmark = pytest.mark.runs
+
 batches = dg.StaticPartitionsDefinition(["monday"])
 
 

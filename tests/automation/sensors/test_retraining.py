@@ -283,6 +283,7 @@ def test_warm_starts_can_be_switched_off(graph: Watched, monkeypatch: pytest.Mon
     assert start(graph) == ""
 
 
+@pytest.mark.compute
 @pytest.mark.parametrize("succeeds", [True, False])
 def test_a_lasting_trigger_does_not_run_away(graph: Watched, succeeds: bool) -> None:
     """Every four hours 300 new articles, and the trigger stays."""

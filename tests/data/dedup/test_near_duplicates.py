@@ -62,6 +62,7 @@ def test_planted_titles_are_found_and_strangers_are_not() -> None:
     assert all(later - earlier == 400 for earlier, later in found)
 
 
+@pytest.mark.compute
 def test_one_template_does_not_chain() -> None:
     rng = np.random.default_rng(1)
     filler = random_titles(rng, 2000, words=5)
@@ -171,6 +172,7 @@ def test_order_of_rows_within_a_batch_does_not_matter() -> None:
     assert {tuple(sorted((int(shuffle[a]), int(shuffle[b])))) for a, b in shuffled} == straight
 
 
+@pytest.mark.compute
 def test_a_parquet_scan_gives_the_same_links(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     titles = random_titles(rng, 5000)  # more than one chunk

@@ -191,6 +191,7 @@ def test_an_empty_corpus_is_an_error(corpus: pl.DataFrame):
         profile_corpus(corpus.clear())
 
 
+@pytest.mark.compute
 def test_plots_are_images_with_content(corpus: pl.DataFrame):
     dollars = corpus.with_columns(source=pl.lit("$a$ " + "long " * 20))
     figures = profile_plots(profile_corpus(dollars))

@@ -11,6 +11,8 @@ from fakenews_assets.data.ratings.labelling import LabelRule, label_publishers, 
 from fakenews_resources.storage.inventory import Inventory
 from tests.support.rated import RatedCorpus
 
+pytestmark = pytest.mark.runs
+
 RATINGS = pl.DataFrame({"source": ["a", "b", "c", "d"], "rating": [0.499, 0.5, 0.649, 0.65]})
 
 

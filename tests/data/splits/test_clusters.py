@@ -270,6 +270,7 @@ def test_later_batches_change_nothing(
     assert after.head(start).equals(before)
 
 
+@pytest.mark.compute
 @settings(max_examples=50)
 @given(histories(), st.randoms(use_true_random=False))
 def test_accepted_rows_keep_every_promise(

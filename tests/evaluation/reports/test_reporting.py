@@ -43,6 +43,7 @@ def evaluated_on_one_class(make_split: Callable, classify: Callable, model_folde
     return evaluate(classify(split), split, FAST, model_folder)
 
 
+@pytest.mark.compute
 def test_plots_are_images_with_content(evaluated: Evaluated):
     figures = evaluation_plots(*evaluated)
 

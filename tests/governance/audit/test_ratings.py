@@ -14,6 +14,8 @@ from fakenews_assets.registry.bundle import Manifest
 from fakenews_resources.storage.store import Artifact
 from tests.support.rated import RatedCorpus
 
+pytestmark = pytest.mark.runs
+
 KEYS = (
     "source_ratings",
     "publisher_labels/rated",

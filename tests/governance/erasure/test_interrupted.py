@@ -25,6 +25,8 @@ from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import audit_corpus, build_corpus, log_record
 from tests.support.buckets import gate as gate
 
+pytestmark = pytest.mark.compute
+
 RECEIVED: Final = "Mayor &amp; council open  the new harbour bridge"
 TITLE: Final = "Mayor & council open the new harbour bridge"
 TEXT: Final = "The ribbon was cut at noon on Tuesday, before a crowd of thousands."

@@ -52,6 +52,7 @@ def holds_words(data: bytes) -> bool:
     return any(form[at : at + 8] in data for form in forms for at in range(len(form) - 7))
 
 
+@pytest.mark.compute
 @pytest.mark.parametrize("piece", ["head", "tail", "without its middle"])
 @pytest.mark.parametrize("place", ["last", "last with an end", "middle", "middle without an end"])
 def test_a_line_cut_at_any_byte(piece: str, place: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+import pytest
 
 from fakenews_assets.monitoring.drift.drift import without_near_duplicates
 from fakenews_assets.monitoring.drift.features import article_features
@@ -39,6 +40,7 @@ def test_the_last_copy_of_a_story_stays() -> None:
     assert left["article_id"].to_list()[-3:] == [f"{one}-update1" for one in articles["article_id"].head(3)]
 
 
+@pytest.mark.compute
 def test_a_window_of_many_copies_has_not_drifted() -> None:
     """Four rows in ten are copies of few stories. With them most windows would alarm."""
     pool = _articles(6000, seed=2)
