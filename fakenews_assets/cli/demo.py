@@ -29,7 +29,7 @@ EXAMPLE: Final = Article(
 """The article that the README asks the service about. Its title alone is a plain one."""
 
 _QUICK: Final = {
-    "finetuned_bert": {"max_tokens": 96, "epochs": 2, "learning_rate": 2e-4, "patience": 2},
+    "finetuned_bert": {"max_tokens": 64, "epochs": 2, "learning_rate": 2e-4, "patience": 2},
     "distilled_bert": {"epochs": 1, "learning_rate": 4e-4},
     # Half a point of so few articles is one answer, and NNCF would look for minutes for the layer that changed it.
     "quantized_bert": {"calibration_rows": 50, "validation_rows": 150, "max_drop_points": 2.0},
