@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from bentos.fakenews.batching import Overloaded
 from bentos.fakenews.card import card_page
@@ -263,14 +264,34 @@ def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iter
 
 
 async def _ask(request: Request, articles: list[Article], *, logged: int | None = None) -> Answered:
-    rows = range(len(articles) if logged is None else logged)
-    return await _runtime(request).ask(
+    """Ask the model. Nothing more is predicted once the client has gone.
+
+    Raises:
+        ClientDisconnect: it has.
+    """
+    asked = _runtime(request).ask(
         articles,
         request_id=request.state.request_id,
         endpoint=request.scope["path"],
         received=request.state.received,
-        rows=rows,
+        rows=range(len(articles) if logged is None else logged),
     )
+    if len(articles) == 1:  # watching would cost more than the one prediction
+        return await asked
+    answer, gone = asyncio.ensure_future(asked), asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _runtime(request: Request) -> Runtime:

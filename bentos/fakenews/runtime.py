@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from bentos.fakenews import metrics
-from bentos.fakenews.batching import Batcher, Job
+from bentos.fakenews.batching import Batcher, Job, Piece
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
@@ -72,7 +72,10 @@ class Runtime:
         self.log = self._sender.log if self._sender else PredictionLog(backend.root)
         self.served: Served | None = None
         self.batcher: Batcher[Answered] = Batcher(
-            self._answer, max_rows=settings.max_batch_rows, max_wait=settings.max_wait_ms / 1000
+            self._answer,
+            max_rows=settings.max_batch_rows,
+            max_wait=settings.max_wait_ms / 1000,
+            max_backlog=settings.max_backlog_seconds,
         )
         self.uploads = asyncio.Semaphore(settings.max_csv_uploads)
         self._models = settings.models_backend()
@@ -139,6 +142,7 @@ class Runtime:
 
         Raises:
             NoModel: there is no champion yet.
+            Overloaded: there are many articles, and too much work waits.
         """
         self.champion()
         job = Job[Answered](
@@ -149,30 +153,37 @@ class Runtime:
             received=received,
             answer=asyncio.get_running_loop().create_future(),
         )
-        return await self.batcher.submit(job)
+        parts = await self.batcher.submit(job)
+        return Answered(parts[0].model_id, Predictions.joined([part.predictions for part in parts]))
 
-    def _answer(self, jobs: list[Job[Answered]]) -> list[Answered]:
-        """Predict jobs as one batch, log the answers, then release them. Runs in the model's thread."""
-        scorer = self.champion().scorer
-        articles = list(chain.from_iterable(job.articles for job in jobs))
-        scores = scorer.score(articles)
-        answers: list[Answered] = []
+    def _answer(self, pieces: list[Piece[Answered]]) -> list[Answered]:
+        """Predict pieces as one batch, log the answers, then release them. Runs in the model's thread."""
+        champion = self.champion().scorer
+        for piece in pieces:
+            piece.job.model = (
+                piece.job.model or champion
+            )  # one request has one model, also while another takes over
+        answers: dict[int, Answered] = {}
         records: list[dict[str, Any]] = []
-        first = 0
-        for job in jobs:
-            own = slice(first, first + len(job.articles))
-            first = own.stop
-            answers.append(Answered(scorer.model_id, scores.predictions.part(own)))
-            records += self._records(job, answers[-1], scores.article_ids[own])
+        for scorer in dict.fromkeys(piece.job.model for piece in pieces):
+            own = {at: piece for at, piece in enumerate(pieces) if piece.job.model is scorer}
+            scores = scorer.score(list(chain.from_iterable(piece.articles for piece in own.values())))
+            first = 0
+            for at, piece in own.items():
+                part = slice(first, first + len(piece.articles))
+                first = part.stop
+                answers[at] = Answered(scorer.model_id, scores.predictions.part(part))
+                records += self._records(piece, answers[at], scores.article_ids[part])
         self._write(records)
-        _count(records, len(articles))
-        return answers
+        _count(records, sum(len(piece.articles) for piece in pieces))
+        return [answers[at] for at in range(len(pieces))]
 
     def _records(
-        self, job: Job[Answered], answered: Answered, article_ids: Sequence[str]
+        self, piece: Piece[Answered], answered: Answered, article_ids: Sequence[str]
     ) -> list[dict[str, Any]]:
+        job, rows = piece.job, piece.rows
         now, seconds = datetime.now(UTC), perf_counter() - job.received
-        logged = slice(len(job.rows))
+        logged = slice(len(rows))
         predictions = prediction_records(article_ids[logged], answered.predictions.part(logged))
         return [
             log_line(
@@ -186,7 +197,7 @@ class Runtime:
                 latency_ms=round(1000 * seconds, 3),
                 with_text=self.settings.log_content == "text",
             )
-            for row, article, prediction in zip(job.rows, job.articles[logged], predictions, strict=True)
+            for row, article, prediction in zip(rows, piece.articles[logged], predictions, strict=True)
         ]
 
     def _write(self, records: list[dict[str, Any]]) -> None:

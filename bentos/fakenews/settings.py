@@ -60,7 +60,12 @@ class ServiceSettings(BaseSettings):
     max_batch_rows: int = Field(
         default=32,
         gt=0,
-        description="Most articles of different requests in one model batch; a larger request is one batch.",
+        description="Most articles in one model batch; a larger request is answered in several.",
+    )
+    max_backlog_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="A request of many articles is refused with 503 while so much work waits for the model.",
     )
     body_seconds: float = Field(
         default=15, gt=0, description="Time limit for receiving a body, plus a second per 32 KiB."

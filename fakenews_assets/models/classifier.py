@@ -59,6 +59,18 @@ class Predictions:
             out_of_distribution=self.out_of_distribution[rows],
         )
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Predictions]") -> "Predictions":
+        """The answers of several requests as one, in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            probability=np.concatenate([part.probability for part in parts]),
+            predicted_label=np.concatenate([part.predicted_label for part in parts]),
+            abstained=np.concatenate([part.abstained for part in parts]),
+            out_of_distribution=np.concatenate([part.out_of_distribution for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.probability)
 

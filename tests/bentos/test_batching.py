@@ -4,32 +4,35 @@ from time import perf_counter
 
 import pytest
 
-from bentos.fakenews.batching import Batcher, Job, Overloaded
+from bentos.fakenews.batching import Batcher, Job, Overloaded, Piece
 from fakenews_assets.models.classifier import Article
 
 
 class Model:
-    """Answers each job with its request's name; works only while its gate is open."""
+    """Answers each piece with its request's name; works only while its gate is open."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[str]] = []
+        self.sizes: list[int] = []
         self.fail = False
 
-    def __call__(self, jobs: list[Job[str]]) -> list[str]:
+    def __call__(self, pieces: list[Piece[str]]) -> list[str]:
         self.gate.wait(10)
         if self.fail:
             raise RuntimeError("out of order")
-        self.batches.append([job.request_id for job in jobs])
-        return [job.request_id for job in jobs]
+        names = [piece.job.request_id for piece in pieces]
+        self.batches.append(names)
+        self.sizes += [len(piece.articles) for piece in pieces]
+        return names
 
 
-def job(name: str, articles: int = 1) -> Job[str]:
+def job(name: str, articles: int = 1, text: str = "") -> Job[str]:
     return Job(
         request_id=name,
         endpoint="/predict",
-        articles=[Article("headline")] * articles,
+        articles=[Article("headline", text)] * articles,
         rows=range(articles),
         received=perf_counter(),
         answer=asyncio.get_running_loop().create_future(),
@@ -60,13 +63,64 @@ def test_what_waits_together_is_judged_together_in_order():
         first = asyncio.create_task(batcher.submit(job("first")))
         await asyncio.sleep(0.05)  # the model has it now
         rest = [asyncio.create_task(batcher.submit(job(name, rows))) for name, rows in
-                [("a", 1), ("b", 2), ("c", 2), ("large", 9), ("d", 1)]]  # fmt: skip
+                [("a", 1), ("b", 2), ("c", 2), ("d", 1)]]  # fmt: skip
         await asyncio.sleep(0)
         model.gate.set()
-        assert await asyncio.gather(first, *rest) == ["first", "a", "b", "c", "large", "d"]
+        answers = await asyncio.gather(first, *rest)
+        assert answers == [["first"], ["a"], ["b"], ["c", "c"], ["d"]]
 
     run(scenario, model)
-    assert model.batches == [["first"], ["a", "b"], ["c"], ["large"], ["d"]]
+    assert model.batches == [["first"], ["a", "b", "c"], ["d", "c"]]
+
+
+def test_a_large_request_delays_others_by_a_piece():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        large = asyncio.create_task(batcher.submit(job("large", 1000)))
+        await asyncio.sleep(0.05)
+        small = [asyncio.create_task(batcher.submit(job(name))) for name in "ab"]
+        await asyncio.sleep(0)
+        assert batcher.wait < 1.5  # for a turn, not for the ten seconds of all that waits
+        model.gate.set()
+        answers = await asyncio.gather(large, *small)
+        assert [len(part) for part in answers[1:]] == [1, 1]
+
+    run(scenario, model, max_rows=80, pace=1000, batch_seconds=10)
+    # A headline costs 10: a piece is 51 of them, and the second batch has room for a piece and two requests.
+    assert model.batches[0] == ["large"] * 2
+    assert model.batches[1][:3] == ["large", "a", "b"]
+    assert sum(model.sizes) == 1002
+
+
+def test_long_articles_fill_a_batch_by_the_time_they_take():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        await batcher.submit(job("long", 6, text="word " * 10_000))
+
+    run(scenario, model, max_rows=80, pace=10_400, batch_seconds=0.1)
+    assert next(len(batch) for batch in model.batches) == 2  # 508 each
+    assert model.sizes == [1] * 6
+
+
+def test_large_requests_are_refused_while_much_waits():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        large = [asyncio.create_task(batcher.submit(job(name, 1000))) for name in "ab"]
+        await asyncio.sleep(0.05)
+        with pytest.raises(Overloaded) as refused:
+            await batcher.submit(job("c", 1000))
+        assert refused.value.retry_after >= 19
+        small = asyncio.create_task(batcher.submit(job("small")))
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(small, *large)
+
+    run(scenario, model, max_backlog=10, pace=1000)
 
 
 def test_a_lone_request_does_not_wait_for_company():
@@ -74,7 +128,7 @@ def test_a_lone_request_does_not_wait_for_company():
 
     async def scenario(batcher: Batcher[str]) -> None:
         for name in "abc":
-            assert await batcher.submit(job(name)) == name
+            assert await batcher.submit(job(name)) == [name]
 
     run(scenario, model)
     assert model.batches == [["a"], ["b"], ["c"]]
@@ -92,7 +146,7 @@ def test_who_has_gone_is_not_judged():
         gone.cancel()
         await asyncio.sleep(0)
         model.gate.set()
-        assert await stays == "stays"
+        assert await stays == ["stays"]
         await first
 
     run(scenario, model)
@@ -107,7 +161,7 @@ def test_a_failure_belongs_to_its_batch_alone():
         with pytest.raises(RuntimeError, match="out of order"):
             await batcher.submit(job("unlucky"))
         model.fail = False
-        assert await batcher.submit(job("lucky")) == "lucky"
+        assert await batcher.submit(job("lucky")) == ["lucky"]
 
     run(scenario, model)
 
@@ -118,7 +172,7 @@ def test_the_queue_is_bounded_by_the_wait_it_means():
     async def scenario(batcher: Batcher[str]) -> None:
         model.gate.clear()
         batcher.require_capacity()
-        waiting = [asyncio.create_task(batcher.submit(job(str(number), 100))) for number in range(5)]
+        waiting = [asyncio.create_task(batcher.submit(job(str(number), 50))) for number in range(5)]
         await until(lambda: batcher.wait > 1)
         with pytest.raises(Overloaded) as refused:
             batcher.require_capacity()
@@ -133,7 +187,7 @@ def test_the_queue_is_bounded_by_the_wait_it_means():
 
 def test_stopping_answers_what_waits():
     model = Model()
-    answers: list[str] = []
+    answers: list[list[str]] = []
 
     async def main() -> None:
         batcher: Batcher[str] = Batcher(model, max_rows=4, max_wait=10)
@@ -146,4 +200,4 @@ def test_stopping_answers_what_waits():
         answers.extend(await asyncio.gather(*tasks))
 
     asyncio.run(main())
-    assert answers == ["a", "b", "c"]
+    assert answers == [["a"], ["b"], ["c"]]

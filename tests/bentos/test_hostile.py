@@ -139,17 +139,19 @@ def test_slow_clients_hold_nobody_up(client: httpx.Client, service: Server):
 
 
 @contextmanager
-def answering(service: Server, within: float) -> Iterator[None]:
-    """Require that the server answers at any time meanwhile within so many seconds."""
+def answering(service: Server, within: float, title: str = "") -> Iterator[None]:
+    """Require that the server answers a probe, or judges a title, at any time meanwhile within so many seconds."""
     took: list[float] = []
+    statuses: Counter[int] = Counter()
     over = threading.Event()
 
     def probe() -> None:
         with httpx.Client(base_url=service.url, timeout=60) as client:
             while not (took and over.is_set()):
                 begin = time.monotonic()
-                client.get("/livez")
+                answer = client.post("/predict", json={"title": title}) if title else client.get("/livez")
                 took.append(time.monotonic() - begin)
+                statuses[answer.status_code] += 1
                 over.wait(0.02)
 
     thread = threading.Thread(target=probe)
@@ -159,6 +161,7 @@ def answering(service: Server, within: float) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+    assert set(statuses) == {200}, statuses
     assert max(took) < within
 
 
@@ -187,6 +190,23 @@ def test_a_file_without_end_is_refused(client: httpx.Client, service: Server, co
         answer = client.post("/predict_csv", files={"file": ("x.csv", content)})
     assert answer.status_code == 422
     assert message in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict_batch", {"articles": [{"title": "A long read", "text": "budget vote " * 680}] * 400}),
+        ("/predict_batch", {"articles": [{"title": "Senate passes the budget after a late vote"}] * 1000}),
+        ("/explain", {"title": "A long read", "text": "budget vote " * 680}),
+    ],
+    ids=["articles", "titles", "explanation"],
+)
+def test_a_large_request_shuts_nobody_out(client: httpx.Client, service: Server, path: str, body: dict):
+    with answering(service, within=0.8, title="A short one in between"):
+        answers = [client.post(path, json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    if path == "/predict_batch":
+        assert {len(answer.json()["predictions"]) for answer in answers} == {len(body["articles"])}
 
 
 def test_a_trickle_is_cut_off(service: Server):
