@@ -62,6 +62,11 @@ class _BaselineFeatures(BaseModel):
     max_features: int | None = Field(
         default=500_000, ge=1, description="Most terms kept, commonest first; null: no limit."
     )
+    balance_batches: bool = Field(
+        default=True,
+        description="Whether each label of each batch counts alike in the training, if there are several batches. No"
+        " article counts less than half or more than four times.",
+    )
 
 
 class BaselineSettings(_BaselineFeatures):

@@ -26,6 +26,9 @@ _ARRAYS_FILE: Final = "baseline.safetensors"
 _TOKENS: Final[dict[Terms, str]] = {"words": r"\b\w\w+\b", "words_and_punctuation": r"\w+|[^\w\s]"}
 _CHARACTER_RUNS: Final = (3, 5)
 
+_WEIGHTS: Final = (0.5, 4.0)
+"""Of an article in the training: bounds, so that a batch of few articles does not outweigh the others."""
+
 _DIMENSIONS: Final = 256
 """Of the embedding."""
 
@@ -121,7 +124,8 @@ def fit_baseline(train: pl.DataFrame, settings: BaselineSettings) -> BaselineCla
     """Fit on labelled articles.
 
     Args:
-        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned.
+        train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned. Several batches are
+            told apart by the column `batch`.
         settings: settings of the model.
 
     Raises:
@@ -136,7 +140,7 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
     TF-IDF takes most of the time. It is computed once for neighbours that differ in C alone.
     """
     articles = [Article(title, text) for title, text in train.select("title", "text").iter_rows()]
-    labels = train.get_column("label").to_numpy()
+    labels, weights = train.get_column("label").to_numpy(), _batch_weights(train)
     for _, alike in groupby(settings, lambda one: one.model_copy(update={"inverse_regularization": 1})):
         group = list(alike)
         vectorizer = _vectorizer(group[0])
@@ -144,14 +148,32 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
         terms = vectorizer.get_feature_names_out().tolist()
         for one in group:
             regression = LogisticRegression(C=one.inverse_regularization, max_iter=1000)
-            regression.fit(features, labels)
+            weighted = weights if one.balance_batches else np.ones(len(labels))
+            regression.fit(features, labels, sample_weight=weighted)
             yield BaselineClassifier(
                 one,
                 terms,
                 np.asarray(vectorizer.idf_, dtype=np.float64),
                 np.asarray(regression.coef_)[0],
-                float(np.asarray(regression.intercept_)[0]),
+                float(np.asarray(regression.intercept_)[0]) + _prior_shift(labels, weighted),
             )
+
+
+def _batch_weights(train: pl.DataFrame) -> NDArray[np.float64]:
+    if "batch" not in train.columns or train["batch"].n_unique() == 1:
+        return np.ones(train.height)
+    of_its_kind = train.select(pl.len().over("batch", "label")).to_series()
+    kinds = train.select("batch", "label").n_unique()
+    return (train.height / kinds / of_its_kind).clip(*_WEIGHTS).to_numpy()
+
+
+def _prior_shift(labels: NDArray[np.int8], weights: NDArray[np.float64]) -> float:
+    """What leads from the log odds of the weighted articles to those of the articles.
+
+    King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9(2), 2001, section 4.1.
+    """
+    fake = labels == 1
+    return float(np.log(fake.sum() / (~fake).sum()) - np.log(weights[fake].sum() / weights[~fake].sum()))
 
 
 def _vectorizer(settings: BaselineSettings, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:

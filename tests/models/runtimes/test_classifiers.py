@@ -217,6 +217,44 @@ def test_baseline_ignores_case_if_asked_to_and_what_follows_the_first_words() ->
     assert probability[0] == probability[1]
 
 
+def test_a_small_batch_counts_as_much_as_a_large_one() -> None:
+    """A word is of fakes in the small batch, and of real articles a little more often in the large one."""
+    large = pl.DataFrame(
+        {
+            "title": ["vote"] * 110 + ["rain"] * 90 + ["vote"] * 80 + ["rain"] * 120,
+            "label": [0] * 200 + [1] * 200,
+        }
+    )
+    small = pl.DataFrame({"title": ["rain"] * 40 + ["vote"] * 40, "label": [0] * 40 + [1] * 40})
+    train = pl.concat([large.with_columns(batch=pl.lit("large")), small.with_columns(batch=pl.lit("small"))])
+    train = train.with_columns(text=pl.lit("")).cast({"label": pl.Int8})
+    vote, rain = Article("vote"), Article("rain")
+    by_rows, balanced = (
+        fit_baseline(train, BaselineSettings(balance_batches=alike)).log_odds([vote, rain])
+        for alike in (False, True)
+    )
+    one_batch = train.with_columns(batch=pl.lit("both"))
+    together = fit_baseline(one_batch, BaselineSettings()).log_odds([vote, rain])
+
+    assert by_rows[0] - by_rows[1] == pytest.approx(together[0] - together[1])
+    assert balanced[0] - balanced[1] > by_rows[0] - by_rows[1] + 0.5
+
+
+def test_weights_leave_the_share_of_fakes() -> None:
+    """One fake in ten in one batch, as many as real ones in another."""
+    train = pl.DataFrame(
+        {
+            "title": ["vote"] * 1000,
+            "text": [""] * 1000,
+            "label": [0] * 720 + [1] * 80 + [0] * 100 + [1] * 100,
+            "batch": ["a"] * 800 + ["b"] * 200,
+        },
+        schema_overrides={"label": pl.Int8},
+    )
+    found = fit_baseline(train, BaselineSettings()).predict([Article("vote")])
+    assert found.probability[0] == pytest.approx(0.18, abs=0.005)
+
+
 def test_a_folder_without_a_classifier(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FileNotFoundError, match=r"notes\.txt"):
