@@ -10,6 +10,7 @@ from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.partitions import some_of, unregistered_batches
 from fakenews_resources.storage.inventory import Inventory
+from fakenews_resources.storage.io_manager import metadata_of
 from fakenews_resources.storage.reported import materialization, tags_of_inputs
 
 
@@ -77,7 +78,10 @@ def _unseen(inventory: Inventory, key: dg.AssetKey) -> list[dg.AssetMaterializat
                 partition=keys[stored_key],
                 inputs={} if stale else inputs,
                 description="Registered from the store.",
-                metadata={"version": stored.version, "made_at": stored.record.created_at.isoformat()},
+                metadata={
+                    "made_at": stored.record.created_at.isoformat(),
+                    **metadata_of(inventory.store, stored),
+                },
             )
         )
     return events

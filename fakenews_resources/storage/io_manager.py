@@ -189,16 +189,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         in_force = store.current(key) if stored.record.refused and store.exists(key) else stored
         step.set_data_version(context.asset_key, dg.DataVersion(in_force.version))
         # As metadata of the asset it comes after what the asset says of itself, and stands in one event.
-        step.add_asset_metadata(
-            {
-                "version": stored.version,
-                "path": dg.MetadataValue.path(store.where(stored)),
-                **_pages(stored),
-                "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
-                **({"refused": dict(stored.record.refused)} if stored.record.refused else {}),
-            },
-            context.asset_key,
-        )
+        step.add_asset_metadata(metadata_of(store, stored), context.asset_key)
 
     def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact] | None:
         if context.has_asset_partitions and reads_every_partition(context.dagster_type):
@@ -243,6 +234,18 @@ def _key(context: dg.InputContext | dg.OutputContext) -> str:
 def monitor_url() -> str:
     """Where `fakenews monitor` answers people."""
     return os.environ.get("FAKENEWS_MONITOR_URL", "http://127.0.0.1:3002").rstrip("/")
+
+
+def metadata_of(store: Store, stored: Artifact) -> dict[str, Any]:
+    """What the UI shows of any stored version: where its files are, and whether it was refused."""
+    assert stored.record is not None
+    return {
+        "version": stored.version,
+        "path": dg.MetadataValue.path(store.where(stored)),
+        **_pages(stored),
+        "size_bytes": sum(entry.bytes for entry in stored.record.files.values()),
+        **({"refused": dict(stored.record.refused)} if stored.record.refused else {}),
+    }
 
 
 def _pages(stored: Artifact) -> dict[str, dg.UrlMetadataValue]:

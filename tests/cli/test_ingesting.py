@@ -91,3 +91,4 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
     assert f"holds the same bytes as batch '{batch}'" in refusal.stderr
     with dg.DagsterInstance.get() as instance:
         assert registered_batches(instance) == [batch]
+        assert len(instance.get_runs()) == 1, "a copy starts no run"

@@ -45,6 +45,7 @@ def test_every_stored_batch_is_registered_and_shown(graph: Graph) -> None:
         event = instance.get_latest_materialization_event(dg.AssetKey("splits"))
         assert event is not None
         assert event.asset_materialization is not None
+        assert {"path", "size_bytes"} < event.asset_materialization.metadata.keys()
         tags = event.asset_materialization.tags or {}
         assert tags["dagster/data_version"] == graph.store.current("splits").version
         assert instance.get_materialized_partitions(dg.AssetKey("clean_news")) == {"b1", "b2"}
