@@ -1,7 +1,7 @@
 """Assets of the group data: from raw bytes to splits."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,14 @@ from fakenews_assets.data.checks import (
 )
 from fakenews_assets.data.claims import Claim, Claims
 from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
-from fakenews_assets.data.corpus import CleanBatch, CleanNewsSettings, admitted, clean_and_check, data_note
+from fakenews_assets.data.corpus import (
+    CleanBatch,
+    CleanNewsSettings,
+    admitted,
+    clean_and_check,
+    data_note,
+    summaries,
+)
 from fakenews_assets.data.partitions import (
     corpus_batches,
     news_batches,
@@ -150,7 +157,7 @@ def clean_news(
         clean_and_check(
             raw_news,
             batch,
-            _other_batches(context, storage),
+            _earlier_batches(context, storage, raw_news.meta["received_at"]),
             config,
             labels=PublisherLabels.read(publisher_labels) if publisher_labels else None,
             erased=_tombstones(storage).erased,
@@ -176,11 +183,14 @@ def _tombstones(storage: Storage) -> Ledger:
         raise dg.Failure(str(error), allow_retries=False) from error
 
 
-def _other_batches(context: dg.AssetExecutionContext, storage: Storage) -> list[CleanBatch]:
-    """The registered and accepted batches besides the one of this step."""
+def _earlier_batches(
+    context: dg.AssetExecutionContext, storage: Storage, received_at: str
+) -> Collection[CleaningSummary]:
+    """Counts of the registered and accepted batches that were received before a time."""
     names = corpus_batches(storage.store, context.instance) - {context.partition_key}
     found = storage.store.current_of(f"clean_news/{name}" for name in sorted(names))
-    return [CleanBatch(key.removeprefix("clean_news/"), artifact) for key, artifact in found.items()]
+    earlier = {key: one.version for key, one in found.items() if one.meta["received_at"] < received_at}
+    return summaries(storage.store, earlier).values()
 
 
 def _corpus(

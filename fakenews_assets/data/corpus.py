@@ -83,7 +83,7 @@ def summaries(store: Store, versions: Mapping[str, str]) -> dict[str, CleaningSu
 def clean_and_check(
     raw: Artifact,
     batch: CleanBatch,
-    corpus: Iterable[CleanBatch],
+    earlier: Iterable[CleaningSummary],
     settings: CleanNewsSettings,
     *,
     labels: PublisherLabels | None = None,
@@ -96,7 +96,7 @@ def clean_and_check(
         raw: what `raw_news` stored.
         batch: its artifact is an empty draft, which receives what `clean_batch` writes, the summary and the outcomes
             of the checks.
-        corpus: the batches of the corpus; those that were received before count.
+        earlier: counts of the batches of the corpus that were received before.
         settings: how it is cleaned, and when it is refused.
         labels: as in `clean_batch`.
         erased: as in `clean_batch`.
@@ -119,7 +119,6 @@ def clean_and_check(
         erased=erased,
         over=over,
     )
-    earlier = [one.summary for one in corpus if one.received_at < batch.received_at]
     outcomes = check_batch(summary, batch.articles, fake_share(earlier), settings)
     (draft.path / _SUMMARY_FILE).write_text(summary.model_dump_json(indent=2), encoding="utf-8")
     (draft.path / _OUTCOMES_FILE).write_text(

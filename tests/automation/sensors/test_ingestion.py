@@ -17,6 +17,7 @@ from fakenews_resources.engine.resource import Engine
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Refused
 from fakenews_resources.news.resource import NewsSource
+from fakenews_resources.storage.backend import FolderBackend
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 
 
@@ -157,6 +158,29 @@ def test_bytes_that_another_run_is_receiving_are_refused_until_it_has_failed(
     backend.execute(dg.RunRequest(partition_key="second", run_config=first.run_config))
     taken = status == dg.DagsterRunStatus.FAILURE
     assert backend.storage.store.partitions("raw_news") == ({"second"} if taken else set())
+
+
+def test_a_batch_is_compared_with_those_before_it_without_fetching_their_articles(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    original = FolderBackend.fetch
+    monkeypatch.setattr(
+        FolderBackend, "fetch", lambda self, name="": fetched.append(name) or original(self, name)
+    )
+    for name in ("first", "second"):
+        (backend.folder / name).with_suffix(".csv").write_text(
+            "title,label\n"
+            + "".join(f"{name} headline number {row} of a site,{row % 2}\n" for row in range(40))
+        )
+        config = {"uri": str(backend.folder / f"{name}.csv")}
+        backend.execute(
+            dg.RunRequest(partition_key=name, run_config={"ops": {"raw_news": {"config": config}}})
+        )
+    assert backend.storage.store.partitions("clean_news") == {"first", "second"}
+    balance = backend.storage.store.current("clean_news/second").read_json("checks.json")
+    assert "the corpus has 50.0%" in str(balance)
+    assert not [name for name in fetched if name.startswith("clean_news/first")]
 
 
 def test_a_file_is_ingested_once(backend: Backend) -> None:
