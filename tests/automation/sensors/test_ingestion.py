@@ -300,12 +300,12 @@ def test_what_is_not_complete_is_named(tmp_path: Path) -> None:
     backend = Backend(tmp_path, settle_seconds=3600)
     for number in range(7):
         backend.drop(f"{number}.csv")
-    backend.drop("sheet.xlsx")
+    backend.drop("notes.docx")
     backend.drop("half.csv.part")
     assert backend.reason() == (
         f"No new files in {backend.folder}. "
         "7 still being written: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv and 2 more. "
-        "1 of no known format: sheet.xlsx."
+        "1 of no known format: notes.docx."
     )
 
 
