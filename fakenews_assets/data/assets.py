@@ -50,6 +50,7 @@ from fakenews_assets.data.receiving import (
     store_raw_files,
 )
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
+from fakenews_assets.data.splits.inheritance import Inherited, placed_articles, record
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
@@ -274,8 +275,15 @@ def article_clusters(
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     articles = pl.concat([batch.articles for batch in batches])
-    heirs = _tombstones(storage).heirs
-    clusters = cluster_articles(articles, [batch.name for batch in batches], config, heirs, engine.map)
+    inherited = Inherited.of(_tombstones(storage))
+    placed = placed_articles(storage.store, config.splits)
+    names = [batch.name for batch in batches]
+    clusters, more = cluster_articles(articles, names, config, inherited, placed, engine.map)
+    if more:
+        try:
+            record(storage.store, more, by=f"article_clusters in run {context.run_id}")
+        except StoreError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
     sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])
     draft = storage.draft()
     clusters.write_parquet(draft.path / "clusters.parquet")
@@ -297,6 +305,7 @@ def article_clusters(
             "mixed_label_clusters": sizes.mixed_label_clusters,
             "shared_texts": int(clusters["shared_text"].sum()),
             "excluded": counts(sizes.excluded),
+            "keep_their_split": len(inherited.articles) + len(more.articles),
         },
     )
 

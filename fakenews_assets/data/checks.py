@@ -195,8 +195,8 @@ def _moves_result(table: pl.DataFrame, accepted: Artifact | None) -> dg.AssetChe
         + (
             ""
             if moves.passed
-            else " If a batch was taken out since, bring it back (`fakenews register`): near-duplicates of its articles in"
-            " other batches have lost the cluster that placed them."
+            else " Materialize article_clusters with the settings of the last accepted splits: other shares, another salt or"
+            " other publishers to hold out move articles."
         ),
         metadata={"moved": moves.moved, "gone": moves.gone, "examples": list(moves.examples)},
     )

@@ -1,6 +1,6 @@
-"""Tombstones: what was removed from the store on purpose, when, by whom and why.
+"""Tombstones: what was removed from the store on purpose, when, by whom and why, and which splits articles keep after it.
 
-    <store>/tombstones/000001.json    one removal or erasure; it holds the SHA-256 of the one before
+    <store>/tombstones/000001.json    one of them; it holds the SHA-256 of the one before
     <store>/tombstones/HEAD           number and SHA-256 of the last
 
 A tombstone is valid if the hash chain leads to it from HEAD. An edited or missing one breaks the chain: it and all
@@ -96,16 +96,26 @@ class Removal(_Tombstone):
     removed: tuple[Removed, ...]
 
 
-Tombstone = Annotated[Erasure | Removal, Field(discriminator="action")]
-Entry = TypeVar("Entry", Erasure, Removal)
-_TOMBSTONE: Final = TypeAdapter[Erasure | Removal](Tombstone)
+class KeptSplits(_Tombstone):
+    """Articles and publishers keep their splits, although articles left the corpus or came back that decide them."""
+
+    action: Literal["keep-splits"] = "keep-splits"
+    articles: dict[str, str] = Field(description="Split of each article.")
+    publishers: dict[str, str | None] = Field(
+        description="Split that each publisher is held out for; null: it is not."
+    )
+
+
+Tombstone = Erasure | Removal | KeptSplits
+Entry = TypeVar("Entry", Erasure, Removal, KeptSplits)
+_TOMBSTONE: Final = TypeAdapter[Tombstone](Annotated[Tombstone, Field(discriminator="action")])
 
 
 @dataclass(frozen=True)
 class Ledger:
     """The valid tombstones, oldest first, and the faults of the others by file name."""
 
-    entries: tuple[Erasure | Removal, ...] = ()
+    entries: tuple[Tombstone, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -137,6 +147,20 @@ class Ledger:
     def heirs(self) -> dict[str, str]:
         """Cluster that an article keeps although the article that connected it was erased."""
         return {article: cluster for entry in self.erasures for article, cluster in entry.heirs.items()}
+
+    @property
+    def kept_articles(self) -> dict[str, str]:
+        """The split that an article keeps."""
+        return {article: split for entry in self._kept for article, split in entry.articles.items()}
+
+    @property
+    def kept_publishers(self) -> dict[str, str | None]:
+        """The split that a publisher stays held out for; None: it stays in the training."""
+        return {publisher: split for entry in self._kept for publisher, split in entry.publishers.items()}
+
+    @property
+    def _kept(self) -> tuple[KeptSplits, ...]:
+        return tuple(entry for entry in self.entries if isinstance(entry, KeptSplits))
 
     def unsettled(self, clusters: str) -> frozenset[str]:
         """Articles of a version of `article_clusters` whose cluster cannot be recomputed."""
@@ -211,7 +235,7 @@ class Tombstones:
             return Ledger(faults=((HEAD_FILE, "missing, while there are tombstones"),))
         else:
             faults = [(name, "does not continue the chain that HEAD names") for name in unsealed]
-        entries: list[Erasure | Removal] = []
+        entries: list[Tombstone] = []
         for sequence in range(last, 0, -1):
             name = _name(sequence)
             document = self.backend.read(name)

@@ -12,8 +12,8 @@ of the graph, so a thousand equal titles are a thousand edges). A component that
 - earlier clusters in different splits is left out (`BRIDGE`): in either split it would have a near-duplicate in the
 other.
 
-A cluster lies in the split of the article that founded it: the one that its publisher is held out for, else that of
-the cluster's hash.
+A cluster lies in the split of the article that founded it: the one that it inherits (`inheritance`), else the one that
+its publisher is held out for, else that of the cluster's hash.
 
 Further kinds of rows are left out but stay in the graph, because they still connect others: repeats of an
 article, rows whose label contradicts that of an equal title, rows that belong in another split than their
@@ -23,7 +23,7 @@ decides: if it uses one label, that is the title's label from then on; if it use
 left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,14 @@ from numpy.typing import NDArray
 
 from fakenews_assets.data.dedup.near_duplicates import Links, find_links
 from fakenews_assets.data.splits.growth import NO_CLUSTER, graph_edges, grow_clusters
-from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings, held_out_for, split_of
+from fakenews_assets.data.splits.inheritance import Inherited, changes
+from fakenews_assets.data.splits.splitting import (
+    SPLIT_DTYPE,
+    ClusteringSettings,
+    SplitSettings,
+    held_out_for,
+    split_of,
+)
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 DUPLICATE: Final = "duplicate of an earlier article"
@@ -71,22 +78,37 @@ def cluster_articles(
     articles: pl.DataFrame | pl.LazyFrame,
     batch_order: Sequence[str],
     config: ClusteringSettings,
-    heirs: Mapping[str, str] | None = None,
+    inherited: Inherited | None = None,
+    placed: pl.DataFrame | None = None,
     over: OrderedMap = in_process,
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, Inherited]:
     """Find near-duplicates, and give every article a cluster or a reason for having none.
 
     Args:
         articles: as `find_links` and `assign_clusters` take them.
         batch_order: names of the batches in order of arrival.
         config: when two articles count as near-duplicates, and which splits a cluster must not cross.
-        heirs: as in `assign_clusters`.
+        inherited: as in `assign_clusters`.
+        placed: the articles of the last accepted splits as `placed_articles` returns them; None: there are none.
         over: as in `find_links`.
 
     Returns:
-        CLUSTER_SCHEMA, one row per article in the order of `articles`.
+        CLUSTER_SCHEMA, one row per article in the order of `articles`, and what had to be inherited besides `inherited`
+        so that no article of `placed` changes its split.
     """
-    return assign_clusters(articles, find_links(articles, config, over), batch_order, config.splits, heirs)
+    links = find_links(articles, config, over)
+    sources = articles.lazy().select("source").collect()["source"]
+    inherited, more = inherited or Inherited(), Inherited()
+    while True:
+        clusters = assign_clusters(articles, links, batch_order, config.splits, inherited | more)
+        changed = (
+            changes(placed, clusters.with_columns(source=sources), inherited | more)
+            if placed is not None
+            else Inherited()
+        )
+        if not changed:
+            return clusters, more
+        more |= changed
 
 
 def assign_clusters(
@@ -94,7 +116,7 @@ def assign_clusters(
     links: Links,
     batch_order: Sequence[str],
     config: SplitSettings,
-    heirs: Mapping[str, str] | None = None,
+    inherited: Inherited | None = None,
 ) -> pl.DataFrame:
     """Assign every article to a cluster, or give the reason why it has none.
 
@@ -104,7 +126,7 @@ def assign_clusters(
         links: what `find_links` returned for the same rows.
         batch_order: names of the batches in order of arrival.
         config: decides in which split a cluster lies, and which publishers are held out.
-        heirs: names that the clusters of some founders keep, because the article that gave the name was erased.
+        inherited: what earlier splits decided for some articles; None: nothing.
 
     Returns:
         CLUSTER_SCHEMA, one row per article in the order of `articles`. `cluster_id` and `split` (that of the
@@ -131,11 +153,13 @@ def assign_clusters(
         .astype(np.int64)
     )
     article_ids = rows["article_id"].gather(order)
-    names = article_ids.replace(heirs or {})
-    held_out = held_out_for(rows["source"], pl.Series(batches), config).gather(order)
-    by_hash = split_of(names, config)
+    inherited = inherited or Inherited()
+    names = article_ids.replace(inherited.names)
+    kept = article_ids.replace_strict(inherited.articles, default=None, return_dtype=SPLIT_DTYPE)
+    held_out = held_out_for(rows["source"], pl.Series(batches), config, inherited.publishers).gather(order)
+    by_hash = kept.fill_null(split_of(names, config))
     # Of a cluster that each row would found.
-    split = held_out.fill_null(by_hash)
+    split = kept.fill_null(held_out).fill_null(by_hash)
     numbers = split.to_physical().to_numpy().astype(np.int64)
     cluster = grow_clusters(batches[order], graph_edges(links, order), numbers)
     founder = pl.Series(np.where(cluster == NO_CLUSTER, 0, cluster))
@@ -149,7 +173,7 @@ def assign_clusters(
             cluster_id=names.gather(founder),
             split=split.gather(founder).cast(pl.String),
             unseen_publisher=held_out.is_not_null(),
-            bridge=pl.Series(cluster == NO_CLUSTER),
+            bridge=pl.Series(cluster == NO_CLUSTER) | (kept != split.gather(founder)).fill_null(False),
             shared_text=pl.Series(links.shared_text[order]),
         )
         .with_columns(own_split=held_out.fill_null(by_hash.gather(founder)).cast(pl.String))

@@ -105,7 +105,12 @@ def split_of(cluster_ids: pl.Series, config: SplitSettings) -> pl.Series:
     return _at(_positions(cluster_ids, config.salt), config.shares())
 
 
-def held_out_for(sources: pl.Series, batches: pl.Series, config: SplitSettings) -> pl.Series:
+def held_out_for(
+    sources: pl.Series,
+    batches: pl.Series,
+    config: SplitSettings,
+    inherited: Mapping[str, str | None] | None = None,
+) -> pl.Series:
     """The split that each article's publisher is held out for, as `SPLIT_DTYPE`; null where it is not.
 
     The answer for an article never changes as further batches arrive.
@@ -114,6 +119,7 @@ def held_out_for(sources: pl.Series, batches: pl.Series, config: SplitSettings) 
         sources: (n,) publisher of each article, null where it is unknown.
         batches: (n,) number of each article's batch in order of arrival, from 0 and never falling.
         config: share of the publishers, and the size from which one is never held out.
+        inherited: as `Inherited.publishers`: these publishers' answers are settled.
     """
     rows = pl.DataFrame({"source": sources, "batch": batches})
     arrived = rows.group_by("batch").len().sort("batch").select("batch", arrived=pl.col("len").cum_sum())
@@ -130,9 +136,11 @@ def held_out_for(sources: pl.Series, batches: pl.Series, config: SplitSettings) 
     split = _at(
         _positions(publishers["source"], f"{config.salt}/publisher/"), {"test": share, "selection": share}
     )
-    return rows.join(
-        publishers.select("source", split=split), on="source", how="left", maintain_order="left"
-    )["split"]
+    settled = pl.DataFrame(
+        list((inherited or {}).items()), {"source": pl.String, "split": SPLIT_DTYPE}, orient="row"
+    )
+    answers = pl.concat([settled, publishers.select("source", split=split)]).unique("source", keep="first")
+    return rows.join(answers, on="source", how="left", maintain_order="left")["split"]
 
 
 def split_articles(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame) -> Splits:

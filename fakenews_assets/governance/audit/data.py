@@ -17,6 +17,7 @@ from fakenews_assets.data.raw_files import MAPPING_FILE, raw_files, read_mapping
 from fakenews_assets.data.receiving import RawNewsSettings, decided, digest_of
 from fakenews_assets.data.schema import CLUSTER_SCHEMA, article_id
 from fakenews_assets.data.splits.clusters import assign_clusters
+from fakenews_assets.data.splits.inheritance import Inherited
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
@@ -221,7 +222,7 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
         batches = admitted(clean)
         stored, ledger = versions.readable[CLUSTERS], versions.ledger
         clusters = stored.scan("clusters").collect()
-        computed = clusters_anew(clean, stored, ledger.heirs)
+        computed = clusters_anew(clean, stored, ledger)
         if len(computed) == len(clusters) and (lost := ledger.unsettled(stored.version)):
             of_them = clusters["article_id"].is_in(list(lost))
             computed = computed.with_columns(
@@ -229,6 +230,10 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
             )
             audit_log.not_checked.append(
                 f"The clusters of {len(lost)} articles that an erased article linked."
+            )
+        if kept := clusters["article_id"].is_in(list(ledger.kept_articles)).sum():
+            audit_log.not_checked.append(
+                f"The splits in which {kept} articles were before others left the corpus or came back; tombstones name them."
             )
         audit_log.agree("clusters", CLUSTERS, f"{clusters.height:,} articles", difference(clusters, computed))
     if clusters.is_empty():
@@ -245,13 +250,13 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
         audit_log.agree("splits", "splits excluded", f"{excluded.height:,} articles", fault)
 
 
-def clusters_anew(clean: Mapping[str, Artifact], stored: Artifact, heirs: Mapping[str, str]) -> pl.DataFrame:
+def clusters_anew(clean: Mapping[str, Artifact], stored: Artifact, ledger: Ledger) -> pl.DataFrame:
     """Cluster the accepted batches again.
 
     Args:
         clean: versions of `clean_news` by batch.
         stored: the version of `article_clusters` whose settings are taken.
-        heirs: see `assign_clusters`.
+        ledger: the tombstones, which record what the clusters inherit.
     """
     batches = admitted(clean)
     articles = pl.concat([batch.articles for batch in batches])
@@ -264,7 +269,7 @@ def clusters_anew(clean: Mapping[str, Artifact], stored: Artifact, heirs: Mappin
         find_links(articles, config),
         [batch.name for batch in batches],
         SplitSettings.model_validate(settings["splits"]),
-        heirs,
+        Inherited.of(ledger),
     )
 
 

@@ -1,6 +1,6 @@
 """Consequences of an erasure: models trained on the article, and near-duplicates that it connected."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
@@ -10,6 +10,7 @@ from fakenews_assets.data.schema import CLUSTER_SCHEMA
 from fakenews_assets.governance.audit.data import CLEAN, CLUSTERS, clusters_anew
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in
 from fakenews_resources.storage.store import Store, ValueMissing
+from fakenews_resources.storage.tombstones import Ledger
 
 _TAUGHT_BY: Final = ("train", "val", "selection")
 
@@ -46,14 +47,14 @@ def cluster_heirs(store: Store, article_ids: Collection[str]) -> dict[str, str]:
 
 
 def unsettled_clusters(
-    store: Store, article_ids: Collection[str], heirs: Mapping[str, str]
+    store: Store, article_ids: Collection[str], ledger: Ledger
 ) -> dict[str, tuple[str, ...]]:
     """Articles whose cluster changes when it is recomputed after the erasure, by version of the clusters.
 
     Args:
         store: the graph's values, after the erasure.
         article_ids: of the erased article.
-        heirs: of all erased articles.
+        ledger: the tombstones, with the erasure.
     """
     found: dict[str, tuple[str, ...]] = {}
     for version in store.versions(CLUSTERS):
@@ -70,7 +71,7 @@ def unsettled_clusters(
             }
         except ValueMissing:
             continue  # no audit can compute these clusters anew
-        computed = clusters_anew(clean, stored, heirs)
+        computed = clusters_anew(clean, stored, ledger)
         other = table.select(
             pl.any_horizontal(pl.col(name).ne_missing(computed[name]) for name in CLUSTER_SCHEMA)
         ).to_series()

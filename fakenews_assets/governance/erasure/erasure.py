@@ -142,7 +142,7 @@ def erase(
                         *_replaced(store, service_log, [*unfinished, plan], ledger),
                         *(_rewritten(path, before) for path, before in lines.before.items()),
                     ),
-                    "unsettled": unsettled_clusters(store, ids, ledger.heirs),
+                    "unsettled": unsettled_clusters(store, ids, ledger),
                 }
             )
         )

@@ -119,7 +119,7 @@ def without_near_duplicates(articles: pl.DataFrame) -> pl.DataFrame:
         label=pl.lit(None, dtype=pl.Int8),
         source=pl.lit(None, dtype=pl.String),
     )
-    clusters = cluster_articles(batch, ["window"], ClusteringSettings())
+    clusters, _ = cluster_articles(batch, ["window"], ClusteringSettings())
     return (
         articles.with_columns(_cluster=clusters["cluster_id"])
         .unique("_cluster", keep="last", maintain_order=True)

@@ -1,6 +1,6 @@
 """Clusters over arriving batches: the rules one by one, and that no article's state ever changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from fakenews_assets.data.splits.clusters import (
     assign_clusters,
     cluster_sizes,
 )
+from fakenews_assets.data.splits.inheritance import Inherited
 from fakenews_assets.data.splits.splitting import SplitSettings, split_of
 
 CONFIG = SplitSettings(unseen_publishers=0.3, largest_unseen_publisher=1)
@@ -42,7 +43,7 @@ def cluster(
     rows: Sequence[Row],
     edges: Sequence[tuple[int, int]] = (),
     batches: Sequence[str] = ("b1", "b2", "b3"),
-    heirs: Mapping[str, str] | None = None,
+    inherited: Inherited | None = None,
 ) -> pl.DataFrame:
     articles = pl.DataFrame(
         {
@@ -60,7 +61,7 @@ def cluster(
         edges=np.array(edges, dtype=np.int64).reshape(-1, 2),
         shared_text=np.zeros(len(rows), dtype=bool),
     )
-    return assign_clusters(articles, links, batches, CONFIG, heirs)
+    return assign_clusters(articles, links, batches, CONFIG, inherited)
 
 
 def names_on(split: str, count: int) -> list[str]:
@@ -172,12 +173,14 @@ def test_heirs_of_an_erased_article_keep_the_name_of_its_cluster_and_so_its_side
     train, test = names_on("train", 1)[0], names_on("test", 1)[0]
     # Once the cluster `train` linked b and c; what is left of it founds two, and d joins the first.
     rows = [Row("b"), Row("c"), Row("d", "b2"), Row(test, "b2")]
-    heirs = {"b": train, "c": train}
-    found = cluster(rows, [(0, 2)], heirs=heirs)
+    heirs = Inherited(names={"b": train, "c": train})
+    found = cluster(rows, [(0, 2)], inherited=heirs)
     assert found["cluster_id"].to_list() == [train, train, train, test]
     # An article that is near to both parts is near to one split, and bridges nothing.
     assert (
-        cluster([Row("b"), Row("c"), Row("d", "b2")], [(0, 2), (1, 2)], heirs=heirs)["excluded"].null_count()
+        cluster([Row("b"), Row("c"), Row("d", "b2")], [(0, 2), (1, 2)], inherited=heirs)[
+            "excluded"
+        ].null_count()
         == 3
     )
 

@@ -126,10 +126,11 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
     return table
 
 
-def audit_corpus(store: Store) -> AuditLog:
-    """Audit what `build_corpus` stored."""
+def audit_corpus(store: Store, *batches: str) -> AuditLog:
+    """Audit the current data of some batches; those of `build_corpus` if none are named."""
+    received = [f"{asset}/{batch}" for batch in batches or ("b1",) for asset in ("raw_news", "clean_news")]
     readable: dict[str, Artifact] = {
-        key: store.current(key) for key in ("raw_news/b1", "clean_news/b1", "article_clusters", "splits")
+        key: store.current(key) for key in (*received, "article_clusters", "splits")
     }
     manifest = Manifest(
         candidate="x",
