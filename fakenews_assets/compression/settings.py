@@ -106,8 +106,8 @@ class QuantizationSettings(BaseModel):
     max_drop_points: float = Field(
         default=0.5,
         ge=0,
-        description="Macro-F1 points that int8 may lose on them. If it loses more, the layers that hurt most return"
-        " to floating point until it does not.",
+        description="Macro-F1 points that int8 may lose on them. If it loses more, and more than chance explains, the layers"
+        " that hurt most return to floating point until it does not.",
     )
     parity_tolerance: float = Field(
         default=1e-3,

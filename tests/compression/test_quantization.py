@@ -1,6 +1,8 @@
 """Exported variants answer as their source does, in every format; wrong exports are refused."""
 
 import json
+from collections.abc import Collection
+from itertools import count
 from pathlib import Path
 from typing import get_args
 
@@ -213,15 +215,45 @@ def test_a_processor_without_bfloat16(
         make_variant(teacher, "openvino-bf16", train, val, SETTINGS, tmp_path)
 
 
+def with_wrong_answers(
+    monkeypatch: pytest.MonkeyPatch, val: pl.DataFrame, articles: int, calls: Collection[int]
+) -> None:
+    """Let some models answer wrong about so many articles that their source answers right, with and without their texts.
+
+    Args:
+        monkeypatch: of the test.
+        val: the validation rows.
+        articles: how many.
+        calls: which of the models that are asked; 0 is the source.
+    """
+    decide, asked = quantization._decisions, count()
+
+    def decided(*arguments):
+        decisions = decide(*arguments)
+        if len(decisions) == 2 * len(val) and next(asked) in calls:  # NNCF asks about one batch first
+            right = decisions[: len(val)] == drawn["label"].to_numpy()
+            chosen = np.flatnonzero(right)[:articles]
+            decisions[[*chosen, *chosen + len(val)]] ^= True
+        return decisions
+
+    drawn = val.sample(len(val), seed=SETTINGS.seed)
+    monkeypatch.setattr(quantization, "_decisions", decided)
+
+
 def test_layers_that_hurt_go_back_to_floating_point(
     teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([1.0, 0.5])  # of the source, and of the first int8 model
-
-    def pretend(actual, predicted, **_):
-        return next(scores, float((np.asarray(actual) == np.asarray(predicted)).mean()))
-
-    monkeypatch.setattr(quantization, "f1_score", pretend)
+    # int8, and the same once more when the search begins; the next one has a layer in floating point.
+    with_wrong_answers(monkeypatch, val, 5, calls=(1, 3))
     report = make_variant(teacher, "openvino-int8", train, val, SETTINGS, tmp_path)
-    assert report.float_layers is not None
+    assert report.float_layers
     assert (tmp_path / "model.xml").is_file()
+
+
+def test_a_loss_that_chance_explains_sends_no_layer_back(
+    teacher: Path, train: pl.DataFrame, val: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four articles with their titles alone: eight rows, which would be significant if each counted.
+    with_wrong_answers(monkeypatch, val, 4, calls=(1,))
+    strict = SETTINGS.model_copy(update={"max_drop_points": 0})
+    assert make_variant(teacher, "openvino-int8", train, val, strict, tmp_path).float_layers == 0
