@@ -23,10 +23,9 @@ COLUMNS: Final = {
     ),
     "label": ("label", "labels", "class", "target", "veracity", "verdict", "is_fake"),
     "source": (
-        "source", "source.name", "publisher", "publisher.name", "domain", "site", "source_name", "site_name", "site_url",
-        "source_domain", "outlet", "publication",
+        "source", "source.name", "publisher", "publisher.name", "source_name", "site_name", "outlet", "publication",
     ),
-    "url": ("url", "link", "article_url", "news_url"),
+    "url": ("domain", "source_domain", "site_url", "site", "url", "link", "article_url", "news_url"),
     "group": ("group", "leaning", "bias"),
     "published_at": (
         "published_at", "published", "date", "publishedat", "publish_date", "published_date", "date_published",

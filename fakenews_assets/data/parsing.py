@@ -6,7 +6,7 @@ from fakenews_assets.data.dates import parse_dates
 from fakenews_assets.data.labels import parse_labels, plain_labels
 from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.sources import normalise_sources
+from fakenews_assets.data.sources import is_domain, normalise_sources
 
 
 def parse_rows(rows: pl.DataFrame, mapping: BatchMapping, labels: PublisherLabels | None) -> pl.DataFrame:
@@ -36,8 +36,12 @@ def parse_rows(rows: pl.DataFrame, mapping: BatchMapping, labels: PublisherLabel
 
 
 def _publishers(rows: pl.DataFrame, default: str | None) -> pl.Series:
-    named, linked = normalise_sources(rows["source"]), normalise_sources(rows["url"])
-    return rows.select(pl.coalesce(named, linked, pl.lit(default, pl.String))).to_series()
+    """A domain names a publisher better than a word, which may be a tag of the data set."""
+    found = pl.DataFrame(
+        {"named": normalise_sources(rows["source"]), "linked": normalise_sources(rows["url"])}
+    )
+    domains = [pl.when(is_domain(pl.col(name))).then(name) for name in found.columns]
+    return found.select(pl.coalesce(*domains, *found.columns, pl.lit(default, pl.String))).to_series()
 
 
 def _with_ratings(rows: pl.DataFrame, labels: PublisherLabels | None) -> pl.DataFrame:

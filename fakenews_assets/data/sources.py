@@ -14,8 +14,12 @@ _BARE_HOST: Final = re.compile(
     r"\.?(?::\d+)?(?:[/?#].*)?"
 )
 """A host without a scheme: labels and a top-level domain, or an IPv4 address."""
-_SUBDOMAIN: Final = re.compile(r"(?:(?:www\d?|m|amp)\.)+(?=[^.]+\.)")
+_SUBDOMAIN: Final = re.compile(r"(?:(?:www\d?|m|mobile|amp)\.)+(?=[^.]+\.)")
 """Where publishers repeat their main site; `m.com` has none."""
+_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+"""Soft hyphens, zero-width characters and marks of direction, as copied pages contain them."""
+_UNKNOWN: Final = ("unknown", "undefined", "unspecified", "not available")
+_DOMAIN: Final = r"^(?:[^/?#@:.\s]+\.)+(?:\p{L}{2,}|xn--[a-z0-9-]+)$"
 _PATH: Final = r"^(\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#\s]*)[/?#].*$"
 
 
@@ -23,14 +27,15 @@ def normalise_source(source: str) -> str | None:
     """The canonical name of a publisher.
 
     An address or a host becomes its host: lower case, in ASCII (IDNA), without user, port, path, and leading `www.`,
-    `m.` or `amp.`. Any other name is lower case too, trimmed, with single blanks. None: it is empty, a word for a
-    missing value, or an address without a host.
+    `m.`, `mobile.` or `amp.`. Any other name is lower case too, trimmed, with single blanks and without invisible
+    characters. None: it holds no letter or digit, is a word for a missing value, or an address without a host.
     """
-    name = " ".join(unicodedata.normalize("NFKC", source).split()).lower()
+    name = " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFKC", source)).split()).lower()
     address = _ADDRESS.match(name)
     if found := address or _BARE_HOST.fullmatch(name):
         name = _SUBDOMAIN.sub("", _ascii(found[1].rstrip(".")), count=1)
-    return None if is_missing(name) else name
+    is_name = any(map(str.isalnum, name)) and not name.startswith("/") and name not in _UNKNOWN
+    return name if is_name and not is_missing(name) else None
 
 
 def normalise_sources(sources: pl.Series) -> pl.Series:
@@ -40,6 +45,11 @@ def normalise_sources(sources: pl.Series) -> pl.Series:
     distinct = hosts.drop_nulls().unique()
     names = pl.Series(map(normalise_source, distinct), dtype=pl.String)
     return hosts.replace_strict(distinct, names, default=None, return_dtype=pl.String)
+
+
+def is_domain(names: pl.Expr) -> pl.Expr:
+    """Whether names that `normalise_sources` returned are domains."""
+    return names.str.contains(_DOMAIN)
 
 
 def _ascii(host: str) -> str:

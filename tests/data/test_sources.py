@@ -3,6 +3,9 @@
 import polars as pl
 import pytest
 
+from fakenews_assets.data.columns import tidy
+from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.parsing import parse_rows
 from fakenews_assets.data.sources import normalise_source, normalise_sources
 
 
@@ -13,6 +16,10 @@ from fakenews_assets.data.sources import normalise_source, normalise_sources
         ("//m.times.example/a", "times.example"),
         ("times.example/world", "times.example"),
         ("amp.times.example.", "times.example"),
+        ("mobile.times.example/a", "times.example"),
+        ("mobile.com", "mobile.com"),
+        ("\ufefftimes.example\u200b", "times.example"),
+        ("Meridian\u200b Wire", "meridian wire"),
         ("editor@times.example", "times.example"),
         ("news.times.example", "news.times.example"),
         ("m.com", "m.com"),
@@ -29,9 +36,35 @@ from fakenews_assets.data.sources import normalise_source, normalise_sources
         ("https://", None),
         ("NaN", None),
         (" ", None),
+        ("\u200b", None),
+        ("-", None),
+        ("--", None),
+        ("?", None),
+        ("Unknown", None),
+        ("n/a", None),
+        ("/2026/11/story", None),
     ],
 )
 def test_a_publisher_has_one_name(written: str, name: str | None) -> None:
     assert normalise_source(written) == name
     assert name is None or normalise_source(name) == name
     assert normalise_sources(pl.Series([written, None, written])).to_list() == [name, None, name]
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "publisher"),
+    [
+        ("times.example", "https://other.example/a", "times.example"),
+        ("Times", "https://times.example/a", "times.example"),  # a tag of the data set, or a name
+        ("Times", "/2026/a", "times"),
+        ("Times", None, "times"),
+        (None, "Meridian Wire", "meridian wire"),
+        ("-", "unknown", "given.example"),
+    ],
+)
+def test_a_domain_names_the_publisher_before_a_word_does(
+    source: str | None, url: str | None, publisher: str
+) -> None:
+    rows = tidy(pl.DataFrame({"row": 0, "title": "A title", "label": "0", "source": source, "url": url}))
+    mapping = BatchMapping(source="given.example")
+    assert parse_rows(rows, mapping, None)["source"].to_list() == [publisher]
