@@ -94,12 +94,15 @@ def rate(
         ),
     ],
     source_column: Annotated[
-        str, typer.Option(help="Column of the publisher; default: `source`, `domain` or the like.")
+        str, typer.Option(help="Column of the publisher; default: `domain`, `url`, `source` or the like.")
     ] = "",
     rating_column: Annotated[
         str,
         typer.Option(help="Column of the rating, from 0 to 1; default: `rating`, `score` or `pc1`."),
     ] = "",
+    max_unusable_share: Annotated[
+        float, typer.Option(help="Refuse the table if a larger share of its rows is unusable.", min=0, max=1)
+    ] = 0.1,
 ) -> None:
     """Store a table of publishers' quality ratings, which label articles of known publishers.
 
@@ -113,7 +116,7 @@ def rate(
     """
     from fakenews_assets.cli import rating
 
-    rating.rate(address, source_column, rating_column)
+    rating.rate(address, source_column, rating_column, max_unusable_share)
 
 
 @app.command(rich_help_panel=_TRAINING)

@@ -12,18 +12,24 @@ from fakenews_resources.storage.inventory import Inventory
 _RATINGS = "source_ratings"
 
 
-def rate(address: str, source_column: str, rating_column: str) -> None:
+def rate(address: str, source_column: str, rating_column: str, max_unusable_share: float) -> None:
     """Store a table of ratings, print what became of its rows, and label the rated batches again.
 
     Args:
         address: a file or folder, or an address of a news source.
         source_column: see `RatingsSettings`.
         rating_column: see `RatingsSettings`.
+        max_unusable_share: see `RatingsSettings`.
 
     Raises:
         CommandFailed: the table is refused, or a batch with its new labels.
     """
-    settings = RatingsSettings(uri=typed(address), source_column=source_column, rating_column=rating_column)
+    settings = RatingsSettings(
+        uri=typed(address),
+        source_column=source_column,
+        rating_column=rating_column,
+        max_unusable_share=max_unusable_share,
+    )
     with GraphRunner() as runner:
         runner.run("rate_publishers", None, {_RATINGS: settings.model_dump()}, again=[_RATINGS])
         report = runner.store.current(_RATINGS).read_json(REPORT_FILE)
@@ -67,6 +73,9 @@ def _show(console: Console, report: RatingsReport) -> None:
     counts = (report.rows, report.publishers, report.repeated, *report.unusable.values())
     table.add_row(*(f"{count:,}" for count in counts))
     console.print(table)
+    console.print(
+        "Read: publishers from column `{}`, ratings from `{}`.".format(*report.columns), markup=False
+    )
     if report.contradicted:
         console.print(
             f"Several different ratings, of which the mean counts: {', '.join(report.contradicted[:10])}."

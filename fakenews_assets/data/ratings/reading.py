@@ -17,9 +17,10 @@ from fakenews_resources.news.base import Received
 from fakenews_resources.project import project_path
 from fakenews_resources.storage.store import Artifact
 
-_SOURCES: Final = (*COLUMNS["source"], *COLUMNS["url"])
+_SOURCES: Final = (*COLUMNS["url"], *COLUMNS["source"])
 _RATINGS: Final = ("rating", "score", "pc1", "quality")
 _DELIMITERS: Final = (",", ";", "\t")
+_DECIMAL_COMMA: Final = r"^(\d*),(\d+)$"
 _PAGE: Final = r"^\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://)?[^/\s]+\.[^/\s]+/[^/?#\s]"
 """An address with a path, such as a channel of a social network: its rating is not the host's."""
 
@@ -56,6 +57,9 @@ class RatingsReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    columns: tuple[str, str] = Field(
+        description="The columns of the publisher and of the rating in the first file."
+    )
     rows: int
     publishers: int
     unusable: dict[str, int] = Field(description="Rows left out, by reason.")
@@ -117,7 +121,11 @@ def received_files(ratings: Artifact) -> list[Path]:
 
 def read_ratings(files: Sequence[Path], settings: RatingsSettings) -> Ratings:
     """Read and merge tables of ratings. Raises RatingsRefused."""
-    rows = pl.concat([_rows(file, settings) for file in files])
+    tables = [_table(file, settings) for file in files]
+    columns = (tables[0].columns[0], tables[0].columns[1])
+    rows = pl.concat(
+        [table.rename(dict(zip(table.columns, ("written", "rating"), strict=True))) for table in tables]
+    )
     rows = rows.with_columns(
         source=normalise_sources(rows["written"]), rating=pl.col("rating").cast(pl.Float64, strict=False)
     )
@@ -135,6 +143,7 @@ def read_ratings(files: Sequence[Path], settings: RatingsSettings) -> Ratings:
     usable = rows.filter(pl.col("reason").is_null()).sort("source", "rating")
     table = usable.group_by("source", maintain_order=True).agg(rating.mean(), unlike=rating.n_unique() > 1)
     report = RatingsReport(
+        columns=columns,
         rows=rows.height,
         publishers=table.height,
         unusable=dict(rows["reason"].drop_nulls().value_counts().sort("reason").iter_rows()),
@@ -155,8 +164,8 @@ def _addresses(uri: str, work: Path) -> list[str]:
     return [file.uri for file in sorted(files, key=lambda file: file.name)]
 
 
-def _rows(path: Path, settings: RatingsSettings) -> pl.DataFrame:
-    """The columns `written` and `rating` of a file, as text."""
+def _table(path: Path, settings: RatingsSettings) -> pl.DataFrame:
+    """The columns of the publisher and of the rating of a file, as text."""
     try:
         table = _read(path)
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
@@ -164,8 +173,8 @@ def _rows(path: Path, settings: RatingsSettings) -> pl.DataFrame:
     written = _column(path, table, settings.source_column, _SOURCES, "source_column")
     rating = _column(path, table, settings.rating_column, _RATINGS, "rating_column")
     return table.select(
-        pl.col(written).cast(pl.String).alias("written"),
-        pl.col(rating).cast(pl.String).str.strip_chars().alias("rating"),
+        pl.col(written).cast(pl.String),
+        pl.col(rating).cast(pl.String).str.strip_chars().str.replace(_DECIMAL_COMMA, "$1.$2"),
     )
 
 
@@ -173,8 +182,9 @@ def _read(path: Path) -> pl.DataFrame:
     with path.open("rb") as file:
         if file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
             return pl.read_parquet(path)
-    tables = (pl.read_csv(path, infer_schema=False, separator=one) for one in _DELIMITERS)
-    return max(tables, key=lambda table: table.width)
+    # By the header alone: a decimal comma would end a field of a row.
+    separator = max(_DELIMITERS, key=lambda one: pl.read_csv(path, n_rows=0, separator=one).width)
+    return pl.read_csv(path, infer_schema=False, separator=separator)
 
 
 def _column(path: Path, table: pl.DataFrame, asked: str, usual: Sequence[str], setting: str) -> str:
@@ -184,7 +194,7 @@ def _column(path: Path, table: pl.DataFrame, asked: str, usual: Sequence[str], s
     if found is None:
         raise RatingsRefused(
             f"{path.name} has no column {' or '.join(wanted)}; columns found: {', '.join(table.columns[:20])}."
-            f" Name one as `{setting}`"
+            f" Name one with --{setting.replace('_', '-')} (`{setting}` in the Launchpad)"
         )
     return found
 
@@ -196,5 +206,5 @@ def _refuse_if_unusable(report: RatingsReport, settings: RatingsSettings) -> Non
     reasons = "; ".join(f"{reason} ({rows})" for reason, rows in report.unusable.items()) or "no rows"
     raise RatingsRefused(
         f"{unusable} of {report.rows} rows cannot be used: {reasons}. Ratings are numbers from 0 to 1 for domains;"
-        " rescale others, or raise max_unusable_share"
+        " rescale others, or allow more such rows with --max-unusable-share (`max_unusable_share` in the Launchpad)"
     )

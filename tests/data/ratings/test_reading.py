@@ -30,7 +30,9 @@ def read(path: Path, content: str | bytes, settings: RatingsSettings = LENIENT) 
 def test_a_table_of_any_format(tmp_path: Path) -> None:
     expected = [("high.example", 0.9), ("low.example", 0.1)]
     assert read(tmp_path / "a.csv", TABLE).table.rows() == expected
-    assert read(tmp_path / "b.csv", TABLE.replace(",", ";")).table.rows() == expected
+    decimal_commas = TABLE.replace(",", ";").replace("0.", "0,")
+    assert read(tmp_path / "b.csv", decimal_commas).table.rows() == expected
+    assert read(tmp_path / "b.tsv", TABLE.replace(",", "\t")).table.rows() == expected
     assert read(tmp_path / "c.csv.gz", gzip.compress(TABLE.encode())).table.rows() == expected
     pl.DataFrame({"SOURCE": ["low.example", "high.example"], "Score": [0.1, 0.9]}).write_parquet(
         tmp_path / "d"
@@ -46,6 +48,7 @@ def test_unusable_rows_are_counted_and_repeated_publishers_merged(tmp_path: Path
     )
     assert ratings.table.rows() == [("a.example", 0.2), ("b.example", 0.5)]
     assert ratings.report.model_dump() == {
+        "columns": ("source", "rating"),
         "rows": 10,
         "publishers": 2,
         "unusable": {
@@ -59,6 +62,12 @@ def test_unusable_rows_are_counted_and_repeated_publishers_merged(tmp_path: Path
     }
 
 
+def test_a_domain_goes_before_a_name(tmp_path: Path) -> None:
+    ratings = read(tmp_path / "ratings.csv", "source,domain,pc1\nThe Times,times.example,0.7\n")
+    assert ratings.table.rows() == [("times.example", 0.7)]
+    assert ratings.report.columns == ("domain", "pc1")
+
+
 def test_columns_can_be_named(tmp_path: Path) -> None:
     settings = RatingsSettings(source_column="outlet", rating_column="Trust")
     ratings = read(tmp_path / "ratings.csv", "rating,outlet,trust\n0.1,a.example,0.7\n", settings)
@@ -68,8 +77,14 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("domain,stars\na.example,0.1\n", "has no column rating or score .*found: domain, stars"),
-        ("domain,score\na.example,87\nb.example,0.5\n", r"1 of 2 rows cannot be used: outside 0 to 1 \(1\)"),
+        (
+            "domain,stars\na.example,0.1\n",
+            "no column rating or score .*found: domain, stars.*--rating-column",
+        ),
+        (
+            "domain,score\na.example,87\nb.example,0.5\n",
+            r"1 of 2 rows .*: outside 0 to 1 \(1\).*--max-unusable",
+        ),
         ("domain,score\n", "0 of 0 rows"),
         ("", "is not a CSV or Parquet file"),
         (b"PAR1 and nothing else", "is not a CSV or Parquet file"),
