@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -14,13 +15,13 @@ from fakenews_assets.automation.limits import RetrainSettings, new_rows
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.claims import Claims
-from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
+from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches, some_of
 from fakenews_assets.data.quarantine import kinds_of_rejects
 from fakenews_assets.data.receiving import repeats
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress
 from fakenews_resources.news.registry import local_path
-from fakenews_resources.storage.store import hash_file
+from fakenews_resources.storage.store import Artifact, hash_file
 
 
 def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] | None, train: bool) -> None:
@@ -57,7 +58,7 @@ def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] |
                 runner.lifecycle(name, address, source=source)
             elif not rule:
                 runner.ingest(name, address, source)
-        _show_summary(runner, name)
+        _show_summary(runner, name, rated=bool(rule))
         if not train:
             _show_next(runner)
 
@@ -124,7 +125,7 @@ def _registered(runner: GraphRunner, name: str) -> Iterator[None]:
             runner.instance.delete_dynamic_partition("news_batches", name)
 
 
-def _show_summary(runner: GraphRunner, batch: str) -> None:
+def _show_summary(runner: GraphRunner, batch: str, *, rated: bool) -> None:
     stored = runner.store.current(f"clean_news/{batch}")
     summary = stored.read_json("summary.json")
     counts = {
@@ -140,11 +141,22 @@ def _show_summary(runner: GraphRunner, batch: str) -> None:
     for file in runner.store.current(f"raw_news/{batch}").meta["files"]:
         said = f"Read {file['file']} as {file['read_as']}."
         runner.console.print(escape(said), soft_wrap=True, highlight=False)
+    if rated and not summary["rated"]:
+        runner.console.print(
+            "No article was labelled by rating: each has a label in the file, or its publisher has no rating beyond the"
+            f" thresholds. Publishers of the batch: {escape(_some_publishers(stored))}.",
+            soft_wrap=True,
+        )
     if summary["rejected"]:
         where = f"{runner.store.where(stored)}/quarantine.parquet"
         runner.console.print(f"Rejected rows are in {escape(where)}:", soft_wrap=True)
         for kind, count in kinds_of_rejects(stored.scan("quarantine").collect()):
             runner.console.print(f"  {count:,} {escape(kind)}", soft_wrap=True, highlight=False)
+
+
+def _some_publishers(clean: Artifact) -> str:
+    names = clean.scan("articles").select(pl.col("source").drop_nulls().unique().sort()).collect()["source"]
+    return some_of(names.to_list()) or "none is known"
 
 
 def _show_next(runner: GraphRunner) -> None:

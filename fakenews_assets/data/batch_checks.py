@@ -127,6 +127,7 @@ def check_label_balance(
     share = summary.fake / summary.labelled
     known = corpus_fake_share is not None
     expected = corpus_fake_share if known else 0.5
+    limit = "max_balance_shift" if known else "first_batch_max_skew"
     allowed = limits.max_balance_shift if known else limits.first_batch_max_skew
     chance = 3 * math.sqrt(expected * (1 - expected) / summary.labelled)
     passed = abs(share - expected) <= allowed + chance
@@ -137,6 +138,11 @@ def check_label_balance(
             f"{share:.1%} of the labelled rows are fake; "
             + (f"the corpus has {expected:.1%}" if known else "without a corpus, one half is expected")
             + f", give or take {allowed:.0%} (and {chance:.1%} for chance)."
+            + (
+                ""
+                if passed
+                else f" Ingest both labels in one file, or raise `{limit}` of clean_news in the Launchpad."
+            )
         ),
         numbers={
             "fake_share": share,

@@ -137,8 +137,9 @@ def store_raw_files(
 def repeats(uri: str, first: str) -> str:
     """A sentence that says which batch holds the bytes of a file."""
     return (
-        f"{uri} holds the same bytes as batch {first!r}. They are not ingested twice, because every article would count"
-        " as a duplicate."
+        f"{uri} holds the same bytes as batch {first!r}, and the same bytes are not ingested twice. Clean that batch again,"
+        f" such as with other options: fakenews ingest FILE --batch {first}. Or delete it first: fakenews retire-batch {first}"
+        " --reason REASON"
     )
 
 

@@ -33,6 +33,7 @@ def test_a_refused_batch_is_refused_again(refused: Path, scheme: str) -> None:
         assert "Ingested" not in result.output
         said.append(result.stderr)
     assert said[0].startswith(f"Failed: {REFUSAL}")
+    assert "Ingest both labels in one file, or raise `first_batch_max_skew`" in said[0]
     assert "is stored, but it is not part of the corpus" in said[0]
     assert said == said[:1] * 4
 
@@ -89,6 +90,7 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
     refusal = CliRunner().invoke(app, ["ingest", str(copy), "--batch", "copy"])
     assert refusal.exit_code == 1
     assert f"holds the same bytes as batch '{batch}'" in refusal.stderr
+    assert f"fakenews ingest FILE --batch {batch}" in refusal.stderr
     with dg.DagsterInstance.get() as instance:
         assert registered_batches(instance) == [batch]
         assert len(instance.get_runs()) == 1, "a copy starts no run"

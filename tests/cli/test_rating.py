@@ -23,7 +23,9 @@ def test_ratings_label_a_batch_and_label_it_again_when_they_change(project: Path
     ingest = ("ingest", news, "--batch", "b1", "--label-by-rating")
 
     assert "There are no ratings yet" in fakenews(*ingest).stderr
-    assert fakenews("rate", ratings).exit_code == 0
+    result = fakenews("rate", ratings)
+    assert result.exit_code == 0, result.output
+    assert "publishers from column `domain`, ratings from `score`" in result.output
     result = fakenews(*ingest)
     assert result.exit_code == 0, result.output
     assert "labelled by rating" in result.output
@@ -52,6 +54,27 @@ def test_a_batch_that_was_not_cleaned_with_its_new_labels_is_not_forgotten(proje
         assert result.exit_code == 1
         assert "Batch b1 keeps its earlier labels" in result.stderr
         assert "label_balance" in result.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_a_batch_of_which_no_publisher_is_rated_is_told(project: Path) -> None:
+    news, ratings = project / "news.csv", project / "ratings.csv"
+    news.write_text(
+        "title,link\n" + "".join(f"Headline {n},https://site{n % 2}.example/{n}\n" for n in range(8))
+    )
+    ratings.write_text("domain;score\nother.example;0,2\n")
+    assert fakenews("rate", ratings).exit_code == 0
+    result = fakenews("ingest", news, "--label-by-rating")
+    assert result.exit_code == 0, result.output
+    assert "No article was labelled by rating" in result.output
+    assert "site0.example, site1.example." in result.output
+
+
+def test_a_refused_table_names_the_options_of_the_command(project: Path) -> None:
+    ratings = project / "ratings.csv"
+    ratings.write_text("domain,score\na.example,87\nb.example,0.5\n")
+    assert "--max-unusable-share" in fakenews("rate", ratings).stderr
+    assert fakenews("rate", ratings, "--max-unusable-share", "0.5").exit_code == 0
 
 
 def labels(project: Path) -> dict[str, int]:
