@@ -19,6 +19,7 @@ from fakenews_assets.cli.executing import Request, end_lost_runs, execute
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.compression.partitions import DEFAULT_CANDIDATES
 from fakenews_assets.data.partitions import note_on_unregistered
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
 from fakenews_resources.project import DAGSTER_FOLDER, find_project
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store, hash_file
@@ -106,11 +107,12 @@ class GraphRunner:
         Args:
             batch: partition of `news_batches`.
             uri: where the batch comes from.
-            config: configuration by name of asset, as far as it differs from the defaults.
+            config: configuration by name of asset, as far as it differs from the defaults and from the settings of the
+                last accepted splits.
             variants: students, exported variants and ensembles to make besides the baseline and the fine-tuned encoder.
             source: publisher of rows that name none.
         """
-        config = {"raw_news": _received_from(uri, source), **(config or {})}
+        config = {"raw_news": _received_from(uri, source), **self._as_split(), **(config or {})}
         self._note_unregistered()
         self.run("full_lifecycle", batch, config)
         order = GraphOrder(self.defs.get_repository_def())
@@ -172,6 +174,12 @@ class GraphRunner:
         ]
         stored = f"Stored: {', '.join(made)}." if made else "This run had stored nothing yet."
         return f"{stored} Run the same command again to go on."
+
+    def _as_split(self) -> dict[str, Mapping[str, Any]]:
+        """The settings of the last accepted splits: with others, articles would move and the splits be refused."""
+        if not self.store.exists("splits"):
+            return {}
+        return {"article_clusters": self.store.current("splits").read_json(CLUSTERING_FILE)}
 
     def _note_unregistered(self) -> None:
         if note := note_on_unregistered(self.store, self.instance):

@@ -1,6 +1,7 @@
 """What a command says when it cannot do its work, and that it says it letter by letter."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,8 +11,10 @@ from typer.testing import CliRunner
 
 from fakenews_assets.cli import app, reporting
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common.progress import Progress
+from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, SplitSettings
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_resources.storage.store import Store
@@ -97,3 +100,17 @@ def test_the_notes_of_a_report_are_not_read_as_markup(
     result = CliRunner().invoke(app, ["report", "2026-11-01"])
     assert result.exit_code == 0, result.output
     assert result.output.count(f"{LIKE_MARKUP}\n") == 2
+
+
+@pytest.mark.usefixtures("project")
+def test_a_training_keeps_the_settings_of_the_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(GraphRunner, "run", lambda _, *given: asked.append(given[2]))
+    settings = ClusteringSettings(splits=SplitSettings(unseen_publishers=0.2)).model_dump(mode="json")
+    with GraphRunner(Console(quiet=True)) as runner:
+        draft = runner.store.draft()
+        (draft.path / CLUSTERING_FILE).write_text(json.dumps(settings))
+        runner.store.commit("splits", draft)
+        runner.lifecycle("b1", "sample:rows=500", {"finetuned_bert": {"epochs": 1}})
+    assert all(config["article_clusters"] == settings for config in asked)
+    assert asked[0]["finetuned_bert"] == {"epochs": 1}
