@@ -59,18 +59,19 @@ Listener = Callable[[Progress], None]
 
 
 class Lines:
-    """A listener that writes at most one line every ten seconds; work that is shorter gets none."""
+    """A listener that writes at most one line every ten seconds, and none twice; work that is shorter gets none."""
 
     def __init__(self, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
         self._write = write
         self._clock = clock
         self._written = clock()
+        self._line = ""
 
     def __call__(self, progress: Progress) -> None:
-        now = self._clock()
-        if now - self._written >= LINE_SECONDS:
-            self._written = now
-            self._write(f"{progress.task}: {progress}")
+        now, line = self._clock(), f"{progress.task}: {progress}"
+        if now - self._written >= LINE_SECONDS and line != self._line:
+            self._written, self._line = now, line
+            self._write(line)
 
 
 class Step:

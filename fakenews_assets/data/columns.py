@@ -71,7 +71,7 @@ class RawChunk:
 
 
 def read_raw(
-    path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 100_000
+    path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 20_000
 ) -> Iterator[RawChunk]:
     """Read the columns of a file that make up articles, chunk by chunk.
 
@@ -81,7 +81,8 @@ def read_raw(
     Args:
         path: the file; it is only read.
         mapping: what was given for its batch.
-        chunk_rows: most records in one chunk. A chunk also ends at 64 Mi characters.
+        chunk_rows: most records in one chunk: those of articles take seconds to clean, so that progress shows. A chunk
+            also ends at 64 Mi characters.
 
     Yields:
         Chunks in file order. `row` counts the records of the file from 0, rejects included, so every

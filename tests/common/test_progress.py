@@ -133,6 +133,16 @@ def test_a_line_every_ten_seconds() -> None:
     assert written[0][1] == "evaluation: 10 of 36 articles (28%)"
 
 
+def test_no_line_is_written_twice() -> None:
+    clock = Clock()
+    written: list[float] = []
+    lines = Lines(lambda _: written.append(clock.now), clock)
+    for second in range(60):
+        clock.now = second
+        lines(Progress("clean_news", 0 if second < 45 else 500, 1000, "rows"))
+    assert written == [10, 45]
+
+
 def test_what_lies_deep_reports_to_the_step_around_it_and_to_none_outside() -> None:
     heard: list[Progress] = []
     with progress.listening(heard.append):
