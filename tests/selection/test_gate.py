@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fakenews_assets.evaluation.unseen.publishers import compare_unseen
 from fakenews_assets.selection.gate import Contender, GateDecision, gate
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_assets.selection.timing import SpeedRatio
@@ -163,6 +164,9 @@ def test_unseen_publishers_stop_a_worse_challenger_and_carry_a_better_one(make_p
     better = decide(good, poor)
     assert better.promote
     assert better.reasons[1].startswith("significantly better on unseen publishers: +")
+    # A second chance to look better than it is, so each has half the error rate.
+    columns = (poor["probability"], good["probability"])
+    assert better.unseen == compare_unseen(articles, *columns, resamples=200, level=0.975, seed=POLICY.seed)
     assert not decide(good, good).promote
 
 
