@@ -70,9 +70,7 @@ class RawChunk:
     read_as: str
 
 
-def read_raw(
-    path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 20_000
-) -> Iterator[RawChunk]:
+def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 20_000) -> Iterator[RawChunk]:
     """Read the columns of a file that make up articles, chunk by chunk.
 
     Columns are found by name, whatever their case, as `choose_columns` says. Values arrive as text and as found,
