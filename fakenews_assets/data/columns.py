@@ -22,10 +22,12 @@ COLUMNS: Final = {
         "news_text", "news_content", "maintext",
     ),
     "label": ("label", "labels", "class", "target", "veracity", "verdict", "is_fake"),
+    # A domain goes before a name, which may be a tag of the data set.
     "source": (
-        "source", "source.name", "publisher", "publisher.name", "source_name", "site_name", "outlet", "publication",
+        "domain", "source_domain", "site_url", "source", "source.name", "publisher", "publisher.name", "site",
+        "source_name", "site_name", "outlet", "publication",
     ),
-    "url": ("domain", "source_domain", "site_url", "site", "url", "link", "article_url", "news_url"),
+    "url": ("url", "link", "article_url", "news_url"),
     "group": ("group", "leaning", "bias"),
     "published_at": (
         "published_at", "published", "date", "publishedat", "publish_date", "published_date", "date_published",

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from fakenews_assets.data.columns import tidy
+from fakenews_assets.data.columns import choose_columns, tidy
 from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.parsing import parse_rows
 from fakenews_assets.data.sources import normalise_source, normalise_sources
@@ -65,6 +65,13 @@ def test_a_publisher_has_one_name(written: str, name: str | None) -> None:
 def test_a_domain_names_the_publisher_before_a_word_does(
     source: str | None, url: str | None, publisher: str
 ) -> None:
-    rows = tidy(pl.DataFrame({"row": 0, "title": "A title", "label": "0", "source": source, "url": url}))
+    columns = {"row": 0, "title": "A title", "source": source, "url": url}
+    rows = tidy(pl.DataFrame(columns, schema_overrides={"source": pl.String, "url": pl.String}))
     mapping = BatchMapping(source="given.example")
     assert parse_rows(rows, mapping, None)["source"].to_list() == [publisher]
+
+
+def test_the_column_of_the_domain_goes_before_that_of_a_name() -> None:
+    names = ["title", "source", "domain"]
+    values = pl.DataFrame([["A title", "kaggle", "times.example"]], names, orient="row")
+    assert choose_columns(names, values, BatchMapping()).used["source"] == "domain"

@@ -17,7 +17,7 @@ from fakenews_resources.news.base import Received
 from fakenews_resources.project import project_path
 from fakenews_resources.storage.store import Artifact
 
-_SOURCES: Final = (*COLUMNS["url"], *COLUMNS["source"])
+_SOURCES: Final = (*COLUMNS["source"], *COLUMNS["url"])
 _RATINGS: Final = ("rating", "score", "pc1", "quality")
 _DELIMITERS: Final = (",", ";", "\t")
 _DECIMAL_COMMA: Final = r"^(\d*),(\d+)$"
