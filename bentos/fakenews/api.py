@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -37,7 +37,7 @@ from bentos.fakenews.schemas import (
     Word,
 )
 from bentos.fakenews.settings import ServiceSettings
-from bentos.fakenews.tables import HEADER, NotATable, Row, answer_line, count_rows, read_rows
+from bentos.fakenews.tables import HEADER, NotATable, Row, Upload
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.monitoring.log.prediction_log import stamp
 from fakenews_resources.storage.backend import StoreError
@@ -109,11 +109,12 @@ def _add_api(app: FastAPI) -> None:
 
     @app.post(
         CSV_PATH,
-        summary="Classify the rows of a CSV file",
+        summary="Classify the rows of a file",
         response_class=StreamingResponse,
         responses={
             200: {
-                "description": f"Columns {', '.join(HEADER)}, one line per row of the file, in its order.",
+                "description": f"Columns {', '.join(HEADER)}, then those of the file besides title and text; one line per"
+                " row of the file, in its order and with its delimiter.",
                 "content": {"text/csv": {"schema": {"type": "string"}}},
                 "headers": {"X-Rows": {"description": "Rows to come.", "schema": {"type": "integer"}}},
             }
@@ -121,7 +122,13 @@ def _add_api(app: FastAPI) -> None:
     )
     async def predict_csv(
         request: Request,
-        file: Annotated[UploadFile, File(description="UTF-8, with a column `title` and optionally `text`.")],
+        file: Annotated[
+            UploadFile,
+            File(
+                description="CSV, JSON Lines, JSON or a spreadsheet, also gzipped or in a ZIP archive, with a column `title`"
+                " and optionally `text`."
+            ),
+        ],
     ) -> StreamingResponse:
         runtime = _runtime(request)
         runtime.champion()
@@ -129,9 +136,9 @@ def _add_api(app: FastAPI) -> None:
             raise Overloaded(_RETRY_SECONDS)
         limits = runtime.settings
         async with runtime.uploads:  # counting takes the processor as well
-            rows = await asyncio.to_thread(count_rows, file.file, limits.max_csv_rows, limits.max_csv_faults)
+            upload, rows = await asyncio.to_thread(_opened, file.file, limits)
         return StreamingResponse(
-            _answer_rows(request, runtime, file.file),
+            _answer_rows(request, runtime, upload),
             media_type="text/csv; charset=utf-8",
             headers={"X-Rows": str(rows), "Content-Disposition": 'attachment; filename="answers.csv"'},
         )
@@ -212,38 +219,48 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
 
-async def _answer_rows(request: Request, runtime: Runtime, file: BinaryIO) -> AsyncIterator[bytes]:
+def _opened(file: BinaryIO, limits: ServiceSettings) -> tuple[Upload, int]:
+    """A valid upload, and how many rows it has."""
+    with ExitStack() as opened:
+        upload = opened.enter_context(Upload(file, limits.max_csv_rows, limits.max_csv_bytes))
+        rows = upload.count_rows(limits.max_csv_faults)
+        opened.pop_all()
+    return upload, rows
+
+
+async def _answer_rows(request: Request, runtime: Runtime, upload: Upload) -> AsyncIterator[bytes]:
     """Stream the lines of an answer as the model predicts them, interleaved with other requests.
 
     CSV is read and written in a thread, because invalid rows would otherwise block the event loop.
     """
     async with runtime.uploads:
-        yield answer_line(HEADER).encode()
-        rows = read_rows(file)
-        while chunk := await asyncio.to_thread(_next_rows, rows):
-            sound = [row for row in chunk if not row.error]
-            answered = None
-            if sound:
-                answered = await runtime.ask(
-                    [row.article for row in sound],
-                    request_id=request.state.request_id,
-                    endpoint=CSV_PATH,
-                    received=request.state.received,
-                    rows=[row.number - 1 for row in sound],
-                )
-            yield await asyncio.to_thread(_written, chunk, answered, request.state.request_id)
+        with upload:
+            yield (upload.mark + upload.answer_line(upload.header)).encode()
+            rows = upload.rows()
+            while chunk := await asyncio.to_thread(_next_rows, rows):
+                sound = [row for row in chunk if not row.error]
+                answered = None
+                if sound:
+                    answered = await runtime.ask(
+                        [row.article for row in sound],
+                        request_id=request.state.request_id,
+                        endpoint=CSV_PATH,
+                        received=request.state.received,
+                        rows=[row.number - 1 for row in sound],
+                    )
+                yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
 
 
 def _next_rows(rows: Iterator[Row]) -> list[Row]:
     return list(islice(rows, _CSV_ROWS_AT_ONCE))
 
 
-def _written(chunk: list[Row], answered: Answered | None, request_id: str) -> bytes:
-    return "".join(_lines(chunk, answered, request_id)).encode()
+def _written(upload: Upload, chunk: list[Row], answered: Answered | None, request_id: str) -> bytes:
+    return "".join(map(upload.answer_line, _answers(chunk, answered, request_id))).encode("utf-8", "replace")
 
 
-def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iterator[str]:
-    """One line per row. Valid rows take the next prediction."""
+def _answers(chunk: list[Row], answered: Answered | None, request_id: str) -> Iterator[tuple[object, ...]]:
+    """The cells of one line per row. Valid rows take the next prediction."""
     position = 0
     for row in chunk:
         if row.error or answered is None:
@@ -260,7 +277,7 @@ def _lines(chunk: list[Row], answered: Answered | None, request_id: str) -> Iter
                 "",
                 answered.model_id,
             )
-        yield answer_line((row.number, row.article.title, *found, request_id))
+        yield (row.number, row.article.title, *found, request_id, *row.others)
 
 
 async def _ask(request: Request, articles: list[Article], *, logged: int | None = None) -> Answered:

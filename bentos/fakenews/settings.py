@@ -44,7 +44,11 @@ class ServiceSettings(BaseSettings):
         default=(), description="Origins whose pages may call the API, as a JSON list. Default: none."
     )
     max_json_bytes: int = Field(default=8 * 2**20, gt=0, description="Largest JSON body.")
-    max_csv_bytes: int = Field(default=128 * 2**20, gt=0, description="Largest upload of a CSV file.")
+    max_csv_bytes: int = Field(
+        default=128 * 2**20,
+        gt=0,
+        description="Largest upload of a file, and largest table in it when unpacked.",
+    )
     max_csv_rows: int = Field(
         default=200_000, gt=0, description="Most rows of a CSV file, counting empty lines."
     )

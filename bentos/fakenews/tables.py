@@ -1,26 +1,40 @@
-"""Reads uploaded CSV files and writes answers as CSV."""
+"""Reads uploaded tables, by the reader of ingestion, and writes answers as CSV."""
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, Final, Self
+
+import polars as pl
 
 from bentos.fakenews.schemas import MAX_TEXT, MAX_TITLE
+from fakenews_assets.data.columns import NoTitle, choose_columns
+from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.missing import is_missing
+from fakenews_assets.data.readers.reading import open_table
+from fakenews_assets.data.readers.table import Limits, Record, Reject, TextTable, UnreadableFile
 from fakenews_assets.models.classifier import Article
 
 HEADER: Final = (
     "row", "title", "label", "verdict", "probability", "abstained", "abstain_reason", "error", "model_id",
     "request_id",
 )  # fmt: skip
-"""Columns of the answers."""
+"""Columns of the answers, which those of the upload follow."""
 
 _MAX_RECORD_CHARS: Final = 2**19
 """Most characters of one row, over all columns. The reader holds the interpreter for one line or cell, so this bounds
 the delay of other requests to a few milliseconds."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_DOCUMENT_MEMORY: Final = 2**30
+_DOCUMENT_SECONDS: Final = 60
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection")."""
+
+_NO_LABEL: Final = BatchMapping(columns={"label": ""})
+"""A label is no part of an article that is asked about."""
 
 
 class NotATable(ValueError):
@@ -34,130 +48,131 @@ class Row:
     number: int
     """Counted from 1, without the header."""
     article: Article
+    others: tuple[str, ...] = ()
+    """Values of the columns besides title and text."""
     error: str = ""
 
 
-def count_rows(file: BinaryIO, limit: int, faults: int) -> int:
-    """Read an upload once to validate it and count its rows.
+class Upload:
+    """An uploaded table, which can be read several times.
 
     Args:
-        file: the upload.
-        limit: most rows, including empty lines.
-        faults: most invalid rows.
+        file: with a descriptor.
+        rows: most rows, including empty lines.
+        unpacked_bytes: most bytes of a table that is packed.
 
     Raises:
-        NotATable: it is not UTF-8, lacks the column `title` or any row, or exceeds a limit.
+        NotATable: it cannot be read, or exceeds a limit; on reading the rows too.
     """
-    rows = faulty = 0
-    first = ""
-    for line, row in enumerate(_rows_and_gaps(file), 1):
-        if line > limit:
-            raise NotATable(f"The file has more than {limit:,} rows, counting empty lines; send it in parts.")
-        if row is None:
-            continue
-        rows = row.number
-        if row.error:
-            faulty += 1
-            first = first or f"row {row.number:,}: {row.error}"
-        if faulty > faults:
-            raise NotATable(
-                f"The file has more than {faults:,} invalid rows. The first is {first}. Correct them"
-                " and send the file again."
-            )
-    if not rows:
-        raise NotATable("The file has a header and no rows.")
-    return rows
+
+    def __init__(self, file: BinaryIO, rows: int, unpacked_bytes: int) -> None:
+        limits = Limits(
+            unpacked_bytes=unpacked_bytes,
+            document_memory=_DOCUMENT_MEMORY,
+            document_seconds=_DOCUMENT_SECONDS,
+            record_chars=_MAX_RECORD_CHARS,
+            rows=rows,
+            parquet=False,
+        )
+        with _as_not_a_table(), ExitStack() as opened:
+            table = opened.enter_context(open_table(file, limits))
+            assert isinstance(table, TextTable)
+            used = choose_columns(table.names, pl.DataFrame(), _NO_LABEL).used
+            self._open = opened.pop_all()
+        self._table = table
+        self._title = table.names.index(used["title"])
+        self._text = table.names.index(used["text"]) if "text" in used else None
+        self._others = [
+            at for at, name in enumerate(table.names) if name and at not in (self._title, self._text)
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Columns of the answers: `HEADER`, then those of the upload besides title and text."""
+        names = (self._table.names[at] for at in self._others)
+        return (*HEADER, *(f"uploaded_{name}" if name in HEADER else name for name in names))
+
+    @property
+    def mark(self) -> str:
+        """A byte-order mark, without which Excel takes UTF-8 for another encoding, if the upload came from it."""
+        dialect = self._table.dialect
+        from_excel = dialect.format == "spreadsheet" or dialect.delimiter == ";" or "BOM" in dialect.encoding
+        return "\ufeff" if from_excel or dialect.encoding.startswith("UTF-16") else ""
+
+    def count_rows(self, faults: int) -> int:
+        """Read the upload once to validate it and count its rows.
+
+        Args:
+            faults: most invalid rows.
+
+        Raises:
+            NotATable: it lacks rows, or exceeds a limit.
+        """
+        rows = faulty = 0
+        first = ""
+        for row in self.rows():
+            rows = row.number
+            if row.error:
+                faulty += 1
+                first = first or f"row {row.number:,}: {row.error}"
+            if faulty > faults:
+                raise NotATable(
+                    f"The file has more than {faults:,} invalid rows. The first is {first}. Correct them"
+                    " and send the file again."
+                )
+        if not rows:
+            raise NotATable("The file has a header and no rows.")
+        return rows
+
+    def rows(self) -> Iterator[Row]:
+        """Read the upload row by row, from its beginning."""
+        with _as_not_a_table():
+            yield from map(self._row, self._table.records())
+
+    def answer_line(self, cells: Sequence[object]) -> str:
+        """One line of CSV with the delimiter of the upload, escaped so that no spreadsheet reads a cell as a formula."""
+        line = io.StringIO()
+        writer = csv.writer(line, delimiter=self._table.dialect.delimiter or ",")
+        writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+        return line.getvalue()
+
+    def _row(self, found: Record | Reject) -> Row:
+        if isinstance(found, Reject):
+            others = ("",) * len(self._others)
+            return Row(found.number + 1, Article("", ""), others, f"line {found.line:,}: {found.detail}")
+        text = "" if self._text is None else found.cells[self._text] or ""
+        article = Article(found.cells[self._title] or "", "" if text and is_missing(text.strip()) else text)
+        others = tuple(found.cells[at] or "" for at in self._others)
+        return Row(found.number + 1, article, others, _fault(article))
 
 
-def read_rows(file: BinaryIO) -> Iterator[Row]:
-    """Read an upload row by row, from its beginning. Raises NotATable as `count_rows` does, limits aside."""
-    return (row for row in _rows_and_gaps(file) if row is not None)
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet reads as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-class _Lines(Iterator[str]):
-    """Lines of an upload, with a limit per row, because an unclosed quote would swallow the rest of the file."""
-
-    def __init__(self, text: TextIO) -> None:
-        self._text = text
-        self._number = 0
-        self._chars = 0
-
-    def begin_record(self) -> None:
-        """Start a new row with the next line."""
-        self._chars = 0
-
-    def __next__(self) -> str:
-        line = self._text.readline(_MAX_RECORD_CHARS + 1)
-        if not line:
-            raise StopIteration
-        self._number += 1
-        self._chars += len(line)
-        if self._chars > _MAX_RECORD_CHARS:
-            raise NotATable(
-                f"The row that line {self._number:,} belongs to has more than {_MAX_RECORD_CHARS:,} characters."
-                " Is there a quote that is not closed?"
-            )
-        return line
-
-
-def _rows_and_gaps(file: BinaryIO) -> Iterator[Row | None]:
-    """The rows of an upload, and None for each empty line between them."""
-    file.seek(0)
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_RECORD_CHARS))  # a cell may take up its row
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+@contextmanager
+def _as_not_a_table() -> Iterator[None]:
     try:
-        source = _Lines(text)
-        lines = csv.reader(source)
-        header = [name.strip().lower() for name in next(lines, [])]
-        if "title" not in header:
-            raise NotATable(
-                f"The first line has to name a column `title` (and may name `text`); it holds {header[:10]}."
-            )
-        width, title = len(header), header.index("title")
-        body = header.index("text") if "text" in header else None
-        number = 0
-        source.begin_record()
-        for cells in lines:
-            source.begin_record()
-            if cells:
-                number += 1
-                yield _row(number, cells, width, title, body)
-            else:
-                yield None
-    except UnicodeDecodeError as error:
-        raise NotATable("The file is not UTF-8. Save it as CSV UTF-8 and send it again.") from error
-    except csv.Error as error:
-        raise NotATable(f"The file is not CSV: {error}.") from error
-    finally:
-        text.detach()
+        yield
+    except NoTitle as error:
+        raise NotATable(f"The file has {error.found}. Rename the headline column to `title`.") from error
+    except UnreadableFile as error:
+        message = str(error)
+        raise NotATable(f"{message[0].upper()}{message[1:]}.") from error
 
 
-def answer_line(cells: Sequence[object]) -> str:
-    """One line of CSV, escaped so that no spreadsheet reads a cell as a formula."""
-    line = io.StringIO()
-    csv.writer(line).writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
-    return line.getvalue()
-
-
-def _row(number: int, cells: Sequence[str], width: int, title: int, body: int | None) -> Row:
-    article = Article(
-        cells[title] if title < len(cells) else "",
-        cells[body] if body is not None and body < len(cells) else "",
-    )
-    return Row(number, article, _fault(article, len(cells), width))
-
-
-def _fault(article: Article, cells: int, width: int) -> str:
-    if cells > width:
-        return f"{cells} cells under {width} headings: a comma without quotes?"
-    if not article.title.strip():
+def _fault(article: Article) -> str:
+    if is_missing(article.title.strip()):
         return "no title"
     if len(article.title) > MAX_TITLE:
         return f"title longer than {MAX_TITLE:,} characters"
     if len(article.text) > MAX_TEXT:
         return f"text longer than {MAX_TEXT:,} characters"
     return ""
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -53,6 +53,14 @@ class ChosenColumns:
     ignored: tuple[str, ...]
 
 
+class NoTitle(UnreadableFile):
+    """The file has no column of titles; `found` says which it has."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(f"{found}. {remedy}")
+        self.found = found
+
+
 @dataclass(frozen=True)
 class RawChunk:
     """A run of records of one file.
@@ -143,11 +151,11 @@ def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMap
         if (count := plain.count(plain_name(name))) > 1:
             raise UnreadableFile(f"the header names `{plain_name(name)}` {count} times: keep one of them")
     if "title" not in used and not (mapping.title_words and "text" in used):
-        raise UnreadableFile(_title_question(names, used))
+        raise NoTitle(f"no `title` column; {_listed(names)}", _title_remedy(names, used))
     return ChosenColumns(used, tuple(name for name in names if name and name not in used.values()))
 
 
-def _title_question(names: Sequence[str], used: dict[str, str]) -> str:
+def _title_remedy(names: Sequence[str], used: dict[str, str]) -> str:
     candidates = [name for name in names if name and name not in used.values()]
     likely = [name for name in candidates if plain_name(name) in ("statement", "claim", "news", "tweet")]
     name = next(iter([*likely, *([used["text"]] if "text" in used else []), *candidates]), "NAME")
@@ -157,8 +165,7 @@ def _title_question(names: Sequence[str], used: dict[str, str]) -> str:
         else ""
     )
     return (
-        f"no `title` column; {_listed(names)}. Say which one holds the headlines: --column title={name} (`columns` of"
-        f" raw_news in the UI){words}"
+        f"Say which one holds the headlines: --column title={name} (`columns` of raw_news in the UI){words}"
     )
 
 

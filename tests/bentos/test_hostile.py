@@ -91,7 +91,7 @@ def test_strange_titles_are_answered(client: httpx.Client, title: str):
     assert rows[0]["probability"]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
 def test_no_answer_is_a_formula(client: httpx.Client, cell: str):
     sheet = io.StringIO()
     csv.writer(sheet).writerows([["title"], [cell]])
@@ -180,8 +180,8 @@ def test_rows_that_no_model_sees_hold_nobody_up(client: httpx.Client, service: S
     [
         (b"title,text\n" + b",x\n" * 190_000, "more than 150,000 invalid rows"),
         (b"title\n" + b"\n" * 20_000_000 + b"x\n", "more than 200,000 rows, counting empty lines"),
-        (b'title,text\nx,"' + b"\n" * 20_000_000, "a quote that is not closed"),
-        (b"title,text\nx," + b"y" * 20_000_000, "a quote that is not closed"),
+        (b'title,text\nx,"' + b"\n" * 20_000_000, "a quote that opens there is probably never closed"),
+        (b"title,text\nx," + b"y" * 20_000_000, "longer than 524,288 characters"),
     ],
     ids=["faulty rows", "empty lines", "an open quote", "one cell"],
 )

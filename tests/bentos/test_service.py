@@ -110,7 +110,10 @@ def test_rows_that_cannot_be_judged_keep_their_place(client: httpx.Client):
     assert [bool(row["probability"]) for row in rows] == [True, False, True, False, False, True]
     assert rows[1]["error"] == "no title"
     assert rows[3]["error"] == "title longer than 1,000 characters"
-    assert rows[4]["error"] == "3 cells under 2 headings: a comma without quotes?"
+    assert (
+        rows[4]["error"]
+        == "line 6: more columns than the header names: a delimiter in a field without quotes?"
+    )
     assert rows[2]["title"] == '\'=HYPERLINK("x")'
     assert [row["title"] for row in rows][0::5] == ["fine", "last"]
 
@@ -118,11 +121,11 @@ def test_rows_that_cannot_be_judged_keep_their_place(client: httpx.Client):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"headline\nx\n", "has to name a column `title`"),
-        (b"", "has to name a column `title`"),
+        (b"heading\nx\n", "found: 'heading'. Rename the headline column to `title`."),
+        (b"", "The file is empty"),
         (b"title\n", "a header and no rows"),
-        (b"title\n\xff\xfe\n", "not UTF-8"),
-        (b"PK\x03\x04\x00\x99\xf0", "not UTF-8"),
+        (b"PAR1\x00", "The file is Parquet, which is not read here"),
+        (b"PK\x03\x04\x00\x99\xf0", "The ZIP archive is cut or damaged"),
     ],
 )
 def test_what_is_no_table_is_refused(client: httpx.Client, content: bytes, message: str):

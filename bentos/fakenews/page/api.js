@@ -90,6 +90,7 @@ export function showProblem(box, error, retry) {
 export class CsvSplitter {
   #cells = [];
   #cell = "";
+  #delimiter = null; // the service keeps that of the upload; no name of a column before the first one holds any
   #state = "start"; // of a cell; or "plain", "quoted", "closing": a quote that ends the cell unless one more follows
 
   /** @returns {string[][]} the rows that this piece completes */
@@ -109,7 +110,7 @@ export class CsvSplitter {
         if (this.#state === "closing") this.#cell += '"';
         this.#state = "quoted";
         at++;
-      } else if (sign === "," || sign === "\n") {
+      } else if (sign === (this.#delimiter ??= DELIMITERS.includes(sign) ? sign : null) || sign === "\n") {
         this.#cells.push(this.#cell);
         this.#cell = "";
         this.#state = "start";
@@ -129,7 +130,8 @@ export class CsvSplitter {
   }
 }
 
-const STOP = /[,\r\n]/g;
+const DELIMITERS = ",;\t|";
+const STOP = /[,;\t|\r\n]/g; // where a cell without quotes may end
 
 /**
  * Read a CSV answer while it arrives.

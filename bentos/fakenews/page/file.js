@@ -7,7 +7,9 @@ const PAGE = 200; // rows in the document at a time: what a phone lays out witho
 const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
 const REASONS = { out_of_distribution: "unlike what the model has learnt from" };
 const ORDER = ["fake", "unsure", "real", "error"];
-const FORMULA = /^'(?=[=+\-@\t\r])/; // the service's guard against spreadsheet formulas
+const FORMULA = /^'(?=[=+\-@\t\r\n＝＋－＠])/; // the service's guard against spreadsheet formulas
+
+const PACKED = /\.(gz|bz2|zip)$/i;
 
 const $ = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en");
@@ -111,7 +113,7 @@ function finish(file, message, whole) {
   $("cancel").hidden = $("progress").hidden = true;
   $("progress-text").textContent = "";
   $("answers").hidden = !rows.length;
-  const name = `answers-${file.name.replace(/\.csv$/i, "")}.csv`;
+  const name = `answers-${file.name.replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
   $("download-name").textContent = whole ? name : `${name} – only the rows that came`;
   $("download").onclick = () => save(name);
   allow(true);

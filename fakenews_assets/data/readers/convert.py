@@ -1,6 +1,6 @@
 """Writes a spreadsheet as CSV, or a JSON document as JSON Lines; a program of its own.
 
-    python -P convert.py sheet|CODEC MEMORY_BYTES <document >lines
+    python -P convert.py sheet|CODEC MEMORY_BYTES OUTPUT_BYTES <document >lines
 
 Such a document has to be held as a whole. A process of its own bounds the memory and the time that it takes, and
 leaves the caller's interpreter free. It imports nothing of the project, so that it starts fast.
@@ -146,9 +146,10 @@ def _only_table(document: Mapping[str, Any], depth: int = 0) -> list[Any] | None
     return tables[0] if len(tables) == 1 else None
 
 
-def main(what: str, memory_bytes: str) -> int:
+def main(what: str, memory_bytes: str, output_bytes: str) -> int:
     """Convert the standard input to the standard output. Returns the exit status: 2 for a refusal."""
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(output_bytes), int(output_bytes)))
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="replace", newline="")
     try:
         write_sheet() if what == "sheet" else write_records(what)
@@ -156,7 +157,7 @@ def main(what: str, memory_bytes: str) -> int:
     except Refused as error:
         sys.stderr.write(str(error))
         return 2
-    except MemoryError:
+    except (MemoryError, OSError):
         return 3
     return 0
 

@@ -15,6 +15,8 @@ _SPACED_QUOTE: Final = re.compile(r' +".*')
 _PREAMBLE_ROWS: Final = 10
 """Most lines before a header, such as a title or a comment."""
 _SURE_SHARE: Final = 0.9
+_NAME_CHARS: Final = 40
+"""A row after a title or comments is the header only if it has no longer field."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,21 @@ def find_dialect(sample: str, escaped: Sequence[str] = ()) -> CsvDialect:
     found = replace(best.dialect, header_line=start + best.dialect.header_line)
     with_escape = replace(found, escape="\\")
     votes = sum((with_escape.row(line) is not None) - (found.row(line) is not None) for line in escaped)
+    if escaped and not votes:  # such a line is part of a longer record
+        votes = _sound_rows(with_escape, lines) - _sound_rows(found, lines)
     return with_escape if votes > 0 else found
+
+
+def _sound_rows(dialect: CsvDialect, lines: list[str]) -> int:
+    reader = dialect.reader(iter(lines[dialect.header_line :]))
+    rows = 0
+    while True:
+        try:
+            rows += len(next(reader)) == len(dialect.names)
+        except StopIteration:
+            return rows
+        except csv.Error:
+            continue
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,8 @@ def _header_at(rows: list[list[str]]) -> int:
         filled = sum(map(bool, map(str.strip, row)))
         if filled > 1 or (width < 3 and len(row) == width):
             alike = sum(len(one) == width for one in rows[at:])
-            return at if len(row) == width and alike >= _SURE_SHARE * len(rows[at:]) else 0
+            sure = len(row) == width and alike >= _SURE_SHARE * len(rows[at:])
+            return at if sure and max(map(len, row)) <= _NAME_CHARS else 0
     return 0
 
 

@@ -33,7 +33,14 @@ def to_lines(file: BinaryIO, what: str, limits: Limits, open_files: ExitStack) -
     lines = temporary_file(open_files)
     try:
         done = subprocess.run(
-            [sys.executable, "-P", str(_PROGRAM), what, str(limits.document_memory)],
+            [
+                sys.executable,
+                "-P",
+                str(_PROGRAM),
+                what,
+                str(limits.document_memory),
+                str(limits.unpacked_bytes),
+            ],
             stdin=file.fileno(),
             stdout=lines,
             stderr=subprocess.PIPE,
@@ -45,7 +52,9 @@ def to_lines(file: BinaryIO, what: str, limits: Limits, open_files: ExitStack) -
     if done.returncode == _REFUSED:
         raise UnreadableFile(done.stderr.decode("utf-8", "replace"))
     if done.returncode:
-        raise UnreadableFile(_too_large(what, f"more than {limits.document_memory // 2**20:,} MiB of memory"))
+        raise UnreadableFile(
+            _too_large(what, f"more than {limits.document_memory // 2**20:,} MiB of memory or room")
+        )
     return lines
 
 

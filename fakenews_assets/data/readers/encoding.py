@@ -9,7 +9,9 @@ from typing import BinaryIO, Final
 from fakenews_assets.data.readers.table import UnreadableFile
 
 _BLOCK: Final = 2**20
-_SAMPLE_BYTES: Final = 2**16
+_SAMPLE_BYTES: Final = 2**14
+_WIDE_BYTES: Final = 16
+_ZERO_OR_ONE: Final = b"0" + b"1" * 255
 _MIXED_SHARE: Final = 0.02
 """Lines of another encoding that happen to be UTF-8 are rarer than this, among those that are not plain ASCII."""
 _MARKS: Final = (
@@ -86,11 +88,16 @@ def find_encoding(file: BinaryIO) -> Encoding:
 
 
 def _wide(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, by the zeros beside ASCII."""
+    """UTF-16 or UTF-32 without a mark, by the zeros beside ASCII in the first name."""
+    begin = head[:_WIDE_BYTES]
     for width, codec in ((4, "utf-32"), (2, "utf-16")):
-        zeros = b"\0" * (width - 1)
-        if len(head) >= width and head[:width].count(0) == width - 1:
-            return f"{codec}-le" if head[1:width] == zeros else f"{codec}-be"
+        units = {
+            begin[at : at + width].translate(_ZERO_OR_ONE)
+            for at in range(0, len(begin) // width * width, width)
+        }
+        for order, unit in (("le", b"1".ljust(width, b"0")), ("be", b"1".rjust(width, b"0"))):
+            if units == {unit}:
+                return f"{codec}-{order}"
     return None
 
 

@@ -30,6 +30,7 @@ _OLE_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _UTF8: Final = Encoding("utf-8", "UTF-8")
 _ESCAPED_QUOTE: Final = b'\\"'
 _ESCAPED_LINES: Final = 100
+_STEP: Final = 2**20
 _JSON_LINES_AHEAD: Final = 20
 
 
@@ -118,10 +119,14 @@ def _is_object(line: str) -> bool:
 def _escaped_lines(file: BinaryIO) -> Iterator[bytes]:
     """Some lines with a backslash before a quote, from wherever they stand."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        end = 0
-        for _ in range(_ESCAPED_LINES):
-            at = view.find(_ESCAPED_QUOTE, end)
-            if at < 0:
-                return
-            begin, end = view.rfind(b"\n", 0, at) + 1, view.find(b"\n", at) + 1 or len(view)
-            yield view[begin:end]
+        found = end = 0
+        # In steps, because each holds the interpreter.
+        for start in range(0, len(view), _STEP):
+            while found < _ESCAPED_LINES:
+                at = view.find(_ESCAPED_QUOTE, max(start, end), start + _STEP + 1)
+                if at < 0:
+                    break
+                begin = max(view.rfind(b"\n", max(0, at - _STEP), at), at - _STEP, -1) + 1
+                end = view.find(b"\n", at, at + _STEP) + 1 or min(at + _STEP, len(view))
+                found += 1
+                yield view[begin:end]

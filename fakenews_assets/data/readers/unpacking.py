@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import os
 import re
 import tempfile
 import zipfile
@@ -34,6 +35,9 @@ _PACKED: Final = (".gz", ".bz2")
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _HIDDEN: Final = re.compile(r"(?:^|/)(?:__MACOSX/|\.|~\$|Thumbs\.db$|desktop\.ini$)")
 """What systems and editors leave in archives."""
+_ZIP_END: Final = b"PK\x05\x06"
+_ZIP_TAIL_BYTES: Final = 2**16 + 22
+_ZIP_DIRECTORY_BYTES: Final = 2**20
 _SPREADSHEETS: Final = ("xl/workbook.xml", "xl/workbook.bin")
 _OPEN_DOCUMENT: Final = b"application/vnd.oasis.opendocument.spreadsheet"
 _OTHER_ZIPS: Final = {
@@ -64,6 +68,7 @@ def unpack(file: BinaryIO, most_bytes: int, open_files: ExitStack) -> tuple[Bina
         file.seek(0)
         if head == _ZIP_MAGIC:
             with _damage_named("ZIP archive"):
+                _refuse_many_members(file)
                 archive = open_files.enter_context(zipfile.ZipFile(file))
                 if _is_spreadsheet(archive):
                     return file, ", ".join(within), True
@@ -72,7 +77,7 @@ def unpack(file: BinaryIO, most_bytes: int, open_files: ExitStack) -> tuple[Bina
                 packed = archive.open(name)
         elif head.startswith(b"\x1f\x8b"):
             within.append("gzip")
-            packed = gzip.GzipFile(fileobj=file)
+            packed = gzip.GzipFile(fileobj=file, mode="rb")
         elif head.startswith(b"BZh"):
             within.append("bzip2")
             packed = bz2.BZ2File(file)
@@ -112,6 +117,19 @@ def _copied(packed: IO[bytes] | BufferedIOBase, most_bytes: int, open_files: Exi
         file.write(block)
     file.flush()
     return file
+
+
+def _refuse_many_members(file: BinaryIO) -> None:
+    """Each takes up memory before its name is known."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _ZIP_TAIL_BYTES))
+    tail = file.read()
+    at = tail.rfind(_ZIP_END)
+    if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > _ZIP_DIRECTORY_BYTES:
+        raise UnreadableFile(
+            "the file is a ZIP archive with thousands of members: unpack it, and name the table in it"
+        )
+    file.seek(0)
 
 
 def _is_spreadsheet(archive: zipfile.ZipFile) -> bool:
