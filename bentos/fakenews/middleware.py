@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bentos.fakenews import metrics
 from bentos.fakenews.batching import Overloaded
 from bentos.fakenews.schemas import Fault, Problem
+from bentos.fakenews.server import ABORT
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_resources.request_ids import new_request_id
 
@@ -72,16 +73,30 @@ class Middleware:
         limit = self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
         scope.setdefault("state", {}).update(request_id=request_id, received=begin)
         status = 0
+        sent, blocked = 0, 0.0
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent, blocked
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = list(message.get("headers", ()))
                 # A page with a stricter policy than the common one keeps it: two policies would both count.
                 common = [header for header in _HEADERS if header[0] not in dict(own)]
                 message = {**message, "headers": [*own, *common, (b"x-request-id", request_id.encode())]}
-            await send(message)
+            since = perf_counter()
+            try:
+                # What was sent may still lie in buffers, so one part may not wait for all that the sum allows.
+                limit_s = self.settings.body_seconds
+                async with asyncio.timeout(
+                    min(limit_s, max(0.0, limit_s + sent / _BYTES_PER_SECOND - blocked))
+                ):
+                    await send(message)
+            except TimeoutError:
+                # Closing would first wait for the client to read the rest.
+                scope.get("extensions", {}).get(ABORT, lambda: None)()
+                raise ClientDisconnect from None
+            blocked += perf_counter() - since
+            sent += len(message.get("body", b""))
 
         try:
             refusal = self._refusal(scope, path, limit, request_id)

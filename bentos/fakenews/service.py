@@ -12,17 +12,14 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 import bentoml
-from bentoml._internal.server.base_app import BaseAppFactory
 
+from bentos.fakenews import server
 from bentos.fakenews.api import create_app
 from bentos.fakenews.settings import ServiceSettings
 
-# BentoML 1.4's own time limit holds on to every request, answered or not, until the limit has passed: an hour's
-# traffic in memory, and collecting the garbage among it stops the service for a quarter of a second every second.
-# There is no setting to leave it out. The API limits what it waits for by itself.
-BaseAppFactory.middlewares = property(lambda _: [])  # pyright: ignore[reportAttributeAccessIssue]
-
-app = create_app(ServiceSettings())
+settings = ServiceSettings()
+server.install(settings.body_seconds)
+app = create_app(settings)
 
 
 @bentoml.service(

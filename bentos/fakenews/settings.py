@@ -72,7 +72,10 @@ class ServiceSettings(BaseSettings):
         description="A request of many articles is refused with 503 while so much work waits for the model.",
     )
     body_seconds: float = Field(
-        default=15, gt=0, description="Time limit for receiving a body, plus a second per 32 KiB."
+        default=15,
+        gt=0,
+        description="Time limit for the head of a request, for its body and for taking the answer; the latter two get a"
+        " second more per 32 KiB.",
     )
     log_send_seconds: float = Field(
         default=30, gt=0, description="How often the log is uploaded to a storage in a bucket."

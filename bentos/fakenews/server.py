@@ -1,0 +1,77 @@
+"""What BentoML and uvicorn have no setting for: both are changed here, and nowhere else."""
+
+import asyncio
+import socket
+from typing import Any, ClassVar, Final
+
+import uvicorn.config
+from bentoml._internal.server.base_app import BaseAppFactory
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+ABORT: Final = "fakenews.abort"
+"""Extension of an ASGI scope: closes the connection at once, whatever is left to send."""
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that closes a connection on which nothing happens. uvicorn waits for ever for a head or a reader."""
+
+    seconds: ClassVar[float] = 15
+    """Time for the head of a request to arrive, and for a client to take anything of what was sent."""
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        self._await_head()
+        if hasattr(socket, "TCP_USER_TIMEOUT") and (own := transport.get_extra_info("socket")):
+            # Linux: the kernel also ends a connection that was closed here, and whose client never reads the rest.
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self.seconds))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        extensions: dict[str, Any] = {ABORT: self.transport.abort}
+        self.scope["extensions"] = extensions
+
+    def on_headers_complete(self) -> None:
+        self._head_came()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def install(seconds: float) -> None:
+    """Have the server that BentoML is about to start use what is defined here.
+
+    Args:
+        seconds: as `Protocol.seconds`.
+
+    Raises:
+        RuntimeError: these versions of BentoML and uvicorn have other names for it.
+    """
+    if "auto" not in uvicorn.config.HTTP_PROTOCOLS or not isinstance(
+        getattr(BaseAppFactory, "middlewares", None), property
+    ):
+        raise RuntimeError(
+            "bentos/fakenews/server.py does not fit the installed BentoML or uvicorn. Install the versions of"
+            " requirements.lock, or adapt that module: tests/bentos/test_server.py says what it has to achieve."
+        )
+    Protocol.seconds = seconds
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{Protocol.__module__}:{Protocol.__name__}"
+    # BentoML 1.4's own time limit holds on to every request, answered or not, until the limit has passed: an hour's
+    # traffic in memory, and collecting the garbage among it stops the service for a quarter of a second every second.
+    # There is no setting to leave it out. The API limits what it waits for by itself.
+    BaseAppFactory.middlewares = property(lambda _: [])  # pyright: ignore[reportAttributeAccessIssue]
