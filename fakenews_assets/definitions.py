@@ -12,6 +12,7 @@ from fakenews_assets.automation.sensors.refresh import champion_changed, refresh
 from fakenews_assets.automation.sensors.retraining import drift_sensor, new_rows_sensor
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
+from fakenews_assets.data.admission import assets as admitting
 from fakenews_assets.data.ratings import assets as ratings
 from fakenews_assets.ensembling import assets as ensembling
 from fakenews_assets.evaluation import assets as evaluation
@@ -31,7 +32,19 @@ storage = storage_from_environment()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [data, ratings, training, compression, ensembling, evaluation, selection, serving, monitoring, audit]
+        [
+            data,
+            ratings,
+            admitting,
+            training,
+            compression,
+            ensembling,
+            evaluation,
+            selection,
+            serving,
+            monitoring,
+            audit,
+        ]
     ),
     jobs=all_jobs,
     schedules=[nightly_monitoring],

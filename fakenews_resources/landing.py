@@ -7,7 +7,7 @@ import re
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, time
 from typing import Final
@@ -32,6 +32,7 @@ _RETRY_S: Final = 8
 
 _GROWING: Final = "still being written"
 _UNKNOWN_FORMAT: Final = "of no known format"
+_MAPPING: Final = "mapping.toml"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class LandedFile:
         size_bytes: its length.
         identity: hex digest of its content: SHA-256, in a bucket MD5 or, for a composite object, CRC32C.
         arrived: when its content or name changed last, in seconds since 1970.
+        mapping: the text of its mapping, `NAME.mapping.toml`, or of `mapping.toml`, which is for the whole folder; empty:
+            there is none.
     """
 
     name: str
@@ -51,6 +54,7 @@ class LandedFile:
     size_bytes: int
     identity: str
     arrived: float
+    mapping: str = ""
 
     @property
     def batch(self) -> str:
@@ -133,7 +137,13 @@ def _landed(found: Iterable[tuple[str, LandedFile | str]]) -> Landed:
 
 
 def _counts(name: str) -> bool:
-    return not name.startswith(".") and not name.endswith(_UNFINISHED)
+    return not name.startswith(".") and not name.endswith((*_UNFINISHED, _MAPPING))
+
+
+def _mapping_names(name: str) -> list[str]:
+    """Names of the files that may hold the mapping of a file, the first that exists counts."""
+    stems = [name, *(name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix))]
+    return [*(f"{stem}.{_MAPPING}" for stem in stems), _MAPPING]
 
 
 def _look_into_folder(
@@ -151,10 +161,15 @@ def _look_into_folder(
         try:
             state = path.stat()
             if stat.S_ISREG(state.st_mode):
-                yield path.name, _examine(path, state, settle_seconds, hashes)
+                found = _examine(path, state, settle_seconds, hashes)
+                if isinstance(found, LandedFile):
+                    beside = (folder / name for name in _mapping_names(path.name))
+                    mapping = next((one.read_text("utf-8") for one in beside if one.is_file()), "")
+                    found = replace(found, mapping=mapping)
+                yield path.name, found
         except FileNotFoundError:  # taken away meanwhile, or a link to nothing
             continue
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             yield path.name, "that cannot be read"
 
 
@@ -198,6 +213,7 @@ def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
                 retry=DEFAULT_RETRY.with_timeout(_RETRY_S),
             )
         )
+    mappings = {blob.name: blob for blob in blobs if blob.name.endswith(_MAPPING)}
     for blob in blobs:
         name = blob.name.removeprefix(prefix)
         if not name or not _counts(name):
@@ -207,7 +223,9 @@ def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
             continue
         uri = f"gs://{bucket}/{blob.name}#{blob.generation}"
         identity = base64.b64decode(blob.md5_hash or blob.crc32c).hex()
-        yield name, LandedFile(name, uri, blob.size, identity, blob.updated.timestamp())
+        beside = (mappings[prefix + one] for one in _mapping_names(name) if prefix + one in mappings)
+        mapping = next((one.download_as_text(timeout=_TIMEOUT_S) for one in beside), "")
+        yield name, LandedFile(name, uri, blob.size, identity, blob.updated.timestamp(), mapping)
 
 
 _Fingerprint = tuple[int, int, int]

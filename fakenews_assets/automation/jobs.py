@@ -39,6 +39,12 @@ ingest_rated_batch = dg.define_asset_job(
     description="Receive one batch, label its articles by their publishers' ratings, and clean it.",
 )
 
+admit_batch = dg.define_asset_job(
+    "admit_batch",
+    selection=["admission", "clean_news"],
+    description="Admit a stored batch that a check of its labels refused, and clean it again.",
+)
+
 label_batch = dg.define_asset_job(
     "label_batch",
     selection=["publisher_labels", "clean_news"],
@@ -179,6 +185,7 @@ all_jobs = [
     ingest_batch,
     rate_publishers,
     ingest_rated_batch,
+    admit_batch,
     label_batch,
     prepare_corpus,
     search_hyperparameters,

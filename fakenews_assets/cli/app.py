@@ -29,11 +29,12 @@ def main() -> None:
 @app.command(rich_help_panel=_TRAINING)
 @abort_on_failure()
 def ingest(
-    address: Annotated[
-        str,
+    addresses: Annotated[
+        list[str],
         typer.Argument(
             metavar="FILE",
-            help="A file, an https:// or gs:// address, `welfake:`, or generated articles such as"
+            help="A file, or several that make one batch; an https:// or gs:// address; `isot:FOLDER`, `liar:FOLDER` or"
+            " another recipe of a published data set; `welfake:`, which downloads it; or generated articles such as"
             " `sample:rows=6000,era=1`.",
         ),
     ],
@@ -45,6 +46,42 @@ def ingest(
         str,
         typer.Option(help="Publisher of the rows that name none, such as example.com."),
     ] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=NAME",
+            help="Column that holds title, text, label, source, url, group or published_at, such as text=story."
+            " `FIELD=` for none. May be repeated.",
+        ),
+    ] = None,
+    header: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Names of the columns of CSV files without a header line.")
+    ] = "",
+    title_words: Annotated[
+        int,
+        typer.Option(help="Make titles of so many first words of the text, if no column holds them.", min=0),
+    ] = 0,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD=MEANING,...",
+            help="What words of the label column mean: real, fake or unlabelled, such as true=real,false=fake.",
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="real|fake",
+            help="Label of all rows of a file; with several files, one each in their order.",
+        ),
+    ] = None,
+    day_first: Annotated[
+        bool | None,
+        typer.Option(
+            "--day-first/--month-first",
+            help="Whether 03/04/2017 is in April. Default: what the other dates of the column say.",
+        ),
+    ] = None,
     label_by_rating: Annotated[
         bool,
         typer.Option(
@@ -73,14 +110,52 @@ def ingest(
 
         fakenews ingest scraped.jsonl --source example.com
 
+        fakenews ingest claims.csv --column title=Statement --labels true=real,false=fake
+
+        fakenews ingest True.csv Fake.csv --label real --label fake
+
+        fakenews ingest isot:downloads/isot
+
         fakenews ingest articles.csv --label-by-rating
     """
     from fakenews_assets.cli import ingesting
+    from fakenews_assets.cli.options import columns_given, labels_given, labels_of_files
 
     if fake_below > real_from:
         raise typer.BadParameter("must not be above --real-from", param_hint="--fake-below")
+    given = {
+        "header": tuple(filter(None, (name.strip() for name in header.split(",")))),
+        "columns": columns_given(column or []),
+        "labels": labels_given(labels or []),
+        "file_labels": labels_of_files(label or [], len(addresses)),
+        "title_words": title_words,
+        "source": source,
+        "day_first": day_first,
+    }
     rule = {"fake_below": fake_below, "real_from": real_from} if label_by_rating else None
-    ingesting.ingest(address, batch, source=source, rule=rule, train=train)
+    ingesting.ingest(addresses, batch, given=given, rule=rule, train=train)
+
+
+@app.command(rich_help_panel=_TRAINING)
+@abort_on_failure()
+def admit(
+    batch: Annotated[str, typer.Argument(help="Name of a batch that a check refused.")],
+    because: Annotated[str, typer.Option(help="Why the batch is right as it is; kept for the audit.")],
+    by: Annotated[str, typer.Option(help="Name to record; default: the current user.")] = "",
+) -> None:
+    """Admit a batch although the balance or the meaning of its labels was refused.
+
+    Who admitted it, when and why is stored, shown in the UI, and told by `fakenews audit`.
+
+    Example:
+
+        fakenews admit news-1f2e3d4c --because "all of them are of one fact-checker"
+    """
+    import getpass
+
+    from fakenews_assets.cli import ingesting
+
+    ingesting.admit(batch, because, by or getpass.getuser())
 
 
 @app.command(rich_help_panel=_TRAINING)

@@ -1,36 +1,40 @@
-"""`fakenews ingest`: one batch registered, received and cleaned, and with `--train` a champion made of it."""
+"""`fakenews ingest` and `fakenews admit`: one batch registered, received and cleaned, and with `--train` a champion made
+of it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
-import polars as pl
 import typer
-from rich.markup import escape
-from rich.table import Table
+from pydantic import ValidationError
 
-from fakenews_assets.automation.limits import RetrainSettings, new_rows
+from fakenews_assets.cli.addresses import batch_name, local_files, sha256_of, typed
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.ingested import show_batch, show_next
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.admission.admission import OVERRULABLE, AdmissionSettings
 from fakenews_assets.data.claims import Claims
-from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches, some_of
-from fakenews_assets.data.quarantine import kinds_of_rejects
-from fakenews_assets.data.receiving import repeats
-from fakenews_resources.landing import batch_name_of
-from fakenews_resources.news.base import BadAddress
-from fakenews_resources.news.registry import local_path
-from fakenews_resources.storage.store import Artifact, hash_file
+from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
+from fakenews_assets.data.receiving import RawNewsSettings, repeats
+from fakenews_assets.data.recipes.recipes import with_recipe
+from fakenews_resources.news.base import SourceError
 
 
-def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] | None, train: bool) -> None:
+def ingest(
+    addresses: Sequence[str],
+    batch: str,
+    *,
+    given: Mapping[str, Any],
+    rule: Mapping[str, float] | None,
+    train: bool,
+) -> None:
     """Ingest a batch and print what became of its rows, and what comes next.
 
     Args:
-        address: a file, or an address of a news source.
+        addresses: files, or an address of a news source or of a recipe.
         batch: its name; empty for one made of the address.
-        source: publisher of rows that name none; empty: unknown.
+        given: how the rows are read, as `RawNewsSettings` has it.
         rule: thresholds that label articles by their publisher's rating, as in `LabelRule`; None: no such labels.
         train: go on to a champion.
 
@@ -39,70 +43,77 @@ def ingest(address: str, batch: str, *, source: str, rule: Mapping[str, float] |
             blocking check refused the batch.
         typer.BadParameter: the batch cannot have this name.
     """
-    address = typed(address)
-    file = _local_file(address)
-    name = batch or batch_name(address)
+    settings = _settings([typed(address) for address in addresses], given)
+    files = local_files(settings.uris)
+    name = batch or batch_name(typed(addresses[0]), files)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
         raise typer.BadParameter(
             "use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch"
         )
+    given = settings.model_dump(exclude_defaults=True, exclude={"uri"}, mode="json")
     with GraphRunner() as runner:
         if rule and not runner.store.exists("source_ratings"):
             raise CommandFailed("There are no ratings yet. Store a table of them first: fakenews rate FILE")
-        if file:
-            _require_new_bytes(runner, name, file)
+        if files:
+            _require_new_bytes(runner, name, settings.uris, sha256_of(files))
         with _registered(runner, name):
             if rule:
-                runner.ingest(name, address, source, rule)
+                runner.ingest(name, settings.uri, given, rule)
             if train:
-                runner.lifecycle(name, address, source=source)
+                runner.lifecycle(name, settings.uri, given=given)
             elif not rule:
-                runner.ingest(name, address, source)
-        _show_summary(runner, name, rated=bool(rule))
+                runner.ingest(name, settings.uri, given)
+        show_batch(runner, name, rated=bool(rule))
         if not train:
-            _show_next(runner)
+            show_next(runner)
 
 
-def typed(address: str) -> str:
-    """An address that a person has typed: a relative path starts at the working directory.
+def admit(batch: str, because: str, by: str) -> None:
+    """Admit a batch that a check of its labels refused.
 
     Raises:
-        CommandFailed: it is no address.
+        CommandFailed: there is no such batch, it was not refused, or by a check that cannot be overruled.
     """
+    with GraphRunner() as runner:
+        refused = runner.store.refused(f"clean_news/{batch}")
+        if refused is None or batch not in registered_batches(runner.instance):
+            if batch in corpus_batches(runner.store, runner.instance):
+                raise CommandFailed(f"Batch {batch} is part of the corpus already.")
+            known = runner.store.refused_partitions("clean_news").intersection(
+                registered_batches(runner.instance)
+            )
+            raise CommandFailed(
+                f"No batch {batch} was refused by a check. Refused are: {', '.join(sorted(known)) or 'none'}."
+            )
+        assert refused.record is not None
+        failed = refused.record.refused
+        if firm := sorted(failed.keys() - set(OVERRULABLE)):
+            raise CommandFailed(
+                f"Batch {batch} cannot be admitted: {firm[0]}: {failed[firm[0]]}\nOnly {' and '.join(OVERRULABLE)} can be"
+                " overruled."
+            )
+        settings = AdmissionSettings(because=because, by=by, checks=tuple(sorted(failed)))
+        config = {"admission": settings.model_dump(mode="json"), "clean_news": refused.record.config}
+        runner.run("admit_batch", batch, config, again=["admission"])
+        show_batch(runner, batch)
+        show_next(runner)
+
+
+def _settings(addresses: Sequence[str], given: Mapping[str, Any]) -> RawNewsSettings:
     try:
-        path = local_path(address)
-    except BadAddress as error:
+        first, *more = addresses
+        return with_recipe(RawNewsSettings(uri=first, more_uris=tuple(more), **given))
+    except ValidationError as error:
+        raise CommandFailed("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
+    except SourceError as error:
         raise CommandFailed(str(error)) from error
-    if path is None:
-        return address
-    return str(path if address.startswith("file:") else Path(address).expanduser().absolute())
 
 
-def _local_file(address: str) -> Path | None:
-    """The file at an address; None: it is no local one. Raises CommandFailed if there is no such file."""
-    path = local_path(address)
-    if path is None or path.is_file():
-        return path
-    if path.is_dir():
-        raise CommandFailed(f"{path} is a folder. Name one file; each becomes a batch.")
-    raise CommandFailed(f"No file at {path}. Check the path.")
-
-
-def batch_name(address: str) -> str:
-    """A name for what `address` holds: for a file, its stem and the start of its SHA-256, so that a changed
-    file gets another name; for any other address, its scheme or host and the date."""
-    path = Path(address)
-    if path.is_file():
-        return batch_name_of(path.name, hash_file(path).sha256)
-    stem = address.split(":")[0] if "://" not in address else address.rsplit("/", 1)[-1].split(".")[0]
-    return f"{stem}-{datetime.now(UTC):%Y%m%d}"
-
-
-def _require_new_bytes(runner: GraphRunner, name: str, file: Path) -> None:
+def _require_new_bytes(runner: GraphRunner, name: str, uris: Sequence[str], sha256: str) -> None:
     received = received_batches(runner.store, runner.instance)
-    first = None if name in received else Claims(runner.store).of(hash_file(file).sha256)
+    first = None if name in received else Claims(runner.store).of(sha256)
     if first and first.batch in received:
-        raise CommandFailed(repeats(str(file), first.batch))
+        raise CommandFailed(repeats(" ".join(uris), first.batch))
 
 
 @contextmanager
@@ -117,55 +128,10 @@ def _registered(runner: GraphRunner, name: str) -> Iterator[None]:
         if not received or name in corpus_batches(runner.store, runner.instance):
             raise
         raise CommandFailed(
-            f"{error}\nBatch {name} is stored, but it is not part of the corpus. Mend the file and ingest it again,"
-            f" then delete this batch: fakenews retire-batch {name} --reason REASON"
+            f"{error}\nBatch {name} is stored, but it is not part of the corpus. Run the same command with the option"
+            f" that answers; or mend the file, ingest it, and delete this batch: fakenews retire-batch {name} --reason"
+            " REASON"
         ) from error
     finally:
         if not known and not runner.store.exists(f"raw_news/{name}"):
             runner.instance.delete_dynamic_partition("news_batches", name)
-
-
-def _show_summary(runner: GraphRunner, batch: str, *, rated: bool) -> None:
-    stored = runner.store.current(f"clean_news/{batch}")
-    summary = stored.read_json("summary.json")
-    counts = {
-        "rows in": summary["rows_in"],
-        "rejected": summary["rows_in"] - summary["rows_out"],
-        "admitted": summary["rows_out"],
-        **{label: summary[label] for label in ("real", "fake", "unlabelled")},
-        **({"labelled by rating": summary["rated"]} if summary["rated"] else {}),
-    }
-    table = Table("batch", *counts, title="Ingested", title_justify="left")
-    table.add_row(batch, *(f"{count:,}" for count in counts.values()))
-    runner.console.print(table)
-    for file in runner.store.current(f"raw_news/{batch}").meta["files"]:
-        said = f"Read {file['file']} as {file['read_as']}."
-        runner.console.print(escape(said), soft_wrap=True, highlight=False)
-    if rated and not summary["rated"]:
-        runner.console.print(
-            "No article was labelled by rating: each has a label in the file, or its publisher has no rating beyond the"
-            f" thresholds. Publishers of the batch: {escape(_some_publishers(stored))}.",
-            soft_wrap=True,
-        )
-    if summary["rejected"]:
-        where = f"{runner.store.where(stored)}/quarantine.parquet"
-        runner.console.print(f"Rejected rows are in {escape(where)}:", soft_wrap=True)
-        for kind, count in kinds_of_rejects(stored.scan("quarantine").collect()):
-            runner.console.print(f"  {count:,} {escape(kind)}", soft_wrap=True, highlight=False)
-
-
-def _some_publishers(clean: Artifact) -> str:
-    names = clean.scan("articles").select(pl.col("source").drop_nulls().unique().sort()).collect()["source"]
-    return some_of(names.to_list()) or "none is known"
-
-
-def _show_next(runner: GraphRunner) -> None:
-    fresh = new_rows(runner.store, corpus_batches(runner.store, runner.instance)).rows
-    settings = RetrainSettings()
-    runner.console.print(
-        f"The corpus has {fresh:,} labelled articles that no model was trained on. Next: the same command with --train."
-        f" While `make ui` runs, a retraining starts by itself at {settings.min_new_rows:,} of them, or at"
-        f" {settings.min_new_rows_on_trigger:,} after drift.",
-        highlight=False,
-        soft_wrap=True,
-    )

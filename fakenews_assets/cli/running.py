@@ -19,6 +19,7 @@ from fakenews_assets.cli.executing import Request, end_lost_runs, execute
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.compression.partitions import DEFAULT_CANDIDATES
 from fakenews_assets.data.partitions import note_on_unregistered
+from fakenews_assets.data.receiving import digest_of
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
 from fakenews_resources.project import DAGSTER_FOLDER, find_project
 from fakenews_resources.storage.inventory import Inventory
@@ -79,16 +80,22 @@ class GraphRunner:
         """Register a partition of `news_batches`; one that exists stays as it is."""
         self.instance.add_dynamic_partitions("news_batches", [name])
 
-    def ingest(self, batch: str, uri: str, source: str = "", rule: Mapping[str, float] | None = None) -> None:
+    def ingest(
+        self,
+        batch: str,
+        uri: str,
+        given: Mapping[str, Any] | None = None,
+        rule: Mapping[str, float] | None = None,
+    ) -> None:
         """Receive and clean one batch.
 
         Args:
             batch: partition of `news_batches`.
             uri: where the batch comes from.
-            source: publisher of rows that name none.
+            given: further configuration of `raw_news`.
             rule: configuration of `publisher_labels`; None: ratings give no labels.
         """
-        config: dict[str, Mapping[str, Any]] = {"raw_news": _received_from(uri, source)}
+        config: dict[str, Mapping[str, Any]] = {"raw_news": {"uri": uri, **(given or {})}}
         if rule is not None:
             config["publisher_labels"] = rule
         self._note_unregistered()
@@ -100,7 +107,7 @@ class GraphRunner:
         uri: str,
         config: Mapping[str, Mapping[str, Any]] | None = None,
         variants: Sequence[str] = DEFAULT_CANDIDATES,
-        source: str = "",
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         """Take one batch from its source to a champion; values that are up to date are skipped.
 
@@ -110,9 +117,9 @@ class GraphRunner:
             config: configuration by name of asset, as far as it differs from the defaults and from the settings of the
                 last accepted splits.
             variants: students, exported variants and ensembles to make besides the baseline and the fine-tuned encoder.
-            source: publisher of rows that name none.
+            given: further configuration of `raw_news`.
         """
-        config = {"raw_news": _received_from(uri, source), **self._as_split(), **(config or {})}
+        config = {"raw_news": {"uri": uri, **(given or {})}, **self._as_split(), **(config or {})}
         self._note_unregistered()
         self.run("full_lifecycle", batch, config)
         order = GraphOrder(self.defs.get_repository_def())
@@ -187,11 +194,8 @@ class GraphRunner:
 
     def _source_changed(self, key: str, config: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether a local file holds other bytes than were received from it; `raw_news` then says what to do."""
-        source = Path(config.get("raw_news", {}).get("uri", ""))
-        if not source.is_file() or not self.store.exists(key):
+        given = config.get("raw_news", {})
+        files = [Path(uri) for uri in (given.get("uri", ""), *given.get("more_uris", ()))]
+        if not all(file.is_file() for file in files) or not self.store.exists(key):
             return False
-        return hash_file(source).sha256 != self.store.current(key).meta["sha256"]
-
-
-def _received_from(uri: str, source: str) -> dict[str, str]:
-    return {"uri": uri, "source": source} if source else {"uri": uri}
+        return digest_of([hash_file(file).sha256 for file in files]) != self.store.current(key).meta["sha256"]

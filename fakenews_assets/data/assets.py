@@ -1,7 +1,7 @@
 """Assets of the group data: from raw bytes to splits."""
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import column_lineage, columns, counts, illustrated, records, row_count
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
+from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.checks import (
     batch_check_specs,
     cluster_check_specs,
@@ -46,9 +47,11 @@ from fakenews_assets.data.receiving import (
     BatchChanged,
     BatchRepeated,
     RawNewsSettings,
+    columns_read,
     digest_of,
     store_raw_files,
 )
+from fakenews_assets.data.recipes.recipes import with_recipe
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
 from fakenews_assets.data.splits.inheritance import Inherited, placed_articles, record
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
@@ -89,17 +92,19 @@ def raw_news(
         known = {}
     except StoreError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    uris = config.uris or [file["source_uri"] for file in known.get("files", ())]
-    if not uris:
-        raise dg.Failure(
-            f"Batch {batch!r} has no source yet. Set `uri` in the configuration of raw_news, or run"
-            f" `fakenews ingest FILE --batch {batch}`.",
-            allow_retries=False,
-        )
     # The next attempt resumes a broken download here.
     landing = storage.store.workspace("raw_news", batch)
     draft = storage.draft()
+    uris: Sequence[str] = ()
     try:
+        config = with_recipe(config)
+        uris = config.uris or [file["source_uri"] for file in known.get("files", ())]
+        if not uris:
+            raise dg.Failure(
+                f"Batch {batch!r} has no source yet. Set `uri` in the configuration of raw_news, or run"
+                f" `fakenews ingest FILE --batch {batch}`.",
+                allow_retries=False,
+            )
         received = [
             news_source.receive(uri, landing / str(number), progress=partial(report, unit="bytes"))
             for number, uri in enumerate(uris)
@@ -136,7 +141,7 @@ def _first_with(context: dg.AssetExecutionContext, storage: Storage, sha256: str
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="7",
+    code_version="8",
     check_specs=batch_check_specs(),
     metadata=columns(ARTICLE_SCHEMA),
 )
@@ -148,6 +153,7 @@ def clean_news(
     engine: Engine,
     raw_news: Artifact,
     publisher_labels: Artifact | None,
+    admission: Artifact | None,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """Validated, normalised articles of one batch without publisher boilerplate.
 
@@ -161,6 +167,7 @@ def clean_news(
             _earlier_batches(context, storage, raw_news.meta["received_at"]),
             config,
             labels=PublisherLabels.read(publisher_labels) if publisher_labels else None,
+            admission=Admission.read(admission) if admission else None,
             erased=_tombstones(storage).erased,
             over=engine.map,
         )
@@ -172,7 +179,9 @@ def clean_news(
         metadata = {"commonest_reasons": counts(dict(error.commonest)), "examples": records(error.examples)}
         raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error
     yield checked(
-        batch.artifact, [to_result(outcome) for outcome in batch.outcomes], _summary_metadata(batch.summary)
+        batch.artifact,
+        [to_result(outcome) for outcome in batch.outcomes],
+        {**_columns_metadata(raw_news.meta), **_summary_metadata(batch.summary)},
     )
 
 
@@ -208,6 +217,17 @@ def _corpus(
     return batches
 
 
+def _columns_metadata(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Which columns were used, which were not, and what a person has said about them."""
+    used, ignored = columns_read(manifest)
+    return {
+        "columns_used": used,
+        "columns_ignored": ignored,
+        "mapping": {name: value for name, value in manifest["mapping"].items() if name != "header"},
+        "dates_read_as": "day/month" if manifest["day_first"] else "month/day",
+    }
+
+
 def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
     return {
         "rows_in": summary.rows_in,
@@ -218,6 +238,7 @@ def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
         "labels": counts({"real": summary.real, "fake": summary.fake, "unlabelled": summary.unlabelled}),
         "labelled_by_rating": summary.rated,
         "missing_text": summary.missing_text,
+        "undated": summary.undated,
         "repeated": summary.repeated,
     }
 

@@ -11,9 +11,25 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.label_flips import Meaning
+from fakenews_assets.data.label_flips import LabelFlipEvidence, Meaning
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, Label
 
+_BY_CHANCE: Final = 1e-6
+"""A batch of one label is refused if so many rows of a fair draw would have one label more rarely."""
+_ONE_LABEL: Final = (
+    "All rows have one label, so a model would learn what sets this batch apart. Ingest it together with the other"
+    " class: fakenews ingest REAL_FILE FAKE_FILE --label real --label fake. Or admit it: fakenews admit BATCH --because"
+    " REASON."
+)
+_OTHER_SHARE: Final = (
+    "If the labels are right, admit the batch: fakenews admit BATCH --because REASON. If a word of the label column was"
+    " misread, say what it means: --labels WORD=real,WORD=fake."
+)
+_FLIPPED: Final = (
+    "The labels are flipped: rows labelled 0 read like fakes, rows labelled 1 like reports. Here 1 = fake. If 0 is fake in"
+    " the file, say so: --labels 0=fake,1=real. If the labels are right, admit the batch: fakenews admit BATCH --because"
+    " REASON."
+)
 _NULLABLE: Final = {"label", "source", "group", "published_at"}
 
 
@@ -26,6 +42,8 @@ class CheckOutcome(BaseModel):
     passed: bool
     description: str
     numbers: dict[str, Any] = Field(default_factory=dict)
+    warns: bool = False
+    """Whether it passed, and a person should look at it all the same."""
 
 
 class BatchLimits(BaseModel):
@@ -127,10 +145,10 @@ def check_label_balance(
     share = summary.fake / summary.labelled
     known = corpus_fake_share is not None
     expected = corpus_fake_share if known else 0.5
-    limit = "max_balance_shift" if known else "first_batch_max_skew"
     allowed = limits.max_balance_shift if known else limits.first_batch_max_skew
     chance = 3 * math.sqrt(expected * (1 - expected) / summary.labelled)
-    passed = abs(share - expected) <= allowed + chance
+    one_label = share in (0, 1) and _chance_of_one_label(expected, summary.labelled) < _BY_CHANCE
+    passed = abs(share - expected) <= allowed + chance and not one_label
     return CheckOutcome(
         name="label_balance",
         passed=passed,
@@ -138,11 +156,7 @@ def check_label_balance(
             f"{share:.1%} of the labelled rows are fake; "
             + (f"the corpus has {expected:.1%}" if known else "without a corpus, one half is expected")
             + f", give or take {allowed:.0%} (and {chance:.1%} for chance)."
-            + (
-                ""
-                if passed
-                else f" Ingest both labels in one file, or raise `{limit}` of clean_news in the Launchpad."
-            )
+            + ("" if passed else f" {_ONE_LABEL if one_label else _OTHER_SHARE}")
         ),
         numbers={
             "fake_share": share,
@@ -152,23 +166,34 @@ def check_label_balance(
     )
 
 
+def _chance_of_one_label(fake_share: float, rows: int) -> float:
+    return max(fake_share, 1 - fake_share) ** rows
+
+
 def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
     """The articles' style does not contradict 1 = fake."""
     evidence = summary.evidence
     description = {
         Meaning.FAKE_IS_ONE: "Rows labelled 1 read like fakes, rows labelled 0 like reports.",
-        Meaning.FLIPPED: (
-            "The labels are flipped: rows labelled 0 read like fakes, rows labelled 1 like reports. "
-            "Here 1 = fake. Swap the labels in the file and ingest it as a new batch."
-        ),
-        Meaning.UNDECIDED: "Undecided: too few rows of each label, or no difference in style.",
+        Meaning.FLIPPED: _FLIPPED,
+        Meaning.UNDECIDED: _undecided(evidence),
     }[evidence.meaning]
     return CheckOutcome(
         name="label_semantics",
         passed=evidence.meaning is not Meaning.FLIPPED,
+        warns=evidence.looks_mixed,
         description=description,
         numbers=evidence.model_dump(mode="json"),
     )
+
+
+def _undecided(evidence: LabelFlipEvidence) -> str:
+    if evidence.auc is None:
+        return "Undecided: the rows have one label."
+    found = f"Undecided: the style tells fakes from reports with a ROC-AUC of {evidence.auc:.2f}, 0.5 being chance."
+    if evidence.looks_mixed:
+        return f"{found} Their styles differ, but not by label: part of the labels may be flipped."
+    return found
 
 
 def check_duplicates(summary: CleaningSummary, limits: BatchLimits) -> CheckOutcome:

@@ -46,7 +46,8 @@ def to_result(outcome: CheckOutcome, asset: str = "clean_news") -> dg.AssetCheck
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=outcome.name,
-        passed=outcome.passed,
+        passed=outcome.passed and not outcome.warns,
+        severity=dg.AssetCheckSeverity.WARN if outcome.passed else dg.AssetCheckSeverity.ERROR,
         description=outcome.description,
         metadata=outcome.numbers,
     )

@@ -224,12 +224,17 @@ def _clean_chunk(
         },
     )
     tally.detector.observe(rows, rows["label"])
-    rows, counts = preparation.apply_counting(rows)
+    rows, counts = preparation.apply_counting(rows.with_columns(untitled=pl.col("title").is_null()))
     rows = rows.with_columns(article_id=_article_ids(rows))
     rows, unusable = _sift(
         rows,
         {
-            Reason.EMPTY_TITLE: (pl.col("title") == "", pl.lit("nothing left after cleaning")),
+            Reason.EMPTY_TITLE: (
+                pl.col("title") == "",
+                pl.when("untitled")
+                .then(pl.lit("empty, or a word for a missing value"))
+                .otherwise(pl.lit("nothing left after cleaning")),
+            ),
             Reason.ERASED: (pl.col("article_id").is_in(list(erased)), pl.lit("")),
         },
     )

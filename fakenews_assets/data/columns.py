@@ -36,6 +36,8 @@ COLUMNS: Final = {
 }  # fmt: skip
 """Each column of a raw table, and the names it may have in a file: the first one present counts."""
 
+_LONGEST_NAME: Final = 40
+"""Characters; a first line with a longer field, or with a number, is perhaps no header."""
 _LABELS_IF_SURE: Final = ("type", "category")
 """Columns that hold labels in some files and topics in others: their words decide."""
 
@@ -103,7 +105,7 @@ def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 
     mapping = mapping or BatchMapping()
     columns: ChosenColumns | None = None
     try:
-        with open_table(path) as table:
+        with open_table(path, header=mapping.header) as table:
             for chunk in table.chunks(chunk_rows):
                 columns = columns or choose_columns(table.names, chunk.values, mapping)
                 values = chunk.values.select(
@@ -164,9 +166,13 @@ def _title_remedy(names: Sequence[str], used: dict[str, str]) -> str:
         if "text" in used
         else ""
     )
-    return (
-        f"Say which one holds the headlines: --column title={name} (`columns` of raw_news in the UI){words}"
+    looks_like_data = any(one.isdigit() or len(one) > _LONGEST_NAME for one in names)
+    header = (
+        ". If the first line is no header, name the columns: --header NAME,NAME,... (`header`)"
+        if looks_like_data
+        else ""
     )
+    return f"Say which one holds the headlines: --column title={name} (`columns` of raw_news in the UI){words}{header}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from fakenews_assets.common import progress
+from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_batch, fake_share
 from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
@@ -87,6 +88,7 @@ def clean_and_check(
     settings: CleanNewsSettings,
     *,
     labels: PublisherLabels | None = None,
+    admission: Admission | None = None,
     erased: Collection[str] = (),
     over: OrderedMap = in_process,
 ) -> None:
@@ -99,6 +101,7 @@ def clean_and_check(
         earlier: counts of the batches of the corpus that were received before.
         settings: how it is cleaned, and when it is refused.
         labels: as in `clean_batch`.
+        admission: of this batch by a person, if there is one.
         erased: as in `clean_batch`.
         over: where the chunks are cleaned.
 
@@ -120,6 +123,8 @@ def clean_and_check(
         over=over,
     )
     outcomes = check_batch(summary, batch.articles, fake_share(earlier), settings)
+    if admission:
+        outcomes = admission.overrule(outcomes)
     (draft.path / _SUMMARY_FILE).write_text(summary.model_dump_json(indent=2), encoding="utf-8")
     (draft.path / _OUTCOMES_FILE).write_text(
         json.dumps([one.model_dump(mode="json") for one in outcomes], indent=2)

@@ -80,7 +80,7 @@ def parse_dates(values: pl.Series, *, day_first: bool = False) -> pl.Series:
     """Read dates as times in UTC. The default zone is UTC, the default time of day midnight.
 
     Understood are ISO 8601, RFC 2822, days in English words or in figures, seconds to nanoseconds since 1970, and
-    Excel's days. Null: the value is empty, incomplete, impossible, or no date.
+    Excel's days. A month or a year is its first day. Null: the value is empty, impossible, without a year, or no date.
 
     Args:
         values: (n,) text.
@@ -131,7 +131,9 @@ def _from_number() -> pl.Expr:
     since_excel = pl.lit(_EXCEL_DAY_0) + (number * 86_400e6).round().cast(pl.Int64).cast(pl.Duration("us"))
     plain = pl.when(number.is_not_null()).then(digits)
     return pl.coalesce(
-        plain.str.to_datetime("%Y%m%d", strict=False, time_unit="us"),
+        plain.str.replace(r"^((?:19|20)\d{2})$", "${1}0101").str.to_datetime(
+            "%Y%m%d", strict=False, time_unit="us"
+        ),
         plain.str.to_datetime("%Y%m%d%H%M%S", strict=False, time_unit="us"),
         pl.when(number.is_between(*_EXCEL_DAYS)).then(since_excel),
         (number * unit).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us")),
@@ -146,14 +148,14 @@ class _English(parser.parserinfo):
 
 
 _PARSERS: Final = {day_first: parser.parser(_English(dayfirst=day_first)) for day_first in (False, True)}
-_DEFAULTS: Final = (datetime(2000, 1, 1), datetime(2001, 2, 2))
+_DEFAULTS: Final = (datetime(2000, 1, 1), datetime(2001, 1, 1))
 
 
 def _day(text: str, day_first: bool) -> datetime | None:
     # dateutil would take 2017-01-02 for a day in February if the day came first elsewhere.
     chosen = _PARSERS[day_first and not text[:4].isdigit()]
     try:
-        # What a value lacks comes from the default: with two, an incomplete one is told by its two answers.
+        # What a value lacks comes from the default: two of different years tell whether it names a year.
         one, other = (chosen.parse(text, default=default, ignoretz=True) for default in _DEFAULTS)
     except (ValueError, OverflowError):  # dateutil's ParserError is a ValueError
         return None

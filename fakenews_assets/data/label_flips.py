@@ -44,6 +44,8 @@ _REPORTED: Final = {
 _MINIMUM_PER_LABEL: Final = 25
 _FLIPPED_BELOW: Final = 0.45
 _Z_NEEDED: Final = 4.0
+_MIXED_FROM: Final = 0.5
+_MIXED_WITHIN: Final = 0.05
 
 
 class Meaning(StrEnum):
@@ -66,6 +68,14 @@ class LabelFlipEvidence(BaseModel):
     """Probability that a fake article scores more sensational than a real one; None with one label only."""
     z: float | None
     """Distance of `auc` from 0.5 in standard deviations of the Mann-Whitney statistic without ties."""
+    untied: float | None
+    """Share of the pairs of a fake and a real article whose scores differ."""
+
+    @property
+    def looks_mixed(self) -> bool:
+        """Whether the articles differ in style as much as fakes and reports do, but not by their label."""
+        enough = min(self.fake, self.real) >= _MINIMUM_PER_LABEL and (self.untied or 0) >= _MIXED_FROM
+        return enough and self.auc is not None and abs(self.auc - 0.5) < _MIXED_WITHIN
 
 
 def sensationalism() -> pl.Expr:
@@ -104,13 +114,18 @@ class LabelFlipDetector:
         labels = np.concatenate([np.empty(0, np.int8), *self._labels])
         fake, real = int((labels == 1).sum()), int((labels == 0).sum())
         if not fake or not real:
-            return LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None)
+            return LabelFlipEvidence(
+                meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None, untied=None
+            )
         # ROC-AUC through the rank sum (Mann and Whitney 1947); ties count one half.
         rank_sum = float(pl.Series(scores).rank("average").to_numpy()[labels == 1].sum())
         auc = (rank_sum - fake * (fake + 1) / 2) / (fake * real)
         z = (auc - 0.5) / math.sqrt((fake + real + 1) / (12 * fake * real))
+        counts = [np.bincount(scores[labels == label] - scores.min()) for label in (0, 1)]
+        common = min(map(len, counts))
+        tied = float(counts[0][:common] @ counts[1][:common]) / (fake * real)
         return LabelFlipEvidence(
-            meaning=_meaning(auc, z, min(fake, real)), fake=fake, real=real, auc=auc, z=z
+            meaning=_meaning(auc, z, min(fake, real)), fake=fake, real=real, auc=auc, z=z, untied=1 - tied
         )
 
 

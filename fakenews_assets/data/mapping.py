@@ -1,5 +1,6 @@
 """What a person has said about the rows of a batch: which column holds what, what a label means, who published them."""
 
+import tomllib
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -16,6 +17,9 @@ class BatchMapping(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    header: tuple[str, ...] = Field(
+        default=(), description="Names of the columns of CSV files that have no header line."
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Column of the file for `title`, `text`, `label`, `source`, `url`, `group` or `published_at`. Empty: none.",
@@ -57,10 +61,9 @@ class BatchMapping(BaseModel):
     @field_validator("file_labels")
     @classmethod
     def _are_labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        plain = tuple(label.strip().lower() for label in labels)
-        if unknown := set(plain) - {"real", "fake", ""}:
+        if unknown := set(labels) - {"real", "fake", ""}:
             raise ValueError(f"{', '.join(sorted(unknown))}: the label of a file is real or fake")
-        return plain
+        return labels
 
     @field_validator("source")
     @classmethod
@@ -68,6 +71,17 @@ class BatchMapping(BaseModel):
         if source and not normalise_source(source):
             raise ValueError(f"{source!r} names no publisher: give a domain such as example.com, or a name")
         return normalise_source(source) or ""
+
+    @classmethod
+    def from_toml(cls, text: str) -> "BatchMapping":
+        """Read a mapping that lies beside a file; `label` there is the label of all its rows.
+
+        Raises:
+            ValueError: it is none.
+        """
+        table = tomllib.loads(text)
+        label = table.pop("label", "")
+        return cls.model_validate({**table, **({"file_labels": [label]} if label else {})})
 
     def over(self, earlier: "BatchMapping") -> "BatchMapping":
         """These settings, and the earlier ones where these are empty."""

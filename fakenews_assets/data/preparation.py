@@ -4,14 +4,17 @@ Training, batch scoring and serving all call `TextPreparation.apply`; its settin
 bundle as `prepare.json`, so that a served title is prepared exactly as the training titles were.
 """
 
-import html
+import re
 import tomllib
+import unicodedata
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fakenews_assets.data.markup import MARKUP_COUNTS, without_markup
 
 FIELDS: Final = ("title", "text")
 
@@ -22,9 +25,17 @@ _STRAIGHT: Final = {
 }
 """Typographic quotes and dashes, and what a keyboard would have given. NFKC leaves them alone."""
 
-_INVISIBLE: Final = r"[\p{Cf}\p{Co}\p{Cn}\x{FFFD}]"  # zero-width, direction marks, private use
+_JOINED: Final = (
+    r"[\p{Arabic}\p{Syriac}\p{Devanagari}\p{Bengali}\p{Gurmukhi}\p{Gujarati}\p{Oriya}\p{Tamil}\p{Telugu}\p{Kannada}"
+    r"\p{Malayalam}\p{Sinhala}\p{Khmer}\p{Myanmar}\p{Mongolian}\p{Tibetan}]\p{M}*[\x{200C}\x{200D}]"
+    r"|[\p{Extended_Pictographic}\p{Emoji_Modifier}]\x{FE0F}?\x{200D}|\x{1F3F4}[\x{E0020}-\x{E007F}]+"
+)
+"""Joiners that spell: in Arabic and Indic scripts, in emoji of several people, in flags of regions."""
+_INVISIBLE: Final = rf"({_JOINED})|[\p{{Cf}}\p{{Co}}\p{{Cn}}\x{{FFFD}}]"
+"""What spells, and the zero-width, direction-marking and private characters that do not."""
 _BLANK: Final = r"[\s\p{Cc}\p{Z}]+"  # a control character separates words, as a blank does
-_ENTITY: Final = r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);"
+_SMALL_FIGURES: Final = "\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215e"
+"""Superscripts, subscripts and fractions: NFKC would make 102 of 10² and 31/2 of 3½."""
 
 
 class BoilerplateRule(BaseModel):
@@ -73,7 +84,7 @@ class TextPreparation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     rules: tuple[BoilerplateRule, ...] = Field(default_factory=default_rules)
 
     def apply(self, articles: pl.DataFrame) -> pl.DataFrame:
@@ -88,8 +99,8 @@ class TextPreparation(BaseModel):
         return self.apply_counting(articles)[0]
 
     def apply_counting(self, articles: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-        """Like `apply`, and count how often each rule matched."""
-        counts = dict.fromkeys((rule.name for rule in self.rules), 0)
+        """Like `apply`, and count in how many titles and texts each rule and each kind of markup was found."""
+        counts = dict.fromkeys((*MARKUP_COUNTS, *(rule.name for rule in self.rules)), 0)
         columns = []
         for field in FIELDS:
             column = articles[field].fill_null("")
@@ -98,7 +109,7 @@ class TextPreparation(BaseModel):
             # "&amp;amp;". Only what a round changed goes round again.
             while len(todo):
                 before = column.gather(todo)
-                after = self._strip(_normalise(before), field, counts)
+                after = self._strip(_normalise(without_markup(before, counts)), field, counts)
                 column = _put(column, todo, after)
                 todo = todo.filter(before != after)
             columns.append(column.alias(field))
@@ -130,13 +141,23 @@ def _strip_in_turn(column: pl.Series, rules: list[BoilerplateRule], counts: dict
 
 
 def _normalise(column: pl.Series) -> pl.Series:
-    """Entities decoded, NFKC, straight quotes and dashes, no control characters, single blanks."""
-    encoded = column.str.contains(_ENTITY).arg_true()
-    if len(encoded):
-        decoded = [html.unescape(value) for value in column.gather(encoded)]
-        column = _put(column, encoded, pl.Series(decoded, dtype=pl.String))
-    straight = pl.col(column.name).str.normalize("NFKC").str.replace_many(_STRAIGHT)
-    return column.to_frame().select(_tidy(straight.str.replace_all(_INVISIBLE, ""))).to_series()
+    """NFKC, straight quotes and dashes, no invisible characters, single blanks."""
+    straight = pl.col(column.name).str.replace_many(_STRAIGHT).str.replace_all(_INVISIBLE, "$1")
+    return _compatible(column).to_frame().select(_tidy(straight)).to_series()
+
+
+def _compatible(column: pl.Series) -> pl.Series:
+    """NFKC, which leaves small figures alone."""
+    small = column.str.contains(f"[{_SMALL_FIGURES}]").arg_true()
+    plain = column.str.normalize("NFKC")
+    if not len(small):
+        return plain
+    parts = (re.split(f"([{_SMALL_FIGURES}]+)", value) for value in column.gather(small))
+    kept = [
+        "".join(part if at % 2 else unicodedata.normalize("NFKC", part) for at, part in enumerate(value))
+        for value in parts
+    ]
+    return _put(plain, small, pl.Series(kept, dtype=pl.String))
 
 
 def _put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:

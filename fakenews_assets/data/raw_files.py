@@ -55,6 +55,6 @@ def read_files(files: Sequence[Path], mapping: BatchMapping) -> Iterator[RawChun
             numbered = pl.col("row") + first
             read = chunk.rows.with_columns(numbered, label=pl.lit(label) if label else "label")
             detail = pl.format("{}: {}", pl.lit(file.name), "detail") if len(files) > 1 else pl.col("detail")
-            rejects = chunk.rejects.with_columns(numbered, detail)
+            rejects = chunk.rejects.with_columns(numbered, detail.alias("detail"))
             yield replace(chunk, rows=read, rejects=rejects)
         first += rows

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from fakenews_assets.data.columns import ChosenColumns
 from fakenews_assets.data.dates import DayOrder
 from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.raw_files import MAPPING_FILE, read_files
@@ -109,27 +110,21 @@ def store_raw_files(
     files = [_moved(one.path, folder) for one in received]
     mapping = settings.mapping.over(BatchMapping.model_validate(known.get("mapping", {})))
     found, order = _survey(files, mapping)
-    rows = [count for count, _ in found]
     if (used := decided(mapping, order)) != BatchMapping():
         (folder / MAPPING_FILE).write_text(used.model_dump_json(exclude_defaults=True), encoding="utf-8")
+    rows = [one["rows"] for one in found]
     return {
         "files": [
-            {
-                "file": file.name,
-                "source_uri": one.uri,
-                "sha256": one.sha256,
-                "bytes": one.size_bytes,
-                "rows": count,
-                "read_as": read_as,
-            }
-            for file, one, (count, read_as) in zip(files, received, found, strict=True)
+            {"file": file.name, "source_uri": one.uri, "sha256": one.sha256, "bytes": one.size_bytes, **read}
+            for file, one, read in zip(files, received, found, strict=True)
         ],
         "source_uri": uri,
         "sha256": sha256,
         "bytes": sum(one.size_bytes for one in received),
-        "rows": None if None in rows else sum(filter(None, rows)),
+        "rows": None if None in rows else sum(rows),
         "mapping": mapping.model_dump(exclude_defaults=True, mode="json"),
         "dates": order.model_dump(),
+        "day_first": bool(used.day_first),
         "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
     }
 
@@ -150,25 +145,39 @@ def decided(mapping: BatchMapping, order: DayOrder) -> BatchMapping:
     return mapping
 
 
+def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """The columns of a batch that were used and those that were ignored, in words."""
+    used = {field: name for file in manifest["files"] for field, name in file["columns"].items()}
+    ignored = sorted({name for file in manifest["files"] for name in file["ignored"]})
+    named = [field if field == name else f"{field} from {name!r}" for field, name in used.items()]
+    words = manifest["mapping"].get("title_words", 0)
+    if words and "title" not in used:
+        named.append(f"title from the first {words} words of the text")
+    return ", ".join(named) or "none", ", ".join(map(repr, ignored)) or "none"
+
+
 def _moved(path: Path, folder: Path) -> Path:
     """The file in another folder, under a name of its own."""
     taken = len([one for one in folder.iterdir() if one.name.endswith(path.name)])
     return path.replace(folder / (f"{taken + 1}-{path.name}" if taken else path.name))
 
 
-def _survey(files: Sequence[Path], mapping: BatchMapping) -> tuple[list[tuple[int | None, str]], DayOrder]:
-    """The number of rows of each file and how it is written, None and empty if it cannot be read, and what their dates say
-    about day and month."""
-    found: list[tuple[int | None, str]] = []
+def _survey(files: Sequence[Path], mapping: BatchMapping) -> tuple[list[dict[str, Any]], DayOrder]:
+    """The number of rows of each file, how it is written and its columns, no number if it cannot be read, and what their
+    dates say about day and month."""
+    found: list[dict[str, Any]] = []
     orders = [DayOrder()]
     whole = mapping.model_copy(update={"file_labels": ()})
     for file in files:
-        rows, read_as = 0, ""
+        rows, read_as, columns = 0, "", ChosenColumns({}, ())
         try:
             for chunk in read_files([file], whole):
                 rows, read_as = rows + len(chunk.rows) + len(chunk.rejects), chunk.read_as
                 orders.append(DayOrder.of(chunk.rows["published_at"]))
-            found.append((rows, read_as))
+                columns = chunk.columns
         except UnreadableFile:
-            found.append((None, ""))
+            rows = None
+        found.append(
+            {"rows": rows, "read_as": read_as, "columns": columns.used, "ignored": list(columns.ignored)}
+        )
     return found, DayOrder.total(orders)

@@ -39,7 +39,7 @@ _OF_TORCH: Final = re.compile(r"cuda-|nvidia-|triton")
 
 _REQUIRED: Final = (
     "bentoml", "fastapi", "starlette", "python-multipart", "pydantic", "pydantic-settings", "prometheus-client",
-    "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors", "charset-normalizer",
+    "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors", "charset-normalizer", "ftfy",
     "python-calamine",
 )  # fmt: skip
 _ENCODER: Final = ("transformers", "tokenizers", "huggingface-hub")

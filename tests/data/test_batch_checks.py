@@ -25,7 +25,7 @@ ARTICLES = pl.DataFrame(
     schema=ARTICLE_SCHEMA,
     orient="row",
 )
-NO_EVIDENCE = LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=0, real=0, auc=None, z=None)
+NO_EVIDENCE = LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=0, real=0, auc=None, z=None, untied=None)
 
 
 def summary(fake: int = 50, real: int = 50, **changes: Any) -> CleaningSummary:
@@ -153,3 +153,22 @@ def test_auc_agrees_with_sklearn() -> None:
 def test_every_named_check_is_made() -> None:
     outcomes = check_batch(summary(), ARTICLES.lazy(), None, BatchLimits())
     assert [outcome.name for outcome in outcomes] == list(BATCH_CHECKS)
+
+
+@pytest.mark.parametrize(("fakes", "rows", "passed"), [(200, 200, False), (199, 200, True), (15, 15, True)])
+def test_a_batch_of_one_label_is_refused_with_its_remedy(fakes: int, rows: int, passed: bool) -> None:
+    outcome = check_label_balance(summary(fakes, rows - fakes), None, BatchLimits())
+    assert outcome.passed is passed
+    assert ("--label real --label fake" in outcome.description) is not passed
+
+
+def test_a_batch_of_which_half_is_flipped_is_warned_of() -> None:
+    fake, real = "WATCH: You won't believe this SHOCKING meltdown!", "Minister says talks go on"
+    raw = pl.DataFrame({"title": [fake, real] * 100, "text": [""] * 200})
+    seen = LabelFlipDetector()
+    seen.observe(raw, pl.Series([1, 0] * 50 + [0, 1] * 50, dtype=pl.Int8))
+    outcome = check_label_semantics(summary(evidence=seen.evidence()))
+    assert (outcome.passed, outcome.warns) == (True, True)
+    assert "ROC-AUC of 0.50" in outcome.description
+    alike = check_label_semantics(summary(evidence=detector("Talks go on", "Rates rise again")))
+    assert (alike.passed, alike.warns) == (True, False)

@@ -59,6 +59,7 @@ def test_a_type_is_a_label_if_its_words_are_sure(
     ("header", "given", "message"),
     [
         ("text,label", {}, r"--column title=text .*--title-words 12"),
+        ("7,A headline,1", {}, r"--header NAME,NAME"),
         ("Statement,Label", {}, r"--column title=Statement"),
         (
             "title,label",
@@ -71,3 +72,9 @@ def test_a_type_is_a_label_if_its_words_are_sure(
 def test_what_is_asked(tmp_path: Path, header: str, given: dict[str, Any], message: str) -> None:
     with pytest.raises(UnreadableFile, match=message):
         read(tmp_path, f"{header}\n" + ",".join("x" * len(header.split(","))) + "\n", **given)
+
+
+def test_names_for_a_file_without_a_header(tmp_path: Path) -> None:
+    chunk = read(tmp_path, "7,A headline,1\n8,Another,0\n", header=["id", "title", "label"])
+    assert chunk.rows["title"].to_list() == ["A headline", "Another"]
+    assert chunk.columns.ignored == ("id",)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fakenews_assets.data.markup import MARKUP_COUNTS
 from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
 
 
@@ -38,6 +39,19 @@ def prepared(title: str = "", text: str = "") -> tuple[str, str]:
         ("The New York Times sues - again", "The New York Times sues - again"),
         ("Watch out, video games (and more) ahead", "Watch out, video games (and more) ahead"),
         ("[VIDEO]", ""),
+        ("Tax bill passes (3 photos and a video)", "Tax bill passes"),
+        ("New law (photo ID required) passes", "New law (photo ID required) passes"),
+        ("Court bars pictures (and cartoons of judges)", "Court bars pictures (and cartoons of judges)"),
+        ("10² metres, 3½ cups, H₂O", "10² metres, 3½ cups, H₂O"),
+        ("می\u200cخواهم क्\u200dष 👨\u200d👩\u200d👧", "می\u200cخواهم क्\u200dष 👨\u200d👩\u200d👧"),
+        ("The companyâ€™s cafÃ© and so on", "The company's café and so on"),
+        ("He said \u201aÄúso on\u201aÄù", 'He said "so on"'),
+        ("Müller’s Größe, «à la carte»", 'Müller\'s Größe, "à la carte"'),
+        ("<b>Tax</b> bill <i>pass</i>es", "Tax bill passes"),
+        (
+            "If a < b and b > c, <3 you, <unnamed source> says",
+            "If a < b and b > c, <3 you, <unnamed source> says",
+        ),
     ],
 )
 def test_titles(found: str, expected: str) -> None:
@@ -57,6 +71,13 @@ def test_titles(found: str, expected: str) -> None:
         ("See https://example.org/x?y=1 for it.", "See for it."),
         ("The bill passed. Read more: Daily Mail", "The bill passed."),
         ("They read more books via trains.", "They read more books via trains."),
+        ('<div class="a > b"><p>One.</p><p>Two.</p></div><br/>', "One. Two."),
+        (
+            "Text<script>var a = '<p>';</script> goes on<style>p {}</style><!-- more --> here",
+            "Text goes on here",
+        ),
+        ("Cut <script>var a = 1;", "Cut"),
+        ("10<sup>2</sup> and &lt;p&gt;escaped&lt;/p&gt; &amp;amp; so", "10^2 and escaped & so"),
     ],
 )
 def test_texts(found: str, expected: str) -> None:
@@ -71,13 +92,17 @@ def test_null_becomes_empty_and_other_columns_and_order_stay() -> None:
 
 def test_counts_say_how_often_each_artifact_stood_there() -> None:
     frame = pl.DataFrame(
-        {"title": ["A [VIDEO]", "B (VIDEO)", "C"], "text": ["X (Reuters) - a", "", "(AP) - b"]}
+        {
+            "title": ["A [VIDEO]", "B (VIDEO)", "<b>C</b>"],
+            "text": ["X (Reuters) - a", "", "(AP) - <p>b &amp; c"],
+        }
     )
     _, counts = TextPreparation().apply_counting(frame)
     assert counts["media tag"] == 2
     assert counts["wire dateline"] == 2
     assert counts["site suffix"] == 0
-    assert set(counts) == {rule.name for rule in default_rules()}
+    assert (counts["HTML tags"], counts["HTML entities"], counts["mojibake"]) == (2, 1, 0)
+    assert set(counts) == {*MARKUP_COUNTS, *(rule.name for rule in default_rules())}
 
 
 def test_no_rows_is_fine() -> None:
@@ -88,6 +113,7 @@ def test_no_rows_is_fine() -> None:
 @pytest.mark.compute
 @given(st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=5))
 @example([("&amp;amp;amp;lt;b", "&＆amp;#8217;")])
+@example([("<<p>p>a</<p>p> ÃƒÂ©", "&lt;&lt;b&gt;b&gt; <sup>²</sup>"), ("a\u200b\u200d👨\u200d\u200d", "ﬁ½²")])
 @example([("[VIDEO] [VI[VIDEO]DEO]", "(Reuters) - (Reuters) - x - CNN - CNN")])
 def test_a_second_pass_changes_nothing(rows: list[tuple[str, str]]) -> None:
     frame = pl.DataFrame(rows, schema={"title": pl.String, "text": pl.String}, orient="row")

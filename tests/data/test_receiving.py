@@ -34,10 +34,20 @@ def test_a_new_batch_gets_the_file_and_a_manifest(arrived: Received, folder: Pat
         "bytes": (folder / "news.csv").stat().st_size,
         "rows": 2,
     }
+    used = {"title": "title", "text": "text", "label": "label"}
     assert manifest == {
-        "files": [{"file": "news.csv", "read_as": "CSV in UTF-8, delimited by `,`", **file}],
+        "files": [
+            {
+                "file": "news.csv",
+                "read_as": "CSV in UTF-8, delimited by `,`",
+                **file,
+                "columns": used,
+                "ignored": [],
+            }
+        ],
         **file,
         "mapping": {},
+        "day_first": False,
         "dates": {"day_first": 0, "month_first": 0, "either": 0, "stops": 0},
     }
     assert not arrived.path.exists()

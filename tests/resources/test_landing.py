@@ -11,7 +11,7 @@ import pytest
 from gcp_storage_emulator.server import create_server
 from google.cloud import storage
 
-from fakenews_assets.cli.ingesting import batch_name
+from fakenews_assets.cli.addresses import batch_name
 from fakenews_resources import landing as module
 from fakenews_resources.landing import Landed, Landing, batch_name_of
 from fakenews_resources.news.base import BadAddress, NotFound, Refused, Unreachable
@@ -61,7 +61,7 @@ def test_a_complete_file(folder: Path, look: Look, tmp_path: Path) -> None:
     assert (file.name, file.uri, file.size_bytes) == ("news, may.csv", path.as_uri(), len(CONTENT))
     assert (file.identity, file.batch) == (SHA256, f"news_may-{SHA256[:8]}")
     assert receive(file.uri, tmp_path / "in").sha256 == file.identity
-    assert batch_name(str(path)) == file.batch, "the command line gives it the same name"
+    assert batch_name(str(path), [path]) == file.batch, "the command line gives it the same name"
 
 
 def test_what_is_no_news_file(folder: Path, look: Look) -> None:
@@ -73,8 +73,8 @@ def test_what_is_no_news_file(folder: Path, look: Look) -> None:
     os.mkfifo(folder / "pipe.csv")
     (folder / "gone.csv").symlink_to(folder / "nowhere.csv")
     assert look() == Landed([], {})
-    (folder / "sheet.xlsx").write_bytes(CONTENT)
-    assert look() == Landed([], {"of no known format": ["sheet.xlsx"]})
+    (folder / "scan.pdf").write_bytes(CONTENT)
+    assert look() == Landed([], {"of no known format": ["scan.pdf"]})
 
 
 @pytest.mark.parametrize("suffix", ["csv", "CSV", "csv.gz", "tsv", "jsonl", "ndjson.gz", "parquet"])
@@ -274,12 +274,12 @@ def test_a_bucket(bucket: storage.Bucket, tmp_path: Path) -> None:
     for name in ("other.csv", "landfill.csv", "land/.hidden.csv", "land/x.part", "land/below/news.csv"):
         upload(bucket, name, CONTENT)
     upload(bucket, "land/", b"")
-    upload(bucket, "land/sheet.xlsx", CONTENT)
+    upload(bucket, "land/scan.pdf", CONTENT)
     upload(bucket, "land/news may.csv", CONTENT)
     md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
     for root in ("gs://news/land", "gs://news/land/"):
         landed = Landing(root=root).look(tmp_path)
-        assert landed.waiting == {"of no known format": ["sheet.xlsx"]}
+        assert landed.waiting == {"of no known format": ["scan.pdf"]}
         (file,) = landed.files
         assert (file.name, file.size_bytes, file.identity) == ("news may.csv", len(CONTENT), md5)
         assert file.batch == f"news_may-{md5[:8]}"

@@ -86,7 +86,9 @@ class Graph:
             missing_text=0,
             undated=0,
             repeated=0,
-            evidence=LabelFlipEvidence(meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None),
+            evidence=LabelFlipEvidence(
+                meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None, untied=None
+            ),
         )
         files = {"content": batch, "summary.json": summary.model_dump_json()}
         refused = {} if passed else {"duplicates": "too many rows repeat an earlier one"}

@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from hashlib import sha256
+from typing import Any
 
 import dagster as dg
 
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import SENSOR_SECONDS
 from fakenews_assets.data.claims import Claims
+from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.partitions import news_batches, note_on_unregistered, received_batches, some_of
 from fakenews_resources.landing import LandedFile, Landing
 from fakenews_resources.storage.io_manager import Storage
@@ -31,10 +34,17 @@ def new_batch_sensor(
     store = storage.store
     landed = landing.look(store.workspace("landing"))
     # By batch: one content may lie there as `news.csv` and as `news.copy.csv`.
-    unstored = {file.batch: file for file in landed.files if not store.exists(f"raw_news/{file.batch}")}
+    left: defaultdict[str, list[str]] = defaultdict(list)
+    mappings: dict[str, BatchMapping] = {}
+    for file in landed.files:
+        try:
+            mappings[file.batch] = BatchMapping.from_toml(file.mapping)
+        except ValueError as error:
+            left["with a mapping that cannot be read"].append(f"{file.name} ({error})")
+    mapped = (file for file in landed.files if file.batch in mappings)
+    unstored = {file.batch: file for file in mapped if not _is_done(file, mappings[file.batch], store)}
     runs = _last_runs(context.instance, [_run_key(file) for file in unstored.values()])
     new: list[LandedFile] = []
-    left: defaultdict[str, list[str]] = defaultdict(list)
     stored = received_batches(store, context.instance)
     first_of: dict[str, str] = {}
     for batch, file in unstored.items():
@@ -65,7 +75,7 @@ def new_batch_sensor(
             dg.RunRequest(
                 run_key=_run_key(file),
                 partition_key=file.batch,
-                run_config={"ops": {"raw_news": {"config": _raw_news_config(file)}}},
+                run_config={"ops": {"raw_news": {"config": _raw_news_config(file, mappings[file.batch])}}},
             )
             for file in asked
         ],
@@ -78,13 +88,23 @@ def _stored_as(file: LandedFile, store: Store, batches: Collection[str]) -> str 
     return claim.batch if claim and claim.batch in batches else None
 
 
-def _raw_news_config(file: LandedFile) -> dict[str, str]:
+def _is_done(file: LandedFile, mapping: BatchMapping, store: Store) -> bool:
+    """Whether the batch of a file is stored; not if it was refused, and the file has another mapping since."""
+    key = f"raw_news/{file.batch}"
+    if not file.mapping or not store.exists(key) or store.exists(f"clean_news/{file.batch}"):
+        return store.exists(key)
+    return BatchMapping.model_validate(store.current(key).meta["mapping"]) == mapping
+
+
+def _raw_news_config(file: LandedFile, mapping: BatchMapping) -> dict[str, Any]:
+    given = {"uri": file.uri, **mapping.model_dump(exclude_defaults=True, mode="json")}
     # A file may change between this tick and its run; in a bucket, the address names one generation.
-    return {"uri": file.uri} if file.uri.startswith("gs://") else {"uri": file.uri, "sha256": file.identity}
+    return given if file.uri.startswith("gs://") else {**given, "sha256": file.identity}
 
 
 def _run_key(file: LandedFile) -> str:
-    return f"raw_news/{file.batch}:{file.identity}"
+    mapped = f":{sha256(file.mapping.encode()).hexdigest()[:8]}" if file.mapping else ""
+    return f"raw_news/{file.batch}:{file.identity}{mapped}"
 
 
 def _last_runs(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> dict[str, dg.DagsterRun]:

@@ -41,15 +41,25 @@ class CsvTable(TextTable):
         dialect: what is known of it.
         limits: of a record, and of the file.
         escaped: some lines with a backslash before a quote.
+        header: names of the columns, if the file has no header line.
     """
 
-    def __init__(self, text: io.TextIOWrapper, dialect: Dialect, limits: Limits, escaped: list[str]) -> None:
+    def __init__(
+        self,
+        text: io.TextIOWrapper,
+        dialect: Dialect,
+        limits: Limits,
+        escaped: list[str],
+        header: Sequence[str] = (),
+    ) -> None:
         self._limits = limits
         # The limit belongs to the process, hence is only ever raised: lowering it again would fail another
         # thread in the middle of its own file.
         csv.field_size_limit(max(csv.field_size_limit(), limits.record_chars))
         text.seek(0)
         self.csv = find_dialect(text.read(_SAMPLE_CHARS) + text.readline(limits.record_chars), escaped)
+        if header:
+            self.csv = replace(self.csv, names=tuple(header), header_line=0)
         super().__init__(text, self.csv.names, replace(dialect, delimiter=self.csv.delimiter))
 
     def pieces(self) -> Iterator[Piece]:

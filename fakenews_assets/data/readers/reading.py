@@ -8,7 +8,7 @@ silently.
 import io
 import json
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -36,13 +36,14 @@ _JSON_LINES_AHEAD: Final = 20
 
 @contextmanager
 def open_table(
-    source: Path | BinaryIO, limits: Limits = INGESTION, *, exact: bool = False
+    source: Path | BinaryIO, limits: Limits = INGESTION, *, header: Sequence[str] = (), exact: bool = False
 ) -> Iterator[Table]:
     """Open a table: CSV, JSON Lines, a JSON document, Parquet or a spreadsheet; compressed, or alone in an archive, too.
 
     Args:
         source: the file, which is only read; one that is open needs a descriptor.
         limits: what it may take up.
+        header: names of the columns of a CSV file without a header line.
         exact: give bytes that cannot be decoded as lone surrogates, so that they can be written again.
 
     Raises:
@@ -56,7 +57,7 @@ def open_table(
         if is_sheet or head.startswith(_OLE_MAGIC):
             lines = to_lines(table, "sheet", limits, open_files)
             text = _as_text(lines, _UTF8, exact, open_files)
-            yield CsvTable(text, Dialect("spreadsheet", container=container), limits, [])
+            yield CsvTable(text, Dialect("spreadsheet", container=container), limits, [], header)
         elif head.startswith(PARQUET_MAGIC):
             if not limits.parquet:
                 raise UnreadableFile(
@@ -68,11 +69,17 @@ def open_table(
             )
         else:
             refuse_foreign(head)
-            yield _open_text(table, head, container, limits, exact, open_files)
+            yield _open_text(table, head, container, limits, header, exact, open_files)
 
 
 def _open_text(
-    file: BinaryIO, head: bytes, container: str, limits: Limits, exact: bool, open_files: ExitStack
+    file: BinaryIO,
+    head: bytes,
+    container: str,
+    limits: Limits,
+    header: Sequence[str],
+    exact: bool,
+    open_files: ExitStack,
 ) -> Table:
     encoding = find_encoding(file)
     if not encoding.wide:
@@ -90,7 +97,7 @@ def _open_text(
     escaped = (
         [] if encoding.wide else [line.decode(encoding.codec, "replace") for line in _escaped_lines(file)]
     )
-    return CsvTable(text, Dialect("CSV", encoding.name, container=container), limits, escaped)
+    return CsvTable(text, Dialect("CSV", encoding.name, container=container), limits, escaped, header)
 
 
 def _as_text(file: BinaryIO, encoding: Encoding, exact: bool, open_files: ExitStack) -> io.TextIOWrapper:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
 from fakenews_assets.data.cleaning import CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch
@@ -13,7 +14,12 @@ _BALANCE: Final = "label_balance"
 
 
 def audit_admission(
-    audit_log: AuditLog, key: str, batch: CleanBatch, others: list[CleanBatch], config: Mapping[str, Any]
+    audit_log: AuditLog,
+    key: str,
+    batch: CleanBatch,
+    others: list[CleanBatch],
+    config: Mapping[str, Any],
+    admission: Admission | None = None,
 ) -> None:
     """Recompute the checks of a stored batch.
 
@@ -23,6 +29,7 @@ def audit_admission(
         batch: as it is stored.
         others: the other batches behind the bundle.
         config: settings of the batch's cleaning.
+        admission: of the batch by a person, if there is one.
     """
     with audit_log.reading("checks", key):
         summary, outcomes = batch.summary, batch.outcomes
@@ -31,6 +38,12 @@ def audit_admission(
         _, told = stored.get(_BALANCE, (None, {}))
         share = told.get("corpus_fake_share")
         found = check_batch(summary, batch.articles, share, BatchLimits.model_validate(limits))
+        if admission:
+            found = admission.overrule(found)
+            overruled = [one.name for one in found if one.passed and admission.sentence in one.description]
+            audit_log.admitted.append(
+                f"{key}, against {', '.join(overruled) or 'no check'}: {admission.sentence}."
+            )
         computed = {one.name: (one.passed, one.model_dump(mode="json")["numbers"]) for one in found}
         wrong = [
             f"{name}: {_told(stored.get(name))}, computed {_told(computed.get(name))}"

@@ -90,6 +90,9 @@ class Audit(BaseModel):
     taken_out: tuple[str, ...] = Field(
         default=(), description="What was erased or removed on purpose, by whom and why."
     )
+    admitted: tuple[str, ...] = Field(
+        default=(), description="Batches that a person admitted against a check, by whom and why."
+    )
     answer: dict[str, Any] = Field(default_factory=dict, description="The answer as it was logged.")
     facts: Facts | None = None
     promotion: Promotion | None = None
@@ -113,6 +116,7 @@ class AuditLog:
         self.checks: list[AuditCheck] = []
         self.not_checked: list[str] = []
         self.taken_out: list[str] = []
+        self.admitted: list[str] = []
 
     def add(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
         """Add a check; it passes if `fault` is empty."""

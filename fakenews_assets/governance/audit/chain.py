@@ -139,6 +139,7 @@ def _audit(
         checks=tuple(audit_log.checks),
         not_checked=tuple(audit_log.not_checked),
         taken_out=tuple(audit_log.taken_out),
+        admitted=tuple(audit_log.admitted),
         answer=dict(answer.line) if answer else {},
         facts=facts,
         promotion=promotion,

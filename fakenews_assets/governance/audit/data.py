@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
 from fakenews_assets.data.dates import DayOrder
@@ -45,7 +46,9 @@ def audit_data(audit_log: AuditLog, manifest: Manifest, versions: Versions) -> N
             _audit_ids(audit_log, key, artifact, versions.ledger)
             others = [CleanBatch(k.removeprefix(CLEAN), v) for k, v in clean.items() if k != key]
             batch = CleanBatch(key.removeprefix(CLEAN), artifact)
-            audit_admission(audit_log, key, batch, others, manifest.config.get(key, {}))
+            stored = versions.readable.get(f"admission/{batch.name}")
+            admission = Admission.read(stored) if stored else None
+            audit_admission(audit_log, key, batch, others, manifest.config.get(key, {}), admission)
             raw = versions.readable.get(RAW + key.removeprefix(CLEAN))
             rated = f"publisher_labels/{key.removeprefix(CLEAN)}"
             if rated in manifest.data_versions.keys() - versions.readable.keys():

@@ -43,6 +43,8 @@ def to_markdown(audit: Audit) -> str:
         parts += ["Not recomputed:", *_list(audit.not_checked)]
     if audit.taken_out:
         parts += ["Removed on purpose:", *_list(audit.taken_out)]
+    if audit.admitted:
+        parts += ["Admitted by a person:", *_list(audit.admitted)]
     parts += [
         "## Checks",
         markdown.table(
@@ -74,6 +76,7 @@ def to_terminal(audit: Audit) -> RenderableType:
         facts.add_row(Text(name, style="dim"), Text(value))
     notes = [Text(f"Not recomputed: {note}", style="yellow") for note in audit.not_checked]
     notes += [Text(f"Removed on purpose: {note}", style="yellow") for note in audit.taken_out]
+    notes += [Text(f"Admitted by a person: {note}", style="yellow") for note in audit.admitted]
     faults = [Text(f"✗ {finding}", style="red") for finding in findings(audit)]
     style = "bold green" if audit.intact else "bold red"
     return Group(checks, facts, *notes, *faults, Text(verdict(audit), style=style))

@@ -78,7 +78,7 @@ def blank_rows(path: Path, rows: Collection[int], mapping: BatchMapping, target:
     """
     texts = {plain_name(mapping.columns[field]) for field in _FIELDS if field in mapping.columns}
     texts = texts.union(*(COLUMNS[field] for field in _FIELDS))
-    with open_table(path, exact=True) as table, ExitStack() as open_files:
+    with open_table(path, header=mapping.header, exact=True) as table, ExitStack() as open_files:
         if isinstance(table, ParquetTable):
             _blank_parquet(table.path, rows, texts, target)
             return

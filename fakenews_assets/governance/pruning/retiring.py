@@ -7,7 +7,7 @@ from fakenews_assets.registry.bundle import bundles_in, open_bundle
 from fakenews_resources.storage.store import Store, StoreError, is_usable_name
 from fakenews_resources.storage.tombstones import Removal, Removed, Tombstones
 
-_ASSETS: Final = ("batch_predictions", "clean_news", "publisher_labels", "raw_news")
+_ASSETS: Final = ("batch_predictions", "clean_news", "publisher_labels", "admission", "raw_news")
 
 
 class BatchInUse(ValueError):

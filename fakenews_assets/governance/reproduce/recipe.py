@@ -15,8 +15,9 @@ RAW: Final = "raw_news"
 RATINGS: Final = "source_ratings"
 SEARCH: Final = "hyperparameter_search"
 
-GIVEN: Final = (RAW, RATINGS, SEARCH)
-"""Assets that are copied: received bytes cannot be remade, and a search depends on its time limit."""
+GIVEN: Final = (RAW, RATINGS, SEARCH, "admission")
+"""Assets that are copied: received bytes and a person's decisions cannot be remade, and a search depends on its time
+limit."""
 
 
 class CannotReproduce(RuntimeError):
@@ -77,7 +78,8 @@ def lay_out(store: Store, scratch: Store, manifest: Manifest, order: Sequence[st
         asset, _, batch = key.partition("/")
         if asset in GIVEN:
             given = _adopt(store, scratch, key, version, ledger)
-            received[batch] = given.meta.get("received_at", "")
+            if asset == RAW:
+                received[batch] = given.meta["received_at"]
     warm = _warm_start(store, manifest)
     if warm is not None:
         shutil.copytree(warm.bundle.path, scratch.bundles.root / warm.bundle.sha)

@@ -9,6 +9,7 @@ from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.sensors import ingestion
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
+from fakenews_assets.data.admission.assets import admission
 from fakenews_assets.data.assets import clean_news, raw_news
 from fakenews_assets.data.claims import Claim, Claims
 from fakenews_assets.data.ratings.assets import publisher_labels, source_ratings
@@ -31,7 +32,7 @@ class Backend:
         self.landing = Landing(root=str(self.folder), settle_seconds=settle_seconds)
         self.instance = dg.DagsterInstance.ephemeral()
         self.defs = dg.Definitions(
-            assets=[raw_news, source_ratings, publisher_labels, clean_news],
+            assets=[raw_news, source_ratings, publisher_labels, admission, clean_news],
             jobs=[ingest_batch],
             sensors=[new_batch_sensor],
             resources={
@@ -338,3 +339,20 @@ def test_a_place_that_cannot_be_read_fails_the_tick(backend: Backend) -> None:
     backend.folder.touch()
     with pytest.raises(Refused, match="make it a folder"):
         backend.tick()
+
+
+def test_a_mapping_beside_a_file_says_how_it_is_read_and_a_new_one_is_tried(backend: Backend) -> None:
+    (backend.folder / "claims.csv").write_text("Statement,Label\nA,true\nB,false\n")
+    mapping = backend.folder / "claims.mapping.toml"
+    mapping.write_text("[columns\n")
+    assert "with a mapping that cannot be read: claims.csv" in backend.reason()
+    mapping.write_text('[columns]\ntitle = "Statement"\n')
+    backend.execute(backend.request())
+    assert backend.storage.store.partitions("clean_news") == set(), "its labels are unclear"
+    assert backend.reason().startswith("No new files")
+    mapping.write_text('[columns]\ntitle = "Statement"\n[labels]\ntrue = "real"\nfalse = "fake"\n')
+    backend.execute(backend.request())
+    assert len(backend.storage.store.partitions("clean_news")) == 1
+    (backend.folder / "mapping.toml").write_text('label = "fake"\n')
+    backend.drop("news.csv")
+    assert backend.request().run_config["ops"]["raw_news"]["config"]["file_labels"] == ["fake"]

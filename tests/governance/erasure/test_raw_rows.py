@@ -98,3 +98,15 @@ def test_a_row_of_a_parquet_file(tmp_path: Path) -> None:
     rows, _ = blanked(tmp_path, (tmp_path / "source.parquet").read_bytes(), "news.parquet")
     assert list(rows) == [1]
     assert pl.read_parquet(tmp_path / "target").rows() == [("a", "x", 0), ("", "", 1)]
+
+
+def test_a_column_that_was_named_in_a_file_without_a_header(tmp_path: Path) -> None:
+    mapping = BatchMapping(
+        header=("id", "claim", "story", "label"), columns={"title": "claim", "text": "story"}
+    )
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("1,Another,x,0\n")
+    second.write_text('2,Tax bill passes,"It passed, at last.",1\n3,last,y,0\n')
+    assert find_rows([first, second], mapping, TextPreparation(), MINE) == {1: "Tax bill passes"}
+    blank_rows(second, [0], mapping, tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "2,,,1\n3,last,y,0\n"

@@ -1,0 +1,64 @@
+"""Addresses as people type them, and names for the batches that they hold."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.data.receiving import digest_of
+from fakenews_assets.data.recipes.recipes import recipes
+from fakenews_resources.landing import batch_name_of
+from fakenews_resources.news.base import BadAddress
+from fakenews_resources.news.registry import local_path
+from fakenews_resources.storage.store import hash_file
+
+
+def typed(address: str) -> str:
+    """An address that a person has typed: a relative path starts at the working directory.
+
+    Raises:
+        CommandFailed: it is no address.
+    """
+    scheme, colon, folder = address.partition(":")
+    if colon and folder and not folder.startswith("//") and scheme.lower() in recipes():
+        return f"{scheme}:{Path(folder).expanduser().absolute()}"
+    try:
+        path = local_path(address)
+    except BadAddress as error:
+        raise CommandFailed(str(error)) from error
+    if path is None:
+        return address
+    return str(path if address.startswith("file:") else Path(address).expanduser().absolute())
+
+
+def local_files(addresses: Sequence[str]) -> list[Path]:
+    """The files at some addresses; none: not all of them are local. Raises CommandFailed if one does not exist."""
+    files: list[Path] = []
+    for address in addresses:
+        path = local_path(address)
+        if path is None:
+            continue
+        if path.is_dir():
+            raise CommandFailed(
+                f"{path} is a folder. Name its files; several make one batch. For a published data set, name its recipe:"
+                f" {', '.join(f'{name}:{path}' for name in sorted(recipes()))}."
+            )
+        if not path.is_file():
+            raise CommandFailed(f"No file at {path}. Check the path.")
+        files.append(path)
+    return files if len(files) == len(addresses) else []
+
+
+def sha256_of(files: Sequence[Path]) -> str:
+    """The digest of a batch of these files."""
+    return digest_of([hash_file(file).sha256 for file in files])
+
+
+def batch_name(address: str, files: Sequence[Path] = ()) -> str:
+    """A name for what an address holds: for files, the stem of the first and the start of their digest, so that changed
+    files get another name; for any other address, its scheme or host and the date."""
+    if files:
+        stem = address.split(":")[0] if ":" in address and not Path(address).exists() else files[0].name
+        return batch_name_of(stem, sha256_of(files))
+    stem = address.split(":")[0] if "://" not in address else address.rsplit("/", 1)[-1].split(".")[0]
+    return f"{stem}-{datetime.now(UTC):%Y%m%d}"

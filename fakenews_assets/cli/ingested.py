@@ -1,0 +1,105 @@
+"""What `fakenews ingest` and `fakenews admit` say of a batch: its rows, its columns, and what comes next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from rich.markup import escape
+from rich.table import Table
+
+from fakenews_assets.automation.limits import RetrainSettings, new_rows
+from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.corpus import CleanBatch
+from fakenews_assets.data.partitions import corpus_batches, some_of
+from fakenews_assets.data.quarantine import kinds_of_rejects
+from fakenews_assets.data.receiving import columns_read
+from fakenews_resources.storage.store import Artifact
+
+
+def show_batch(runner: GraphRunner, batch: str, *, rated: bool = False) -> None:
+    """Print what became of the rows of an accepted batch, how they were read, and what checks warn of.
+
+    Args:
+        runner: reads the store.
+        batch: its name.
+        rated: whether ratings were to label it.
+    """
+    stored = runner.store.current(f"clean_news/{batch}")
+    summary = stored.read_json("summary.json")
+    counts = {
+        "rows in": summary["rows_in"],
+        "rejected": summary["rows_in"] - summary["rows_out"],
+        "admitted": summary["rows_out"],
+        **{label: summary[label] for label in ("real", "fake", "unlabelled")},
+        **({"labelled by rating": summary["rated"]} if summary["rated"] else {}),
+    }
+    table = Table("batch", *counts, title="Ingested", title_justify="left")
+    table.add_row(batch, *(f"{count:,}" for count in counts.values()))
+    runner.console.print(table)
+    manifest = runner.store.current(f"raw_news/{batch}").meta
+    for file in manifest["files"]:
+        _say(runner, f"Read {file['file']} as {file['read_as']}.")
+    _say(runner, columns_of(manifest, summary))
+    if rated and not summary["rated"]:
+        _say(
+            runner,
+            "No article was labelled by rating: each has a label in the file, or its publisher has no rating beyond the"
+            f" thresholds. Publishers of the batch: {_some_publishers(stored)}.",
+        )
+    if summary["rejected"]:
+        _say(runner, f"Rejected rows are in {runner.store.where(stored)}/quarantine.parquet:")
+        for kind, count in kinds_of_rejects(stored.scan("quarantine").collect()):
+            _say(runner, f"  {count:,} {kind}")
+    for outcome in CleanBatch(batch, stored).outcomes:
+        if outcome.warns:
+            runner.console.print(
+                f"[yellow]Warning:[/] {escape(f'{outcome.name}: {outcome.description}')}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def columns_of(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """A sentence about the columns of a batch, and about what its rows lack.
+
+    Args:
+        manifest: of `raw_news`.
+        summary: of its cleaning.
+    """
+    used, ignored = columns_read(manifest)
+    parts = [f"Columns: {used}; ignored: {ignored}."]
+    parts.append(
+        f"{summary['missing_text']:,} texts are empty, {summary['unlabelled']:,} rows unlabelled, {summary['undated']:,}"
+        " undated."
+    )
+    if summary["unlabelled"] == summary["rows_out"]:
+        parts.append(
+            "To label them, name the column of labels (--column label=NAME), or give all rows of a file one label"
+            " (--label real)."
+        )
+    dates = manifest["dates"]
+    if dates["either"]:
+        order = "day/month" if manifest["day_first"] else "month/day"
+        parts.append(f"Dates such as 03/04/2017 are read as {order}.")
+    return " ".join(parts)
+
+
+def _some_publishers(clean: Artifact) -> str:
+    names = clean.scan("articles").select(pl.col("source").drop_nulls().unique().sort()).collect()["source"]
+    return some_of(names.to_list()) or "none is known"
+
+
+def show_next(runner: GraphRunner) -> None:
+    """Print how many articles wait for a training, and when one starts."""
+    fresh = new_rows(runner.store, corpus_batches(runner.store, runner.instance)).rows
+    settings = RetrainSettings()
+    _say(
+        runner,
+        f"The corpus has {fresh:,} labelled articles that no model was trained on. Next: the same command with --train."
+        f" While `make ui` runs, a retraining starts by itself at {settings.min_new_rows:,} of them, or at"
+        f" {settings.min_new_rows_on_trigger:,} after drift.",
+    )
+
+
+def _say(runner: GraphRunner, text: str) -> None:
+    runner.console.print(escape(text), highlight=False, soft_wrap=True)

@@ -1,0 +1,62 @@
+"""Several files make one batch: their rows are numbered through, and each may have a label of its own."""
+
+from pathlib import Path
+
+import polars as pl
+
+from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.raw_files import raw_files, read_files, read_mapping, rows_by_file
+from fakenews_assets.data.receiving import RawNewsSettings, digest_of, store_raw_files
+from fakenews_resources.news.base import received
+from fakenews_resources.storage.store import Artifact
+
+
+def store(tmp_path: Path, *contents: str, **given: object) -> Artifact:
+    arrived = []
+    for number, content in enumerate(contents):
+        file = tmp_path / str(number) / "news.csv"
+        file.parent.mkdir()
+        file.write_text(content)
+        arrived.append(received(file, file.as_uri()))
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    settings = RawNewsSettings.model_validate(given)
+    return Artifact(folder, meta=store_raw_files(arrived, "b", folder, {}, settings))
+
+
+def test_files_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    raw = store(tmp_path, "title\nA\nB\n", 'title\n"C')
+    assert [path.name for path in raw_files(raw)] == ["news.csv", "2-news.csv"]
+    assert [file["rows"] for file in raw.meta["files"]] == [2, None]
+    assert raw.meta["rows"] is None, "one of them cannot be read"
+
+
+def test_labels_and_rejects_are_those_of_the_file(tmp_path: Path) -> None:
+    raw = store(tmp_path, "title\nA\nB\n", "title,label\nC,0\nD\nE,0\n", file_labels=["real", "fake"])
+    chunks = list(read_files(raw_files(raw), read_mapping(raw)))
+    rows, rejects = (pl.concat(getattr(chunk, name) for chunk in chunks) for name in ("rows", "rejects"))
+    assert rows.select("row", "title", "label").rows() == [
+        (0, "A", "real"), (1, "B", "real"), (2, "C", "fake"), (4, "E", "fake"),
+    ]  # fmt: skip
+    assert rejects["row"].to_list() == [3]
+    assert rejects["detail"][0].startswith("2-news.csv: fewer columns")
+    first, second = raw_files(raw)
+    assert rows_by_file(raw, [1, 2, 4]) == {first: [1], second: [0, 2]}
+    assert rows_by_file(raw, [3]) == {second: [1]}
+
+
+def test_the_digest_of_several_files_names_them_in_order(tmp_path: Path) -> None:
+    raw = store(tmp_path, "title\nA\n", "title\nB\n")
+    digests = [file["sha256"] for file in raw.meta["files"]]
+    assert raw.meta["sha256"] == digest_of(digests) != digest_of(digests[::-1])
+    assert digest_of(digests[:1]) == digests[0]
+
+
+def test_the_dates_of_a_batch_decide_their_order_unless_it_was_given(tmp_path: Path) -> None:
+    raw = store(tmp_path, "title,date\nA,03/04/2017\n", "title,date\nB,31/12/2017\n")
+    assert raw.meta["day_first"]
+    assert read_mapping(raw) == BatchMapping(day_first=True)
+    assert raw.meta["mapping"] == {}, "nobody has said so"
+    (tmp_path / "again").mkdir()
+    given = store(tmp_path / "again", "title,date\nA,31/12/2017\n", day_first=False)
+    assert read_mapping(given).day_first is False
