@@ -111,6 +111,7 @@ def _add_api(app: FastAPI) -> None:
         CSV_PATH,
         summary="Classify the rows of a file",
         response_class=StreamingResponse,
+        form_limits={"max_files": 1, "max_fields": 0},
         responses={
             200: {
                 "description": f"Columns {', '.join(HEADER)}, then those of the file besides title and text; one line per"
@@ -132,11 +133,7 @@ def _add_api(app: FastAPI) -> None:
     ) -> StreamingResponse:
         runtime = _runtime(request)
         runtime.champion()
-        if runtime.uploads.locked():
-            raise Overloaded(_RETRY_SECONDS)
-        limits = runtime.settings
-        async with runtime.uploads:  # counting takes the processor as well
-            upload, rows = await asyncio.to_thread(_opened, file.file, limits)
+        upload, rows = await asyncio.to_thread(_opened, file.file, runtime.settings)
         return StreamingResponse(
             _answer_rows(request, runtime, upload),
             media_type="text/csv; charset=utf-8",
@@ -233,22 +230,21 @@ async def _answer_rows(request: Request, runtime: Runtime, upload: Upload) -> As
 
     CSV is read and written in a thread, because invalid rows would otherwise block the event loop.
     """
-    async with runtime.uploads:
-        with upload:
-            yield (upload.mark + upload.answer_line(upload.header)).encode()
-            rows = upload.rows()
-            while chunk := await asyncio.to_thread(_next_rows, rows):
-                sound = [row for row in chunk if not row.error]
-                answered = None
-                if sound:
-                    answered = await runtime.ask(
-                        [row.article for row in sound],
-                        request_id=request.state.request_id,
-                        endpoint=CSV_PATH,
-                        received=request.state.received,
-                        rows=[row.number - 1 for row in sound],
-                    )
-                yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
+    with upload:
+        yield (upload.mark + upload.answer_line(upload.header)).encode()
+        rows = upload.rows()
+        while chunk := await asyncio.to_thread(_next_rows, rows):
+            sound = [row for row in chunk if not row.error]
+            answered = None
+            if sound:
+                answered = await runtime.ask(
+                    [row.article for row in sound],
+                    request_id=request.state.request_id,
+                    endpoint=CSV_PATH,
+                    received=request.state.received,
+                    rows=[row.number - 1 for row in sound],
+                )
+            yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
 
 
 def _next_rows(rows: Iterator[Row]) -> list[Row]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Final
 
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.fakenews import metrics
 from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.runtime import Runtime
 from bentos.fakenews.schemas import Fault, Problem
 from bentos.fakenews.server import ABORT
 from bentos.fakenews.settings import ServiceSettings
@@ -27,6 +29,8 @@ CSV_PATH: Final = "/predict_csv"
 JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
 """Paths that need the model."""
 
+_RETRY_SECONDS: Final = 5
+"""For an upload that finds every place taken."""
 _BYTES_PER_SECOND: Final = 32 * 1024
 
 _HEADERS: Final = [
@@ -103,7 +107,9 @@ class Middleware:
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                await self.app(scope, self._limited(receive, limit, begin), answer)
+                # An upload has its place from its first byte to the last one of its answer: it fills a disk meanwhile.
+                async with _runtime(scope).uploads if path == CSV_PATH else nullcontext():
+                    await self.app(scope, self._limited(receive, limit, begin), answer)
         except ClientDisconnect:
             return
         except Exception:
@@ -126,7 +132,9 @@ class Middleware:
         if path in JUDGING:
             # Before anything is read or parsed: under overload, refusing is most of the work.
             try:
-                scope["app"].state.runtime.batcher.require_capacity()
+                _runtime(scope).batcher.require_capacity()
+                if path == CSV_PATH and _runtime(scope).uploads.locked():
+                    raise Overloaded(_RETRY_SECONDS)
             except Overloaded as error:
                 return busy(error, request_id)
         length = headers.get(b"content-length", b"0")
@@ -157,6 +165,10 @@ class Middleware:
             return message
 
         return limited
+
+
+def _runtime(scope: Scope) -> Runtime:
+    return scope["app"].state.runtime
 
 
 def _too_large(limit: int) -> str:

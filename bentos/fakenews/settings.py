@@ -57,7 +57,7 @@ class ServiceSettings(BaseSettings):
         ge=0,
         description="Most invalid rows of a CSV file; a file with more is refused.",
     )
-    max_csv_uploads: int = Field(default=4, gt=0, description="CSV files answered at the same time.")
+    max_csv_uploads: int = Field(default=4, gt=0, description="Files received and answered at the same time.")
     max_wait_ms: int = Field(
         default=1000, gt=0, description="A request that would wait longer for the model is refused with 503."
     )

@@ -209,6 +209,46 @@ def test_a_large_request_shuts_nobody_out(client: httpx.Client, service: Server,
         assert {len(answer.json()["predictions"]) for answer in answers} == {len(body["articles"])}
 
 
+def test_uploads_are_counted_before_they_are_read(client: httpx.Client, service: Server):
+    """As many as the limit (4), of which no byte of a body has come."""
+    address = (urlsplit(service.url).hostname, urlsplit(service.url).port)
+    head = b"POST /predict_csv HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 99\r\n\r\n"
+    small = {"file": ("a.csv", b"title\nA headline\n")}
+    begun = [socket.create_connection(address, timeout=30) for _ in range(4)]
+    try:
+        for one in begun:
+            one.sendall(head)
+        answers = []
+        while not answers or answers[-1].status_code != 503:
+            answers.append(client.post("/predict_csv", files=small))
+            assert len(answers) < 100
+        assert answers[-1].headers["Retry-After"]
+        assert b" 408 " in begun[0].recv(65536)  # the limit of this server is 2 s
+        deadline = time.monotonic() + 30
+        while client.post("/predict_csv", files=small).status_code == 503:
+            assert time.monotonic() < deadline
+    finally:
+        for one in begun:
+            one.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"files": [("file", ("a.csv", b"title\nx\n")), ("file", ("b.csv", b"title\ny\n"))]},
+            "Too many files",
+        ),
+        ({"files": {"file": ("a.csv", b"title\nx\n")}, "data": {"more": "x" * 1000}}, "Too many fields"),
+    ],
+    ids=["two files", "a field"],
+)
+def test_an_upload_is_one_file(client: httpx.Client, content: dict, message: str):
+    answer = client.post("/predict_csv", **content)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]["message"]
+
+
 def test_a_trickle_is_cut_off(service: Server):
     address = (urlsplit(service.url).hostname, urlsplit(service.url).port)
     with socket.create_connection(address, timeout=30) as slow:
