@@ -19,7 +19,7 @@ from fakenews_assets.data.readers.table import (
     too_many_rows,
 )
 
-_SAMPLE_CHARS: Final = 2**18
+_SAMPLE_CHARS: Final = 2**17
 _PROBE_LINES: Final = 200
 _MAX_RECOVERIES: Final = 100
 """Each gives up to a record's lines again; a file with more stray quotes than this takes too long to read."""
@@ -109,8 +109,7 @@ class CsvTable(TextTable):
 
     def _fault_of(self, cells: Sequence[str], record: Sequence[str]) -> str:
         """The kind of fault of a record that could be read; empty: none."""
-        within = record[1:-1]
-        if len(within) >= (3 if len(self.names) > 2 else 20) and self._are_records(within, _CERTAIN):
+        if len(record) > (4 if len(self.names) > 2 else 20) and self._are_records(record[1:-1], _CERTAIN):
             return _UNCLOSED
         if len(cells) == len(self.names) or not any(map(str.strip, cells)):
             return ""
@@ -123,8 +122,11 @@ class CsvTable(TextTable):
         if len(self.names) < 2 or not lines:
             return False
         probe = lines[:_PROBE_LINES]
+        others = (1 - share) * len(probe)
         delimiters = len(self.names) - 1
-        whole = sum(
-            line.count(self.csv.delimiter) >= delimiters and self.csv.row(line) is not None for line in probe
-        )
-        return whole >= share * len(probe)
+        for line in probe:
+            if line.count(self.csv.delimiter) < delimiters or self.csv.row(line) is None:
+                others -= 1
+                if others < 0:
+                    return False
+        return True

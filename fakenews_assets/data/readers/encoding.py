@@ -8,7 +8,9 @@ from typing import BinaryIO, Final
 
 from fakenews_assets.data.readers.table import UnreadableFile
 
-_BLOCK: Final = 2**20
+_BLOCK: Final = 2**16
+_ESCAPES: Final = 20
+_LINE: Final = 2**20
 _SAMPLE_BYTES: Final = 2**14
 _WIDE_BYTES: Final = 16
 _ZERO_OR_ONE: Final = b"0" + b"1" * 255
@@ -46,11 +48,13 @@ class Encoding:
         codec: Python's name of it.
         name: what people call it.
         errors: Python's handler of bytes that the codec cannot decode; none of them loses a row.
+        escapes: where some blocks of the file begin that have a backslash before a quote.
     """
 
     codec: str
     name: str
     errors: str = "replace"
+    escapes: tuple[int, ...] = ()
 
     @property
     def wide(self) -> bool:
@@ -66,25 +70,28 @@ def find_encoding(file: BinaryIO) -> Encoding:
     """
     file.seek(0)
     head = file.read(_SAMPLE_BYTES)
-    for mark, codec, name in _MARKS:
-        if head.startswith(mark):
-            return Encoding(codec, name)
+    marked = next(((codec, name) for mark, codec, name in _MARKS if head.startswith(mark)), None)
+    if marked and marked[0] != "utf-8-sig":
+        return Encoding(*marked)
     if codec := _wide(head):
         return Encoding(codec, codec.upper())
-    if _is_utf8(file):
-        return Encoding("utf-8", "UTF-8")
+    is_utf8, escapes = _scan(file)
+    if marked:
+        return Encoding(*marked, escapes=escapes)
+    if is_utf8:
+        return Encoding("utf-8", "UTF-8", escapes=escapes)
     good, bad, sample = _count(file)
     codec = _guess(sample)
     name = _NAMES.get(codec, codec)
     if good < _MIXED_SHARE * (good + bad):
-        return Encoding(codec, name)
+        return Encoding(codec, name, escapes=escapes)
     if codec not in _SINGLE_BYTE:
         raise UnreadableFile(
             f"{good:,} lines are UTF-8 and {bad:,} probably {name}: save all of them in one encoding, best UTF-8"
         )
     handler = f"or_{codec}"
     codecs.register_error(handler, _decoding_others_as(codec))
-    return Encoding("utf-8", f"UTF-8 and {name}", handler)
+    return Encoding("utf-8", f"UTF-8 and {name}", handler, escapes)
 
 
 def _wide(head: bytes) -> str | None:
@@ -101,16 +108,22 @@ def _wide(head: bytes) -> str | None:
     return None
 
 
-def _is_utf8(file: BinaryIO) -> bool:
+def _scan(file: BinaryIO) -> tuple[bool, tuple[int, ...]]:
+    """Whether a file is UTF-8, and where some of its blocks begin that have a backslash before a quote."""
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while block := file.read(_BLOCK):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
+    is_utf8, begun, escapes, at = True, b"", [], 0
+    while block := file.read(_BLOCK):
+        if is_utf8 and (begun or not block.isascii()):
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError:
+                is_utf8 = False
+            begun = decoder.getstate()[0]  # of a character
+        if b"\\" in block and len(escapes) < _ESCAPES and b'\\"' in block:
+            escapes.append(at)
+        at += len(block)
+    return is_utf8 and not begun, tuple(escapes)
 
 
 def _count(file: BinaryIO) -> tuple[int, int, bytes]:
@@ -118,7 +131,7 @@ def _count(file: BinaryIO) -> tuple[int, int, bytes]:
     file.seek(0)
     good = bad = 0
     sample = bytearray()
-    while line := file.readline(_BLOCK):
+    while line := file.readline(_LINE):
         if line.isascii():
             continue
         try:

@@ -23,8 +23,9 @@ class Lines(Iterator[str]):
     """
 
     def __init__(self, text: TextIO, limits: Limits) -> None:
-        self._text = text
-        self._limits = limits
+        self._readline = text.readline
+        self._most_chars = limits.record_chars
+        self._most_lines = limits.record_lines
         self._again: list[str] = []
         self.record: list[str] = []
         """Lines since the last `begin_record`."""
@@ -36,23 +37,26 @@ class Lines(Iterator[str]):
         """Whether the end of the stream was reached."""
 
     def __next__(self) -> str:
-        if len(self.record) == self._limits.record_lines:
-            raise self.runaway(f"is longer than {self._limits.record_lines:,} lines")
-        line = self._again.pop() if self._again else self._text.readline(self._limits.record_chars)
+        line = self._again.pop() if self._again else self._readline(self._most_chars)
         if not line:
             self.ended = True
             raise StopIteration
         self.number += 1
-        if len(line) == self._limits.record_chars and not line.endswith(("\n", "\r")):
+        self.record.append(line)
+        self.chars += len(line)
+        if self.chars >= self._most_chars or len(self.record) > self._most_lines:
+            self._refuse(line)
+        return line
+
+    def _refuse(self, line: str) -> None:
+        if len(line) == self._most_chars and not line.endswith(("\n", "\r")):
             raise UnreadableFile(
                 f"line {self.number:,} is longer than {len(line):,} characters: the file is not a table in text form,"
                 " or has lost its line ends; write it again with a CSV or JSON Lines writer"
             )
-        self.record.append(line)
-        self.chars += len(line)
-        if self.chars > self._limits.record_chars:
-            raise self.runaway(f"holds more than {self._limits.record_chars:,} characters")
-        return line
+        if len(self.record) > self._most_lines:
+            raise self.runaway(f"is longer than {self._most_lines:,} lines")
+        raise self.runaway(f"holds more than {self._most_chars:,} characters")
 
     def begin_record(self) -> None:
         """Forget the lines of the last record."""

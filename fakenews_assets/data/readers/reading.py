@@ -7,8 +7,7 @@ silently.
 
 import io
 import json
-import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -28,9 +27,8 @@ INGESTION: Final = Limits()
 _OLE_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """An xls file, or another document of old Office versions."""
 _UTF8: Final = Encoding("utf-8", "UTF-8")
-_ESCAPED_QUOTE: Final = b'\\"'
 _ESCAPED_LINES: Final = 100
-_STEP: Final = 2**20
+_BLOCK: Final = 2**16
 _JSON_LINES_AHEAD: Final = 20
 
 
@@ -94,9 +92,7 @@ def _open_text(
             text = _as_text(lines, _UTF8, exact, open_files)
             return JsonLinesTable(text, Dialect("JSON", encoding.name, container=container), limits)
         return JsonLinesTable(text, Dialect("JSON Lines", encoding.name, container=container), limits)
-    escaped = (
-        [] if encoding.wide else [line.decode(encoding.codec, "replace") for line in _escaped_lines(file)]
-    )
+    escaped = [line.decode(encoding.codec, "replace") for line in _escaped_lines(file, encoding.escapes)]
     return CsvTable(text, Dialect("CSV", encoding.name, container=container), limits, escaped, header)
 
 
@@ -123,17 +119,12 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _escaped_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Some lines with a backslash before a quote, from wherever they stand."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        found = end = 0
-        # In steps, because each holds the interpreter.
-        for start in range(0, len(view), _STEP):
-            while found < _ESCAPED_LINES:
-                at = view.find(_ESCAPED_QUOTE, max(start, end), start + _STEP + 1)
-                if at < 0:
-                    break
-                begin = max(view.rfind(b"\n", max(0, at - _STEP), at), at - _STEP, -1) + 1
-                end = view.find(b"\n", at, at + _STEP) + 1 or min(at + _STEP, len(view))
-                found += 1
-                yield view[begin:end]
+def _escaped_lines(file: BinaryIO, blocks: Iterable[int]) -> list[bytes]:
+    """Lines with a backslash before a quote."""
+    found: list[bytes] = []
+    for start in blocks:
+        file.seek(start)
+        if start:
+            file.readline(_BLOCK)  # its beginning is missing
+        found += [line for line in file.readlines(_BLOCK) if b'\\"' in line]
+    return found[:_ESCAPED_LINES]
