@@ -8,15 +8,23 @@ from typing import Any
 import dagster as dg
 
 from fakenews_assets.automation.jobs import ingest_batch
-from fakenews_assets.automation.runs import SENSOR_SECONDS
+from fakenews_assets.automation.runs import SENSOR_SECONDS, failure_reasons
 from fakenews_assets.data.claims import Claims
 from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.partitions import news_batches, note_on_unregistered, received_batches, some_of
+from fakenews_assets.data.partitions import (
+    corpus_batches,
+    news_batches,
+    note_on_unregistered,
+    received_batches,
+    some_of,
+)
 from fakenews_resources.landing import LandedFile, Landing
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
 
 _RUNS_PER_TICK = 20
+_REASONS_PER_TICK = 3
+_REASON_CHARS = 300
 _KEYS_PER_QUERY = 500  # databases limit the variables of a query
 
 
@@ -63,6 +71,10 @@ def new_batch_sensor(
     asked, later = new[:_RUNS_PER_TICK], new[_RUNS_PER_TICK:]
     if later:
         left["left for the next tick"] = [file.batch for file in later]
+    if refused := _refused(
+        [file for file in landed.files if file.batch not in unstored], store, context.instance
+    ):
+        left["refused, hence not part of the corpus"] = refused
     said = [_note(why, names) for why, names in {**left, **landed.waiting}.items()]
     notes = " ".join(filter(None, (*said, note_on_unregistered(store, context.instance))))
     if not asked:
@@ -80,6 +92,22 @@ def new_batch_sensor(
             for file in asked
         ],
     )
+
+
+def _refused(files: Sequence[LandedFile], store: Store, instance: dg.DagsterInstance) -> list[str]:
+    """The batches of stored files that were not let into the corpus, the first ones with the words of their last run."""
+    counted = corpus_batches(store, instance)
+    batches = {file.batch: file for file in files if file.batch not in counted}
+    received = received_batches(store, instance)
+    runs = _last_runs(instance, [_run_key(file) for batch, file in batches.items() if batch in received])
+    found: list[str] = []
+    for batch, file in batches.items():
+        run = runs.get(_run_key(file))
+        if run and run.is_finished and not run.is_success:
+            told = len(found) < _REASONS_PER_TICK
+            reason = f" ({'; '.join(failure_reasons(instance, run.run_id))[:_REASON_CHARS]})" if told else ""
+            found.append(batch + reason)
+    return found
 
 
 def _stored_as(file: LandedFile, store: Store, batches: Collection[str]) -> str | None:

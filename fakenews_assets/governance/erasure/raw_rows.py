@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -116,8 +117,16 @@ def _blank_object(line: str, texts: Set[str], *, readable: bool) -> str:
     end = line[len(line.rstrip("\r\n")) :]
     if not readable:
         return f"{{}}{end}"  # a record still, so that those behind it keep their numbers
-    blank = {name: "" if _holds_text(name, texts) else value for name, value in json.loads(line).items()}
+    blank = {
+        name: _emptied(value) if _holds_text(name, texts) else value
+        for name, value in json.loads(line).items()
+    }
     return json.dumps(blank, ensure_ascii=False) + end
+
+
+def _emptied(value: Any) -> Any:
+    # An object keeps its names, which are those of columns.
+    return {name: _emptied(one) for name, one in value.items()} if isinstance(value, dict) else ""
 
 
 def _holds_text(name: str, texts: Set[str]) -> bool:

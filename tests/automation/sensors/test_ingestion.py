@@ -20,6 +20,7 @@ from fakenews_resources.news.base import Refused
 from fakenews_resources.news.resource import NewsSource
 from fakenews_resources.storage.backend import FolderBackend
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
+from tests.support.kinds import READ, REFUSED
 
 
 class Backend:
@@ -114,6 +115,41 @@ def backend(tmp_path: Path) -> Backend:
 
 def test_nothing_there(backend: Backend) -> None:
     assert backend.reason() == f"No new files in {backend.folder}."
+
+
+def test_landed_files_that_are_refused_are_named_with_the_words_of_the_command(backend: Backend) -> None:
+    kinds = {kind.name: kind for kind in REFUSED}
+    for name in ("image.csv", "two.zip"):
+        (backend.folder / name).write_bytes(kinds[name].content)
+    for request in backend.tick().run_requests or []:
+        backend.execute(request)
+    reason = backend.reason()
+    assert "2 refused, hence not part of the corpus: image-" in reason
+    assert "(clean_news: image.csv: the file is an image (PNG), not a table)" in reason
+    assert (
+        "(clean_news: two.zip: the file is a ZIP archive with several tables: it holds 'True.csv', 'Fake.csv'"
+        in reason
+    )
+
+
+def test_landed_files_of_several_kinds_are_read(backend: Backend) -> None:
+    kinds = {kind.name: kind for kind in READ}
+    for name in ("excel.csv", "windows.csv", "workbook.xlsx", "pandas_columns.json", "kaggle.zip"):
+        (backend.folder / name).write_bytes(kinds[name].content + b"\n" * name.endswith(".csv"))
+    requests = backend.tick().run_requests or []
+    assert len(requests) == 5
+    for request in requests:
+        backend.execute(request)
+    store = backend.storage.store
+    read = {store.current(f"raw_news/{one.partition_key}").meta["files"][0]["read_as"] for one in requests}
+    assert read == {
+        "CSV in UTF-8 with BOM, delimited by `;`",
+        "CSV in Windows-1252, delimited by `,`",
+        "spreadsheet",
+        "JSON in UTF-8",
+        "CSV in UTF-8, delimited by `,`, from news.csv in a ZIP archive",
+    }
+    assert {store.current(f"raw_news/{one.partition_key}").meta["rows"] for one in requests} == {12}
 
 
 def test_a_partition_without_a_source_asks_for_one(backend: Backend) -> None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from fakenews_assets.data.columns import read_raw
 from fakenews_assets.data.mapping import BatchMapping
@@ -12,6 +13,7 @@ from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.quoting import Wording
 from fakenews_assets.governance.erasure.raw_rows import blank_rows, find_rows, find_torn_rows
+from tests.support.kinds import READ, Kind
 
 MINE = {article_id("Tax bill passes", "It passed, at last.")}
 CSV = (
@@ -42,6 +44,30 @@ def test_a_record_of_a_csv_file(tmp_path: Path) -> None:
     (before,), (after,) = (list(read_raw(tmp_path / name)) for name in ("news.csv", "again.csv"))
     assert before.rows["row"].equals(after.rows["row"])
     assert before.rejects.equals(after.rejects)
+
+
+@pytest.mark.parametrize("kind", READ, ids=lambda kind: kind.name)
+def test_a_record_of_a_file_of_each_kind(tmp_path: Path, kind: Kind) -> None:
+    raw, target = tmp_path / kind.name, tmp_path / "target"
+    raw.write_bytes(kind.content)
+    before = read(raw)
+    mine = TextPreparation().apply(before[3:4])
+    ids = {article_id(mine["title"][0], mine["text"][0])}
+    rows = find_rows([raw], BatchMapping(), TextPreparation(), ids)
+    assert list(rows) == [before["row"][3]]
+    blank_rows(raw, rows, BatchMapping(), target)
+    after = read(target)
+    assert after["row"].equals(before["row"])
+    assert after.filter(pl.col("row").is_in(list(rows)).not_()).equals(
+        before.filter(pl.col("row").is_in(list(rows)).not_())
+    )
+    assert after["title"][3] is None
+    assert not (after["text"][3] or "").strip()
+    assert after["label"][3] == before["label"][3]
+
+
+def read(path: Path) -> pl.DataFrame:
+    return pl.concat(chunk.rows for chunk in read_raw(path))
 
 
 def test_a_line_of_json_that_is_cut_and_may_hold_it(tmp_path: Path) -> None:
