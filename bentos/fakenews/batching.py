@@ -171,6 +171,10 @@ class Batcher(Generic[T]):
         self._wake.set()
         return await job.answer
 
+    async def run_between(self, call: Callable[[], object]) -> None:
+        """Run something in the model's thread between two batches. Requests wait for it."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:

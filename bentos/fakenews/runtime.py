@@ -4,9 +4,10 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import Any, Final
@@ -96,7 +97,7 @@ class Runtime:
             watched.append(_repeat(self._rotate, _ROTATE_SECONDS))
             # At once as well: a process before this one may have left a day of lines without an index.
             watched.append(_repeat(self._index, _INDEX_SECONDS, first=0))
-        self._tasks = [asyncio.create_task(one) for one in watched]
+        self._tasks += [asyncio.create_task(one) for one in watched]
 
     async def stop(self) -> None:
         """Answer the waiting jobs and close the log."""
@@ -226,7 +227,12 @@ class Runtime:
             pointer = pointer_in(document, self._models)
             if self.served and self.served.pointer == pointer:
                 return
-            self.served = await asyncio.to_thread(_load, self._models, pointer)
+            loaded = await asyncio.to_thread(_load, self._models, pointer)
+            if self.served:
+                await asyncio.to_thread(_warm_up, loaded.scorer)  # the one before answers meanwhile
+            else:
+                self._tasks.append(asyncio.create_task(self._warm_up_between(loaded.scorer)))
+            self.served = loaded
         except Exception as error:  # noqa: BLE001 - runtimes raise whatever they like, and the one before must stay
             self._retry_at = now + _RETRY_SECONDS
             metrics.SWAPS.labels("failed").inc()
@@ -234,6 +240,15 @@ class Runtime:
         else:
             metrics.SWAPS.labels("done").inc()
             logger.info("Serving %s (%s)", pointer.bundle, self.served.scorer.bundle.manifest.candidate)
+
+    async def _warm_up_between(self, scorer: Scorer) -> None:
+        """Warm up the first champion, which answers already: late answers are better than none."""
+        try:
+            for warm in _warm_ups(scorer):
+                await self.batcher.run_between(warm)
+        except Exception:
+            logger.exception("The model failed while it was warmed up")
+        _keep_what_is_loaded()
 
     async def _rotate(self) -> None:
         try:
@@ -254,17 +269,30 @@ class Runtime:
 
 def _load(models: Backend, pointer: Pointer) -> Served:
     scorer = Scorer.open(models.fetch(pointer.bundle))
+    scorer.score([Article(EXAMPLE_TITLE)])  # a model that cannot answer is none
     described, card = _describe(scorer.bundle, pointer)
-    # A runtime is slow at whatever size it meets for the first time: nobody shall wait for that.
+    return Served(scorer, pointer, described, card)
+
+
+def _warm_ups(scorer: Scorer) -> Iterator[Callable[[], object]]:
+    """Calls with a batch of every usual size. A runtime is slow at whatever size it meets for the first time."""
     words = EXAMPLE_TITLE.split()
     for count in range(2, 60, 3):
         title = " ".join(words[word % len(words)] for word in range(count))
         for rows in _WARM_UP_ROWS:
-            scorer.score([Article(title)] * rows)
-    # What is loaded stays: looking through it for garbage again and again would hold up requests, 0.2 s each time.
+            yield partial(scorer.score, [Article(title)] * rows)
+
+
+def _warm_up(scorer: Scorer) -> None:
+    for warm in _warm_ups(scorer):
+        warm()
+    _keep_what_is_loaded()
+
+
+def _keep_what_is_loaded() -> None:
+    # Looking through it for garbage again and again would hold up requests, 0.2 s each time.
     gc.collect()
     gc.freeze()
-    return Served(scorer, pointer, described, card)
 
 
 def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str]:

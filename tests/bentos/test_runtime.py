@@ -2,16 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bentos.fakenews import runtime as module
-from bentos.fakenews.runtime import Runtime
+from bentos.fakenews.batching import Job, Piece
+from bentos.fakenews.runtime import Answered, Runtime
 from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.registry.scorer import Scorer
+from fakenews_resources.storage.backend import FolderBackend
 from tests.support.champions import make_champion
 
 
@@ -52,6 +57,59 @@ def test_a_champion_that_fails_in_its_own_way_is_tried_again(
         await runtime.stop()
 
     asyncio.run(live())
+
+
+def test_the_first_champion_answers_before_it_is_warm(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warmed: list[int] = []
+
+    def warm_ups(_: Scorer) -> Iterator[Callable[[], object]]:
+        for number in range(1000):
+            yield lambda number=number: (time.sleep(0.01), warmed.append(number))
+
+    monkeypatch.setattr(module, "_warm_ups", warm_ups)
+
+    async def live() -> None:
+        runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
+        await runtime.start()
+        await until(lambda: bool(warmed))
+        answered = await runtime.ask(
+            [Article("a")], request_id="x", endpoint="/predict", received=0, rows=[0]
+        )
+        assert answered.model_id == runtime.champion().described.model_id
+        await runtime.stop()
+
+    asyncio.run(live())
+    assert 0 < len(warmed) < 900
+
+
+def test_one_request_has_one_model(tmp_path: Path, models: Path) -> None:
+    runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
+
+    async def live() -> list[str]:
+        backend = FolderBackend(models)
+        job = Job[Answered](
+            request_id="x",
+            endpoint="/predict_batch",
+            articles=[Article("a"), Article("b")],
+            rows=range(2),
+            received=0,
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        found = []
+        for piece in (Piece(job, 0, 1, 10), Piece(job, 1, 2, 10)):
+            if found:
+                make_champion(models, seed=1)
+            pointer = ChampionRegistry(models).champion()
+            assert pointer is not None
+            runtime.served = module._load(backend, pointer)  # pyright: ignore[reportPrivateUsage]
+            found += runtime._answer([piece])  # pyright: ignore[reportPrivateUsage]
+        return [answered.model_id for answered in found]
+
+    first, second = asyncio.run(live())
+    assert first == second != runtime.champion().described.model_id
+    assert set(runtime.log.read(datetime.now(UTC).date(), "predictions").collect()["model_id"]) == {first}
 
 
 def test_the_log_is_rotated_after_a_rotation_that_failed(
