@@ -145,9 +145,9 @@ def cleaned(raw: Path, folder: Path, over: OrderedMap) -> Path:
 def test_cleaning_is_the_same(
     engine: Engine, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fakenews_assets.data import cleaning
+    from fakenews_assets.data import raw_files
 
-    monkeypatch.setattr(cleaning, "read_raw", partial(cleaning.read_raw, chunk_rows=1000))
+    monkeypatch.setattr(raw_files, "read_raw", partial(raw_files.read_raw, chunk_rows=1000))
     here, there = (
         cleaned(raw, tmp_path / name, over) for name, over in (("here", in_process), ("there", engine.map))
     )
