@@ -151,6 +151,7 @@ def _add_api(app: FastAPI) -> None:
                 field=one.field, word=one.word, start=one.start, end=one.end, weight=probability[0] - without
             )
             for one, without in zip(found, probability[1:], strict=True)
+            if not answered.predictions.out_of_distribution[0]
         ]
         return _json(
             ExplanationOut(
@@ -265,9 +266,9 @@ def _answers(chunk: list[Row], answered: Answered | None, request_id: str) -> It
             verdict = _verdict(answered.predictions, position)
             position += 1
             found = (
-                verdict["label"],
+                "" if verdict["label"] is None else verdict["label"],
                 verdict["verdict"],
-                f"{verdict['probability']:.6f}",
+                "" if verdict["probability"] is None else f"{verdict['probability']:.6f}",
                 int(verdict["abstained"]),
                 verdict["abstain_reason"] or "",
                 "",
@@ -316,13 +317,14 @@ def _article(article: ArticleIn) -> Article:
 
 
 def _verdict(predictions: Predictions, row: int) -> dict[str, Any]:
-    label, abstained = int(predictions.predicted_label[row]), bool(predictions.abstained[row])
+    label, reason = int(predictions.predicted_label[row]), predictions.abstain_reason(row)
     return {
-        "label": label,
-        "verdict": "unsure" if abstained else ("real", "fake")[label],
-        "probability": float(predictions.probability[row]),
-        "abstained": abstained,
-        "abstain_reason": predictions.abstain_reason(row),
+        "label": None if reason else label,
+        "verdict": "unsure" if reason else ("real", "fake")[label],
+        # Out of distribution a number would be taken for an answer.
+        "probability": None if reason == "out_of_distribution" else float(predictions.probability[row]),
+        "abstained": reason is not None,
+        "abstain_reason": reason,
     }
 
 

@@ -55,15 +55,17 @@ class BatchIn(BaseModel):
 class Verdict(BaseModel):
     """The model's verdict on one article."""
 
-    label: Literal[0, 1] = Field(description="0 real, 1 fake. Filled in for abstentions too.")
+    label: Literal[0, 1] | None = Field(description="0 real, 1 fake; null when the model abstains.")
     verdict: Literal["real", "fake", "unsure"] = Field(
         description="The label in words, or `unsure` when the model abstains."
     )
-    probability: float = Field(ge=0, le=1, description="Calibrated probability of fake.")
+    probability: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        description="Calibrated probability of fake; null when the article is out of distribution."
+    )
     abstained: bool = Field(description="Whether the model abstains.")
     abstain_reason: AbstainReason | None = Field(
         description="`uncertain`: at this probability the model is wrong too often. `out_of_distribution`: "
-        "the article is unlike the training articles, so `label` and `probability` mean nothing. "
+        "the article is unlike the training articles, so that a probability would mean nothing. "
         "null: the model answers."
     )
 
@@ -103,7 +105,7 @@ class Word(BaseModel):
 class ExplanationOut(PredictionOut):
     """A verdict and the weights of the words."""
 
-    words: list[Word] = Field(description="In reading order.")
+    words: list[Word] = Field(description="In reading order; none when the article is out of distribution.")
     truncated: bool = Field(
         description="Whether the model read words beyond the limit, which have no weight here."
     )

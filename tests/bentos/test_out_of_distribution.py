@@ -55,8 +55,14 @@ def test_every_kind_of_answer_carries_the_reason(service: Server, familiar: pl.D
         assert one["abstained"] == (one["verdict"] == "unsure") == (one["abstain_reason"] is not None)
     for answer in (single, explained):
         assert (answer["abstain_reason"], answer["verdict"]) == ("out_of_distribution", "unsure")
+        assert (answer["label"], answer["probability"]) == (None, None)
+    assert explained["words"] == []
     lines = list(csv.DictReader(io.StringIO(rows.text)))
     assert [line["abstain_reason"] or None for line in lines] == reasons
+    for answer, line in zip(batch["predictions"], lines, strict=True):
+        assert (line["label"] != "") == (answer["label"] is not None) == (not answer["abstained"])
+        assert (line["probability"] != "") == (answer["probability"] is not None)
+        assert (answer["probability"] is None) == (answer["abstain_reason"] == "out_of_distribution")
 
     out_of_distribution, uncertain = (
         2 * reasons.count(reason) for reason in ("out_of_distribution", "uncertain")

@@ -364,7 +364,7 @@ def test_abstention_is_explained(stubbed: "Page", service: Server):
     model = httpx.get(f"{service.url}/model").json()
     low, high = model["abstain_between"]
     answer = {
-        "label": 1, "verdict": "unsure", "probability": (low + high) / 2, "abstained": True,
+        "label": None, "verdict": "unsure", "probability": (low + high) / 2, "abstained": True,
         "abstain_reason": "uncertain",
         "request_id": "r-1", "model_id": model["model_id"],
     }  # fmt: skip
@@ -390,25 +390,30 @@ def test_abstention_is_explained(stubbed: "Page", service: Server):
 def test_what_is_out_of_distribution_is_called_so(stubbed: "Page", service: Server):
     model = httpx.get(f"{service.url}/model").json()
     answer = {
-        "label": 1, "verdict": "unsure", "probability": 0.97, "abstained": True, "abstain_reason": "out_of_distribution",
+        "label": None, "verdict": "unsure", "probability": None, "abstained": True,
+        "abstain_reason": "out_of_distribution",
         "request_id": "r-1", "model_id": model["model_id"],
     }  # fmt: skip
     stubbed.route("**/predict", lambda route: route.fulfill(json=answer))
-    stubbed.route("**/explain", lambda route: route.fulfill(json={**answer, "words": [], "truncated": False}))
     header = "row,title,label,verdict,probability,abstained,abstain_reason,error,model_id,request_id"
-    lines = f"{header}\r\n1,Uno,1,unsure,0.97,1,out_of_distribution,,m,r\r\n2,Two,1,unsure,0.5,1,uncertain,,m,r\r\n"
+    lines = f"{header}\r\n1,Uno,,unsure,,1,out_of_distribution,,m,r\r\n2,Two,,unsure,0.5,1,uncertain,,m,r\r\n"
     stubbed.route(
         "**/predict_csv",
         lambda route: route.fulfill(body=lines, headers={"X-Rows": "2", "Content-Type": "text/csv"}),
     )
     stubbed.goto("/")
-    check(stubbed, "Uno dos")
+    stubbed.get_by_label("Headline", exact=True).fill("Uno dos")
+    stubbed.get_by_role("button", name="Check", exact=True).click()
     expect(stubbed.locator("#verdict-word")).to_have_text("Not sure")
     expect(stubbed.locator("#verdict-reason")).to_contain_text(
         "unlike the news articles that it has learnt from"
     )
+    for number in ("#probability", "#meter", "#words-heading"):
+        expect(stubbed.locator(number)).to_be_hidden()
+    expect(stubbed.get_by_role("button", name="It is fake")).to_be_visible()
     upload(stubbed, ["Uno", "Two"])
     expect(stubbed.locator("#rows .reason")).to_have_text(["unlike what the model has learnt from"])
+    assert [row[3] for row in shown(stubbed)] == ["", "50%"]
 
 
 def test_busy_service_is_asked_once_more(stubbed: "Page"):

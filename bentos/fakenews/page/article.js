@@ -41,7 +41,7 @@ async function check(modelOf) {
     const answer = await callJson("predict", { json: article, signal, onWait });
     $("article-status").textContent = "";
     showVerdict(answer, modelOf, signal);
-    await explain(article, answer, modelOf, signal);
+    if (answer.probability !== null) await explain(article, answer, modelOf, signal);
   } catch (error) {
     if (signal.aborted) return;
     $("article-status").textContent = "";
@@ -61,7 +61,7 @@ async function explain(article, answer, modelOf, signal) {
     const explanation = await callJson("explain", { json: article, signal, onWait });
     // Weights belong to the verdict of the model that weighed: show that one if a new champion took over meanwhile.
     if (explanation.model_id !== answer.model_id) showVerdict(explanation, modelOf, signal);
-    showWords(article, explanation);
+    if (explanation.probability !== null) showWords(article, explanation);
   } catch (error) {
     if (signal.aborted) return;
     $("words-status").textContent = "";
@@ -110,13 +110,10 @@ function clear() {
 }
 
 function showVerdict(answer, modelOf, signal) {
-  const chance = percent(answer.probability);
   $("verdict").className = $("meter").className = answer.verdict;
   $("verdict-word").textContent = WORDS[answer.verdict];
-  $("probability").textContent = chance;
-  $("meter").setAttribute("aria-valuenow", (100 * answer.probability).toFixed(1));
-  $("meter").setAttribute("aria-valuetext", `${chance}, ${WORDS[answer.verdict].toLowerCase()}`);
-  $("fill").style.width = $("needle").style.left = `${100 * answer.probability}%`;
+  $("chance").hidden = $("weighing").hidden = answer.probability === null;
+  if (answer.probability !== null) showChance(answer);
   short("request-id", answer.request_id, 13);
   short("model-id", answer.model_id, 12);
   offerFeedback(answer.request_id);
@@ -124,6 +121,14 @@ function showVerdict(answer, modelOf, signal) {
   $("result").hidden = false;
   $("verdict").scrollIntoView({ block: "nearest" });
   modelOf(answer.model_id).then((model) => signal.aborted || showLimits(answer, model));
+}
+
+function showChance(answer) {
+  const chance = percent(answer.probability);
+  $("probability").textContent = chance;
+  $("meter").setAttribute("aria-valuenow", (100 * answer.probability).toFixed(1));
+  $("meter").setAttribute("aria-valuetext", `${chance}, ${WORDS[answer.verdict].toLowerCase()}`);
+  $("fill").style.width = $("needle").style.left = `${100 * answer.probability}%`;
 }
 
 /** Where the model declines, and from where it leans to fake: only known while that model is described. */

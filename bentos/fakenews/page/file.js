@@ -133,7 +133,7 @@ function take(answer) {
     row: Number(answer.row),
     title: answer.title.replace(FORMULA, ""),
     verdict: kind,
-    probability: kind === "error" ? null : Number(answer.probability),
+    probability: answer.probability ? Number(answer.probability) : null,
     reason: answer.error || REASONS[answer.abstain_reason] || "",
   };
   rows.push(row);
