@@ -51,16 +51,19 @@ class DayOrder(BaseModel):
     @classmethod
     def of(cls, values: pl.Series) -> Self:
         """Count the values of a column."""
+        distinct = values.drop_nulls().value_counts(name="rows")
         day = pl.col("day").str.extract_groups(_IN_FIGURES).struct
         first, second = (day.field(name).cast(pl.Int8) for name in ("first", "second"))
         either = (first <= 12) & (second <= 12) & (first != second)
-        counts = _days(values).select(
-            day_first=((first > 12) & (second <= 12)).sum(),
-            month_first=((first <= 12) & (second > 12)).sum(),
-            either=either.sum(),
-            stops=(either & pl.col("day").str.contains(".", literal=True)).sum(),
-        )
-        return cls.model_validate(counts.row(0, named=True))
+        counts = _days(distinct[values.name]).with_columns(distinct["rows"])
+        kinds = {
+            "day_first": (first > 12) & (second <= 12),
+            "month_first": (first <= 12) & (second > 12),
+            "either": either,
+            "stops": either & pl.col("day").str.contains(".", literal=True),
+        }
+        found = counts.select(pl.col("rows").filter(kind).sum().alias(name) for name, kind in kinds.items())
+        return cls.model_validate(found.row(0, named=True))
 
     @classmethod
     def total(cls, parts: Iterable[Self]) -> Self:
@@ -86,6 +89,13 @@ def parse_dates(values: pl.Series, *, day_first: bool = False) -> pl.Series:
         values: (n,) text.
         day_first: whether 03/04/2017 is in April. A value that can be read in one way only is read so.
     """
+    distinct = values.drop_nulls().unique()
+    return values.replace_strict(
+        distinct, _parsed(distinct, day_first), default=None, return_dtype=pl.Datetime("us", "UTC")
+    )
+
+
+def _parsed(values: pl.Series, day_first: bool) -> pl.Series:
     rows = _days(values.str.strip_chars())
     days = rows["day"].unique().drop_nulls()
     read = pl.Series([_day(day, day_first) for day in days], dtype=pl.Datetime("us"))

@@ -37,6 +37,8 @@ _SUSPECT: Final = (
     r"|\x{201A}\x{C4}|\x{221A}[\x{A9}\x{AE}\x{B1}\x{B6}\x{BA}]"
 )
 """What UTF-8 looks like when it is read as Windows-1252 or Mac Roman. Whether it is that, ftfy decides."""
+MARKUP: Final = rf"<[A-Za-z/!]|{_ENTITY}|{_SUSPECT}"
+"""Where there may be any of it."""
 
 
 def without_markup(column: pl.Series, counts: dict[str, int]) -> pl.Series:

@@ -14,7 +14,7 @@ from typing import Final, Literal, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fakenews_assets.data.markup import MARKUP_COUNTS, without_markup
+from fakenews_assets.data.markup import MARKUP, MARKUP_COUNTS, without_markup
 
 FIELDS: Final = ("title", "text")
 
@@ -36,6 +36,7 @@ _INVISIBLE: Final = rf"({_JOINED})|[\p{{Cf}}\p{{Co}}\p{{Cn}}\x{{FFFD}}]"
 _BLANK: Final = r"[\s\p{Cc}\p{Z}]+"  # a control character separates words, as a blank does
 _SMALL_FIGURES: Final = "\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215e"
 """Superscripts, subscripts and fractions: NFKC would make 102 of 10² and 31/2 of 3½."""
+_RARE: Final = rf"{MARKUP}|[{_SMALL_FIGURES}]"
 
 
 class BoilerplateRule(BaseModel):
@@ -109,7 +110,7 @@ class TextPreparation(BaseModel):
             # "&amp;amp;". Only what a round changed goes round again.
             while len(todo):
                 before = column.gather(todo)
-                after = self._strip(_normalise(without_markup(before, counts)), field, counts)
+                after = self._strip(_normalise(before, counts), field, counts)
                 column = _put(column, todo, after)
                 todo = todo.filter(before != after)
             columns.append(column.alias(field))
@@ -140,24 +141,25 @@ def _strip_in_turn(column: pl.Series, rules: list[BoilerplateRule], counts: dict
     return column
 
 
-def _normalise(column: pl.Series) -> pl.Series:
-    """NFKC, straight quotes and dashes, no invisible characters, single blanks."""
+def _normalise(column: pl.Series, counts: dict[str, int]) -> pl.Series:
+    """No markup, NFKC, straight quotes and dashes, no invisible characters, single blanks."""
+    compatible = column.str.normalize("NFKC")
+    # One search for all that is rare: each of its own costs more than the rest does for a few titles.
+    rare = column.str.contains(_RARE).arg_true()
+    if len(rare):
+        compatible = _put(compatible, rare, _compatible(without_markup(column.gather(rare), counts)))
     straight = pl.col(column.name).str.replace_many(_STRAIGHT).str.replace_all(_INVISIBLE, "$1")
-    return _compatible(column).to_frame().select(_tidy(straight)).to_series()
+    return compatible.to_frame().select(_tidy(straight)).to_series()
 
 
 def _compatible(column: pl.Series) -> pl.Series:
     """NFKC, which leaves small figures alone."""
-    small = column.str.contains(f"[{_SMALL_FIGURES}]").arg_true()
-    plain = column.str.normalize("NFKC")
-    if not len(small):
-        return plain
-    parts = (re.split(f"([{_SMALL_FIGURES}]+)", value) for value in column.gather(small))
+    parts = (re.split(f"([{_SMALL_FIGURES}]+)", value) for value in column)
     kept = [
         "".join(part if at % 2 else unicodedata.normalize("NFKC", part) for at, part in enumerate(value))
         for value in parts
     ]
-    return _put(plain, small, pl.Series(kept, dtype=pl.String))
+    return pl.Series(column.name, kept, dtype=pl.String)
 
 
 def _put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:

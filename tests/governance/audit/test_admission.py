@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.corpus import CleanBatch
 from fakenews_assets.governance.audit.admission import audit_admission
 from fakenews_assets.governance.audit.audit_log import AuditLog
@@ -66,3 +68,20 @@ def test_a_corpus_that_nobody_can_tell_any_more_is_said_so(watched: Watched) -> 
     fault, not_checked = audited(watched, [CleanBatch("b0", before)])
     assert fault == ""
     assert [note.split(":")[0] for note in not_checked] == [f"The label balance of {KEY}"]
+
+
+def test_an_admission_is_told_and_explains_a_check_that_passed(watched: Watched) -> None:
+    edit_summary(watched, fake=2000, real=0)
+    edit_check(
+        watched,
+        "label_balance",
+        numbers={"fake_share": 1.0, "corpus_fake_share": None, "labelled": 2000},
+    )
+    assert audited(watched, [])[0].startswith("label_balance: passed by ")
+    admission = Admission(because="one label", by="Ada", at=datetime(2026, 1, 2, tzinfo=UTC))
+    audit_log, batch = AuditLog(), CleanBatch("b1", watched.store.current(KEY))
+    audit_admission(audit_log, KEY, batch, [], {}, admission)
+    assert audit_log.checks[0].fault == ""
+    assert audit_log.admitted == [
+        "clean_news/b1, against label_balance: Admitted on 2026-01-02 00:00 UTC by Ada: one label."
+    ]
