@@ -2,7 +2,8 @@
 
 The split of a cluster is a function of its name: SHA-256 of salt and `cluster_id`, read as a number in [0, 1),
 against the cumulated shares. No shuffle, no state, nothing to migrate when a batch arrives; the price is that shares
-are met on average only (`verification.verify_shares` gives the expected spread).
+are met on average only (`verification.verify_shares` gives the expected spread). When a batch leaves, `inheritance` keeps
+what would change.
 
 Some publishers are held out for `test` and some for `selection`, by a hash of their name: their articles show how
 a model does on publishers that it has never seen.
