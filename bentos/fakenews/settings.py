@@ -30,7 +30,8 @@ class ServiceSettings(BaseSettings):
     )
     log: Path | None = Field(
         default=None,
-        description="Folder of the prediction log, whatever the storage is. Default: `service_log` in the storage.",
+        description="Folder of the prediction log, whatever the storage is. Default: `service_log` in the storage; of a"
+        " bento without FAKENEWS_STORAGE, in `~/.fakenews`.",
     )
     log_content: Literal["hash", "text"] = Field(
         default="hash", description="Whether the log holds titles and texts, or only their hashes."
@@ -94,8 +95,9 @@ class ServiceSettings(BaseSettings):
 
     def log_backend(self) -> Backend:
         """Storage backend of the prediction log. Raises like `models_backend`."""
-        return (
-            FolderBackend(project_path(self.log))
-            if self.log
-            else Store(self.storage).backend.below(LOG_FOLDER)
-        )
+        if self.log:
+            return FolderBackend(project_path(self.log))
+        if _PACKED_MODELS.is_dir() and "storage" not in self.model_fields_set:
+            # A relative path starts in the bento here, and `bentoml export` would ship the log.
+            return FolderBackend(Path.home() / ".fakenews" / LOG_FOLDER)
+        return Store(self.storage).backend.below(LOG_FOLDER)

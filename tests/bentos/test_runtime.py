@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bentos.fakenews import runtime as module
+from bentos.fakenews import settings
 from bentos.fakenews.batching import Job, Piece
 from bentos.fakenews.runtime import Answered, Runtime
 from bentos.fakenews.settings import ServiceSettings
@@ -151,3 +152,22 @@ def test_what_it_says_of_its_model_needs_no_file_any_more(tmp_path: Path, models
         await runtime.stop()
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize("storage", [None, "elsewhere"])
+def test_a_bento_has_its_log_outside_of_itself(
+    storage: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, bento = tmp_path / "home", tmp_path / "bento"
+    (bento / "models").mkdir(parents=True)
+    monkeypatch.setattr(settings, "_PACKED_MODELS", bento / "models")
+    monkeypatch.chdir(bento)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("FAKENEWS_STORAGE", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    if storage:
+        monkeypatch.setenv("FAKENEWS_STORAGE", str(tmp_path / storage))
+
+    log = ServiceSettings().log_backend().root
+
+    assert log == (tmp_path / storage / "service_log" if storage else home / ".fakenews" / "service_log")
