@@ -145,6 +145,7 @@ _NUMBERED: Final = [(f"{at}", *row) for at, row in enumerate(ROWS, 1)]
 _BACKSLASHED: Final = _csv(quoting=csv.QUOTE_ALL, doublequote=False, escapechar="\\")
 _ONE_LINE: Final = _csv(FLAT)
 _SWALLOWED: Final = [*_ONE_LINE.splitlines(keepends=True)[:4], '"Quote opens, and never closes,1\n']
+_COMMAS: Final = [(f"Title, {at}", "text, too", at % 2) for at in range(12)]
 _NESTED: Final = [
     {**one, "source": {"id": None, "name": "Herald"}, "authors": ["A", "B"]} for one in _RECORDS
 ]
@@ -170,6 +171,9 @@ READ: Final = [
     Kind("trailing_delimiter.csv", "".join(f"{line},\n" for line in _ONE_LINE.splitlines()).encode(), FLAT),
     Kind("pandas_index.csv", _csv([(at, *row) for at, row in enumerate(ROWS)], ("", *_HEADER)).encode()),
     Kind("stray_quote.csv", "".join([*_SWALLOWED, *_ONE_LINE.splitlines(keepends=True)[4:]]).encode(), FLAT),
+    Kind("one_comma_in_each.csv", _csv(_COMMAS, delimiter=";").encode(), _COMMAS),
+    Kind("headers_of_two_files.csv", (_csv(ROWS[:6]) + _csv(ROWS[6:])).encode()),
+    Kind("padded.csv", (PLAIN + "\x1a" + "\0" * 99).encode()),
     # Encodings.
     Kind("windows.csv", PLAIN.encode("cp1252")),
     Kind("windows_in_part.csv", _csv(ROWS[:6]).encode() + _csv(ROWS[6:])[17:].encode("cp1252")),

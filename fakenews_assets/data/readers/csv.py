@@ -25,6 +25,8 @@ _MAX_RECOVERIES: Final = 100
 """Each gives up to a record's lines again; a file with more stray quotes than this takes too long to read."""
 _LIKELY: Final = 0.5
 _CERTAIN: Final = 0.9
+_PADDING: Final = "\0\x1a \t"
+"""What old programs end a file with, and blanks."""
 _SHORT: Final = "fewer columns than the header names"
 _WIDE: Final = "more columns than the header names: a delimiter in a field without quotes?"
 _UNCLOSED: Final = "a quote opens a field and does not close"
@@ -32,7 +34,8 @@ _STRAY_QUOTE: Final = "a quote within a quoted field is not doubled"
 
 
 class CsvTable(TextTable):
-    """Records after a header line. A record of blank fields alone is a blank line.
+    """Records after a header line. A record of blank fields alone, or that repeats the header, is a blank
+    line.
 
     Where a quote that is never closed swallows records, its line is rejected and they are read.
 
@@ -70,6 +73,7 @@ class CsvTable(TextTable):
             lines.begin_record()
         reader = self.csv.reader(lines)
         number = blank = recoveries = 0
+        names = list(self.names)
         while True:
             lines.begin_record()
             cells: list[str] = []
@@ -87,7 +91,7 @@ class CsvTable(TextTable):
             written = tuple(lines.record)
             if fault:
                 yield Piece(written, Reject(number, fault, "".join(written), lines.first_line, len(written)))
-            elif any(map(str.strip, cells)):
+            elif any(map(str.strip, cells)) and cells != names:
                 yield Piece(written, Record(number, cells, lines.chars, len(written)))
             else:
                 yield Piece(written, None)
@@ -107,11 +111,14 @@ class CsvTable(TextTable):
             raise lines.runaway("runs to the end of the file") from error
         return _STRAY_QUOTE if "expected after" in str(error) else str(error)
 
-    def _fault_of(self, cells: Sequence[str], record: Sequence[str]) -> str:
+    def _fault_of(self, cells: list[str], record: Sequence[str]) -> str:
         """The kind of fault of a record that could be read; empty: none."""
         if len(record) > (4 if len(self.names) > 2 else 20) and self._are_records(record[1:-1], _CERTAIN):
             return _UNCLOSED
-        if len(cells) == len(self.names) or not any(map(str.strip, cells)):
+        if len(cells) == len(self.names):
+            return ""
+        if not any(cell.strip(_PADDING) for cell in cells):
+            cells.clear()
             return ""
         if len(record) > 1 and self._are_records(record[1:], _LIKELY):
             return _UNCLOSED

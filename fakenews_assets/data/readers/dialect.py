@@ -14,7 +14,10 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?[,;\t|]*\s*', re.IGNORECASE)
 _SPACED_QUOTE: Final = re.compile(r' +".*')
 _PREAMBLE_ROWS: Final = 10
 """Most lines before a header, such as a title or a comment."""
+_PREAMBLE: Final = re.compile(r"\s*(?:#|\S+\s+\S)")
+"""A comment, or several words: one word is the name of a column."""
 _SURE_SHARE: Final = 0.9
+_LIKELY: Final = 0.5
 _NAME_CHARS: Final = 40
 """A row after a title or comments is the header only if it has no longer field."""
 
@@ -102,12 +105,12 @@ def _sound_rows(dialect: CsvDialect, lines: list[str]) -> int:
 @dataclass(frozen=True)
 class _Reading:
     dialect: CsvDialect
-    fit: tuple[bool, float, int]
+    fit: tuple[bool, bool, float, int]
 
 
 def _reading(lines: list[str], delimiter: str) -> _Reading:
-    """What a delimiter makes of a file, and how well it fits: best is one that stands in the header and gives most rows
-    as many fields as the header has."""
+    """What a delimiter makes of a file, and how well it fits: best is one that stands in the first line and gives most
+    rows as many fields, then one that does so in a later line."""
     quote = (
         "'" if lines and re.match(r"\s*'[^']*'\s*(?:$|" + re.escape(delimiter) + r"\s*')", lines[0]) else '"'
     )
@@ -123,7 +126,8 @@ def _reading(lines: list[str], delimiter: str) -> _Reading:
     names = _with_unnamed(names, body)
     share = sum(len(row) == len(names) for row in body) / len(body) if body else 1.0
     dialect = CsvDialect(tuple(names), delimiter, ends[header] if ends else len(lines), quote, spaced=spaced)
-    return _Reading(dialect, (len(names) > 1, share, len(names)))
+    parts = len(names) > 1
+    return _Reading(dialect, (parts and header == 0 and share >= _LIKELY, parts, share, len(names)))
 
 
 def _rows(lines: list[str], delimiter: str, quote: str, spaced: bool) -> tuple[list[list[str]], list[int]]:
@@ -146,8 +150,8 @@ def _header_at(rows: list[list[str]]) -> int:
         return 0
     width = Counter(map(len, rows)).most_common(1)[0][0]
     for at, row in enumerate(rows[: _PREAMBLE_ROWS + 1]):
-        filled = sum(map(bool, map(str.strip, row)))
-        if filled > 1 or (width < 3 and len(row) == width):
+        filled = [cell for cell in row if cell.strip()]
+        if len(filled) > 1 or not _PREAMBLE.match(filled[0]):
             alike = sum(len(one) == width for one in rows[at:])
             sure = len(row) == width and alike >= _SURE_SHARE * len(rows[at:])
             return at if sure and max(map(len, row)) <= _NAME_CHARS else 0
