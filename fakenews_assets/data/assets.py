@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -34,6 +33,7 @@ from fakenews_assets.data.corpus import (
     data_note,
     summaries,
 )
+from fakenews_assets.data.metadata import columns_metadata, summary_metadata
 from fakenews_assets.data.partitions import (
     corpus_batches,
     news_batches,
@@ -47,7 +47,6 @@ from fakenews_assets.data.receiving import (
     BatchChanged,
     BatchRepeated,
     RawNewsSettings,
-    columns_read,
     digest_of,
     store_raw_files,
 )
@@ -181,7 +180,7 @@ def clean_news(
     yield checked(
         batch.artifact,
         [to_result(outcome) for outcome in batch.outcomes],
-        {**_columns_metadata(raw_news.meta), **_summary_metadata(batch.summary)},
+        {**columns_metadata(raw_news.meta), **summary_metadata(batch.summary)},
     )
 
 
@@ -215,32 +214,6 @@ def _corpus(
     if note:
         context.log.warning(note)
     return batches
-
-
-def _columns_metadata(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Which columns were used, which were not, and what a person has said about them."""
-    used, ignored = columns_read(manifest)
-    return {
-        "columns_used": used,
-        "columns_ignored": ignored,
-        "mapping": {name: value for name, value in manifest["mapping"].items() if name != "header"},
-        "dates_read_as": "day/month" if manifest["day_first"] else "month/day",
-    }
-
-
-def _summary_metadata(summary: CleaningSummary) -> dict[str, Any]:
-    return {
-        "rows_in": summary.rows_in,
-        **row_count(summary.rows_out),
-        "rows_rejected": summary.rows_in - summary.rows_out,
-        "rejected": counts(summary.rejected),
-        "boilerplate_removed": counts(summary.boilerplate),
-        "labels": counts({"real": summary.real, "fake": summary.fake, "unlabelled": summary.unlabelled}),
-        "labelled_by_rating": summary.rated,
-        "missing_text": summary.missing_text,
-        "undated": summary.undated,
-        "repeated": summary.repeated,
-    }
 
 
 @_asset(kinds={"polars", "matplotlib"}, code_version="2", check_specs=corpus_check_specs())

@@ -15,13 +15,16 @@ from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.schema import RAW_SCHEMA
 
+_SAYS_FAKE: Final = ("is_fake", "isfake", "fake")
+"""Columns of labels in which "true" is sure: it says that the article is fake."""
+
 COLUMNS: Final = {
     "title": ("title", "headline", "headlines", "news_title", "article_title", "news_headline"),
     "text": (
         "text", "content", "body", "article", "full_text", "fulltext", "article_text", "article_content", "article_body",
         "news_text", "news_content", "maintext",
     ),
-    "label": ("label", "labels", "class", "target", "veracity", "verdict", "is_fake"),
+    "label": ("label", "labels", "class", "target", "veracity", "verdict", *_SAYS_FAKE),
     # A domain goes before a name, which may be a tag of the data set.
     "source": (
         "domain", "source_domain", "site_url", "source", "source.name", "publisher", "publisher.name", "site",
@@ -112,6 +115,8 @@ def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 
                     pl.nth(table.names.index(name)).alias(field) for field, name in columns.used.items()
                 )
                 rows = tidy(values.insert_column(0, chunk.numbers), mapping.title_words)
+                if plain_name(columns.used.get("label", "")) in _SAYS_FAKE:
+                    rows = rows.with_columns(label=_fake_or_real(pl.col("label")))
                 yield RawChunk(rows, chunk.rejects, columns, chunk.lines, str(table.dialect))
     except UnreadableFile as error:
         raise UnreadableFile(f"{path.name}: {error}") from error
@@ -194,6 +199,17 @@ def tidy(values: pl.DataFrame, title_words: int = 0) -> pl.DataFrame:
     absent = [pl.lit(None, pl.String).alias(name) for name in COLUMNS if name not in values.columns]
     given = (pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
     return values.with_columns(absent).with_columns(given).select(RAW_SCHEMA.names())
+
+
+def _fake_or_real(label: pl.Expr) -> pl.Expr:
+    plain = label.str.strip_chars().str.to_lowercase()
+    return (
+        pl.when(plain == "true")
+        .then(pl.lit("fake"))
+        .when(plain == "false")
+        .then(pl.lit("real"))
+        .otherwise(label)
+    )
 
 
 def _is_given(value: pl.Expr) -> pl.Expr:

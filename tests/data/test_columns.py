@@ -78,3 +78,9 @@ def test_names_for_a_file_without_a_header(tmp_path: Path) -> None:
     chunk = read(tmp_path, "7,A headline,1\n8,Another,0\n", header=["id", "title", "label"])
     assert chunk.rows["title"].to_list() == ["A headline", "Another"]
     assert chunk.columns.ignored == ("id",)
+
+
+def test_a_column_that_says_fake_says_what_true_means(tmp_path: Path) -> None:
+    content = "title,{}\nA,True\nB,FALSE\nC,1\n"
+    assert read(tmp_path, content.format("is_fake")).rows["label"].to_list() == ["fake", "real", "1"]
+    assert read(tmp_path, content.format("label")).rows["label"].to_list() == ["True", "FALSE", "1"]
