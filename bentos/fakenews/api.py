@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
-from fastapi import FastAPI, File, Request, UploadFile
+from fastapi import Depends, FastAPI, File, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from fastapi.security import APIKeyHeader
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -49,13 +50,20 @@ _CSV_ROWS_AT_ONCE: Final = 64
 
 _RETRY_SECONDS: Final = 5
 
-_CODES: Final = {400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large"}
+_CODES: Final = {
+    400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large", 415: "wrong_type",
+    503: "unavailable",
+}  # fmt: skip
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Problem, "description": "The body does not match its content type."},
     401: {"model": Problem, "description": "The service requires an API key."},
     408: {"model": Problem, "description": "The body came too slowly."},
     413: {"model": Problem, "description": "The body is too large."},
+    415: {
+        "model": Problem,
+        "description": "The body is not of the type that is described here, or does not say its type.",
+    },
     422: {"model": Problem, "description": "A value is missing, wrong or too long; the message says which."},
     503: {"model": Problem, "description": "Busy, or no model yet. Try again after `Retry-After` seconds."},
 }
@@ -79,6 +87,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=_PROBLEMS,
+        servers=[
+            {"url": "./", "description": "The service that gave this description, also behind a prefix."}
+        ],
+        generate_unique_id_function=lambda route: route.name,
+        # Checked by the middleware, before anything is read; here for those who read the description.
+        dependencies=[Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
+        if settings.api_key
+        else None,
     )
     app.add_middleware(Middleware, settings=settings)
     if settings.cors_origins:
@@ -127,7 +143,8 @@ def _add_api(app: FastAPI) -> None:
             UploadFile,
             File(
                 description="CSV, JSON Lines, JSON or a spreadsheet, also gzipped or in a ZIP archive, with a column `title`"
-                " and optionally `text`."
+                " and optionally `text`.",
+                json_schema_extra={"format": "binary"},  # by which generators of clients know a file
             ),
         ],
     ) -> StreamingResponse:
@@ -349,9 +366,11 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        code = _CODES.get(error.status_code, "unavailable" if error.status_code == 503 else "refused")
+        code = _CODES.get(error.status_code, "refused")
         retry_after = _RETRY_SECONDS if error.status_code == 503 else None
-        return _refuse(request, error.status_code, code, str(error.detail), retry_after)
+        answer = _refuse(request, error.status_code, code, str(error.detail), retry_after)
+        answer.headers.update(error.headers or {})  # such as `Allow`
+        return answer
 
     @app.exception_handler(NotATable)
     async def not_a_table(request: Request, error: NotATable) -> Response:

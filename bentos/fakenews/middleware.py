@@ -31,6 +31,11 @@ JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
 
 _RETRY_SECONDS: Final = 5
 """For an upload that finds every place taken."""
+_TYPES: Final = {
+    **dict.fromkeys(("/predict", "/predict_batch", "/explain", "/feedback"), "application/json"),
+    CSV_PATH: "multipart/form-data",
+}
+"""Content types of the bodies."""
 _BYTES_PER_SECOND: Final = 32 * 1024
 
 _HEADERS: Final = [
@@ -71,6 +76,8 @@ class Middleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # answered like GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         request_id = new_request_id()
         begin = perf_counter()
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
@@ -129,6 +136,13 @@ class Middleware:
         anybody = self._key is None or path in OPEN or path.startswith("/page/")
         if not anybody and not secrets.compare_digest(headers.get(b"x-api-key", b""), self._key or b""):
             return problem(401, "no_key", "Send the service's key in the header X-API-Key.", request_id)
+        expected = _TYPES.get(path) if scope["method"] == "POST" else None
+        if (
+            expected
+            and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != expected.encode()
+        ):
+            message = f"Send the body as {expected}, and say so in the header Content-Type."
+            return problem(415, "wrong_type", message, request_id)
         if path in JUDGING:
             # Before anything is read or parsed: under overload, refusing is most of the work.
             try:

@@ -9,8 +9,11 @@ from hashlib import sha256
 import httpx
 import polars as pl
 import pytest
+from pydantic import SecretStr
 
+from bentos.fakenews.api import create_app
 from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
+from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.champion import ChampionRegistry
@@ -245,7 +248,7 @@ def test_limits_on_rows_and_bytes(client: httpx.Client):
     assert client.post("/predict_batch", json={"articles": []}).status_code == 422
 
     huge = json.dumps({"title": "x", "text": "x" * (9 * 2**20)}).encode()
-    answer = client.post("/predict", content=huge)
+    answer = client.post("/predict", content=huge, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
     assert "larger than 8 MiB" in answer.json()["error"]["message"]
     # The same without a length in the header.
@@ -261,3 +264,46 @@ def test_the_api_describes_itself(client: httpx.Client):
     assert document["components"]["schemas"]["ArticleIn"]["examples"][0]["title"]
     assert "static_content/swagger-ui-bundle.js" in client.get("/docs").text
     assert client.get("/static_content/swagger-ui-bundle.js").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_a_body_says_its_type(client: httpx.Client, kind: str | None):
+    request = client.build_request("POST", "/predict", content=b'{"title": "x"}')
+    if kind:
+        request.headers["Content-Type"] = kind
+    answer = client.send(request)
+    assert answer.status_code == 415
+    assert answer.json()["error"]["code"] == "wrong_type"
+    assert "application/json" in answer.json()["error"]["message"]
+
+
+def test_a_wrong_method_is_told_the_right_one(client: httpx.Client):
+    answer = client.get("/predict")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert answer.json()["error"]["code"] == "wrong_method"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/model", "/model/card", "/metrics", "/openapi.json"])
+def test_head_is_get_without_a_body(client: httpx.Client, path: str):
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Type"] == client.get(path).headers["Content-Type"]
+
+
+@pytest.mark.parametrize("key", [None, "0123456789abcdef"])
+def test_the_description_names_the_key_where_one_is_required(key: str | None):
+    description = create_app(ServiceSettings(api_key=SecretStr(key) if key else None)).openapi()
+    schemes = description["components"].get("securitySchemes", {})
+    required = [
+        operation.get("security") for path in description["paths"].values() for operation in path.values()
+    ]
+    if key:
+        assert schemes == {"APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        assert required == [[{"APIKeyHeader": []}]] * len(required)
+    else:
+        assert not schemes
+        assert set(required) == {None}
+    upload = description["components"]["schemas"]["Body_predict_csv"]["properties"]["file"]
+    assert upload["format"] == "binary"
