@@ -312,7 +312,7 @@ def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str]:
         git_commit=manifest.git_commit,
         data_versions=manifest.data_versions,
         threshold=calibration.threshold,
-        abstain_between=(calibration.abstain_low, calibration.abstain_high),
+        abstain_between=[calibration.abstain_low, calibration.abstain_high],
         reads_text=bundle.reads_text,
         evaluation={"rows": evaluation["rows"], **scores},
         note=evaluation["note"],

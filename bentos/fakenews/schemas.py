@@ -148,8 +148,10 @@ class ModelOut(BaseModel):
         description="Version of every value that it was made from, by store key."
     )
     threshold: float = Field(description="Decision threshold on P(fake).")
-    abstain_between: tuple[float, float] = Field(
-        description="Abstention band: the model abstains strictly between the two."
+    abstain_between: list[float] = Field(
+        min_length=2,
+        max_length=2,
+        description="Abstention band: the model abstains strictly between the two.",
     )
     reads_text: bool = Field(description="Whether the model reads the text, beside the title.")
     evaluation: dict[str, Any] = Field(
