@@ -159,16 +159,16 @@ def _header_at(rows: list[list[str]]) -> int:
 
 
 def _with_unnamed(names: list[str], body: list[list[str]]) -> list[str]:
-    """The names with one more, or one less, where all rows have it so: R leaves the column of row names without one, and
+    """The names with one more, or one less, where all rows have it so: R leaves the column of row numbers without one, and
     some writers end every line with a delimiter."""
-    widths = set(map(len, body))
+    widths = set(map(len, body[:-1] or body))  # the last row may be cut
     if not names or len(widths) != 1:
         return names
     (width,) = widths
     if width == len(names) + 1:
         if not any(row[-1].strip() for row in body):
             return [*names, ""]
-        if len({row[0] for row in body}) == len(body) and len(names) > 1:
+        if all(row[0].isdecimal() for row in body[:-1] or body):
             return ["", *names]
     if width == len(names) - 1 and not names[-1]:
         return names[:-1]

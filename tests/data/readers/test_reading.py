@@ -153,6 +153,12 @@ def test_rows_with_too_few_or_too_many_columns(news: Path) -> None:
     ]
 
 
+def test_a_comma_without_quotes_in_every_row_makes_no_column(news: Path) -> None:
+    whole = read(news, "title,text\n" + "".join(f"A{n}, b,c\n" for n in range(9)))
+    assert whole.rows.is_empty()
+    assert len(whole.rejects) == 9
+
+
 def test_records_swallowed_by_a_stray_quote_are_read(news: Path) -> None:
     whole = read(news, 'title,text\nA,a\nB,"b\nC,c\nD,"d"\nE,e\n')
     assert titles(whole) == ["A", "C", "D", "E"]
