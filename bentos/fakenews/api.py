@@ -1,15 +1,13 @@
 """The HTTP API and its page as an ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, File, Request, UploadFile
-from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, Response, StreamingResponse
 from fastapi.security import APIKeyHeader
@@ -19,11 +17,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from bentos.fakenews.batching import Overloaded
 from bentos.fakenews.card import card_page
 from bentos.fakenews.explaining import occlusions
-from bentos.fakenews.middleware import CSV_PATH, Middleware, busy, problem
-from bentos.fakenews.runtime import Answered, NoModel, Runtime
+from bentos.fakenews.middleware import CSV_PATH, Middleware
+from bentos.fakenews.problems import PROBLEMS, add_errors
+from bentos.fakenews.runtime import Answered, Runtime
 from bentos.fakenews.schemas import (
     ArticleIn,
     BatchIn,
@@ -36,37 +34,16 @@ from bentos.fakenews.schemas import (
     Problem,
     Verdict,
     Word,
+    verdict_fields,
 )
 from bentos.fakenews.settings import ServiceSettings
-from bentos.fakenews.tables import HEADER, NotATable, Row, Upload
-from fakenews_assets.models.classifier import Article, Predictions
+from bentos.fakenews.tables import HEADER
+from bentos.fakenews.uploads import answer_rows, open_upload
+from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import stamp
 from fakenews_resources.storage.backend import StoreError
 
 PAGE: Final = Path(__file__).parent / "page"
-
-_CSV_ROWS_AT_ONCE: Final = 64
-"""Rows of an upload per model batch: few enough that other requests are not delayed."""
-
-_RETRY_SECONDS: Final = 5
-
-_CODES: Final = {
-    400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large", 415: "wrong_type",
-    503: "unavailable",
-}  # fmt: skip
-
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": Problem, "description": "The body does not match its content type."},
-    401: {"model": Problem, "description": "The service requires an API key."},
-    408: {"model": Problem, "description": "The body came too slowly."},
-    413: {"model": Problem, "description": "The body is too large."},
-    415: {
-        "model": Problem,
-        "description": "The body is not of the type that is described here, or does not say its type.",
-    },
-    422: {"model": Problem, "description": "A value is missing, wrong or too long; the message says which."},
-    503: {"model": Problem, "description": "Busy, or no model yet. Try again after `Retry-After` seconds."},
-}
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -86,7 +63,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses=_PROBLEMS,
+        responses=PROBLEMS,
         servers=[
             {"url": "./", "description": "The service that gave this description, also behind a prefix."}
         ],
@@ -105,7 +82,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             allow_headers=["Content-Type", "X-API-Key"],
             expose_headers=["X-Request-ID", "X-Rows", "Retry-After"],
         )
-    _add_errors(app)
+    add_errors(app)
     _add_api(app)
     _add_page(app)
     return app
@@ -115,12 +92,14 @@ def _add_api(app: FastAPI) -> None:
     @app.post("/predict", summary="Judge one article", response_model=PredictionOut)
     async def predict(article: ArticleIn, request: Request) -> Response:
         answered = await _ask(request, [_article(article)])
-        return _json(PredictionOut(**_verdict(answered.predictions, 0), **_signed(request, answered)))
+        return _json(PredictionOut(**verdict_fields(answered.predictions, 0), **_signed(request, answered)))
 
     @app.post("/predict_batch", summary="Classify several articles", response_model=BatchOut)
     async def predict_batch(batch: BatchIn, request: Request) -> Response:
         answered = await _ask(request, [_article(one) for one in batch.articles])
-        verdicts = [Verdict(**_verdict(answered.predictions, row)) for row in range(len(batch.articles))]
+        verdicts = [
+            Verdict(**verdict_fields(answered.predictions, row)) for row in range(len(batch.articles))
+        ]
         return _json(BatchOut(predictions=verdicts, **_signed(request, answered)))
 
     @app.post(
@@ -150,9 +129,9 @@ def _add_api(app: FastAPI) -> None:
     ) -> StreamingResponse:
         runtime = _runtime(request)
         runtime.champion()
-        upload, rows = await asyncio.to_thread(_opened, file.file, runtime.settings)
+        upload, rows = await asyncio.to_thread(open_upload, file.file, runtime.settings)
         return StreamingResponse(
-            _answer_rows(request, runtime, upload),
+            answer_rows(request, runtime, upload),
             media_type="text/csv; charset=utf-8",
             headers={"X-Rows": str(rows), "Content-Disposition": 'attachment; filename="answers.csv"'},
         )
@@ -172,7 +151,7 @@ def _add_api(app: FastAPI) -> None:
         ]
         return _json(
             ExplanationOut(
-                **_verdict(answered.predictions, 0),
+                **verdict_fields(answered.predictions, 0),
                 **_signed(request, answered),
                 words=words,
                 truncated=truncated,
@@ -239,66 +218,6 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
 
-def _opened(file: BinaryIO, limits: ServiceSettings) -> tuple[Upload, int]:
-    """A valid upload, and how many rows it has."""
-    with ExitStack() as opened:
-        upload = opened.enter_context(Upload(file, limits.max_csv_rows, limits.max_csv_bytes))
-        rows = upload.count_rows(limits.max_csv_faults)
-        opened.pop_all()
-    return upload, rows
-
-
-async def _answer_rows(request: Request, runtime: Runtime, upload: Upload) -> AsyncIterator[bytes]:
-    """Stream the lines of an answer as the model predicts them, interleaved with other requests.
-
-    CSV is read and written in a thread, because invalid rows would otherwise block the event loop.
-    """
-    with upload:
-        yield (upload.mark + upload.answer_line(upload.header)).encode()
-        rows = upload.rows()
-        while chunk := await asyncio.to_thread(_next_rows, rows):
-            sound = [row for row in chunk if not row.error]
-            answered = None
-            if sound:
-                answered = await runtime.ask(
-                    [row.article for row in sound],
-                    request_id=request.state.request_id,
-                    endpoint=CSV_PATH,
-                    received=request.state.received,
-                    rows=[row.number - 1 for row in sound],
-                )
-            yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
-
-
-def _next_rows(rows: Iterator[Row]) -> list[Row]:
-    return list(islice(rows, _CSV_ROWS_AT_ONCE))
-
-
-def _written(upload: Upload, chunk: list[Row], answered: Answered | None, request_id: str) -> bytes:
-    return "".join(map(upload.answer_line, _answers(chunk, answered, request_id))).encode("utf-8", "replace")
-
-
-def _answers(chunk: list[Row], answered: Answered | None, request_id: str) -> Iterator[tuple[object, ...]]:
-    """The cells of one line per row. Valid rows take the next prediction."""
-    position = 0
-    for row in chunk:
-        if row.error or answered is None:
-            found: tuple[object, ...] = ("", "", "", "", "", row.error, "")
-        else:
-            verdict = _verdict(answered.predictions, position)
-            position += 1
-            found = (
-                "" if verdict["label"] is None else verdict["label"],
-                verdict["verdict"],
-                "" if verdict["probability"] is None else f"{verdict['probability']:.6f}",
-                int(verdict["abstained"]),
-                verdict["abstain_reason"] or "",
-                "",
-                answered.model_id,
-            )
-        yield (row.number, row.article.title, *found, request_id, *row.others)
-
-
 async def _ask(request: Request, articles: list[Article], *, logged: int | None = None) -> Answered:
     """Ask the model. Nothing more is predicted once the client has gone.
 
@@ -338,18 +257,6 @@ def _article(article: ArticleIn) -> Article:
     return Article(article.title, article.text or "")
 
 
-def _verdict(predictions: Predictions, row: int) -> dict[str, Any]:
-    label, reason = int(predictions.predicted_label[row]), predictions.abstain_reason(row)
-    return {
-        "label": None if reason else label,
-        "verdict": "unsure" if reason else ("real", "fake")[label],
-        # Out of distribution a number would be taken for an answer.
-        "probability": None if reason == "out_of_distribution" else float(predictions.probability[row]),
-        "abstained": reason is not None,
-        "abstain_reason": reason,
-    }
-
-
 def _signed(request: Request, answered: Answered) -> dict[str, Any]:
     return {"request_id": request.state.request_id, "model_id": answered.model_id}
 
@@ -357,53 +264,3 @@ def _signed(request: Request, answered: Answered) -> dict[str, Any]:
 def _json(answer: BaseModel) -> Response:
     # Built by hand here, so FastAPI need not check it once more on its way out.
     return Response(answer.model_dump_json(), media_type="application/json")
-
-
-def _add_errors(app: FastAPI) -> None:
-    """Answer every error in the shape of `Problem`, with what to do next."""
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        faults = error.errors()
-        if any(fault["type"] == "json_invalid" for fault in faults):
-            return _refuse(request, 400, "malformed", "The body is not JSON.")
-        return _refuse(request, 422, "invalid", "; ".join(map(_fault, faults[:5])))
-
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        code = _CODES.get(error.status_code, "refused")
-        retry_after = _RETRY_SECONDS if error.status_code == 503 else None
-        answer = _refuse(request, error.status_code, code, str(error.detail), retry_after)
-        answer.headers.update(error.headers or {})  # such as `Allow`
-        return answer
-
-    @app.exception_handler(NotATable)
-    async def not_a_table(request: Request, error: NotATable) -> Response:
-        return _refuse(request, 422, "not_a_table", str(error))
-
-    @app.exception_handler(Overloaded)
-    async def overloaded(request: Request, error: Overloaded) -> Response:
-        return busy(error, request.state.request_id)
-
-    @app.exception_handler(NoModel)
-    async def no_model(request: Request, _: NoModel) -> Response:
-        message = (
-            "No model has been selected yet. `make demo` makes one; the service takes it over by itself."
-        )
-        return _refuse(request, 503, "no_model", message, _RETRY_SECONDS)
-
-
-def _refuse(
-    request: Request, status: int, code: str, message: str, retry_after: int | None = None
-) -> Response:
-    return problem(status, code, message, request.state.request_id, retry_after)
-
-
-def _fault(fault: Mapping[str, Any]) -> str:
-    """Location and reason, without the input, which may be long or no text."""
-    where = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
-    if fault["type"] == "string_pattern_mismatch":
-        return (
-            f"{where}: must not be empty" if where.endswith("title") else f"{where}: not in the expected form"
-        )
-    return f"{where}: {fault['msg']}"

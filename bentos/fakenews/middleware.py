@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.fakenews import metrics
 from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.problems import RETRY_SECONDS, busy, problem
 from bentos.fakenews.runtime import Runtime
-from bentos.fakenews.schemas import Fault, Problem
 from bentos.fakenews.server import ABORT
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_resources.request_ids import new_request_id
@@ -29,8 +29,6 @@ CSV_PATH: Final = "/predict_csv"
 JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
 """Paths that need the model."""
 
-_RETRY_SECONDS: Final = 5
-"""For an upload that finds every place taken."""
 _TYPES: Final = {
     **dict.fromkeys(("/predict", "/predict_batch", "/explain", "/feedback"), "application/json"),
     CSV_PATH: "multipart/form-data",
@@ -47,21 +45,6 @@ _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-
-
-def busy(error: Overloaded, request_id: str) -> JSONResponse:
-    """Response of an overloaded service."""
-    message = f"The service is busy; try again in {error.retry_after} s."
-    return problem(503, "busy", message, request_id, error.retry_after)
-
-
-def problem(
-    status: int, code: str, message: str, request_id: str, retry_after: int | None = None
-) -> JSONResponse:
-    """An error response."""
-    body = Problem(error=Fault(code=code, message=message), request_id=request_id)
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return JSONResponse(body.model_dump(), status, headers)
 
 
 class Middleware:
@@ -148,7 +131,7 @@ class Middleware:
             try:
                 _runtime(scope).batcher.require_capacity()
                 if path == CSV_PATH and _runtime(scope).uploads.locked():
-                    raise Overloaded(_RETRY_SECONDS)
+                    raise Overloaded(RETRY_SECONDS)
             except Overloaded as error:
                 return busy(error, request_id)
         length = headers.get(b"content-length", b"0")

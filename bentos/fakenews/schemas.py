@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from fakenews_assets.models.classifier import AbstainReason
+from fakenews_assets.models.classifier import AbstainReason, Predictions
 
 MAX_TITLE: Final = 1_000
 """Characters of a title. The longest of WELFake's has 456."""
@@ -68,6 +68,19 @@ class Verdict(BaseModel):
         "the article is unlike the training articles, so that a probability would mean nothing. "
         "null: the model answers."
     )
+
+
+def verdict_fields(predictions: Predictions, row: int) -> dict[str, Any]:
+    """The fields of `Verdict` for one row of the predictions."""
+    label, reason = int(predictions.predicted_label[row]), predictions.abstain_reason(row)
+    return {
+        "label": None if reason else label,
+        "verdict": "unsure" if reason else ("real", "fake")[label],
+        # Out of distribution a number would be taken for an answer.
+        "probability": None if reason == "out_of_distribution" else float(predictions.probability[row]),
+        "abstained": reason is not None,
+        "abstain_reason": reason,
+    }
 
 
 class Answer(BaseModel):

@@ -1,0 +1,100 @@
+"""Error responses: one shape for all of them, with what to do next."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.runtime import NoModel
+from bentos.fakenews.schemas import Fault, Problem
+from bentos.fakenews.tables import NotATable
+
+RETRY_SECONDS: Final = 5
+"""When to try again, where nothing better is known."""
+
+_CODES: Final = {
+    400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large", 415: "wrong_type",
+    503: "unavailable",
+}  # fmt: skip
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": Problem, "description": "The body does not match its content type."},
+    401: {"model": Problem, "description": "The service requires an API key."},
+    408: {"model": Problem, "description": "The body came too slowly."},
+    413: {"model": Problem, "description": "The body is too large."},
+    415: {
+        "model": Problem,
+        "description": "The body is not of the type that is described here, or does not say its type.",
+    },
+    422: {"model": Problem, "description": "A value is missing, wrong or too long; the message says which."},
+    503: {"model": Problem, "description": "Busy, or no model yet. Try again after `Retry-After` seconds."},
+}
+
+
+def busy(error: Overloaded, request_id: str) -> JSONResponse:
+    """Response of an overloaded service."""
+    message = f"The service is busy; try again in {error.retry_after} s."
+    return problem(503, "busy", message, request_id, error.retry_after)
+
+
+def problem(
+    status: int, code: str, message: str, request_id: str, retry_after: int | None = None
+) -> JSONResponse:
+    """An error response."""
+    body = Problem(error=Fault(code=code, message=message), request_id=request_id)
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return JSONResponse(body.model_dump(), status, headers)
+
+
+def add_errors(app: FastAPI) -> None:
+    """Answer every error in the shape of `Problem`, with what to do next."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        faults = error.errors()
+        if any(fault["type"] == "json_invalid" for fault in faults):
+            return _refuse(request, 400, "malformed", "The body is not JSON.")
+        return _refuse(request, 422, "invalid", "; ".join(map(_fault, faults[:5])))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        code = _CODES.get(error.status_code, "refused")
+        retry_after = RETRY_SECONDS if error.status_code == 503 else None
+        answer = _refuse(request, error.status_code, code, str(error.detail), retry_after)
+        answer.headers.update(error.headers or {})  # such as `Allow`
+        return answer
+
+    @app.exception_handler(NotATable)
+    async def not_a_table(request: Request, error: NotATable) -> Response:
+        return _refuse(request, 422, "not_a_table", str(error))
+
+    @app.exception_handler(Overloaded)
+    async def overloaded(request: Request, error: Overloaded) -> Response:
+        return busy(error, request.state.request_id)
+
+    @app.exception_handler(NoModel)
+    async def no_model(request: Request, _: NoModel) -> Response:
+        message = (
+            "No model has been selected yet. `make demo` makes one; the service takes it over by itself."
+        )
+        return _refuse(request, 503, "no_model", message, RETRY_SECONDS)
+
+
+def _refuse(
+    request: Request, status: int, code: str, message: str, retry_after: int | None = None
+) -> Response:
+    return problem(status, code, message, request.state.request_id, retry_after)
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """Location and reason, without the input, which may be long or no text."""
+    where = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
+    if fault["type"] == "string_pattern_mismatch":
+        return (
+            f"{where}: must not be empty" if where.endswith("title") else f"{where}: not in the expected form"
+        )
+    return f"{where}: {fault['msg']}"
