@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
-import numpy as np
 
 from fakenews_assets.common.progress import report
 from fakenews_assets.models.classifier import Article
@@ -32,7 +31,7 @@ class Comparison:
     articles: int
     largest_difference: float
     other_labels: int
-    """Articles whose label, abstention or reason for that differs."""
+    """Articles whose label, or reason to abstain, differs."""
     seconds_to_ready: float
 
     @property
@@ -49,7 +48,7 @@ def build_verified_bento(
     Args:
         models: holds the bundles.
         pointer: the champion.
-        articles: what both predict, at most as many as a request may hold.
+        articles: what both predict.
         folder: receives the archive and its record.
 
     Raises:
@@ -69,7 +68,7 @@ def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
 
     Args:
         bento: its folder.
-        articles: at most as many as a request may hold.
+        articles: what both predict.
         work: made; receives its log and output.
 
     Raises:
@@ -82,25 +81,28 @@ def compare(bento: Path, articles: Sequence[Article], work: Path) -> Comparison:
     begin = time.monotonic()
     with running(bento, work) as url:
         seconds = time.monotonic() - begin
-        body = {"articles": [{"title": one.title, "text": one.text} for one in articles]}
-        answer = httpx.post(f"{url}/predict_batch", json=body, timeout=120)
+        with httpx.Client(base_url=url, timeout=120) as client:
+            found = [_ask(client, article, bundle.name) for article in articles]
+    difference, otherwise = 0.0, 0
+    for answer, article in zip(found, articles, strict=True):
+        expected = scorer.score([article]).predictions
+        reason = expected.abstain_reason(0)
+        label = None if reason else int(expected.predicted_label[0])
+        otherwise += (answer["label"], answer["abstain_reason"]) != (label, reason)
+        if answer["probability"] is not None:
+            difference = max(difference, abs(answer["probability"] - float(expected.probability[0])))
+    return Comparison(len(articles), difference, otherwise, seconds)
+
+
+def _ask(client: httpx.Client, article: Article, model_id: str) -> dict[str, Any]:
+    """The answer to one article by itself, so that the batches are the same as in this process."""
+    answer = client.post("/predict", json={"title": article.title, "text": article.text})
     if answer.status_code != 200:
         raise BentoFailed(f"The bento answered {answer.status_code}: {answer.text[:500]}")
-    served: dict[str, Any] = answer.json()
-    if served["model_id"] != bundle.name:
-        raise BentoFailed(f"The bento carries model {bundle.name} and answers with {served['model_id']}.")
-    expected = scorer.score(articles).predictions
-    found = served["predictions"]
-    probability = np.array([one["probability"] for one in found])
-    label = np.array([one["label"] for one in found])
-    reasons = [one["abstain_reason"] for one in found]
-    otherwise = [reason != expected.abstain_reason(row) for row, reason in enumerate(reasons)]
-    return Comparison(
-        articles=len(articles),
-        largest_difference=float(np.abs(probability - expected.probability).max()),
-        other_labels=int(((label != expected.predicted_label) | np.array(otherwise)).sum()),
-        seconds_to_ready=seconds,
-    )
+    said: dict[str, Any] = answer.json()
+    if said["model_id"] != model_id:
+        raise BentoFailed(f"The bento carries model {model_id} and answers with {said['model_id']}.")
+    return said
 
 
 @contextmanager

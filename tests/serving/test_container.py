@@ -48,7 +48,7 @@ def test_a_started_bento_says_what_the_model_says(bento: Path, tmp_path: Path):
 def test_a_bento_that_says_something_else_is_noticed(bento: Path, tmp_path: Path):
     changed = tmp_path / "changed"
     shutil.copytree(bento, changed)
-    code = changed / "src" / "bentos" / "fakenews" / "api.py"
+    code = changed / "src" / "bentos" / "fakenews" / "schemas.py"
     said = "float(predictions.probability[row])"
     assert said in code.read_text()
     code.write_text(code.read_text().replace(said, f"0.5 * {said}"))
