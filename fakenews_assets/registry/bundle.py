@@ -64,6 +64,10 @@ class BundleMissing(BundleError):
     """There is no bundle of this name."""
 
 
+class BundleOutdated(BundleError):
+    """Another version of this program made the bundle, and prepared its texts otherwise."""
+
+
 class BundleDamaged(BundleError):
     """A bundle's files are not those that it was made of."""
 

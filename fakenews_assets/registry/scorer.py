@@ -8,12 +8,13 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
+from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, BundleOutdated, load_bundled, open_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,16 @@ class Scorer:
 
         Raises:
             BundleError: see `open_bundle`.
+            BundleOutdated: this version prepares texts otherwise.
         """
         bundle = open_bundle(folder)
-        preparation = TextPreparation.model_validate_json((folder / PREPARE_FILE).read_bytes())
+        try:
+            preparation = TextPreparation.model_validate_json((folder / PREPARE_FILE).read_bytes())
+        except ValidationError as error:
+            raise BundleOutdated(
+                f"Bundle {bundle.sha} was made by another version of this program, which prepared texts otherwise. Train and"
+                " select again with this one, or serve it with the version that made it."
+            ) from error
         return cls(bundle, preparation, load_bundled(bundle))
 
     @property

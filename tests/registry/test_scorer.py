@@ -1,12 +1,15 @@
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.classifier import Article
-from fakenews_assets.registry.bundle import BundleDamaged
+from fakenews_assets.registry import scorer as module
+from fakenews_assets.registry.bundle import BundleDamaged, BundleOutdated
 from fakenews_assets.registry.scorer import Scorer
 from tests.support.champions import CALIBRATION, make_champion
 
@@ -50,4 +53,14 @@ def test_a_damaged_bundle_is_not_opened(tmp_path: Path):
     sha = make_champion(tmp_path)
     (tmp_path / sha / "prepare.json").write_text("{}")
     with pytest.raises(BundleDamaged, match=r"prepare\.json"):
+        Scorer.open(tmp_path / sha)
+
+
+def test_a_bundle_of_another_version_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Later(TextPreparation):
+        version: Literal[3] = 3  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    sha = make_champion(tmp_path)
+    monkeypatch.setattr(module, "TextPreparation", Later)
+    with pytest.raises(BundleOutdated, match="Train and select again"):
         Scorer.open(tmp_path / sha)
