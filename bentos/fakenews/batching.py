@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 _PIECE_COST: Final = 512
 """Most cost that a request has in one turn, unless a single article has more: a long article, or two dozen titles."""
-
-
 _BATCH_COST: Final = 40
 """What a batch costs beside its articles. Without it the pace of single titles would be taken for that of articles."""
 _FORGET: Final = 0.8

@@ -161,9 +161,8 @@ class Runtime:
         """Predict pieces as one batch, log the answers, then release them. Runs in the model's thread."""
         champion = self.champion().scorer
         for piece in pieces:
-            piece.job.model = (
-                piece.job.model or champion
-            )  # one request has one model, also while another takes over
+            # One request has one model, also while another takes over.
+            piece.job.model = piece.job.model or champion
         answers: dict[int, Answered] = {}
         records: list[dict[str, Any]] = []
         for scorer in dict.fromkeys(piece.job.model for piece in pieces):

@@ -48,16 +48,10 @@ def parse_labels(plain: pl.Series, explained: Mapping[str, str]) -> pl.DataFrame
         plain: as `plain_labels` returns them.
         explained: meaning of further words, as in `MEANINGS`; they go before the sure ones.
     """
-    known = {word: int(label) for label, words in _SURE.items() for word in words}
-    meant = {word: MEANINGS[meaning] for word, meaning in explained.items()}
-    silent = [word for word, label in meant.items() if label is None]
-    known = {**known, **{word: int(label) for word, label in meant.items() if label is not None}}
-    for word in silent:
-        known.pop(word, None)
+    known = {word: label for label, words in _SURE.items() for word in words}
+    known |= {word: MEANINGS[meaning] for word, meaning in explained.items()}
     label = plain.replace_strict(known, default=None, return_dtype=pl.Int8)
-    return pl.DataFrame(
-        {"label": label, "unclear": plain.is_not_null() & label.is_null() & ~plain.is_in(silent)}
-    )
+    return pl.DataFrame({"label": label, "unclear": plain.is_not_null() & ~plain.is_in(list(known))})
 
 
 def are_sure(plain: pl.Series) -> bool:

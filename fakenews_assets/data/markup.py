@@ -66,7 +66,12 @@ def _changed(
     before = column.gather(held)
     after = change(before)
     counts[kind] += int((before != after).sum())
-    return column.clone().scatter(held, after)  # scatter writes into its own series
+    return put(column, held, after)
+
+
+def put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
+    """The column with other values in some rows."""
+    return column.clone().scatter(rows, values)  # scatter writes into its own series
 
 
 def _untagged(column: pl.Series) -> pl.Series:

@@ -14,7 +14,7 @@ from typing import Final, Literal, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fakenews_assets.data.markup import MARKUP, MARKUP_COUNTS, without_markup
+from fakenews_assets.data.markup import MARKUP, MARKUP_COUNTS, put, without_markup
 
 FIELDS: Final = ("title", "text")
 
@@ -111,7 +111,7 @@ class TextPreparation(BaseModel):
             while len(todo):
                 before = column.gather(todo)
                 after = self._strip(_normalise(before, counts), field, counts)
-                column = _put(column, todo, after)
+                column = put(column, todo, after)
                 todo = todo.filter(before != after)
             columns.append(column.alias(field))
         return articles.with_columns(columns), counts
@@ -128,7 +128,7 @@ class TextPreparation(BaseModel):
         held = found.to_series().arg_true()
         if not len(held):
             return column
-        return _put(column, held, _strip_in_turn(column.gather(held), rules, counts))
+        return put(column, held, _strip_in_turn(column.gather(held), rules, counts))
 
 
 def _strip_in_turn(column: pl.Series, rules: list[BoilerplateRule], counts: dict[str, int]) -> pl.Series:
@@ -137,7 +137,7 @@ def _strip_in_turn(column: pl.Series, rules: list[BoilerplateRule], counts: dict
         counts[rule.name] += len(hits)
         if len(hits):
             stripped = column.gather(hits).str.replace_all(rule.pattern, "")
-            column = _put(column, hits, stripped.to_frame().select(_tidy(pl.col(column.name))).to_series())
+            column = put(column, hits, stripped.to_frame().select(_tidy(pl.col(column.name))).to_series())
     return column
 
 
@@ -147,7 +147,7 @@ def _normalise(column: pl.Series, counts: dict[str, int]) -> pl.Series:
     # One search for all that is rare: each of its own costs more than the rest does for a few titles.
     rare = column.str.contains(_RARE).arg_true()
     if len(rare):
-        compatible = _put(compatible, rare, _compatible(without_markup(column.gather(rare), counts)))
+        compatible = put(compatible, rare, _compatible(without_markup(column.gather(rare), counts)))
     straight = pl.col(column.name).str.replace_many(_STRAIGHT).str.replace_all(_INVISIBLE, "$1")
     return compatible.to_frame().select(_tidy(straight)).to_series()
 
@@ -160,10 +160,6 @@ def _compatible(column: pl.Series) -> pl.Series:
         for value in parts
     ]
     return pl.Series(column.name, kept, dtype=pl.String)
-
-
-def _put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
-    return column.clone().scatter(rows, values)  # scatter writes into its own series
 
 
 def _tidy(value: pl.Expr) -> pl.Expr:
