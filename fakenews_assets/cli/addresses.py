@@ -54,11 +54,17 @@ def sha256_of(files: Sequence[Path]) -> str:
     return digest_of([hash_file(file).sha256 for file in files])
 
 
-def batch_name(address: str, files: Sequence[Path] = ()) -> str:
+def batch_name(address: str, files: Sequence[Path] = (), sha256: str = "") -> str:
     """A name for what an address holds: for files, the stem of the first and the start of their digest, so that changed
-    files get another name; for any other address, its scheme or host and the date."""
+    files get another name; for any other address, its scheme or host and the date.
+
+    Args:
+        address: as `typed` returns it.
+        files: those at the address, if it is local.
+        sha256: the digest of these.
+    """
     if files:
         stem = address.split(":")[0] if ":" in address and not Path(address).exists() else files[0].name
-        return batch_name_of(stem, sha256_of(files))
+        return batch_name_of(stem, sha256)
     stem = address.split(":")[0] if "://" not in address else address.rsplit("/", 1)[-1].split(".")[0]
     return f"{stem}-{datetime.now(UTC):%Y%m%d}"

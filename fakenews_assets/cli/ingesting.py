@@ -45,7 +45,8 @@ def ingest(
     """
     settings = _settings([typed(address) for address in addresses], given)
     files = local_files(settings.uris)
-    name = batch or batch_name(typed(addresses[0]), files)
+    sha256 = sha256_of(files) if files else ""
+    name = batch or batch_name(typed(addresses[0]), files, sha256)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,99}", name):
         raise typer.BadParameter(
             "use letters, digits and . _ @ + = - only, 100 at most", param_hint="--batch"
@@ -55,7 +56,7 @@ def ingest(
         if rule and not runner.store.exists("source_ratings"):
             raise CommandFailed("There are no ratings yet. Store a table of them first: fakenews rate FILE")
         if files:
-            _require_new_bytes(runner, name, settings.uris, sha256_of(files))
+            _require_new_bytes(runner, name, settings.uris, sha256)
         with _registered(runner, name):
             if rule:
                 runner.ingest(name, settings.uri, given, rule)

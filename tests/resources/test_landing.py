@@ -11,7 +11,7 @@ import pytest
 from gcp_storage_emulator.server import create_server
 from google.cloud import storage
 
-from fakenews_assets.cli.addresses import batch_name
+from fakenews_assets.cli.addresses import batch_name, sha256_of
 from fakenews_resources import landing as module
 from fakenews_resources.landing import Landed, Landing, batch_name_of
 from fakenews_resources.news.base import BadAddress, NotFound, Refused, Unreachable
@@ -61,7 +61,9 @@ def test_a_complete_file(folder: Path, look: Look, tmp_path: Path) -> None:
     assert (file.name, file.uri, file.size_bytes) == ("news, may.csv", path.as_uri(), len(CONTENT))
     assert (file.identity, file.batch) == (SHA256, f"news_may-{SHA256[:8]}")
     assert receive(file.uri, tmp_path / "in").sha256 == file.identity
-    assert batch_name(str(path), [path]) == file.batch, "the command line gives it the same name"
+    assert batch_name(str(path), [path], sha256_of([path])) == file.batch, (
+        "the command line gives it the same name"
+    )
 
 
 def test_what_is_no_news_file(folder: Path, look: Look) -> None:
