@@ -73,7 +73,9 @@ test: install  ## Check style, layers and types, and run all tests, offline
 .PHONY: suite
 suite: install
 	@echo "Running the tests"
-	@$(PYTEST)
+	@$(PYTEST) -m "not alone"
+	@echo "Running those that measure how long others wait, one at a time"
+	@$(BIN)/python -m pytest -m alone
 
 .PHONY: style
 style: install

@@ -165,6 +165,7 @@ def answering(service: Server, within: float, title: str = "") -> Iterator[None]
     assert max(took) < within
 
 
+@pytest.mark.alone
 def test_rows_that_no_model_sees_hold_nobody_up(client: httpx.Client, service: Server):
     content = b"title,text\n" + b",x\n" * 140_000
     with answering(service, within=0.8):
@@ -175,6 +176,7 @@ def test_rows_that_no_model_sees_hold_nobody_up(client: httpx.Client, service: S
     assert {row["error"] for row in rows} == {"no title"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -192,6 +194,7 @@ def test_a_file_without_end_is_refused(client: httpx.Client, service: Server, co
     assert message in answer.json()["error"]["message"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("path", "body"),
     [
