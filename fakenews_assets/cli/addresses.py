@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.data.receiving import digest_of
-from fakenews_assets.data.recipes.recipes import recipes
+from fakenews_assets.data.recipes.recipe import recipes
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress
 from fakenews_resources.news.registry import local_path

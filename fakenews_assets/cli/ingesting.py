@@ -17,7 +17,7 @@ from fakenews_assets.data.admission.admission import OVERRULABLE, AdmissionSetti
 from fakenews_assets.data.claims import Claims
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
 from fakenews_assets.data.receiving import RawNewsSettings, repeats
-from fakenews_assets.data.recipes.recipes import with_recipe
+from fakenews_assets.data.recipes.folders import with_recipe
 from fakenews_resources.news.base import SourceError
 
 

@@ -50,7 +50,7 @@ from fakenews_assets.data.receiving import (
     digest_of,
     store_raw_files,
 )
-from fakenews_assets.data.recipes.recipes import with_recipe
+from fakenews_assets.data.recipes.folders import with_recipe
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
 from fakenews_assets.data.splits.inheritance import Inherited, placed_articles, record
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles

@@ -13,6 +13,7 @@ from fakenews_assets.data.dates import DayOrder
 from fakenews_assets.data.mapping import BatchMapping
 from fakenews_assets.data.raw_files import MAPPING_FILE, read_files
 from fakenews_assets.data.readers.table import UnreadableFile
+from fakenews_assets.data.recipes.recipe import recognised
 from fakenews_resources.news.base import Received
 
 
@@ -110,7 +111,9 @@ def store_raw_files(
     files = [_moved(one.path, folder) for one in received]
     mapping = settings.mapping.over(BatchMapping.model_validate(known.get("mapping", {})))
     found, order = _survey(files, mapping)
-    if (used := decided(mapping, order)) != BatchMapping():
+    recipe = recognised(found, mapping)
+    known_as, labels = (recipe.name, recipe.labels) if recipe else ("", {})
+    if (used := decided(mapping, order, labels)) != BatchMapping():
         (folder / MAPPING_FILE).write_text(used.model_dump_json(exclude_defaults=True), encoding="utf-8")
     rows = [one["rows"] for one in found]
     return {
@@ -123,6 +126,7 @@ def store_raw_files(
         "bytes": sum(one.size_bytes for one in received),
         "rows": None if None in rows else sum(rows),
         "mapping": mapping.model_dump(exclude_defaults=True, mode="json"),
+        "recognised": {"as": known_as, "labels": labels},
         "dates": order.model_dump(),
         "day_first": bool(used.day_first),
         "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
@@ -138,11 +142,18 @@ def repeats(uri: str, first: str) -> str:
     )
 
 
-def decided(mapping: BatchMapping, order: DayOrder) -> BatchMapping:
-    """A mapping with the order of day and month, which the dates of the batch decide unless it was given."""
+def decided(mapping: BatchMapping, order: DayOrder, labels: Mapping[str, str]) -> BatchMapping:
+    """A mapping with what the files decide unless it was given: the order of day and month, and what labels mean.
+
+    Args:
+        mapping: what was given.
+        order: what the dates say.
+        labels: of the recipe that the files were recognised by; empty if there is none.
+    """
+    found: dict[str, Any] = {"labels": dict(labels)} if labels else {}
     if mapping.day_first is None and order.is_day_first:
-        return mapping.model_copy(update={"day_first": True})
-    return mapping
+        found["day_first"] = True
+    return mapping.model_copy(update=found)
 
 
 def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
@@ -150,6 +161,9 @@ def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
     used = {field: name for file in manifest["files"] for field, name in file["columns"].items()}
     ignored = sorted({name for file in manifest["files"] for name in file["ignored"]})
     named = [field if field == name else f"{field} from {name!r}" for field, name in used.items()]
+    if labels := manifest["recognised"]["labels"]:
+        meanings = ", ".join(f"{word} = {meaning}" for word, meaning in labels.items())
+        named.append(f"in which {meanings}, because these are the columns of {manifest['recognised']['as']}")
     words = manifest["mapping"].get("title_words", 0)
     if words and "title" not in used:
         named.append(f"title from the first {words} words of the text")

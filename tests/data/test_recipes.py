@@ -7,9 +7,12 @@ import pytest
 
 from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
 from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.receiving import RawNewsSettings
-from fakenews_assets.data.recipes.recipes import OWN_FOLDER, Recipe, recipes, with_recipe
-from fakenews_resources.news.base import BadAddress, NotFound
+from fakenews_assets.data.raw_files import read_mapping
+from fakenews_assets.data.receiving import RawNewsSettings, columns_read, store_raw_files
+from fakenews_assets.data.recipes.folders import with_recipe
+from fakenews_assets.data.recipes.recipe import OWN_FOLDER, Recipe, recipes
+from fakenews_resources.news.base import BadAddress, NotFound, received
+from fakenews_resources.storage.store import Artifact
 
 LIAR = (
     "{}.json\t{}\tStatement {} of a politician\teconomy\tspeaker\tjob\tstate\tparty\t0\t1\t2\t3\t4\ta speech"
@@ -85,6 +88,30 @@ def test_what_was_given_goes_before_the_recipe(tmp_path: Path) -> None:
     summary, articles = clean(tmp_path, settings)
     assert (summary.real, summary.unlabelled, summary.fake) == (6, 3, 9)
     assert articles["source"].unique().to_list() == ["liar.example"]
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "labels"),
+    [
+        ("URLs,Headline,Body,Label", {}, {"1": "real", "0": "fake"}),
+        ("URLs,Headline,Body,Label", {"labels": {"1": "fake", "0": "real"}}, {"1": "fake", "0": "real"}),
+        ("URLs,Headline,Body,Label", {"columns": {"label": "Label"}}, {}),
+        ("URLs,Headline,Body,Label", {"file_labels": ("real",)}, {}),
+        ("URLs,Headline,Body,Author,Label", {}, {}),
+    ],
+)
+def test_a_file_of_a_known_data_set_is_recognised_by_its_columns(
+    tmp_path: Path, header: str, given: dict, labels: dict[str, str]
+) -> None:
+    """Which labels count, unless a person has said something about them."""
+    file = tmp_path / "news.csv"
+    file.write_text(header + "\n" + ",".join(["1"] * len(header.split(","))) + "\n")
+    (tmp_path / "batch").mkdir()
+    manifest = store_raw_files(
+        [received(file, "x")], "b", tmp_path / "batch", {}, RawNewsSettings.model_validate(given)
+    )
+    assert read_mapping(Artifact(tmp_path / "batch")).labels == labels
+    assert ("1 = real" in columns_read(manifest)[0]) == (labels.get("1") == "real")
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def _audit_mapping(audit_log: AuditLog, key: str, raw: Artifact) -> None:
     manifest = BatchMapping.model_validate(raw.meta["mapping"])
     asked = RawNewsSettings.model_validate(raw.record.config).mapping.over(manifest)
     read = read_mapping(raw)
-    used = decided(asked, DayOrder.model_validate(raw.meta["dates"]))
+    used = decided(asked, DayOrder.model_validate(raw.meta["dates"]), raw.meta["recognised"]["labels"])
     fault = "" if asked == manifest and used == read else f"not what was given for the batch: {MAPPING_FILE}"
     audit_log.add(
         "batch mapping",
