@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.metrics.speed import processor_name
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.training.finetuning.history import ProgressListener

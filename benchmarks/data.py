@@ -19,11 +19,11 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import describe_machine, write_results
-from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.clusters import assign_clusters, cluster_sizes
 from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_resources.news.sample import SampleSpec, write_sample
 
 console = Console()

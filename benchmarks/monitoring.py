@@ -177,7 +177,7 @@ def real_news(path: Path) -> Iterator[Scenario]:
     )
     origin = known_of.select("serial", outlet="source", day=parsed)
     # The raw title names an article here: it is unique in this file, and cleaning keeps the rows' order.
-    from fakenews_assets.data.preparation import TextPreparation
+    from fakenews_assets.data.text.preparation import TextPreparation
 
     prepared = TextPreparation().apply(raw.select("title", pl.lit("").alias("text")))
     named = raw.select("serial").with_columns(prepared["title"]).join(origin, on="serial").unique("title")

@@ -32,12 +32,12 @@ from benchmarks.common import (
 )
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings
-from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.ensembling.assets import EnsembleSettings
 from fakenews_assets.ensembling.ensemble import make_ensemble
 from fakenews_assets.evaluation.unseen.parity import Parity

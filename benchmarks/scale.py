@@ -29,8 +29,8 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import CACHE, RESULTS, ROOT, describe_machine, write_results
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import CalibratedClassifier, Calibration, write_calibration
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.bundle import Bundle, Manifest

@@ -10,9 +10,9 @@ from typing import BinaryIO, Final, Self
 import polars as pl
 
 from bentos.fakenews.schemas import MAX_TEXT, MAX_TITLE
-from fakenews_assets.data.columns import NoTitle, choose_columns
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.missing import is_missing
+from fakenews_assets.data.fields.columns import NoTitle, choose_columns
+from fakenews_assets.data.fields.mapping import BatchMapping
+from fakenews_assets.data.fields.missing import is_missing
 from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import Limits, Record, Reject, TextTable, UnreadableFile
 from fakenews_assets.models.classifier import Article

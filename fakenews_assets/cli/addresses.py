@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.data.receiving import digest_of
+from fakenews_assets.data.receiving.receiving import digest_of
 from fakenews_assets.data.recipes.recipe import recipes
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress

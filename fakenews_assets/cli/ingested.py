@@ -9,10 +9,10 @@ from rich.table import Table
 
 from fakenews_assets.automation.limits import RetrainSettings, new_rows
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.data.cleaning.quarantine import kinds_of_rejects
 from fakenews_assets.data.corpus import CleanBatch
 from fakenews_assets.data.partitions import corpus_batches, some_of
-from fakenews_assets.data.quarantine import kinds_of_rejects
-from fakenews_assets.data.receiving import columns_read
+from fakenews_assets.data.receiving.receiving import columns_read
 from fakenews_resources.storage.store import Artifact
 
 

@@ -14,10 +14,10 @@ from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.ingested import show_batch, show_next
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.admission.admission import OVERRULABLE, AdmissionSettings
-from fakenews_assets.data.claims import Claims
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
-from fakenews_assets.data.receiving import RawNewsSettings, repeats
-from fakenews_assets.data.recipes.folders import with_recipe
+from fakenews_assets.data.receiving.claims import Claims
+from fakenews_assets.data.receiving.receiving import RawNewsSettings, repeats
+from fakenews_assets.data.receiving.recipe_folders import with_recipe
 from fakenews_resources.news.base import SourceError
 
 

@@ -19,7 +19,7 @@ from fakenews_assets.cli.executing import Request, end_lost_runs, execute
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.compression.partitions import DEFAULT_CANDIDATES
 from fakenews_assets.data.partitions import note_on_unregistered
-from fakenews_assets.data.receiving import digest_of
+from fakenews_assets.data.receiving.receiving import digest_of
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
 from fakenews_resources.project import DAGSTER_FOLDER, find_project
 from fakenews_resources.storage.inventory import Inventory

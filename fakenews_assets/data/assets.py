@@ -23,8 +23,7 @@ from fakenews_assets.data.checks import (
     split_checks,
     to_result,
 )
-from fakenews_assets.data.claims import Claim, Claims
-from fakenews_assets.data.cleaning import BatchRejected, CleaningSummary
+from fakenews_assets.data.cleaning.cleaning import BatchRejected, CleaningSummary
 from fakenews_assets.data.corpus import (
     CleanBatch,
     CleanNewsSettings,
@@ -43,14 +42,15 @@ from fakenews_assets.data.partitions import (
 )
 from fakenews_assets.data.ratings.labelling import PublisherLabels, require_one_rating
 from fakenews_assets.data.readers.table import UnreadableFile
-from fakenews_assets.data.receiving import (
+from fakenews_assets.data.receiving.claims import Claim, Claims
+from fakenews_assets.data.receiving.receiving import (
     BatchChanged,
     BatchRepeated,
     RawNewsSettings,
     digest_of,
     store_raw_files,
 )
-from fakenews_assets.data.recipes.folders import with_recipe
+from fakenews_assets.data.receiving.recipe_folders import with_recipe
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, CLUSTER_SCHEMA, SPLIT_SCHEMA
 from fakenews_assets.data.splits.inheritance import Inherited, placed_articles, record
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakenews_assets.common.metadata import counts, row_count
-from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.receiving import columns_read
+from fakenews_assets.data.cleaning.cleaning import CleaningSummary
+from fakenews_assets.data.receiving.receiving import columns_read
 
 
 def columns_metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def evaluation(
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """One candidate: calibrated on the validation split, then evaluated on the test split: quality, slices,
     robustness with masked shortcuts, behavioural tests, speed and size."""
-    from fakenews_assets.data.preparation import TextPreparation
+    from fakenews_assets.data.text.preparation import TextPreparation
     from fakenews_assets.evaluation.candidate import evaluate_candidate
     from fakenews_assets.evaluation.metrics.slices import slice_table
     from fakenews_assets.evaluation.reports.reporting import CHIEF_PLOT, to_markdown

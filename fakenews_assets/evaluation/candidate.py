@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from fakenews_assets.common.progress import report
-from fakenews_assets.data.names import Names
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.splitting import sample_rows, seen_rows, unseen_rows
+from fakenews_assets.data.text.names import Names
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
 from fakenews_assets.evaluation.reports.reporting import SELECTION_FILE, UNSEEN_FILE, write_evaluation
 from fakenews_assets.evaluation.robustness.behaviour import run_behaviour_tests

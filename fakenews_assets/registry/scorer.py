@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, BundleOutdated, load_bundled, open_bundle

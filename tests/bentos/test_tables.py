@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bentos.fakenews.tables import HEADER, NotATable, Upload, harmless
-from fakenews_assets.data.missing import is_missing
+from fakenews_assets.data.fields.missing import is_missing
 from tests.support.kinds import xlsx, zip_of
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))

@@ -16,8 +16,8 @@ from fakenews_assets.data.batch_checks import (
     fake_share,
 )
 from fakenews_assets.data.checks import BATCH_CHECKS
-from fakenews_assets.data.cleaning import CleaningSummary
-from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence, Meaning
+from fakenews_assets.data.cleaning.cleaning import CleaningSummary
+from fakenews_assets.data.cleaning.label_flips import LabelFlipDetector, LabelFlipEvidence, Meaning
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
 ARTICLES = pl.DataFrame(
@@ -143,7 +143,7 @@ def test_auc_agrees_with_sklearn() -> None:
     raw = pl.DataFrame({"title": titles, "text": [""] * 6})
     seen = LabelFlipDetector()
     seen.observe(raw, labels)
-    from fakenews_assets.data.label_flips import sensationalism
+    from fakenews_assets.data.cleaning.label_flips import sensationalism
 
     assert seen.evidence().auc == pytest.approx(
         roc_auc_score(labels, raw.select(sensationalism()).to_series())

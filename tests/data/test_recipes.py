@@ -5,12 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.data.cleaning import CleaningLimits, CleaningSummary, clean_batch
-from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.raw_files import read_mapping
-from fakenews_assets.data.receiving import RawNewsSettings, columns_read, store_raw_files
-from fakenews_assets.data.recipes.folders import with_recipe
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.receiving.raw_files import read_mapping
+from fakenews_assets.data.receiving.receiving import RawNewsSettings, columns_read, store_raw_files
+from fakenews_assets.data.receiving.recipe_folders import with_recipe
 from fakenews_assets.data.recipes.recipe import OWN_FOLDER, Recipe, recipes
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_resources.news.base import BadAddress, NotFound, received
 from fakenews_resources.storage.store import Artifact
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_assets.data.raw_files import raw_files
+from fakenews_assets.data.receiving.raw_files import raw_files
 from fakenews_assets.data.splits.splitting import SPLITS, seen_rows
 from fakenews_assets.data.splits.verification import moved_articles, split_table
 from fakenews_assets.definitions import defs

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.common import progress
-from fakenews_assets.data.columns import read_raw
+from fakenews_assets.data.fields.columns import read_raw
 from fakenews_assets.monitoring.log.prediction_log import Kind, PredictionLog
 from fakenews_assets.monitoring.simulation import ServiceError, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec, generate

@@ -4,8 +4,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry import scorer as module

@@ -16,9 +16,9 @@ from ray.cluster_utils import Cluster
 
 from fakenews_assets.common import progress
 from fakenews_assets.compression.teacher import score_rows
-from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.serving.batch import score_table, shipped_scorer
 from fakenews_resources.engine import ray as ray_map
 from fakenews_resources.engine.in_process import OrderedMap, ShippedFolder, in_process
@@ -145,7 +145,7 @@ def cleaned(raw: Path, folder: Path, over: OrderedMap) -> Path:
 def test_cleaning_is_the_same(
     engine: Engine, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fakenews_assets.data import raw_files
+    from fakenews_assets.data.receiving import raw_files
 
     monkeypatch.setattr(raw_files, "read_raw", partial(raw_files.read_raw, chunk_rows=1000))
     here, there = (

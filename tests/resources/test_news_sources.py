@@ -11,7 +11,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from fakenews_assets.data.columns import read_raw
+from fakenews_assets.data.fields.columns import read_raw
 from fakenews_resources.news import file as file_source
 from fakenews_resources.news.base import (
     BadAddress,

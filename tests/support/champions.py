@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
 from fakenews_assets.models.runtimes.loading import load_classifier

@@ -9,8 +9,7 @@ import dagster as dg
 
 from fakenews_assets.automation.jobs import ingest_batch
 from fakenews_assets.automation.runs import SENSOR_SECONDS, failure_reasons
-from fakenews_assets.data.claims import Claims
-from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.partitions import (
     corpus_batches,
     news_batches,
@@ -18,6 +17,7 @@ from fakenews_assets.data.partitions import (
     received_batches,
     some_of,
 )
+from fakenews_assets.data.receiving.claims import Claims
 from fakenews_resources.landing import LandedFile, Landing
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Store

@@ -9,9 +9,9 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.columns import COLUMNS, plain_name
+from fakenews_assets.data.fields.columns import COLUMNS, plain_name
+from fakenews_assets.data.fields.sources import normalise_sources
 from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
-from fakenews_assets.data.sources import normalise_sources
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Received
 from fakenews_resources.project import project_path

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_resources.news.base import BadAddress
 from fakenews_resources.project import project_path
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.names import Names
 from fakenews_assets.data.splits.splitting import sample_rows
+from fakenews_assets.data.text.names import Names
 from fakenews_assets.evaluation.probes import views
 from fakenews_assets.evaluation.probes.settings import ProbeConfig, ProbeName
 from fakenews_assets.evaluation.probes.tokens import Tokens, TokenUse, token_uses

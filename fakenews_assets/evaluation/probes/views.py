@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fakenews_assets.data.names import Names
+from fakenews_assets.data.text.names import Names
 
 READ_CHARACTERS: Final = 1000
 """Of a text; a title is read whole."""

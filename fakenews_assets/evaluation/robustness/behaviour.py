@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common.progress import report
-from fakenews_assets.data.names import Names
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.splitting import sample_rows
+from fakenews_assets.data.text.names import Names
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.robustness.behaviour_cases import Case, Material, cases_of
 from fakenews_assets.evaluation.robustness.settings import BEHAVIOURS, BehaviourName, Demand
 from fakenews_assets.models.classifier import Article, Classifier, Predictions

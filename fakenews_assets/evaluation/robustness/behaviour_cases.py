@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from fakenews_assets.data.names import Names
+from fakenews_assets.data.text.names import Names
 from fakenews_assets.evaluation.robustness.settings import BehaviourName
 from fakenews_assets.models.classifier import Article
 

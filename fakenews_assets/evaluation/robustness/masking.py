@@ -10,8 +10,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common import progress
-from fakenews_assets.data.names import Names
 from fakenews_assets.data.splits.splitting import sample_rows
+from fakenews_assets.data.text.names import Names
 from fakenews_assets.evaluation.metrics.comparison import PairedDifference, paired_bootstrap
 from fakenews_assets.evaluation.robustness.settings import LIMITS, PerturbationName
 from fakenews_assets.models.classifier import Classifier

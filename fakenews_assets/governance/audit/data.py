@@ -7,19 +7,19 @@ from pathlib import Path
 import polars as pl
 
 from fakenews_assets.data.admission.admission import Admission
-from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.corpus import CleanBatch, admitted
-from fakenews_assets.data.dates import DayOrder
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.fields.dates import DayOrder
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.raw_files import MAPPING_FILE, raw_files, read_mapping
-from fakenews_assets.data.receiving import RawNewsSettings, decided, digest_of
+from fakenews_assets.data.receiving.raw_files import MAPPING_FILE, raw_files, read_mapping
+from fakenews_assets.data.receiving.receiving import RawNewsSettings, decided, digest_of
 from fakenews_assets.data.schema import CLUSTER_SCHEMA, article_id
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.inheritance import Inherited
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, SplitSettings, split_articles
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.governance.audit.admission import audit_admission, other_counts
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.versions import Versions, tell_erasures

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.raw_files import read_mapping, rows_by_file
+from fakenews_assets.data.receiving.raw_files import read_mapping, rows_by_file
 from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
 from fakenews_assets.governance.erasure.consequences import bundles_taught, cluster_heirs, unsettled_clusters
 from fakenews_assets.governance.erasure.finding import Content, content_of, rows_in_raw

@@ -10,9 +10,9 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PolarsError
 
-from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.raw_files import raw_files, read_mapping
+from fakenews_assets.data.receiving.raw_files import raw_files, read_mapping
 from fakenews_assets.data.schema import article_id as id_of
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.governance.audit.data import CLEAN, RAW
 from fakenews_assets.governance.erasure.blanking import holds_text, log_tables, tables_of
 from fakenews_assets.governance.erasure.log_lines import lines_about, log_segments

@@ -15,16 +15,16 @@ from typing import Any
 
 import polars as pl
 
-from fakenews_assets.data.columns import COLUMNS, plain_name
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.raw_files import read_files
+from fakenews_assets.data.fields.columns import COLUMNS, plain_name
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.readers.csv import CsvTable
 from fakenews_assets.data.readers.jsonl import JsonLinesTable
 from fakenews_assets.data.readers.parquet import ParquetTable
 from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import Piece, Record, Reject, TextTable
+from fakenews_assets.data.receiving.raw_files import read_files
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.governance.erasure.quoting import Wording
 
 _FIELDS = ("title", "text", "source", "url")

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.splitting import seen_rows
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
 from fakenews_assets.models.classifier import Embedder

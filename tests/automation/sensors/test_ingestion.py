@@ -11,8 +11,8 @@ from fakenews_assets.automation.sensors import ingestion
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
 from fakenews_assets.data.admission.assets import admission
 from fakenews_assets.data.assets import clean_news, raw_news
-from fakenews_assets.data.claims import Claim, Claims
 from fakenews_assets.data.ratings.assets import publisher_labels, source_ratings
+from fakenews_assets.data.receiving.claims import Claim, Claims
 from fakenews_resources import landing
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.landing import Landing

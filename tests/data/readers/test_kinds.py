@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fakenews_assets.data.columns import read_raw
+from fakenews_assets.data.fields.columns import read_raw
 from fakenews_assets.data.readers.table import UnreadableFile
 from tests.support.kinds import READ, REFUSED, Kind
 

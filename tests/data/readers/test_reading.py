@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 from pyarrow.parquet import write_table
 
-from fakenews_assets.data.columns import RawChunk, read_raw
+from fakenews_assets.data.fields.columns import RawChunk, read_raw
 from fakenews_assets.data.readers import table as reading_table
 from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import Limits, UnreadableFile

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fakenews_assets.data.names import Names
-from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.text.names import Names
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.robustness.behaviour import BehaviourResult, run_behaviour_tests
 from fakenews_assets.evaluation.robustness.behaviour_cases import (
     LONG_BODY_WORDS,

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fakenews_assets.data.names import Names
+from fakenews_assets.data.text.names import Names
 from fakenews_assets.evaluation.robustness.masking import (
     UNKNOWN,
     MaskedScore,

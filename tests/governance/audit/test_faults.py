@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from fakenews_assets.data.raw_files import raw_files
+from fakenews_assets.data.receiving.raw_files import raw_files
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_champion
 from fakenews_assets.governance.erasure.erasure import erase

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch
-from fakenews_assets.data.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.preparation import TextPreparation
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SplitSettings, split_articles
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.versions import Versions

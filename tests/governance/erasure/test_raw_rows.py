@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.data.columns import read_raw
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.fields.columns import read_raw
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.schema import article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.governance.erasure.quoting import Wording
 from fakenews_assets.governance.erasure.raw_rows import blank_rows, find_rows, find_torn_rows
 from tests.support.kinds import READ, Kind

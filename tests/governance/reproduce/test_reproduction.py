@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.cli.reproducing import seed_spread
-from fakenews_assets.data.raw_files import raw_files
+from fakenews_assets.data.receiving.raw_files import raw_files
 from fakenews_assets.evaluation.generalization.generalization import Spread, write_spreads
 from fakenews_assets.governance.reproduce.recipe import CannotReproduce, lay_out
 from fakenews_assets.governance.reproduce.reproduction import Line, SeedSpread, compare, remarks

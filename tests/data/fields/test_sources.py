@@ -3,10 +3,10 @@
 import polars as pl
 import pytest
 
-from fakenews_assets.data.columns import choose_columns, tidy
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.parsing import parse_rows
-from fakenews_assets.data.sources import normalise_source, normalise_sources
+from fakenews_assets.data.cleaning.parsing import parse_rows
+from fakenews_assets.data.fields.columns import choose_columns, tidy
+from fakenews_assets.data.fields.mapping import BatchMapping
+from fakenews_assets.data.fields.sources import normalise_source, normalise_sources
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 import pytest
 
-from fakenews_assets.data.labels import are_sure, parse_labels, plain_labels, question
+from fakenews_assets.data.fields.labels import are_sure, parse_labels, plain_labels, question
 
 
 def read(*labels: str | None, **meanings: str) -> tuple[list[int | None], list[bool]]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
-from fakenews_assets.data.columns import ChosenColumns
-from fakenews_assets.data.dates import DayOrder
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.raw_files import MAPPING_FILE, read_files
+from fakenews_assets.data.fields.columns import ChosenColumns
+from fakenews_assets.data.fields.dates import DayOrder
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.readers.table import UnreadableFile
+from fakenews_assets.data.receiving.raw_files import MAPPING_FILE, read_files
 from fakenews_assets.data.recipes.recipe import recognised
 from fakenews_resources.news.base import Received
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakenews_assets.data.columns import ChosenColumns, RawChunk, read_raw
-from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.fields.columns import ChosenColumns, RawChunk, read_raw
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.readers.table import UnreadableFile
 
 

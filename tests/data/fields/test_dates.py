@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from fakenews_assets.data.dates import DayOrder, parse_dates
+from fakenews_assets.data.fields.dates import DayOrder, parse_dates
 
 
 def parsed(*values: str | None, day_first: bool = False) -> list[datetime | None]:

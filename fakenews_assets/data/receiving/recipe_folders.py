@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.receiving import RawNewsSettings
+from fakenews_assets.data.fields.mapping import BatchMapping
+from fakenews_assets.data.receiving.receiving import RawNewsSettings
 from fakenews_assets.data.recipes.recipe import Recipe, recipes
 from fakenews_resources.news.base import NotFound
 from fakenews_resources.project import project_path

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.columns import RawChunk, read_raw
-from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.fields.columns import RawChunk, read_raw
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_resources.storage.store import Artifact
 
 MAPPING_FILE: Final = "_mapping.json"

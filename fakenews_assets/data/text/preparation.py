@@ -14,7 +14,7 @@ from typing import Final, Literal, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fakenews_assets.data.markup import MARKUP, MARKUP_COUNTS, put, without_markup
+from fakenews_assets.data.text.markup import MARKUP, MARKUP_COUNTS, put, without_markup
 
 FIELDS: Final = ("title", "text")
 
@@ -74,7 +74,7 @@ def read_rules(path: Path) -> tuple[BoilerplateRule, ...]:
 
 def default_rules() -> tuple[BoilerplateRule, ...]:
     """The boilerplate rules of the project (`boilerplate.toml`)."""
-    return read_rules(Path(str(files("fakenews_assets.data") / "boilerplate.toml")))
+    return read_rules(Path(str(files("fakenews_assets.data.text") / "boilerplate.toml")))
 
 
 class TextPreparation(BaseModel):

@@ -5,9 +5,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from fakenews_assets.data.labels import MEANINGS
+from fakenews_assets.data.fields.labels import MEANINGS
+from fakenews_assets.data.fields.sources import normalise_source
 from fakenews_assets.data.schema import RAW_SCHEMA
-from fakenews_assets.data.sources import normalise_source
 
 FIELDS: Final = tuple(name for name in RAW_SCHEMA if name != "row")
 

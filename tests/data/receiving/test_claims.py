@@ -6,7 +6,7 @@ from threading import Barrier
 
 import pytest
 
-from fakenews_assets.data.claims import Claim, Claims
+from fakenews_assets.data.receiving.claims import Claim, Claims
 from fakenews_resources.storage.store import Store
 
 BYTES = "a" * 64

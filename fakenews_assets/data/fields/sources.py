@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.missing import is_missing
+from fakenews_assets.data.fields.missing import is_missing
 
 _ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//(?:[^/?#@\s]*@)?(\[[^\]\s]*\]|[^/?#@:\s]*)")
 _BARE_HOST: Final = re.compile(

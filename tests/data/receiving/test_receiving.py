@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.data.raw_files import read_mapping
-from fakenews_assets.data.receiving import BatchChanged, RawNewsSettings, store_raw_files
+from fakenews_assets.data.receiving.raw_files import read_mapping
+from fakenews_assets.data.receiving.receiving import BatchChanged, RawNewsSettings, store_raw_files
 from fakenews_resources.news.base import Received, received
 from fakenews_resources.storage.store import Artifact
 

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from fakenews_assets.data.names import MASK, Names
+from fakenews_assets.data.text.names import MASK, Names
 
 TITLES = [
     "Court asks Merkel to explain the new budget",

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from fakenews_assets.data.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.preparation import TextPreparation
+from fakenews_assets.data.cleaning.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 
 TimeUnit = Literal["ms", "us", "ns"]
 LENIENT = CleaningLimits(max_reject_share=1.0)
@@ -238,8 +238,8 @@ def test_an_erased_article_goes_to_quarantine_without_a_word_of_it(tmp_path: Pat
 
 
 def test_chunks_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fakenews_assets.data import raw_files
-    from fakenews_assets.data.columns import read_raw
+    from fakenews_assets.data.fields.columns import read_raw
+    from fakenews_assets.data.receiving import raw_files
 
     lines = [json.dumps({"title": f"Headline {n % 50} [VIDEO]", "label": n % 3}) for n in range(200)]
     whole = clean(tmp_path, "\n".join(lines), name="news.jsonl")

@@ -8,9 +8,9 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.labels import are_sure, plain_labels
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.missing import MISSING_VALUE
+from fakenews_assets.data.fields.labels import are_sure, plain_labels
+from fakenews_assets.data.fields.mapping import BatchMapping
+from fakenews_assets.data.fields.missing import MISSING_VALUE
 from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.schema import RAW_SCHEMA

@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from fakenews_assets.data.dates import parse_dates
-from fakenews_assets.data.labels import parse_labels, plain_labels
-from fakenews_assets.data.mapping import BatchMapping
+from fakenews_assets.data.fields.dates import parse_dates
+from fakenews_assets.data.fields.labels import parse_labels, plain_labels
+from fakenews_assets.data.fields.mapping import BatchMapping
+from fakenews_assets.data.fields.sources import is_domain, normalise_sources
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.sources import is_domain, normalise_sources
 
 
 def parse_rows(rows: pl.DataFrame, mapping: BatchMapping, labels: PublisherLabels | None) -> pl.DataFrame:

@@ -14,16 +14,16 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common import progress
-from fakenews_assets.data.columns import RawChunk
-from fakenews_assets.data.label_flips import LabelFlipDetector, LabelFlipEvidence
-from fakenews_assets.data.labels import question
-from fakenews_assets.data.mapping import BatchMapping
-from fakenews_assets.data.parsing import parse_rows
-from fakenews_assets.data.preparation import TextPreparation
-from fakenews_assets.data.quarantine import kinds_of_rejects
+from fakenews_assets.data.cleaning.label_flips import LabelFlipDetector, LabelFlipEvidence
+from fakenews_assets.data.cleaning.parsing import parse_rows
+from fakenews_assets.data.cleaning.quarantine import kinds_of_rejects
+from fakenews_assets.data.fields.columns import RawChunk
+from fakenews_assets.data.fields.labels import question
+from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
-from fakenews_assets.data.raw_files import read_files
+from fakenews_assets.data.receiving.raw_files import read_files
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
+from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _RECORD_CHARACTERS: Final = 500

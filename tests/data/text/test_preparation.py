@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fakenews_assets.data.markup import MARKUP_COUNTS
-from fakenews_assets.data.preparation import TextPreparation, default_rules, read_rules
+from fakenews_assets.data.text.markup import MARKUP_COUNTS
+from fakenews_assets.data.text.preparation import TextPreparation, default_rules, read_rules
 
 
 def prepared(title: str = "", text: str = "") -> tuple[str, str]:
