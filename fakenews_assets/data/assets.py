@@ -275,7 +275,7 @@ def article_clusters(
     clusters, more = cluster_articles(articles, names, config, inherited, placed, engine.map)
     if more:
         try:
-            record(storage.store, more, by=f"article_clusters in run {context.run_id}")
+            record(storage.store, more, by=f"article_clusters in run {context.run.run_id}")
         except StoreError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
     sizes = cluster_sizes(clusters, articles.select("label").collect()["label"])
