@@ -1,5 +1,6 @@
 """Servers as child processes: start on a free port, wait until ready, end with all descendants."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import httpx
 import psutil
@@ -27,6 +28,14 @@ class Server:
 
     url: str
     process: "subprocess.Popen[bytes]"
+    output: BinaryIO
+    """Where it prints to; see `printed`."""
+
+    def printed(self) -> str:
+        """What it has printed so far."""
+        # The server writes where this file's position is, so that must not move.
+        handle = self.output.fileno()
+        return os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
 
 
 @contextmanager
@@ -64,11 +73,10 @@ def serving(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        server = Server(f"http://127.0.0.1:{port}", process)
+        server = Server(f"http://127.0.0.1:{port}", process, printed)
         try:
             if not _becomes_ready(server, ready, seconds):
-                printed.seek(0)
-                tail = printed.read().decode(errors="replace")[-_PRINTED_TAIL:]
+                tail = server.printed()[-_PRINTED_TAIL:]
                 raise ServerFailed(f"{' '.join(arguments)} was not ready (exit {process.poll()}):\n{tail}")
             yield server
         finally:

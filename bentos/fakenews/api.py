@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, File, Request, UploadFile
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, Response, StreamingResponse
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -69,8 +69,11 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         ],
         generate_unique_id_function=lambda route: route.name,
         # Checked by the middleware, before anything is read; here for those who read the description.
-        dependencies=[Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
-        if settings.api_key
+        dependencies=[
+            Depends(APIKeyHeader(name="X-API-Key", auto_error=False)),
+            Depends(HTTPBearer(auto_error=False)),
+        ]
+        if settings.api_key or settings.api_keys_file
         else None,
     )
     app.add_middleware(Middleware, settings=settings)
@@ -79,8 +82,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "X-API-Key"],
-            expose_headers=["X-Request-ID", "X-Rows", "Retry-After"],
+            allow_headers=["Content-Type", "X-API-Key", "Authorization", "X-Request-ID", "traceparent"],
+            expose_headers=["X-Request-ID", "traceparent", "X-Rows", "Retry-After"],
         )
     add_errors(app)
     _add_api(app)
@@ -229,6 +232,7 @@ async def _ask(request: Request, articles: list[Article], *, logged: int | None 
         request_id=request.state.request_id,
         endpoint=request.scope["path"],
         received=request.state.received,
+        caller=request.state.caller,
         rows=range(len(articles) if logged is None else logged),
     )
     if len(articles) == 1:  # watching would cost more than the one prediction

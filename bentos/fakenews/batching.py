@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from bentos.fakenews import metrics
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ class Job(Generic[T]):
     """`perf_counter` at the start of the request."""
     answer: "asyncio.Future[list[T]]"
     """The answers to its pieces, in order."""
+    caller: Caller = UNKNOWN_CALLER
     model: Any = None
     """For the function that answers: what answered the first piece."""
     costs: list[int] = field(init=False)

@@ -5,6 +5,9 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS: Final = Counter("fakenews_requests", "Answered requests.", ["endpoint", "status"])
+CLIENT_REQUESTS: Final = Counter(
+    "fakenews_client_requests", "Answered requests by the name of their API key.", ["client", "status"]
+)
 LATENCY: Final = Histogram(
     "fakenews_request_seconds",
     "From the first byte to the last of an answer.",

@@ -1,8 +1,8 @@
-"""HTTP middleware: request ids, body limits, the API key, error responses."""
+"""HTTP middleware: request ids, body limits, API keys, error responses, the access log."""
 
 import asyncio
 import logging
-import secrets
+from collections.abc import Mapping
 from contextlib import nullcontext
 from time import perf_counter
 from typing import Final
@@ -13,11 +13,15 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.fakenews import metrics
+from bentos.fakenews.access_log import AccessLog
 from bentos.fakenews.batching import Overloaded
+from bentos.fakenews.identity import client_request_id, traceparent
+from bentos.fakenews.keys import Keys, RateLimit
 from bentos.fakenews.problems import RETRY_SECONDS, busy, problem
 from bentos.fakenews.runtime import Runtime
 from bentos.fakenews.server import ABORT
 from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.monitoring.log.prediction_log import Caller
 from fakenews_resources.request_ids import new_request_id
 
 logger = logging.getLogger(__name__)
@@ -53,19 +57,33 @@ class Middleware:
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self.app = app
         self.settings = settings
-        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+        self._keys = Keys(settings)
+        per_minute = settings.requests_per_minute
+        self._rate = RateLimit(per_minute) if per_minute else None
+        self._access_log = AccessLog() if settings.access_log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # answered like GET; the server leaves the body out
+        method = scope["method"]
+        if method == "HEAD":  # answered like GET; the server leaves the body out
             scope = {**scope, "method": "GET"}
         request_id = new_request_id()
         begin = perf_counter()
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         limit = self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
-        scope.setdefault("state", {}).update(request_id=request_id, received=begin)
+        headers = dict(scope["headers"])
+        trace = traceparent(headers)
+        caller = Caller(
+            client=self._keys.name_of(headers) if self._keys.required else None,
+            client_request_id=client_request_id(headers),
+            trace_id=trace[1] if trace else None,
+        )
+        scope.setdefault("state", {}).update(request_id=request_id, received=begin, caller=caller)
+        ids = [(b"x-request-id", (caller.client_request_id or request_id).encode())]
+        if trace:
+            ids.append((b"traceparent", trace[0]))
         status = 0
         sent, blocked = 0, 0.0
 
@@ -76,7 +94,7 @@ class Middleware:
                 own = list(message.get("headers", ()))
                 # A page with a stricter policy than the common one keeps it: two policies would both count.
                 common = [header for header in _HEADERS if header[0] not in dict(own)]
-                message = {**message, "headers": [*own, *common, (b"x-request-id", request_id.encode())]}
+                message = {**message, "headers": [*own, *common, *ids]}
             since = perf_counter()
             try:
                 # What was sent may still lie in buffers, so one part may not wait for all that the sum allows.
@@ -93,7 +111,7 @@ class Middleware:
             sent += len(message.get("body", b""))
 
         try:
-            refusal = self._refusal(scope, path, limit, request_id)
+            refusal = self._refusal(scope, path, limit, headers)
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
@@ -107,25 +125,38 @@ class Middleware:
             logger.exception("Request %s failed", request_id)
             if not status:
                 message = f"The service failed. Report the request id {request_id}."
-                await problem(500, "failed", message, request_id)(scope, receive, answer)
+                await problem(scope, 500, "failed", message)(scope, receive, answer)
         finally:
             # By route: what clients invent must not make a metric of its own.
             endpoint = getattr(scope.get("route"), "path", "") or "page"
             metrics.REQUESTS.labels(endpoint, str(status)).inc()
-            metrics.LATENCY.labels(endpoint).observe(perf_counter() - begin)
+            seconds = perf_counter() - begin
+            metrics.LATENCY.labels(endpoint).observe(seconds)
+            if caller.client:
+                metrics.CLIENT_REQUESTS.labels(caller.client, str(status)).inc()
+            if self._access_log:
+                self._access_log.write(scope, method, status, seconds, sent)
 
-    def _refusal(self, scope: Scope, path: str, limit: int, request_id: str) -> JSONResponse | None:
-        headers = dict(scope["headers"])
-        anybody = self._key is None or path in OPEN or path.startswith("/page/")
-        if not anybody and not secrets.compare_digest(headers.get(b"x-api-key", b""), self._key or b""):
-            return problem(401, "no_key", "Send the service's key in the header X-API-Key.", request_id)
+    def _refusal(
+        self, scope: Scope, path: str, limit: int, headers: Mapping[bytes, bytes]
+    ) -> JSONResponse | None:
+        if self._keys.required and path not in OPEN and not path.startswith("/page/"):
+            name = scope["state"]["caller"].client
+            if name is None:
+                message = "Send the service's key in the header X-API-Key, or as Authorization: Bearer."
+                refusal = problem(scope, 401, "no_key", message)
+                refusal.headers["WWW-Authenticate"] = "Bearer"
+                return refusal
+            if self._rate and (seconds := self._rate.seconds_to_wait(name)):
+                message = f"This key may send {self.settings.requests_per_minute:,} requests a minute; try again in {seconds} s."
+                return problem(scope, 429, "rate_limited", message, seconds)
         expected = _TYPES.get(path) if scope["method"] == "POST" else None
         if (
             expected
             and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != expected.encode()
         ):
             message = f"Send the body as {expected}, and say so in the header Content-Type."
-            return problem(415, "wrong_type", message, request_id)
+            return problem(scope, 415, "wrong_type", message)
         if path in JUDGING:
             # Before anything is read or parsed: under overload, refusing is most of the work.
             try:
@@ -133,10 +164,10 @@ class Middleware:
                 if path == CSV_PATH and _runtime(scope).uploads.locked():
                     raise Overloaded(RETRY_SECONDS)
             except Overloaded as error:
-                return busy(error, request_id)
+                return busy(scope, error)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
-            return problem(413, "too_large", _too_large(limit), request_id)
+            return problem(scope, 413, "too_large", _too_large(limit))
         return None
 
     def _limited(self, receive: Receive, limit: int, begin: float) -> Receive:

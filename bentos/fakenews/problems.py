@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from bentos.fakenews.batching import Overloaded
 from bentos.fakenews.runtime import NoModel
@@ -31,21 +32,25 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "description": "The body is not of the type that is described here, or does not say its type.",
     },
     422: {"model": Problem, "description": "A value is missing, wrong or too long; the message says which."},
+    429: {
+        "model": Problem,
+        "description": "Too many requests of this key. Try again after `Retry-After` seconds.",
+    },
     503: {"model": Problem, "description": "Busy, or no model yet. Try again after `Retry-After` seconds."},
 }
 
 
-def busy(error: Overloaded, request_id: str) -> JSONResponse:
+def busy(scope: Scope, error: Overloaded) -> JSONResponse:
     """Response of an overloaded service."""
     message = f"The service is busy; try again in {error.retry_after} s."
-    return problem(503, "busy", message, request_id, error.retry_after)
+    return problem(scope, 503, "busy", message, error.retry_after)
 
 
 def problem(
-    status: int, code: str, message: str, request_id: str, retry_after: int | None = None
+    scope: Scope, status: int, code: str, message: str, retry_after: int | None = None
 ) -> JSONResponse:
-    """An error response."""
-    body = Problem(error=Fault(code=code, message=message), request_id=request_id)
+    """An error response to a request."""
+    body = Problem(error=Fault(code=code, message=message), request_id=scope["state"]["request_id"])
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse(body.model_dump(), status, headers)
 
@@ -57,37 +62,31 @@ def add_errors(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         faults = error.errors()
         if any(fault["type"] == "json_invalid" for fault in faults):
-            return _refuse(request, 400, "malformed", "The body is not JSON.")
-        return _refuse(request, 422, "invalid", "; ".join(map(_fault, faults[:5])))
+            return problem(request.scope, 400, "malformed", "The body is not JSON.")
+        return problem(request.scope, 422, "invalid", "; ".join(map(_fault, faults[:5])))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         code = _CODES.get(error.status_code, "refused")
         retry_after = RETRY_SECONDS if error.status_code == 503 else None
-        answer = _refuse(request, error.status_code, code, str(error.detail), retry_after)
+        answer = problem(request.scope, error.status_code, code, str(error.detail), retry_after)
         answer.headers.update(error.headers or {})  # such as `Allow`
         return answer
 
     @app.exception_handler(NotATable)
     async def not_a_table(request: Request, error: NotATable) -> Response:
-        return _refuse(request, 422, "not_a_table", str(error))
+        return problem(request.scope, 422, "not_a_table", str(error))
 
     @app.exception_handler(Overloaded)
     async def overloaded(request: Request, error: Overloaded) -> Response:
-        return busy(error, request.state.request_id)
+        return busy(request.scope, error)
 
     @app.exception_handler(NoModel)
     async def no_model(request: Request, _: NoModel) -> Response:
         message = (
             "No model has been selected yet. `make demo` makes one; the service takes it over by itself."
         )
-        return _refuse(request, 503, "no_model", message, RETRY_SECONDS)
-
-
-def _refuse(
-    request: Request, status: int, code: str, message: str, retry_after: int | None = None
-) -> Response:
-    return problem(status, code, message, request.state.request_id, retry_after)
+        return problem(request.scope, 503, "no_model", message, RETRY_SECONDS)
 
 
 def _fault(fault: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line
+from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller, PredictionLog, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Bundle
 from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
@@ -131,6 +131,7 @@ class Runtime:
         endpoint: str,
         received: float,
         rows: Sequence[int],
+        caller: Caller = UNKNOWN_CALLER,
     ) -> Answered:
         """Predict the articles of one request.
 
@@ -140,6 +141,7 @@ class Runtime:
             endpoint: for the log.
             received: `perf_counter` at the start of the request.
             rows: rows within the request of the articles that go into the log, which are the first ones.
+            caller: for the log.
 
         Raises:
             NoModel: there is no champion yet.
@@ -152,6 +154,7 @@ class Runtime:
             articles=articles,
             rows=rows,
             received=received,
+            caller=caller,
             answer=asyncio.get_running_loop().create_future(),
         )
         parts = await self.batcher.submit(job)
@@ -196,6 +199,7 @@ class Runtime:
                 model_id=answered.model_id,
                 latency_ms=round(1000 * seconds, 3),
                 with_text=self.settings.log_content == "text",
+                caller=job.caller,
             )
             for row, article, prediction in zip(rows, piece.articles[logged], predictions, strict=True)
         ]

@@ -1,9 +1,9 @@
 """Settings of the service, read from environment variables with the prefix FAKENEWS_."""
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fakenews_resources.project import project_path
@@ -12,6 +12,8 @@ from fakenews_resources.storage.store import LOG_FOLDER, Store
 
 _PACKED_MODELS: Final = Path(__file__).parents[2] / "models"
 """Where a built bento carries its champion."""
+MIN_KEY: Final = 16
+"""Characters of an API key."""
 
 
 class ServiceSettings(BaseSettings):
@@ -38,8 +40,21 @@ class ServiceSettings(BaseSettings):
     )
     api_key: SecretStr | None = Field(
         default=None,
-        min_length=16,
-        description="Required in the header X-API-Key. Default: no key is required.",
+        min_length=MIN_KEY,
+        description="Required in the header X-API-Key, or as Authorization: Bearer. Default: no key is required.",
+    )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File of several keys, one `name: key` on each line, which may be sent in the same way. It is read again"
+        " when it changes.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None,
+        gt=0,
+        description="Most requests of each key in a minute; more are refused with 429. Default: no limit.",
+    )
+    access_log: bool = Field(
+        default=False, description="Whether to write a line of JSON to the standard output for every request."
     )
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins whose pages may call the API, as a JSON list. Default: none."
@@ -82,6 +97,17 @@ class ServiceSettings(BaseSettings):
         default=30, gt=0, description="How often the log is uploaded to a storage in a bucket."
     )
     watch_seconds: float = Field(default=1, gt=0, description="How often to look for a new champion.")
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _without_line_end(cls, key: object) -> object:
+        return key.strip() if isinstance(key, str) else key  # files of secrets end with one
+
+    @model_validator(mode="after")
+    def _limit_needs_keys(self) -> Self:
+        if self.requests_per_minute and not (self.api_key or self.api_keys_file):
+            raise ValueError("FAKENEWS_REQUESTS_PER_MINUTE counts by key: set FAKENEWS_API_KEYS_FILE as well")
+        return self
 
     def models_backend(self) -> Backend:
         """Storage backend of the bundles and the champion's pointer.

@@ -302,8 +302,11 @@ def test_the_description_names_the_key_where_one_is_required(key: str | None):
         operation.get("security") for path in description["paths"].values() for operation in path.values()
     ]
     if key:
-        assert schemes == {"APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
-        assert required == [[{"APIKeyHeader": []}]] * len(required)
+        assert schemes == {
+            "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "HTTPBearer": {"type": "http", "scheme": "bearer"},
+        }
+        assert required == [[{"APIKeyHeader": []}, {"HTTPBearer": []}]] * len(required)  # either of them
     else:
         assert not schemes
         assert set(required) == {None}

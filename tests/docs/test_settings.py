@@ -26,7 +26,7 @@ def test_settings_classes_are_documented_with_their_defaults(settings: type[Base
         documented = ROWS[f"{prefix}{name}".upper()]
         if field.default is not None:
             default = list(field.default) if isinstance(field.default, tuple) else field.default
-            assert documented == str(default).replace("True", "true")
+            assert documented == str(default).replace("True", "true").replace("False", "false")
 
 
 def test_the_variables_of_code_and_page_are_the_same() -> None:

@@ -43,4 +43,4 @@ def serve(
     arguments = ["bentoml", "serve", "bentos.fakenews.service:FakeNews", "--host", "127.0.0.1"]
     path = "/readyz" if ready else "/livez"
     with processes.serving(arguments, REPOSITORY, os.environ | own, ready=path, grace=0) as server:
-        yield Server(server.url, server.process, folder / "log", models)
+        yield Server(server.url, server.process, server.output, folder / "log", models)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import polars as pl
 from filelock import FileLock, Timeout
@@ -49,6 +49,9 @@ PREDICTION_LOG_SCHEMA: Final = pl.Schema(
         "text": pl.String,
         "model_id": pl.String,
         "latency_ms": pl.Float64,
+        "client": pl.String,
+        "client_request_id": pl.String,
+        "trace_id": pl.String,
     }
 )
 """Columns of an answered article, whose true label nobody knows yet. `article_id` is the hash of the prepared article,
@@ -80,6 +83,20 @@ _HALF: Final = ".part"
 """Suffix of a table that is being written."""
 
 
+class Caller(NamedTuple):
+    """Who asked, as far as a request says it."""
+
+    client: str | None = None
+    """Name of its API key."""
+    client_request_id: str | None = None
+    """The client's own id of the request. Clients may use one several times, so it is no key of this log."""
+    trace_id: str | None = None
+    """Of the trace (W3C Trace Context) that the request is part of."""
+
+
+UNKNOWN_CALLER: Final = Caller()
+
+
 def stamp(moment: datetime) -> str:
     """A time in the log's format, to the millisecond."""
     return moment.isoformat(timespec="milliseconds")
@@ -109,6 +126,7 @@ def log_line(
     model_id: str,
     latency_ms: float,
     with_text: bool,
+    caller: Caller = UNKNOWN_CALLER,
 ) -> dict[str, Any]:
     """The line of one answered article, in the order of `PREDICTION_LOG_SCHEMA`.
 
@@ -122,6 +140,7 @@ def log_line(
         model_id: sha of the bundle that answered.
         latency_ms: from the request to the answer.
         with_text: whether the line holds title and text, or their lengths alone.
+        caller: who asked.
     """
     return {
         "time": stamp(time),
@@ -135,6 +154,7 @@ def log_line(
         "text": article.text if with_text else None,
         "model_id": model_id,
         "latency_ms": latency_ms,
+        **caller._asdict(),
     }
 
 

@@ -20,6 +20,7 @@ from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.governance.erasure.finding import holders
 from fakenews_assets.models.calibration import Calibration
+from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER
 from fakenews_assets.registry.bundle import Manifest
 from fakenews_resources.storage.hashing import digest
 from fakenews_resources.storage.store import Artifact, Store
@@ -74,6 +75,7 @@ def log_record(article_id: str, title: str, text: str, request: str, time: str) 
         "text": text,
         "model_id": "m",
         "latency_ms": 5.0,
+        **UNKNOWN_CALLER._asdict(),
     }
 
 
