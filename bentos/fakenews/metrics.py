@@ -33,3 +33,4 @@ LOG_LOST: Final = Counter(
 )
 LOG_BROKEN: Final = Gauge("fakenews_log_broken", "1 while the prediction log cannot be written.")
 SWAPS: Final = Counter("fakenews_model_swaps", "Attempts to load a new champion.", ["outcome"])
+SERVING: Final = Gauge("fakenews_serving", "1 while a champion is loaded; 0: every article is answered 503.")

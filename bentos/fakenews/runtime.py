@@ -236,6 +236,7 @@ class Runtime:
             else:
                 self._tasks.append(asyncio.create_task(self._warm_up_between(loaded.scorer)))
             self.served = loaded
+            metrics.SERVING.set(1)
         except Exception as error:  # noqa: BLE001 - runtimes raise whatever they like, and the one before must stay
             self._retry_at = now + _RETRY_SECONDS
             metrics.SWAPS.labels("failed").inc()

@@ -297,17 +297,13 @@ def report(
 @app.command(rich_help_panel=_MONITORING)
 @abort_on_failure()
 def monitor(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 3002,
+    port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 3002,
+    host: Annotated[str, typer.Option(help="Address to listen on. There is no login.")] = "127.0.0.1",
 ) -> None:
-    """Serve the monitoring page, and the plots and reports that the UI links, on 127.0.0.1."""
-    import uvicorn
+    """Serve the monitoring page, the plots and reports that the UI links, and what Prometheus asks of the graph."""
+    from fakenews_assets.cli.monitor import serve_monitor
 
-    from fakenews_assets.cli.monitor import monitor_app
-    from fakenews_resources.storage.io_manager import storage_from_environment
-
-    page = monitor_app(storage_from_environment().store)
-    typer.echo(f"Monitoring: http://127.0.0.1:{port}   (Ctrl+C ends it)")
-    uvicorn.run(page, host="127.0.0.1", port=port, log_level="warning")
+    serve_monitor(host, port)
 
 
 @app.command(rich_help_panel=_AUDIT)

@@ -1,25 +1,31 @@
-"""`fakenews monitor`: the monitoring page and the drift reports behind it, on this machine only."""
+"""`fakenews monitor`: the monitoring page, the drift reports behind it, and what Prometheus asks of the graph."""
 
 import re
 from contextlib import suppress
 from typing import Final
 
+import dagster as dg
+import typer
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from fakenews_assets.cli.exporter import GraphCollector
+from fakenews_assets.cli.running import use_project_home
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES
 from fakenews_assets.monitoring.page.page import PAGE_FILE
-from fakenews_resources.storage.io_manager import SHOWN_FILES
+from fakenews_resources.storage.io_manager import SHOWN_FILES, storage_from_environment
 from fakenews_resources.storage.store import Store, StoreError, ValueMissing
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def monitor_app(store: Store) -> Starlette:
-    """An application that shows what the store holds: `/` and `/reports/<day>/<page>.html` as they are now, and the
-    plots and pages of any version at `/stored/<key>/<version>/<file>`."""
+def monitor_app(store: Store, gauges: CollectorRegistry) -> Starlette:
+    """An application that shows what the store holds: `/` and `/reports/<day>/<page>.html` as they are now, the plots and
+    pages of any version at `/stored/<key>/<version>/<file>`, and the gauges at `/metrics`."""
 
     def index(_: Request) -> Response:
         try:
@@ -48,6 +54,9 @@ def monitor_app(store: Store) -> Starlette:
                 return FileResponse(found.path / file)
         return PlainTextResponse("There is no such file.", 404)
 
+    def metrics(_: Request) -> Response:
+        return Response(generate_latest(gauges), media_type=CONTENT_TYPE_LATEST)
+
     def icon(_: Request) -> Response:
         return Response(status_code=204)  # browsers ask; the pages have none
 
@@ -56,6 +65,18 @@ def monitor_app(store: Store) -> Starlette:
             Route("/", index),
             Route("/reports/{day}/{page}.html", report),
             Route("/stored/{key:path}/{version}/{file}", stored),
+            Route("/metrics", metrics),
             Route("/favicon.ico", icon),
         ]
     )
+
+
+def serve_monitor(host: str, port: int) -> None:
+    """Serve the application until an interrupt."""
+    use_project_home()
+    storage = storage_from_environment()
+    gauges = CollectorRegistry()
+    with dg.DagsterInstance.get() as instance:
+        gauges.register(GraphCollector(storage, instance))
+        typer.echo(f"Monitoring: http://{host}:{port}   (Ctrl+C ends it)")
+        uvicorn.run(monitor_app(storage.store, gauges), host=host, port=port, log_level="warning")

@@ -38,7 +38,7 @@ def test_only_this_machine_reaches_the_ports_and_each_has_its_own():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert all(port.startswith("127.0.0.1:") for port in ports)
     published = [port.split(":")[1] for port in ports]
-    assert sorted(published) == ["3000", "3001", "3003", "9090"]
+    assert sorted(published) == ["3000", "3001", "3002", "3003", "9090", "9093"]
     assert "ports" not in SERVICES["postgres"]
 
 
@@ -78,7 +78,7 @@ def test_there_are_no_default_passwords():
 def test_the_graph_and_the_service_share_the_storage():
     storage = {
         service: dict(bound(SERVICES[service]))["storage"]
-        for service in ("code", "webserver", "daemon", "service")
+        for service in ("code", "webserver", "daemon", "service", "monitor")
     }
     assert set(storage.values()) == {"/var/lib/fakenews"}
     paths = {given["FAKENEWS_STORAGE"] for given in (of_graph("compose"), of_service("compose"))}

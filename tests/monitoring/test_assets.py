@@ -7,6 +7,7 @@ import dagster as dg
 import httpx
 import polars as pl
 import pytest
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 from starlette.testclient import TestClient
 
@@ -183,7 +184,7 @@ def test_the_page_shows_the_days_and_leads_to_the_reports(watched: Watched) -> N
     assert watched.champion[:12] in page
     assert "drifted" in page
     assert "Scores on the generated sample corpus" in page
-    with TestClient(monitor_app(watched.store)) as client:
+    with TestClient(monitor_app(watched.store, CollectorRegistry())) as client:
         assert client.get("/").text == page
         for name in DRIFT_PAGES:
             link = f"reports/{DAY}/{name}.html"
