@@ -21,7 +21,7 @@ from bentos.fakenews.card import card_page
 from bentos.fakenews.explaining import occlusions
 from bentos.fakenews.middleware import CSV_PATH, Middleware
 from bentos.fakenews.problems import PROBLEMS, add_errors
-from bentos.fakenews.runtime import Answered, Runtime
+from bentos.fakenews.runtime import Answered, Runtime, Served
 from bentos.fakenews.schemas import (
     ArticleIn,
     BatchIn,
@@ -142,16 +142,10 @@ def _add_api(app: FastAPI) -> None:
     @app.post("/explain", summary="Classify one article and weigh its words", response_model=ExplanationOut)
     async def explain(article: ArticleIn, request: Request) -> Response:
         asked = _article(article)
-        found, truncated = occlusions(asked, with_text=_runtime(request).champion().reads_text)
-        answered = await _ask(request, [asked, *(one.without for one in found)], logged=1)
-        probability = answered.predictions.probability.tolist()
-        words = [
-            Word(
-                field=one.field, word=one.word, start=one.start, end=one.end, weight=probability[0] - without
-            )
-            for one, without in zip(found, probability[1:], strict=True)
-            if not answered.predictions.out_of_distribution[0]
-        ]
+        answered = await _ask(request, [asked])
+        words, truncated = [], False
+        if not answered.predictions.out_of_distribution[0]:
+            words, truncated = await _weigh_words(request, asked, answered)
         return _json(
             ExplanationOut(
                 **verdict_fields(answered.predictions, 0),
@@ -221,8 +215,22 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
 
-async def _ask(request: Request, articles: list[Article], *, logged: int | None = None) -> Answered:
-    """Ask the model. Nothing more is predicted once the client has gone.
+async def _weigh_words(request: Request, article: Article, answered: Answered) -> tuple[list[Word], bool]:
+    """The weights of an article's words, by the model that has answered; and whether it read more words."""
+    model = answered.model
+    found, truncated = occlusions(article, with_text=model.reads_text, words_read=model.words_read)
+    without = await _ask(request, [one.without for one in found], of=model)
+    probability = float(answered.predictions.probability[0])
+    words = [
+        Word(field=one.field, word=one.word, start=one.start, end=one.end, weight=probability - other)
+        for one, other in zip(found, without.predictions.probability.tolist(), strict=True)
+    ]
+    return words, truncated
+
+
+async def _ask(request: Request, articles: list[Article], *, of: Served | None = None) -> Answered:
+    """Ask the champion, or for what does not go into the log another model. Nothing more is predicted once the client has
+    gone.
 
     Raises:
         ClientDisconnect: it has.
@@ -233,7 +241,8 @@ async def _ask(request: Request, articles: list[Article], *, logged: int | None 
         endpoint=request.scope["path"],
         received=request.state.received,
         caller=request.state.caller,
-        rows=range(len(articles) if logged is None else logged),
+        rows=() if of else range(len(articles)),
+        model=of,
     )
     if len(articles) == 1:  # watching would cost more than the one prediction
         return await asked

@@ -51,7 +51,7 @@ class Job(Generic[T]):
     """The answers to its pieces, in order."""
     caller: Caller = UNKNOWN_CALLER
     model: Any = None
-    """For the function that answers: what answered the first piece."""
+    """For the function that answers."""
     costs: list[int] = field(init=False)
     left: int = field(init=False)
     """Cost of the articles that the model has not taken yet."""

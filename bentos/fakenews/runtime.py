@@ -12,12 +12,15 @@ from itertools import chain
 from time import perf_counter
 from typing import Any, Final
 
+import numpy as np
+
 from bentos.fakenews import metrics
 from bentos.fakenews.batching import Batcher, Job, Piece
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
+from fakenews_assets.models.runtimes.loading import words_read
 from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller, PredictionLog, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Bundle
@@ -39,7 +42,7 @@ class NoModel(RuntimeError):
     """There is no champion to serve."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Served:
     """A loaded champion."""
 
@@ -48,19 +51,23 @@ class Served:
     described: ModelOut
     card: str
     """Its model card as a page."""
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether the model reads the text, beside the title."""
-        return self.scorer.bundle.reads_text
+    reads_text: bool
+    """Whether it reads the text, beside the title."""
+    words_read: int
+    """No less than the words that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The predictions for one job."""
 
-    model_id: str
+    model: Served
     predictions: Predictions
+
+    @property
+    def model_id(self) -> str:
+        """Sha of the bundle that answered."""
+        return self.model.scorer.model_id
 
 
 class Runtime:
@@ -132,22 +139,26 @@ class Runtime:
         received: float,
         rows: Sequence[int],
         caller: Caller = UNKNOWN_CALLER,
+        model: Served | None = None,
     ) -> Answered:
         """Predict the articles of one request.
 
         Args:
-            articles: at least one, as asked.
+            articles: as asked.
             request_id: for the log.
             endpoint: for the log.
             received: `perf_counter` at the start of the request.
             rows: rows within the request of the articles that go into the log, which are the first ones.
             caller: for the log.
+            model: the one to ask; by default the champion. One request has one model, also while another takes over.
 
         Raises:
             NoModel: there is no champion yet.
             Overloaded: there are many articles, and too much work waits.
         """
-        self.champion()
+        model = model or self.champion()
+        if not articles:
+            return Answered(model, Predictions.from_probability(np.zeros(0)))
         job = Job[Answered](
             request_id=request_id,
             endpoint=endpoint,
@@ -156,26 +167,23 @@ class Runtime:
             received=received,
             caller=caller,
             answer=asyncio.get_running_loop().create_future(),
+            model=model,
         )
         parts = await self.batcher.submit(job)
-        return Answered(parts[0].model_id, Predictions.joined([part.predictions for part in parts]))
+        return Answered(parts[0].model, Predictions.joined([part.predictions for part in parts]))
 
     def _answer(self, pieces: list[Piece[Answered]]) -> list[Answered]:
         """Predict pieces as one batch, log the answers, then release them. Runs in the model's thread."""
-        champion = self.champion().scorer
-        for piece in pieces:
-            # One request has one model, also while another takes over.
-            piece.job.model = piece.job.model or champion
         answers: dict[int, Answered] = {}
         records: list[dict[str, Any]] = []
-        for scorer in dict.fromkeys(piece.job.model for piece in pieces):
-            own = {at: piece for at, piece in enumerate(pieces) if piece.job.model is scorer}
-            scores = scorer.score(list(chain.from_iterable(piece.articles for piece in own.values())))
+        for model in dict.fromkeys(piece.job.model for piece in pieces):
+            own = {at: piece for at, piece in enumerate(pieces) if piece.job.model is model}
+            scores = model.scorer.score(list(chain.from_iterable(piece.articles for piece in own.values())))
             first = 0
             for at, piece in own.items():
                 part = slice(first, first + len(piece.articles))
                 first = part.stop
-                answers[at] = Answered(scorer.model_id, scores.predictions.part(part))
+                answers[at] = Answered(model, scores.predictions.part(part))
                 records += self._records(piece, answers[at], scores.article_ids[part])
         self._write(records)
         _count(records, sum(len(piece.articles) for piece in pieces))
@@ -275,7 +283,8 @@ def _load(models: Backend, pointer: Pointer) -> Served:
     scorer = Scorer.open(models.fetch(pointer.bundle))
     scorer.score([Article(EXAMPLE_TITLE)])  # a model that cannot answer is none
     described, card = _describe(scorer.bundle, pointer)
-    return Served(scorer, pointer, described, card)
+    bundle = scorer.bundle
+    return Served(scorer, pointer, described, card, bundle.reads_text, words_read(bundle.model))
 
 
 def _warm_ups(scorer: Scorer) -> Iterator[Callable[[], object]]:

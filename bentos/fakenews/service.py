@@ -6,9 +6,12 @@ root. BentoML adds /livez and /readyz, the process around it, the build of the b
 
 import os
 
-# Both are read when a library is imported. Tables of a few rows are prepared four times as fast without a pool of
-# threads; and metrics kept for several processes cost every request, where there is one.
+# All are read when a library is imported. Tables of a few rows are prepared four times as fast without a pool of
+# threads. The threads of OpenBLAS, which the few products of matrices beside the model would wake, wait for their next
+# one in a busy loop: half of the processor time of a request. Metrics kept for several processes cost every request,
+# where there is one.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 import bentoml

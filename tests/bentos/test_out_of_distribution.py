@@ -37,11 +37,17 @@ def service(tmp_path_factory: pytest.TempPathFactory, familiar: pl.DataFrame) ->
 
 def test_every_kind_of_answer_carries_the_reason(service: Server, familiar: pl.DataFrame):
     known = [title for title in familiar["title"].to_list()[1000:1060] if len(title) <= MAX_TITLE]
+
+    def judged() -> float:
+        return service.metric("fakenews_batch_rows_sum")
+
     with httpx.Client(base_url=service.url, timeout=60) as client:
         asked = {"articles": [{"title": title} for title in [*STRANGE, *known]]}
         batch = client.post("/predict_batch", json=asked).raise_for_status().json()
         single = client.post("/predict", json={"title": STRANGE[0]}).json()
+        before = judged()
         explained = client.post("/explain", json={"title": STRANGE[0]}).json()
+        assert judged() == before + 1  # nobody sees what its words weigh
         table = io.StringIO()
         csv.writer(table).writerows([["title"], *([title] for title in [*STRANGE, *known])])
         rows = client.post("/predict_csv", files={"file": table.getvalue().encode()})

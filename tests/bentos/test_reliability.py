@@ -30,11 +30,6 @@ def logged_ids(server: Server) -> set[str]:
     return set(days.collect()["request_id"])
 
 
-def metric(server: Server, name: str) -> float:
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
-
-
 class Traffic:
     """Clients that ask without pause until told to stop, and keep every answer."""
 
@@ -144,7 +139,7 @@ def test_a_new_champion_takes_over_without_a_dropped_request(tmp_path: Path, mod
         pointer = ChampionRegistry(tmp_path / "elsewhere").champion()
         assert pointer is not None
         (models / POINTER_FILE).write_text(pointer.model_dump_json())
-        traffic.wait_for(lambda: metric(server, 'fakenews_model_swaps_total{outcome="failed"}') >= 1)
+        traffic.wait_for(lambda: server.metric('fakenews_model_swaps_total{outcome="failed"}') >= 1)
         asked = len(traffic.answers)
         traffic.wait_for(lambda: len(traffic.answers) >= asked + 50)
         assert in_force() == second
@@ -178,7 +173,7 @@ def test_too_much_to_do_is_refused_and_soon_over(tmp_path: Path, models: Path):
         assert int(refused.headers["Retry-After"]) >= 1
         assert refused.json()["error"]["code"] == "busy"
         assert {one.json()["request_id"] for one in answers if one.status_code == 200} <= logged_ids(server)
-        assert metric(server, "fakenews_refused_total") == statuses[503]
+        assert server.metric("fakenews_refused_total") == statuses[503]
 
 
 def test_a_service_without_champion_log_and_key(tmp_path: Path):
@@ -211,8 +206,8 @@ def test_a_service_without_champion_log_and_key(tmp_path: Path):
             assert "access-control-allow-origin" not in other.headers
 
         # Answered, though not written down: the alarm is on.
-        assert metric(server, "fakenews_log_broken") == 1
-        assert metric(server, "fakenews_log_lost_total") == 2
+        assert server.metric("fakenews_log_broken") == 1
+        assert server.metric("fakenews_log_lost_total") == 2
 
         for path in ("/predict", "/predict_batch", "/explain", "/feedback", "/predict_csv"):
             assert httpx.post(server.url + path, json={"title": "x"}).status_code == 401

@@ -1,6 +1,10 @@
 """What goes on beside the answers goes on after anything that may fail in it."""
 
+import ast
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,8 +14,7 @@ import pytest
 
 from bentos.fakenews import runtime as module
 from bentos.fakenews import settings
-from bentos.fakenews.batching import Job, Piece
-from bentos.fakenews.runtime import Answered, Runtime
+from bentos.fakenews.runtime import Answered, Runtime, Served
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
@@ -89,28 +92,34 @@ def test_one_request_has_one_model(tmp_path: Path, models: Path) -> None:
     runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
 
     async def live() -> list[str]:
-        backend = FolderBackend(models)
-        job = Job[Answered](
-            request_id="x",
-            endpoint="/predict_batch",
-            articles=[Article("a"), Article("b")],
-            rows=range(2),
-            received=0,
-            answer=asyncio.get_running_loop().create_future(),
-        )
-        found = []
-        for piece in (Piece(job, 0, 1, 10), Piece(job, 1, 2, 10)):
-            if found:
-                make_champion(models, seed=1)
+        def take_over() -> Served:
             pointer = ChampionRegistry(models).champion()
             assert pointer is not None
-            runtime.served = module._load(backend, pointer)  # pyright: ignore[reportPrivateUsage]
-            found += runtime._answer([piece])  # pyright: ignore[reportPrivateUsage]
-        return [answered.model_id for answered in found]
+            runtime.served = module._load(FolderBackend(models), pointer)  # pyright: ignore[reportPrivateUsage]
+            return runtime.served
 
-    first, second = asyncio.run(live())
-    assert first == second != runtime.champion().described.model_id
-    assert set(runtime.log.read(datetime.now(UTC).date(), "predictions").collect()["model_id"]) == {first}
+        def ask(rows: int, model: Served | None = None) -> "asyncio.Task[Answered]":
+            articles = [Article("a", "many words " * 200)] * rows
+            return asyncio.create_task(
+                runtime.ask(
+                    articles, request_id="x", endpoint="/x", received=0, rows=range(rows), model=model
+                )
+            )
+
+        before = take_over()
+        asked = ask(6)
+        await asyncio.sleep(0)  # queued, in pieces
+        make_champion(models, seed=1)
+        take_over()
+        runtime.batcher.start()
+        answers = [await one for one in (asked, ask(1), ask(1, model=before))]
+        await runtime.batcher.stop()
+        return [answered.model_id for answered in answers]
+
+    whole, later, more = asyncio.run(live())
+    assert whole == more != later == runtime.champion().described.model_id
+    logged = runtime.log.read(datetime.now(UTC).date(), "predictions").collect()["model_id"]
+    assert logged.value_counts().sort("count").rows() == [(later, 1), (whole, 7)]
 
 
 def test_the_log_is_rotated_after_a_rotation_that_failed(
@@ -171,3 +180,13 @@ def test_a_bento_has_its_log_outside_of_itself(
     log = ServiceSettings().log_backend().root
 
     assert log == (tmp_path / storage / "service_log" if storage else home / ".fakenews" / "service_log")
+
+
+def test_no_pool_of_threads_spins_beside_the_model() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
+    code = "from bentos.fakenews import service; import threadpoolctl; print(threadpoolctl.threadpool_info())"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    pools = [pool for pool in ast.literal_eval(printed) if pool["internal_api"] == "openblas"]
+    assert {pool["num_threads"] for pool in pools} == {1}

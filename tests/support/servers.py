@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from fakenews_resources import processes
 
 REPOSITORY = Path(__file__).parents[2]
@@ -18,6 +20,11 @@ class Server(processes.Server):
     log: Path
     """Folder of its prediction log."""
     models: Path
+
+    def metric(self, name: str) -> float:
+        """Sum of the metrics whose names, with labels, begin so."""
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     def kill(self) -> None:
         """As `kill -9` would, all of its processes."""
