@@ -79,10 +79,11 @@ suite: install
 
 .PHONY: style
 style: install
-	@echo "Checking style, layers, workflows and types"
+	@echo "Checking style, layers, dependencies, workflows and types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry --no-ansi fakenews_assets fakenews_resources bentos
 	@$(BIN)/zizmor --offline --quiet .
 
 .PHONY: lint
