@@ -1,5 +1,6 @@
 """Writes the bundle of the chosen candidate."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.policy import Choice
 from fakenews_assets.selection.sbom import installed_packages, write_sbom
 from fakenews_resources.storage.store import Record, Store
+
+COMMIT_VARIABLE: Final = "FAKENEWS_COMMIT"
 
 _PACKAGES: Final = (
     "dagster", "torch", "transformers", "tokenizers", "lightning", "openvino", "nncf", "onnxruntime",
@@ -86,7 +89,8 @@ def bundle_winner(
 
 
 def git_commit() -> str | None:
-    """Commit of the code that runs, with `-dirty` where it has changed since; None outside a repository."""
+    """Commit of the code that runs, with `-dirty` where it has changed since; in an image, the one that it was built from;
+    None where nothing tells."""
     try:
         answer = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
@@ -96,7 +100,7 @@ def git_commit() -> str | None:
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get(COMMIT_VARIABLE) or None
     return answer.stdout.strip()
 
 

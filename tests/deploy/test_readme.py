@@ -21,6 +21,7 @@ README = (DEPLOY / "README.md").read_text()
 WAY = (REPOSITORY / "docs" / "how-to" / "google-cloud.md").read_text()
 
 KNOWN = {
+    "git rev-parse": set(),
     "docker compose up": {"--build", "--detach"},
     "docker compose down": set(),
     "docker compose exec": set(),

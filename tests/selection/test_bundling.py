@@ -1,10 +1,11 @@
 """What goes into a bundle's papers."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from fakenews_assets.selection.bundling import encoder_of, runtime_of
+from fakenews_assets.selection.bundling import COMMIT_VARIABLE, encoder_of, git_commit, runtime_of
 from fakenews_resources.storage.store import Record
 
 
@@ -53,3 +54,13 @@ def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
 )
 def test_a_candidates_name_tells_its_runtime(candidate: str, runtime: str) -> None:
     assert runtime_of(candidate) == runtime
+
+
+@pytest.mark.parametrize(("variable", "commit"), [("c0ffee", "c0ffee"), ("", None), (None, None)])
+def test_an_image_knows_the_commit_that_it_was_built_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, commit: str | None
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # there is no git in an image
+    if variable is not None:
+        monkeypatch.setenv(COMMIT_VARIABLE, variable)
+    assert git_commit() == commit
