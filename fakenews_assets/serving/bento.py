@@ -32,8 +32,8 @@ PACKAGES: Final = ("bentos", "fakenews_assets", "fakenews_resources")
 """Folders of code that go in."""
 
 _ROOT: Final = Path(__file__).parents[2]
-LOCK: Final = _ROOT / "requirements.lock"
-"""The versions that the tests ran with."""
+LOCK: Final = Path(__file__).with_name("requirements.lock")
+"""The versions that the tests ran with: a link to the file of the checkout, which a wheel holds as a file."""
 _OF_TORCH: Final = re.compile(r"cuda-|nvidia-|triton")
 """Libraries that a build of torch for GPUs names exactly; `make lock` leaves them out."""
 
@@ -113,7 +113,7 @@ def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
 def _read_lock(lock: Path) -> dict[str, list[Requirement]]:
     """The lock by package. A package has several lines where its version depends on the interpreter's."""
     if not lock.is_file():
-        raise BentoFailed(f"{lock} is missing: build a bento from a checkout, which has one.")
+        raise BentoFailed(f"{lock} is missing: install fakenews again, from its wheel or a checkout.")
     locked: dict[str, list[Requirement]] = {}
     for line in lock.read_text(encoding="utf-8").splitlines():
         if line and line[0] != "#":

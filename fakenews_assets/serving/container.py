@@ -14,7 +14,8 @@ GENERATED: Final = Path("env/docker/Dockerfile")
 PLAIN: Final = Path("Dockerfile")
 """Ours, for `docker build .` without a BentoML client."""
 
-_PLAIN_SOURCE: Final = Path(__file__).parents[2] / "deploy" / "Dockerfile"
+_PLAIN_SOURCE: Final = Path(__file__).with_name("Dockerfile")
+"""A link to the file in `deploy/`, which a wheel holds as a file."""
 _SECRET: Final = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\"private_key\"\s*:|\bAKIA[0-9A-Z]{16}\b|\bghp_[A-Za-z0-9]{36}\b"
 )

@@ -3,9 +3,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
+from fakenews_assets.serving.bento import LOCK, PACKAGES
 from fakenews_assets.serving.container import copied_by
 from tests.deploy.files import DEPLOY, REPOSITORY
 
@@ -58,3 +60,31 @@ def test_the_dependencies_install_without_the_sources(tmp_path: Path):
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     metadata = (tmp_path / built.stdout.split()[-1] / "METADATA").read_text()
     assert re.search(r"^Requires-Dist: dagster-k8s.*extra == .cloud.", metadata, re.MULTILINE)
+
+
+@pytest.mark.compute
+def test_a_wheel_holds_all_that_a_checkout_has_in_its_packages(tmp_path: Path):
+    """The bento's builder reads the lock and a Dockerfile, which lie outside of them and are linked."""
+    listed = subprocess.check_output(
+        [
+            "git",
+            "ls-files",
+            *PACKAGES,
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+            "requirements.lock",
+            "deploy/Dockerfile",
+        ],
+        cwd=REPOSITORY,
+        text=True,
+    ).split()
+    for name in listed:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name, follow_symlinks=False)
+    command = [sys.executable, "-c", "from setuptools.build_meta import *; print(build_wheel('.'))"]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    with ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
+        held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        assert held == {name for name in listed if name.split("/")[0] in PACKAGES}
+        assert wheel.read("fakenews_assets/serving/requirements.lock") == LOCK.read_bytes()
