@@ -113,6 +113,17 @@ def test_the_two_ray_nodes_are_pods_that_kubernetes_accepts():
         assert "volumes" not in template["spec"]
 
 
+def test_ray_nodes_are_probed_at_ports_that_they_open():
+    """The operator's own probes ask Ray's dashboard by wget; the image has neither."""
+    spec = read("kubernetes/raycluster.yaml")["spec"]
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        for probe in ("livenessProbe", "readinessProbe"):
+            assert container[probe]["tcpSocket"]["port"] in ports
+        assert str(ports["node"]) == group["rayStartParams"]["node-manager-port"]
+
+
 def test_nodes_that_train_together_find_each_other_and_are_configured_alike():
     settings, service, job = documents("training-nodes.yaml")
     for document in (settings, service, job):
