@@ -4,6 +4,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO, Final
 
 from fakenews_assets.data.readers.table import Limits, UnreadableFile
@@ -11,6 +12,8 @@ from fakenews_assets.data.readers.unpacking import temporary_file
 
 _PROGRAM: Final = Path(__file__).with_name("convert.py")
 _REFUSED: Final = 2
+_ONE_AT_A_TIME: Final = Lock()
+"""Uploads that come together need the memory of one."""
 
 
 def to_lines(file: BinaryIO, what: str, limits: Limits, open_files: ExitStack) -> BinaryIO:
@@ -31,22 +34,17 @@ def to_lines(file: BinaryIO, what: str, limits: Limits, open_files: ExitStack) -
     file.flush()
     file.seek(0)
     lines = temporary_file(open_files)
+    bounds = (limits.document_memory, limits.unpacked_bytes)
     try:
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-P",
-                str(_PROGRAM),
-                what,
-                str(limits.document_memory),
-                str(limits.unpacked_bytes),
-            ],
-            stdin=file.fileno(),
-            stdout=lines,
-            stderr=subprocess.PIPE,
-            timeout=limits.document_seconds,
-            check=False,
-        )
+        with _ONE_AT_A_TIME:
+            done = subprocess.run(
+                [sys.executable, "-P", str(_PROGRAM), what, *map(str, bounds)],
+                stdin=file.fileno(),
+                stdout=lines,
+                stderr=subprocess.PIPE,
+                timeout=limits.document_seconds,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise UnreadableFile(_too_large(what, f"more than {limits.document_seconds} s")) from error
     if done.returncode == _REFUSED:
