@@ -31,7 +31,7 @@ class RetrainSettings(BaseSettings):
     min_new_rows_on_trigger: int = Field(
         default=200,
         ge=1,
-        description="New labelled articles that a retraining needs after a trigger (drift, or a drop in quality):"
+        description="New labelled articles that a retraining needs after a trigger (drift, too many abstentions, or a drop in quality):"
         " without new articles it would change nothing.",
     )
     warm_start: bool = Field(

@@ -25,22 +25,29 @@ def last_findings(store: Store, champion: str) -> list[Finding]:
     for kind in ("drift_report", "performance_report"):
         day = max(store.partitions(kind), default=None)
         if day is not None:
-            found.append(_finding(day, store.current(f"{kind}/{day}"), champion))
+            found += _findings(day, store.current(f"{kind}/{day}"), champion)
     return found
 
 
-def _finding(day: str, report: Artifact, champion: str) -> Finding:
+def _findings(day: str, report: Artifact, champion: str) -> list[Finding]:
     assert report.record is not None
     kind = report.record.key.partition("/")[0]
     if kind == "drift_report":
-        verdict = DriftVerdict.read(report.path)
-        triggered, text = bool(verdict.drifted), f"Drift on {day}: {verdict.summary}"
+        drift = DriftVerdict.read(report.path)
+        found = [Finding(bool(drift.drifted), f"Drift on {day}: {drift.summary}")]
+        if drift.abstentions:
+            found.append(
+                Finding(drift.abstentions.risen, f"Abstentions on {day}: {drift.abstentions.summary}")
+            )
     else:
         # Scores come with scikit-learn; nothing else here needs it.
         from fakenews_assets.monitoring.performance import PerformanceVerdict
 
         quality = PerformanceVerdict.read(report.path)
-        triggered, text = bool(quality.dropped), f"Quality on {day}: {quality.summary}"
-    if triggered and report.meta["model_id"] != champion:
-        return Finding(False, f"{text} That was an earlier champion.")
-    return Finding(triggered, text)
+        found = [Finding(bool(quality.dropped), f"Quality on {day}: {quality.summary}")]
+    if report.meta["model_id"] != champion:
+        return [
+            Finding(False, f"{one.text} That was an earlier champion.") if one.triggered else one
+            for one in found
+        ]
+    return found

@@ -39,7 +39,11 @@ def report_day(day: str, last_rows: int | None, since: str | None) -> None:
         runner.run("monitor_day", partition, {"drift_report": chosen} if chosen else {}, {"prediction_log"})
         drift = DriftVerdict.read(runner.store.current(f"drift_report/{partition}").path)
         performance = PerformanceVerdict.read(runner.store.current(f"performance_report/{partition}").path)
-        for name, text in (("Drift", drift.summary), ("Quality", performance.summary)):
+        for name, text in (
+            ("Drift", drift.summary),
+            ("Abstentions", drift.abstention_summary),
+            ("Quality", performance.summary),
+        ):
             runner.console.print(f"[bold]{name}:[/] {escape(text)}", highlight=False, soft_wrap=True)
         for note in drift.notes:
             runner.console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ FAKE_COLOUR: Final = "#D55E00"
 ACCENT_COLOUR: Final = "#009E73"
 NEUTRAL_COLOUR: Final = "#7F7F7F"
 ALARM_COLOUR: Final = "#C0392B"
+LIMIT_COLOUR: Final = "#B07A00"
 """Blue, vermillion and green of Okabe and Ito's palette ("Color Universal Design", 2008), which readers
-with any form of colour blindness can tell apart, a grey for reference lines, and a dark
-red for alarms, which words or positions say as well."""
+with any form of colour blindness can tell apart, a grey for reference lines, a dark red for alarms, which words
+or positions say as well, and an ochre for what is tolerated."""
 
 CLASS_COLOURS: Final = {"real": REAL_COLOUR, "fake": FAKE_COLOUR, "unlabelled": NEUTRAL_COLOUR}
 
@@ -78,7 +80,7 @@ def add_legend_below(figure: Figure) -> None:
         handles,
         labels,
         loc="outside lower center",
-        ncols=len(labels),
+        ncols=len(labels) if len(labels) <= 4 else 3,
         fontsize=8.5,
         frameon=False,
         labelcolor=_INK,
@@ -98,15 +100,24 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def to_svg(figure: Figure) -> str:
-    """Draw a figure as an SVG element, to stand inside a page; equal figures give equal text."""
+def to_svg(figure: Figure, name: str) -> str:
+    """Draw a figure as an SVG element, to stand inside a page; equal figures give equal text.
+
+    Its ground is that of the page, and its letters have the page's colour. The style of the page may set `--line`.
+
+    Args:
+        figure: to draw.
+        name: text for readers who do not see it.
+    """
     from matplotlib import rc_context
 
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "fakenews", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    for colour, of_page in ((_INK, "currentColor"), (_GRID, f"var(--line, {_GRID.lower()})")):
+        text = text.replace(colour.lower(), of_page)
+    return text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1)
 
 
 def in_few_colours(png: bytes, colours: int = 16) -> bytes:
@@ -137,6 +148,7 @@ def to_markdown_image(png: bytes, alt: str) -> str:
 
 
 def _style(axis: Axes) -> None:
+    axis.set_facecolor("none")
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(NEUTRAL_COLOUR)
     axis.tick_params(colors=_INK, labelsize=8.5, color=NEUTRAL_COLOUR)

@@ -15,7 +15,14 @@ from fakenews_assets.common.metadata import columns, illustrated, row_count
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import corpus_batches
-from fakenews_assets.monitoring.checks import AS_EVALUATED, NO_DRIFT, as_good_as_evaluated, no_drift
+from fakenews_assets.monitoring.checks import (
+    ABSTAINS_AS_EVALUATED,
+    AS_EVALUATED,
+    NO_DRIFT,
+    abstains_as_evaluated,
+    as_good_as_evaluated,
+    no_drift,
+)
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA, log_at
 from fakenews_assets.monitoring.partitions import days
@@ -85,8 +92,8 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     deps=["prediction_log", "champion"],
     freshness_policy=_EVERY_NIGHT,
     kinds={"evidently"},
-    code_version="1",
-    check_specs=[NO_DRIFT],
+    code_version="2",
+    check_specs=[NO_DRIFT, ABSTAINS_AS_EVALUATED],
     pool="training",  # the model embeds the articles: no training may run beside it
 )
 @plain_config
@@ -115,7 +122,9 @@ def drift_report(
         report(note="drawing the pages")
         write_drift_pages(compared, verdict.features, draft.path)
     yield dg.MaterializeResult(
-        value=draft, metadata=_drift_metadata(verdict), check_results=[no_drift(verdict)]
+        value=draft,
+        metadata=_drift_metadata(verdict),
+        check_results=[no_drift(verdict), abstains_as_evaluated(verdict)],
     )
 
 
@@ -132,6 +141,7 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
         }
     return {
         "verdict": verdict.summary,
+        "abstentions": verdict.abstention_summary,
         "drifted": {True: "yes", False: "no", None: "not known"}[verdict.drifted],
         "model_id": verdict.model_id or "no answers",
         "rows": verdict.rows,

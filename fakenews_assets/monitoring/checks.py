@@ -17,6 +17,12 @@ NO_DRIFT = partitioned_check_spec(
     "The day's articles are like the test split that the model was evaluated on.",
     days,
 )
+ABSTAINS_AS_EVALUATED = partitioned_check_spec(
+    "abstains_as_evaluated",
+    "drift_report",
+    "The model abstains no more often than on the test split that it was evaluated on.",
+    days,
+)
 AS_EVALUATED = partitioned_check_spec(
     "as_good_as_evaluated",
     "performance_report",
@@ -36,6 +42,20 @@ def no_drift(verdict: DriftVerdict) -> dg.AssetCheckResult:
             "rows": verdict.rows,
             **{feature.name: feature.value for feature in verdict.features},
         },
+    )
+
+
+def abstains_as_evaluated(verdict: DriftVerdict) -> dg.AssetCheckResult:
+    """No more abstentions than evaluated. Passes with too few rows; the description says so."""
+    found = verdict.abstentions
+    return dg.AssetCheckResult(
+        check_name=ABSTAINS_AS_EVALUATED.name,
+        passed=not verdict.abstains_more,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=verdict.abstention_summary,
+        metadata={"share": found.share, "evaluated": found.expected, "tolerated": found.tolerated}
+        if found
+        else {},
     )
 
 

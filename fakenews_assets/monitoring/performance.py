@@ -32,6 +32,13 @@ LABELLED_ANSWER_SCHEMA: Final = pl.Schema(
 """Columns of answers with their late labels, a row per article. `origin` is `feedback` or `batch`."""
 
 
+Standing = Literal[
+    "dropped", "lower, perhaps beyond tolerance", "lower, within tolerance", "as evaluated", "higher"
+]
+"""Quality beside the evaluation's: the interval below what is tolerated; below the evaluation's, in part or wholly above
+what is tolerated; around the evaluation's; above it."""
+
+
 class PerformanceVerdict(StoredRecord):
     """The verdict of a day's report, in numbers."""
 
@@ -61,6 +68,16 @@ class PerformanceVerdict(StoredRecord):
         return "accuracy" if self.metrics is None or self.metrics.macro_f1 is None else "macro_f1"
 
     @property
+    def value(self) -> float | None:
+        """The deciding metric by late labels. None: too few."""
+        return None if self.metrics is None else getattr(self.metrics, self.measure)
+
+    @property
+    def tolerated(self) -> float | None:
+        """The lowest value that is no drop. None: see `expected`."""
+        return None if self.expected is None else self.expected - self.max_drop_points / 100
+
+    @property
     def expected(self) -> float | None:
         """The deciding metric of the evaluated model on articles of which as many are fake as of the labelled ones.
 
@@ -81,35 +98,44 @@ class PerformanceVerdict(StoredRecord):
     @property
     def drop_points(self) -> float | None:
         """Points below what is expected, negative above it. None: too few labels to say."""
-        if self.metrics is None or self.expected is None:
+        if self.value is None or self.expected is None:
             return None
-        return 100 * (self.expected - getattr(self.metrics, self.measure))
+        return 100 * (self.expected - self.value)
 
     @property
     def dropped(self) -> bool | None:
         """Whether quality is below what is expected by more than is tolerated, over the whole interval."""
         interval = self.intervals.get(self.measure)
-        if self.expected is None or interval is None:
+        if self.tolerated is None or interval is None:
             return None
-        return 100 * (self.expected - interval.high) > self.max_drop_points
+        return interval.high < self.tolerated
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where the interval lies. None: too few labels to say, or not comparable."""
+        interval = self.intervals.get(self.measure)
+        if self.expected is None or self.tolerated is None or interval is None:
+            return None
+        if self.dropped:
+            return "dropped"
+        if interval.high < self.expected:
+            within = interval.low >= self.tolerated
+            return "lower, within tolerance" if within else "lower, perhaps beyond tolerance"
+        return "higher" if interval.low > self.expected else "as evaluated"
 
     @property
     def summary(self) -> str:
         """One sentence."""
-        if self.metrics is None or self.evaluated is None:
+        if self.value is None or self.evaluated is None:
             return f"Too few labels for a verdict: {self.rows}, {self.min_labels} are needed."
-        now, interval = getattr(self.metrics, self.measure), self.intervals.get(self.measure)
+        interval = self.intervals.get(self.measure)
         span = f" ({interval.low:.3f} to {interval.high:.3f})" if interval else ""
         name = {"macro_f1": "macro-F1", "accuracy": "accuracy"}[self.measure]
-        judged = {
-            True: "a drop",
-            False: "as evaluated, within what is tolerated",
-            None: "not comparable",
-        }[self.dropped]
-        then = (
-            "" if self.expected is None else f", {self.expected:.3f} by the evaluation at this share of fakes"
-        )
-        return f"{name} {now:.3f}{span} on {self.rows:,} labelled articles{then}: {judged}."
+        then = ""
+        if self.expected is not None:
+            then = f"; {self.expected:.3f} by the evaluation at this share of fakes, {self.tolerated:.3f} is tolerated"
+        judged = self.standing or "not comparable"
+        return f"{name} {self.value:.3f}{span} on {self.rows:,} labelled articles{then}: {judged}."
 
 
 def report_performance(

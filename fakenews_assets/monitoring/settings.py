@@ -72,6 +72,18 @@ class DriftSettings(BaseModel):
         description="Smallest change of the embeddings that matters: area under the ROC curve of a "
         "classifier between window and reference; 0.5 is no change.",
     )
+    abstention_level: float = Field(
+        default=0.001,
+        gt=0,
+        lt=0.5,
+        description="Chance of a false alarm on the share of abstentions when nothing has changed: one in 1,000 days, so"
+        " that 3 % of months have one.",
+    )
+    min_abstention_points: float = Field(
+        default=5.0,
+        ge=0,
+        description="Smallest increase of the share of abstentions that matters, in percentage points.",
+    )
     permutations: int = Field(default=999, ge=99, description="Number of permutations.")
     embedded_rows: int = Field(
         default=2000,

@@ -58,7 +58,7 @@ def test_articles_like_those_of_the_training_have_not_drifted(watched: Watched) 
     assert verdict.model_id == watched.champion
     assert verdict.drifted is False, verdict.summary
     assert {one.name for one in verdict.features} >= {"embedding", "probability", "title words"}
-    assert checks(runner) == {"no_drift": True, "as_good_as_evaluated": True}
+    assert checks(runner) == {"no_drift": True, "abstains_as_evaluated": True, "as_good_as_evaluated": True}
     log = watched.store.current(f"prediction_log/{DAY}")
     assert log.scan("predictions").collect().height == 400
 
@@ -70,6 +70,9 @@ def test_another_era_has_drifted_and_the_pages_say_the_same(watched: Watched) ->
     assert verdict.drifted is True
     embedding = next(one for one in verdict.features if one.name == "embedding")
     assert embedding.drifted
+    assert verdict.abstentions is not None
+    assert verdict.abstentions.rows == verdict.rows
+    assert verdict.abstentions.reference_rows == verdict.reference_rows
     assert checks(runner)["no_drift"] is False
     folder = watched.store.current(f"drift_report/{DAY}").path
     for page in DRIFT_PAGES:

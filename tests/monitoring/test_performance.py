@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.evaluation.evaluating import Evaluation
+from fakenews_assets.models.bootstrap import Interval
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.performance import BATCH_LABEL_SCHEMA, join_labels, judge_performance
@@ -124,7 +125,7 @@ def evaluated() -> Evaluation:
 def test_as_good_as_evaluated(evaluated: Evaluation) -> None:
     verdict = judge_performance(labelled(400, 0.9), "m1", "c", evaluated, PerformanceSettings())
     assert verdict.dropped is False
-    assert "as evaluated" in verdict.summary
+    assert verdict.summary.endswith(": as evaluated.")
     assert verdict.labels == {"feedback": 400}
     assert verdict.data_note == "generated"
 
@@ -137,6 +138,29 @@ def test_a_drop_is_more_than_is_tolerated_over_the_whole_interval(evaluated: Eva
     # So few that the interval reaches up to what was evaluated.
     few = PerformanceSettings(min_labels=10)
     assert judge_performance(labelled(12, 0.75, seed=3), "m1", "c", evaluated, few).dropped is False
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "standing"),
+    [
+        (0.80, 0.87, "dropped"),
+        (0.86, 0.89, "lower, perhaps beyond tolerance"),
+        (0.885, 0.895, "lower, within tolerance"),
+        (0.88, 0.92, "as evaluated"),
+        (0.91, 0.93, "higher"),
+    ],
+)
+def test_a_verdict_says_where_the_interval_lies(
+    evaluated: Evaluation, low: float, high: float, standing: str
+) -> None:
+    verdict = judge_performance(labelled(400, 0.9), "m1", "c", evaluated, PerformanceSettings())
+    assert verdict.expected == pytest.approx(0.9, abs=0.01)
+    shift = verdict.expected - 0.9
+    interval = Interval(low=low + shift, high=high + shift)
+    found = verdict.model_copy(update={"intervals": {"macro_f1": interval}})
+    assert found.standing == standing
+    assert found.summary.endswith(f": {standing}.")
+    assert found.dropped is (standing == "dropped")
 
 
 def test_too_few_labels_say_nothing(evaluated: Evaluation) -> None:
@@ -182,7 +206,10 @@ def test_a_model_that_got_worse_is_seen_at_another_share_of_fakes(evaluated: Eva
     assert verdict.dropped is True
     assert verdict.drop_points is not None
     assert verdict.expected is not None
-    assert f"{verdict.expected:.3f} by the evaluation at this share of fakes: a drop." in verdict.summary
+    assert (
+        f"{verdict.expected:.3f} by the evaluation at this share of fakes, {verdict.expected - 0.02:.3f} is tolerated: dropped."
+        in verdict.summary
+    )
 
 
 def test_answers_of_other_models_are_left_out_and_counted(evaluated: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""Sensors that start a retraining: on drift, on a drop in quality, or once there are enough new articles."""
+"""Sensors that start a retraining: on drift, on too many abstentions, on a drop in quality, or once there are enough new articles."""
 
 import hashlib
 import textwrap
@@ -28,7 +28,7 @@ _TAG_CHARACTERS = 60
     job=retrain, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
 )
 def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
-    """Retrain when the last reports show drift or a drop in the champion's quality.
+    """Retrain when the last reports show drift, too many abstentions or a drop in the champion's quality.
 
     Limited by `RetrainSettings` (FAKENEWS_RETRAIN_...); a skip says which limits are not met.
     """

@@ -12,6 +12,7 @@ from fakenews_assets.common.progress import report
 from fakenews_assets.data.splits.clusters import cluster_articles
 from fakenews_assets.data.splits.splitting import ClusteringSettings
 from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.monitoring.drift.abstentions import compare_abstentions
 from fakenews_assets.monitoring.drift.features import LOGGED_FEATURES, article_features
 from fakenews_assets.monitoring.drift.reference import Reference, draw_rows
 from fakenews_assets.monitoring.drift.two_sample import column_distances, domain_separation
@@ -100,7 +101,12 @@ def _judge(
         columns = pl.col(*LOGGED_FEATURES).cast(pl.Float64)
         compared = Compared(reference.articles.select(columns), answers.select(columns), None)
         features = _number_drifts(compared.reference, compared.window, settings, settings.level)
-    return verdict.model_copy(update={"features": tuple(features), "notes": tuple(notes)}), compared
+    found = {
+        "features": tuple(features),
+        "abstentions": compare_abstentions(answers, reference.articles, settings),
+        "notes": tuple(notes),
+    }
+    return verdict.model_copy(update=found), compared
 
 
 def without_near_duplicates(articles: pl.DataFrame) -> pl.DataFrame:

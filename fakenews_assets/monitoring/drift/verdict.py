@@ -42,6 +42,43 @@ class FeatureDrift(BaseModel):
         return max(0.0, self.value - zero) / max(self.threshold - zero, 1e-9)
 
 
+class Abstentions(BaseModel):
+    """Abstentions in the window, beside those on the reference."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    abstained: int
+    out_of_distribution: int = Field(description="Abstentions because the article is out of distribution.")
+    reference_rows: int
+    reference_abstained: int
+    tolerated: float = Field(description="A larger share is more than chance explains, and enough to matter.")
+
+    @property
+    def share(self) -> float:
+        """Share of abstentions in the window."""
+        return self.abstained / self.rows
+
+    @property
+    def expected(self) -> float:
+        """Share of abstentions on the reference."""
+        return self.reference_abstained / self.reference_rows
+
+    @property
+    def risen(self) -> bool:
+        """Whether the model abstains more often than is tolerated."""
+        return self.share > self.tolerated
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        return (
+            f"{self.share:.1%} of {self.rows:,} articles got no answer ({self.out_of_distribution:,} out of"
+            f" distribution); {self.expected:.1%} in the evaluation, up to {self.tolerated:.1%} is tolerated:"
+            f" {'too many' if self.risen else 'as evaluated'}."
+        )
+
+
 class DriftVerdict(StoredRecord):
     """The verdict of a day's report, in numbers."""
 
@@ -57,6 +94,7 @@ class DriftVerdict(StoredRecord):
     repeated: int = Field(description="Earlier answers about repeated articles; left out.")
     min_rows: int
     features: tuple[FeatureDrift, ...] = Field(description="Empty where there are too few rows.")
+    abstentions: Abstentions | None = Field(default=None, description="None: too few rows.")
     notes: tuple[str, ...] = ()
     data_note: str | None = Field(default=None, description="Warning to show beside the model's scores.")
 
@@ -71,14 +109,27 @@ class DriftVerdict(StoredRecord):
         return max((feature.score for feature in self.features), default=None)
 
     @property
+    def abstains_more(self) -> bool | None:
+        """Whether the model abstains more often than is tolerated. None: too few rows."""
+        return self.abstentions.risen if self.abstentions else None
+
+    @property
+    def too_few(self) -> str:
+        """One sentence on a window without a verdict."""
+        return f"Too few answers for a verdict: {self.rows} different articles, {self.min_rows} are needed."
+
+    @property
+    def abstention_summary(self) -> str:
+        """One sentence on the share of abstentions."""
+        return self.abstentions.summary if self.abstentions else self.too_few
+
+    @property
     def summary(self) -> str:
-        """One sentence."""
+        """One sentence on the drift of the features."""
         if not self.features:
-            return (
-                f"Too few answers for a verdict: {self.rows} different articles, {self.min_rows} are needed."
-            )
+            return self.too_few
         moved = sorted((one for one in self.features if one.drifted), key=lambda one: -one.score)
         if not moved:
             return f"No drift in {self.rows:,} articles."
-        named = ", ".join(f"{one.name} ({one.value:.2f}, tolerated {one.threshold:.2f})" for one in moved)
-        return f"{self.rows:,} articles have drifted: {named}."
+        named = ", ".join(f"{one.name} {one.score:.1f}" for one in moved)
+        return f"{self.rows:,} articles have drifted, in multiples of what is tolerated: {named}."

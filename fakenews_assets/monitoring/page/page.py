@@ -4,18 +4,30 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from fakenews_assets.common.html import document, table
 from fakenews_assets.common.plotting import to_svg
+from fakenews_assets.monitoring.page.advice import advise
 from fakenews_assets.monitoring.page.history import Day
-from fakenews_assets.monitoring.page.plots import drift_plot, performance_plot, share_plot, traffic_plot
+from fakenews_assets.monitoring.page.plots import abstention_plot, drift_plot, performance_plot, traffic_plot
 from fakenews_assets.registry.champion import Pointer
 
 PAGE_FILE: Final = "index.html"
 
 _STYLE: Final = Path(__file__).with_name("page.css")
 
-_PAGE_TITLES: Final = {"data_drift": "drift", "drift_tests": "tests", "text_metrics": "texts"}
+_PAGE_TITLES: Final = {"drift_tests": "tests", "data_drift": "drift", "text_metrics": "texts"}
+
+_PLOTS: Final = {
+    "Answers a day, by verdict": traffic_plot,
+    "Abstentions a day, beside the evaluation's": abstention_plot,
+    "Drift a day, in multiples of what is tolerated": drift_plot,
+    "Quality by late labels, beside the evaluation's": performance_plot,
+}
+"""By what they show, for readers who do not see them."""
+
+_State = Literal["good", "watch", "alarm", "none"]
 
 
 def last_days(until: date, count: int) -> list[date]:
@@ -23,83 +35,109 @@ def last_days(until: date, count: int) -> list[date]:
     return [until - timedelta(days=back) for back in range(count - 1, -1, -1)]
 
 
-def monitoring_html(days: Sequence[Day], champions: Sequence[Pointer], note: str | None) -> str:
+def monitoring_html(
+    days: Sequence[Day], champions: Sequence[Pointer], note: str | None, service: str = "The service"
+) -> str:
     """Write the page; equal input gives an equal page.
 
     Args:
         days: in a row, the oldest first; at least one.
         champions: the champion's history, the oldest first.
         note: warning that belongs beside every score.
+        service: what the page is about.
     """
     changes = [pointer.promoted_at.date() for pointer in champions]
-    plots = [plot(days, changes) for plot in (traffic_plot, share_plot, drift_plot, performance_plot)]
+    figures = "".join(
+        f"<figure>{to_svg(plot(days, changes), name)}</figure>" for name, plot in _PLOTS.items()
+    )
     warning = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Monitoring – fakenews</title>
-<style>
-{_STYLE.read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<h1>The service from {days[0].day:%d %B} to {days[-1].day:%d %B %Y}</h1>
+    body = f"""<main>
+<h1>{service} from {days[0].day:%-d %B} to {days[-1].day:%-d %B %Y}</h1>
 {warning}
-<section class="cards">{_cards(days, champions)}</section>
-<section class="plots">{"".join(f"<figure>{to_svg(plot)}</figure>" for plot in plots)}</section>
-<h2>Champions</h2>
-{_champions(champions)}
-<h2>Days</h2>
+<section class="cards" aria-label="Latest verdicts">{_cards(days, champions)}</section>
+{_next(days)}
+<h2>Day by day</h2>
+<section class="plots" aria-label="Plots">{figures}</section>
+<h2>Reports</h2>
 {_days(days)}
 <p class="quiet">Days are those of UTC. A day counts from its reports on; <code>fakenews report DAY</code> makes them.</p>
-</body>
-</html>
-"""
+<h2>Champions</h2>
+{_champions(champions)}
+</main>"""
+    return document("Monitoring – fakenews", body, _STYLE)
 
 
 def _cards(days: Sequence[Day], champions: Sequence[Pointer]) -> str:
-    drift = next((day for day in reversed(days) if day.drift), None)
-    performance = next((day for day in reversed(days) if day.performance), None)
+    drift = next((day for day in reversed(days) if day.drift), Day(days[-1].day))
+    quality = next((day for day in reversed(days) if day.performance), Day(days[-1].day))
     answers = sum(day.traffic.answers for day in days if day.traffic)
     champion = champions[-1] if champions else None
     return "".join(
         [
+            _card("Drift", *_drift_word(drift), _detail(drift, drift.drift and drift.drift.summary)),
             _card(
-                "Champion",
-                champion.bundle[:12] if champion else "none yet",
-                f"since {champion.promoted_at:%d %B %Y, %H:%M} UTC" if champion else "",
-            ),
-            _card("Answers", f"{answers:,}", f"in {len(days)} days"),
-            _card(
-                "Drift",
-                _word(drift.drift.drifted if drift and drift.drift else None, "drifted", "as usual"),
-                f"{drift.day:%d %B}: {drift.drift.summary}" if drift and drift.drift else "no report yet",
-                alarm=bool(drift and drift.drift and drift.drift.drifted),
+                "Abstentions",
+                *_abstention_word(drift),
+                _detail(drift, drift.drift and drift.drift.abstention_summary),
             ),
             _card(
                 "Quality",
-                _word(
-                    performance.performance.dropped if performance and performance.performance else None,
-                    "dropped",
-                    "as evaluated",
-                ),
-                f"{performance.day:%d %B}: {performance.performance.summary}"
-                if performance and performance.performance
-                else "no report yet",
-                alarm=bool(performance and performance.performance and performance.performance.dropped),
+                *_quality_word(quality),
+                _detail(quality, quality.performance and quality.performance.summary),
+            ),
+            _card(
+                "Champion",
+                "none",
+                champion.bundle[:12] if champion else "none yet",
+                (f"Since {champion.promoted_at:%-d %B %Y, %H:%M} UTC. " if champion else "")
+                + f"{answers:,} answers in {len(days)} days.",
             ),
         ]
     )
 
 
-def _word(verdict: bool | None, bad: str, good: str) -> str:
-    return "not known" if verdict is None else bad if verdict else good
+def _drift_word(day: Day) -> tuple[_State, str]:
+    drifted = day.drift.drifted if day.drift else None
+    return (
+        ("none", "not known")
+        if drifted is None
+        else ("alarm", "drifted")
+        if drifted
+        else ("good", "as usual")
+    )
 
 
-def _card(name: str, value: str, detail: str, *, alarm: bool = False) -> str:
-    kind = "card alarm" if alarm else "card"
-    return f'<div class="{kind}"><h3>{name}</h3><p class="value">{escape(value)}</p><p>{escape(detail)}</p></div>'
+def _abstention_word(day: Day) -> tuple[_State, str]:
+    more = day.drift.abstains_more if day.drift else None
+    return (
+        ("none", "not known") if more is None else ("alarm", "too many") if more else ("good", "as evaluated")
+    )
+
+
+def _quality_word(day: Day) -> tuple[_State, str]:
+    standing = day.performance.standing if day.performance else None
+    if standing is None:
+        return "none", "not known"
+    if standing == "dropped":
+        return "alarm", standing
+    return ("watch" if standing.startswith("lower") else "good"), standing
+
+
+def _detail(day: Day, summary: str | None) -> str:
+    return f"{day.day:%-d %B}: {summary}" if summary else "No report yet."
+
+
+def _card(name: str, state: _State, value: str, detail: str) -> str:
+    return f'<div class="card {state}"><h2>{name}</h2><p class="value">{escape(value)}</p><p>{escape(detail)}</p></div>'
+
+
+def _next(days: Sequence[Day]) -> str:
+    advice = "".join(
+        f"<div><h3>{one.finding}</h3><ol>{''.join(f'<li>{step}</li>' for step in one.steps)}</ol></div>"
+        for one in advise(days)
+    )
+    inside = f"<div>{advice}</div>" if advice else "<p>Nothing: no alarm is raised.</p>"
+    return f'<section class="next"><h2>What to do next</h2>{inside}</section>'
 
 
 def _champions(champions: Sequence[Pointer]) -> str:
@@ -113,50 +151,45 @@ def _champions(champions: Sequence[Pointer]) -> str:
         ]
         for pointer in reversed(champions)
     ]
-    return (
-        _table(["when", "bundle", "what", "by", "why"], rows) if rows else "<p>There is no champion yet.</p>"
-    )
+    if not rows:
+        return "<p>There is no champion yet.</p>"
+    return table("Champions", ["when", "bundle", "what", "by", "why"], rows)
 
 
 def _days(days: Sequence[Day]) -> str:
-    rows = []
-    for day in reversed(days):
-        if not (day.traffic or day.drift or day.performance):
-            continue
-        traffic, drift, performance = day.traffic, day.drift, day.performance
-        links = " ".join(
-            f'<a href="reports/{day.day}/{page}.html">{_PAGE_TITLES[page]}</a>' for page in day.pages
-        )
-        latency = (
-            f"{traffic.latency_p50_ms:.0f} / {traffic.latency_p95_ms:.0f}"
-            if traffic and traffic.latency_p50_ms is not None and traffic.latency_p95_ms is not None
-            else ""
-        )
-        rows.append(
-            [
-                str(day.day),
-                f"{traffic.answers:,}" if traffic else "",
-                f"{traffic.real:,} / {traffic.fake:,} / {traffic.unsure:,}" if traffic else "",
-                latency,
-                escape(drift.summary) if drift else "",
-                links,
-                escape(performance.summary) if performance else "",
-            ]
-        )
+    rows = [_row(day) for day in reversed(days) if day.traffic or day.drift or day.performance]
     head = [
-        "day",
-        "answers",
-        "real / fake / unsure",
-        "ms, half / 95 %",
-        "drift",
-        "pages",
-        "quality by late labels",
+        *("day", "drift", "abstentions", "quality", "pages"),
+        *("answers", "real", "fake", "unsure", "ms, median", "ms, 95 %"),
     ]
-    return _table(head, rows) if rows else "<p>There is no report yet.</p>"
+    return table("Reports", head, rows, range(5, 11)) if rows else "<p>There is no report yet.</p>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already."""
-    heads = "".join(f"<th>{name}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'
+def _row(day: Day) -> list[str]:
+    traffic = day.traffic
+    counts = [
+        f"{getattr(traffic, name):,}" if traffic else "" for name in ("answers", "real", "fake", "unsure")
+    ]
+    latencies = [traffic.latency_p50_ms, traffic.latency_p95_ms] if traffic else [None, None]
+    drift, quality = day.drift, day.performance
+    score = f"{drift.score:.1f} times, " if drift and drift.score is not None else ""
+    share = f"{drift.abstentions.share:.1%}, " if drift and drift.abstentions else ""
+    value = f"{quality.value:.3f}, " if quality and quality.value is not None else ""
+    links = "&nbsp;&nbsp;".join(
+        f'<a href="reports/{day.day}/{page}.html">{title}</a>'
+        for page, title in _PAGE_TITLES.items()
+        if page in day.pages
+    )
+    return [
+        str(day.day),
+        _verdict(score, *_drift_word(day)) if drift else "",
+        _verdict(share, *_abstention_word(day)) if drift else "",
+        _verdict(value, *_quality_word(day)) if quality else "",
+        links,
+        *counts,
+        *("" if latency is None else f"{latency:.0f}" for latency in latencies),
+    ]
+
+
+def _verdict(number: str, state: _State, word: str) -> str:
+    return f'<span class="word {state}">{number}{word}</span>'

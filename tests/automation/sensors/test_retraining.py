@@ -18,14 +18,14 @@ from fakenews_assets.automation.sensors.retraining import drift_sensor, new_rows
 from fakenews_assets.definitions import defs
 from fakenews_assets.models.bootstrap import Interval
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.monitoring.drift.verdict import DriftVerdict, FeatureDrift
+from fakenews_assets.monitoring.drift.verdict import Abstentions, DriftVerdict, FeatureDrift
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_assets.registry.champion import ChampionRegistry
 from tests.support.champions import make_champion
 from tests.support.graphs import CONFIGS, Graph
 
 DAY = "2026-11-20"
-MOVED = f"Drift on {DAY}: 400 articles have drifted: embedding (0.80, tolerated 0.55)."
+MOVED = f"Drift on {DAY}: 400 articles have drifted, in multiples of what is tolerated: embedding 6.0."
 DONE = dg.DagsterRunStatus.SUCCESS
 
 
@@ -41,7 +41,7 @@ class Watched(Graph):
         self.make("champion", "selected_model", content=self.champion, meta={"sequence": pointer.sequence})
         self.compare()
 
-    def report_drift(self, auc: float, day: str = DAY) -> DriftVerdict:
+    def report_drift(self, auc: float, day: str = DAY, *, abstained: int | None = None) -> DriftVerdict:
         embedding = FeatureDrift(name="embedding", measure="auc", value=auc, chance=0.53, relevant=0.55)
         verdict = DriftVerdict(
             model_id=self.champion,
@@ -54,6 +54,16 @@ class Watched(Graph):
             repeated=0,
             min_rows=200,
             features=(embedding,),
+            abstentions=None
+            if abstained is None
+            else Abstentions(
+                rows=400,
+                abstained=abstained,
+                out_of_distribution=0,
+                reference_rows=1000,
+                reference_abstained=120,
+                tolerated=0.18,
+            ),
         )
         files = {verdict.file: verdict.model_dump_json()}
         self.make(f"drift_report/{day}", files=files, meta={"model_id": self.champion})
@@ -136,7 +146,7 @@ def test_drift_starts_a_training_like_the_last_one_from_the_champion(graph: Watc
     assert dg.validate_run_config(defs.resolve_job_def("retrain"), request.run_config)
     assert request.tags.items() >= {
         ("fakenews/trigger", "drift"),
-        ("fakenews/reason", f"Drift on {DAY}: 400 articles have drifted: embedding…"),
+        ("fakenews/reason", f"Drift on {DAY}: 400 articles have drifted, in…"),
         ("fakenews/new_batches", "1"),
     }
 
@@ -145,6 +155,17 @@ def test_a_drop_in_quality_starts_one_too(graph: Watched) -> None:
     graph.report_drift(0.5)
     graph.report_quality(150)
     assert graph.asked(drift_sensor).tags["fakenews/reason"].startswith(f"Quality on {DAY}: ")
+
+
+def test_too_many_abstentions_start_one_too(graph: Watched) -> None:
+    graph.report_drift(0.5, abstained=264)
+    assert (
+        graph.asked(drift_sensor)
+        .tags["fakenews/reason"]
+        .startswith(f"Abstentions on {DAY}: 66.0% of 400 articles got no…")
+    )
+    graph.report_drift(0.5, abstained=60)
+    assert "15.0% of 400 articles got no answer" in str(graph.tick(drift_sensor))
 
 
 def test_drift_of_an_earlier_champion_is_no_trigger(graph: Watched) -> None:

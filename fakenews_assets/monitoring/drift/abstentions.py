@@ -1,0 +1,41 @@
+"""Compares the share of abstentions with that on the model's test split."""
+
+import polars as pl
+from scipy.stats import hypergeom
+
+from fakenews_assets.monitoring.drift.verdict import Abstentions
+from fakenews_assets.monitoring.settings import DriftSettings
+
+
+def compare_abstentions(
+    window: pl.DataFrame, reference: pl.DataFrame, settings: DriftSettings
+) -> Abstentions:
+    """Count the abstentions of both, and find from which share on the window's are too many.
+
+    Args:
+        window: columns of `PREDICTION_SCHEMA`, a row per article.
+        reference: the same for the test split.
+        settings: what is tolerated.
+    """
+    abstained, expected = int(window["abstained"].sum()), int(reference["abstained"].sum())
+    return Abstentions(
+        rows=window.height,
+        abstained=abstained,
+        out_of_distribution=int(window["out_of_distribution"].sum()),
+        reference_rows=reference.height,
+        reference_abstained=expected,
+        tolerated=max(
+            expected / reference.height + settings.min_abstention_points / 100,
+            chance_share(abstained, window.height, expected, reference.height, settings.abstention_level),
+        ),
+    )
+
+
+def chance_share(abstained: int, rows: int, expected: int, reference_rows: int, level: float) -> float:
+    """The share of abstentions that a window exceeds with probability `level` at most if nothing has changed.
+
+    Fisher's exact test (1935), one-sided: given all abstentions of window and reference, those in the window are
+    hypergeometric, whatever the true share is.
+    """
+    most = hypergeom.isf(level, reference_rows + rows, expected + abstained, rows)
+    return float(most) / rows
