@@ -299,11 +299,22 @@ def report(
 def monitor(
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 3002,
     host: Annotated[str, typer.Option(help="Address to listen on. There is no login.")] = "127.0.0.1",
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="Show generated days, to see the page before there is traffic."),
+    ] = False,
 ) -> None:
-    """Serve the monitoring page, the plots and reports that the UI links, and what Prometheus asks of the graph."""
-    from fakenews_assets.cli.monitor import serve_monitor
+    """Serve the monitoring page, the plots and reports that the UI links, and what Prometheus asks of the graph.
 
-    serve_monitor(host, port)
+    Examples:
+
+        fakenews monitor
+
+        fakenews monitor --demo
+    """
+    from fakenews_assets.cli.monitor import serve_example, serve_monitor
+
+    (serve_example if demo else serve_monitor)(host, port)
 
 
 @app.command(rich_help_panel=_AUDIT)

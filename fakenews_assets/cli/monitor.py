@@ -1,13 +1,16 @@
 """`fakenews monitor`: the monitoring page, the drift reports behind it, and what Prometheus asks of the graph."""
 
 import re
+import tempfile
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
 import typer
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -15,12 +18,15 @@ from starlette.routing import Route
 
 from fakenews_assets.cli.exporter import GraphCollector
 from fakenews_assets.cli.running import use_project_home
+from fakenews_assets.cli.steps import shown_steps
+from fakenews_assets.common import progress
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES
 from fakenews_assets.monitoring.page.page import PAGE_FILE
 from fakenews_resources.storage.io_manager import SHOWN_FILES, storage_from_environment
 from fakenews_resources.storage.store import Store, StoreError, ValueMissing
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_STEP: Final = "generating example days"
 
 
 def monitor_app(store: Store, gauges: CollectorRegistry) -> Starlette:
@@ -31,7 +37,10 @@ def monitor_app(store: Store, gauges: CollectorRegistry) -> Starlette:
         try:
             return FileResponse(store.current("monitoring_page").path / PAGE_FILE)
         except ValueMissing:
-            return PlainTextResponse("There is no monitoring page yet. Run `fakenews report`.", 404)
+            return PlainTextResponse(
+                "There is no monitoring page yet. Run `fakenews report`, or see generated days: `fakenews monitor --demo`.",
+                404,
+            )
 
     def report(request: Request) -> Response:
         day, page = request.path_params["day"], request.path_params["page"]
@@ -78,5 +87,22 @@ def serve_monitor(host: str, port: int) -> None:
     gauges = CollectorRegistry()
     with dg.DagsterInstance.get() as instance:
         gauges.register(GraphCollector(storage, instance))
-        typer.echo(f"Monitoring: http://{host}:{port}   (Ctrl+C ends it)")
-        uvicorn.run(monitor_app(storage.store, gauges), host=host, port=port, log_level="warning")
+        _serve(monitor_app(storage.store, gauges), host, port)
+
+
+def serve_example(host: str, port: int) -> None:
+    """Serve generated days, out of a temporary store, until an interrupt."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        with shown_steps(Console(), [_STEP]) as steps, progress.listening(steps.show), progress.step(_STEP):
+            steps.start(_STEP)
+            from fakenews_assets.monitoring.example_days import write_example_days
+
+            write_example_days(store, datetime.now(UTC).date())
+            steps.finish(_STEP, failed=False)
+        _serve(monitor_app(store, CollectorRegistry()), host, port)
+
+
+def _serve(app: Starlette, host: str, port: int) -> None:
+    typer.echo(f"Monitoring: http://{host}:{port}   (Ctrl+C ends it)")
+    uvicorn.run(app, host=host, port=port, log_level="warning")

@@ -34,7 +34,6 @@ NOTE: Final = (
     " fakenews report has run."
 )
 
-_DAYS: Final = 14
 _UNUSUAL: Final = 3
 """Days at the end with articles of another era, on which the model is less sure and less often right."""
 _ROWS: Final = 250
@@ -48,22 +47,23 @@ _BAND: Final = (0.35, 0.65)
 _MODELS: Final = [hashlib.sha256(name).hexdigest() for name in (b"earlier example", b"example")]
 
 
-def write_example_days(store: Store, until: date) -> None:
-    """Write two weeks of logs and reports, Evidently's pages of the last day, and the monitoring page.
+def write_example_days(store: Store, until: date, count: int = 14) -> None:
+    """Write logs and reports, Evidently's pages of the last day, and the monitoring page.
 
     Args:
         store: receives them.
         until: the last day.
+        count: how many days; the last three are unusual.
     """
     reference = _answers(_REFERENCE_ROWS, 0, "usual", datetime.combine(until, time(), UTC))
     found: list[Day] = []
-    for at, day in enumerate(last_days(until, _DAYS)):
-        report(at, _DAYS, "days")
-        kind = "unusual" if at >= _DAYS - _UNUSUAL else "usual"
+    for at, day in enumerate(last_days(until, count)):
+        report(at, count, "days")
+        kind = "unusual" if at >= count - _UNUSUAL else "usual"
         answers = _answers(_ROWS, at + 1, kind, datetime.combine(day, time(9), UTC))
         parts = [
             store.commit(f"prediction_log/{day}", _log(store.draft(), answers)),
-            store.commit(f"drift_report/{day}", _drift(store.draft(), reference, answers, at == _DAYS - 1)),
+            store.commit(f"drift_report/{day}", _drift(store.draft(), reference, answers, at == count - 1)),
             store.commit(f"performance_report/{day}", _quality(store.draft(), reference, answers)),
         ]
         found.append(read_day(day, *parts))
@@ -78,7 +78,7 @@ def write_example_days(store: Store, until: date) -> None:
             promoted_by="an example",
             promoted_at=datetime.combine(found[at].day, time(8), UTC),
         )
-        for number, (sha, at) in enumerate(zip(_MODELS, (0, 4), strict=True), 1)
+        for number, (sha, at) in enumerate(zip(_MODELS, (0, count // 3), strict=True), 1)
     ]
     draft = store.draft()
     page = monitoring_html(found, champions, NOTE, "An example service")
@@ -114,14 +114,16 @@ def _answers(rows: int, seed: int, kind: str, start: datetime) -> pl.DataFrame:
 
 
 def _log(draft: Artifact, answers: pl.DataFrame) -> Artifact:
-    answers.select(PREDICTION_LOG_SCHEMA.names()).cast(dict(PREDICTION_LOG_SCHEMA)).write_parquet(
-        draft.path / "predictions.parquet"
-    )
-    labels = answers.head(_LABELS).select(
-        "time", "request_id", "row", true_label="label", source=pl.lit("example")
-    )
-    labels.cast(dict(FEEDBACK_SCHEMA)).write_parquet(draft.path / "feedback.parquet")
+    _in_schema(answers, PREDICTION_LOG_SCHEMA).write_parquet(draft.path / "predictions.parquet")
+    labels = answers.head(_LABELS).rename({"label": "true_label"})
+    _in_schema(labels, FEEDBACK_SCHEMA).write_parquet(draft.path / "feedback.parquet")
     return draft
+
+
+def _in_schema(table: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """The columns of a schema; those that the table lacks are null."""
+    found = [pl.col(name) if name in table.columns else pl.lit(None).alias(name) for name in schema]
+    return table.select(found).cast(schema)  # pyright: ignore[reportArgumentType]
 
 
 def _drift(draft: Artifact, reference: pl.DataFrame, answers: pl.DataFrame, pages: bool) -> Artifact:
@@ -158,7 +160,7 @@ def _drift(draft: Artifact, reference: pl.DataFrame, answers: pl.DataFrame, page
 def _embed(titles: pl.Series) -> np.ndarray:
     """Titles as small bags of words."""
     words = HashingVectorizer(n_features=48, alternate_sign=False)
-    return np.asarray(words.transform(titles.to_list()).todense(), dtype=np.float32)
+    return np.asarray(words.transform(titles.to_list()).toarray(), dtype=np.float32)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _quality(draft: Artifact, reference: pl.DataFrame, answers: pl.DataFrame) -> Artifact:

@@ -172,7 +172,7 @@ def _row(day: Day) -> list[str]:
     ]
     latencies = [traffic.latency_p50_ms, traffic.latency_p95_ms] if traffic else [None, None]
     drift, quality = day.drift, day.performance
-    score = f"{drift.score:.1f} times, " if drift and drift.score is not None else ""
+    score = f"{drift.score:.1f}×, " if drift and drift.score is not None else ""
     share = f"{drift.abstentions.share:.1%}, " if drift and drift.abstentions else ""
     value = f"{quality.value:.3f}, " if quality and quality.value is not None else ""
     links = "&nbsp;&nbsp;".join(
