@@ -5,7 +5,7 @@
 #     deploy/iam.sh PROJECT REGION kubernetes # pods too; the project has had a cluster with Workload Identity
 #
 # | account          | for                       | may                                                             |
-# | fakenews-service | the service               | read its API key, add to its log in the bucket and read it      |
+# | fakenews-service | the service               | read its API key and champions, add to its log and read it      |
 # | fakenews-dagster | Dagster                   | write store/ and compute-logs/, read landing/ in the bucket     |
 # | fakenews-build   | Cloud Build               | read build/ and container contexts, push images, deploy         |
 set -euo pipefail
@@ -36,10 +36,11 @@ done
 # Conditions need uniform access.
 gcloud storage buckets update "gs://$bucket" --uniform-bucket-level-access --public-access-prevention
 
-# The service: one secret, and its log, of which it can neither change nor remove what is there. Names can only be listed
-# for a whole bucket.
+# The service: one secret, the bundles, and its log, of which it can neither change nor remove what is there. Names can
+# only be listed for a whole bucket.
 grant_below fakenews-service roles/storage.objectCreator store/service_log
 grant_below fakenews-service roles/storage.objectViewer store/service_log
+grant_below fakenews-service roles/storage.objectViewer store/models
 gcloud storage buckets add-iam-policy-binding "gs://$bucket" \
     --member "serviceAccount:$(account fakenews-service)" --role roles/storage.legacyBucketReader --condition None
 gcloud secrets add-iam-policy-binding fakenews-api-key --project "$project" \

@@ -30,6 +30,10 @@ class ServiceSettings(BaseSettings):
         description="Folder of bundles with champion.json. Default: the one packed into the bento, else that of"
         " the storage.",
     )
+    follow_storage: bool = Field(
+        default=False,
+        description="Serve the storage's champion, also where a bento has one packed in: a promotion needs no new image.",
+    )
     log: Path | None = Field(
         default=None,
         description="Folder of the prediction log, whatever the storage is. Default: `service_log` in the storage; of a"
@@ -117,7 +121,8 @@ class ServiceSettings(BaseSettings):
         """
         if self.models is not None:
             return FolderBackend(project_path(self.models))
-        return FolderBackend(_PACKED_MODELS) if _PACKED_MODELS.is_dir() else Store(self.storage).bundles
+        packed = _PACKED_MODELS.is_dir() and not self.follow_storage
+        return FolderBackend(_PACKED_MODELS) if packed else Store(self.storage).bundles
 
     def log_backend(self) -> Backend:
         """Storage backend of the prediction log. Raises like `models_backend`."""

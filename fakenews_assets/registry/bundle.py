@@ -1,10 +1,10 @@
 """Bundles: immutable, content-addressed folders with a model and everything to serve and audit it.
 
-    <models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
-    <models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
-    <models>/<sha>/model_card.md, model_card.html, sbom.cdx.json, evaluation.json, prepare.json, calibration.json
-    <models>/<sha>/ood.safetensors            unless the model was judged without
-    <models>/<sha>.json                 when it was made, and by which run: not part of the content
+<models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
+<models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
+<models>/<sha>/model_card.md, model_card.html, sbom.cdx.json, evaluation.json, prepare.json, calibration.json
+<models>/<sha>/ood.safetensors            unless the model was judged without
+<models>/<sha>.json                 when it was made, and by which run: not part of the content
 """
 
 import hashlib

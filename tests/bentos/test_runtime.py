@@ -182,6 +182,19 @@ def test_a_bento_has_its_log_outside_of_itself(
     assert log == (tmp_path / storage / "service_log" if storage else home / ".fakenews" / "service_log")
 
 
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_bento_serves_the_champion_that_is_packed_into_it_unless_it_follows_the_storage(
+    follows: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "bento" / "models"
+    packed.mkdir(parents=True)
+    monkeypatch.setattr(settings, "_PACKED_MODELS", packed)
+    monkeypatch.delenv("FAKENEWS_MODELS", raising=False)
+    storage = tmp_path / "storage"
+    found = ServiceSettings(storage=str(storage), follow_storage=follows).models_backend().root
+    assert found == (storage / "models" if follows else packed)
+
+
 def test_no_pool_of_threads_spins_beside_the_model() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
     code = "from bentos.fakenews import service; import threadpoolctl; print(threadpoolctl.threadpool_info())"

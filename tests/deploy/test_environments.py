@@ -105,13 +105,18 @@ def test_an_answer_is_in_the_bucket_after_a_while_and_after_the_end(
 ):
     """The service with all that its image and its manifest give it.
 
-    The container's paths lie below a folder, and a folder of bundles stands for the champion that is packed into the
-    image.
+    The container's paths lie below a folder. Where the champion is packed into the image, a folder of bundles stands for
+    it; else it is in the bucket.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FAKENEWS_")}
     for key, value in of_service(name).items():
         environment[key] = str(tmp_path / value[1:]) if value.startswith("/") else value
-    environment["FAKENEWS_MODELS"] = str(models)
+    if "FAKENEWS_FOLLOW_STORAGE" in environment:
+        bundles = Store(environment["FAKENEWS_STORAGE"]).bundles
+        for file in (path for path in models.rglob("*") if path.is_file()):
+            bundles.put(file, file.relative_to(models).as_posix())
+    else:
+        environment["FAKENEWS_MODELS"] = str(models)
     arguments = ["bentoml", "serve", "bentos.fakenews.service:FakeNews", "--host", "127.0.0.1"]
     with serving(arguments, REPOSITORY, environment, grace=0) as server:
         if name == "cloudrun":  # sends every ten seconds; the other one every thirty, for which nobody waits

@@ -215,6 +215,7 @@ def test_each_account_may_do_its_work_and_no_more(tmp_path: Path):
         ("fakenews-service", "roles/secretmanager.secretAccessor", "secrets add-iam-policy-binding", ""),
         ("fakenews-service", "roles/storage.legacyBucketReader", "storage buckets", ""),
         ("fakenews-service", "roles/storage.objectCreator", "storage buckets", "store/service_log/"),
+        ("fakenews-service", "roles/storage.objectViewer", "storage buckets", "store/models/"),
         ("fakenews-service", "roles/storage.objectViewer", "storage buckets", "store/service_log/"),
     ]
 
