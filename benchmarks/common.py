@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import psutil
 
 from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
@@ -24,6 +25,7 @@ from fakenews_assets.evaluation.metrics.speed import processor_name
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.training.finetuning.history import ProgressListener
 from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_resources.processes import Server
 
 if (
     TYPE_CHECKING
@@ -109,6 +111,18 @@ def macro_f1(classifier: Classifier, frame: pl.DataFrame) -> float:
             frame["label"].to_numpy(), classifier.predict(articles_of(frame)).predicted_label, average="macro"
         )
     )
+
+
+def resident_mib(server: Server) -> float:
+    """Memory of a server's process and all below it; pages that they share count for each."""
+    total = 0
+    top = psutil.Process(server.process.pid)
+    for process in (top, *top.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:  # ended since
+            continue
+    return total / 2**20
 
 
 def describe_machine(packages: Sequence[str]) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class Load:
     """Requests per second that fall due; None: closed loop."""
     rows: int = 1
     """Titles of a request; more than one go to /predict_batch."""
+    classify: bool = False
+    """Whether to ask as infinity is asked."""
     patience: float = 30.0
     """Seconds that a due request waits for a connection before it is given up."""
     ids: bool = False
@@ -129,7 +131,9 @@ RESULT: Final = TypeAdapter(Result)
 
 def requests_for(load: Load, titles: Sequence[str]) -> list[bytes]:
     """Whole HTTP requests over the titles in their order."""
-    if load.rows == 1:
+    if load.classify:
+        path, bodies = "/classify", [{"model": "champion", "input": [title]} for title in titles]
+    elif load.rows == 1:
         path, bodies = "/predict", [{"title": title} for title in titles]
     else:
         starts = range(0, len(titles) - load.rows + 1, load.rows)
@@ -441,8 +445,9 @@ class LoadProcess:
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         # Into a file: a pipe that nobody reads yet would block it.
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115
+        given += [f"--{name}" for name in ("ids", "classify") if getattr(load, name)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", *given, *(["--ids"] if load.ids else [])],
+            [sys.executable, "-m", "benchmarks.load", *given],
             cwd=Path(__file__).parents[1],
             stdout=self._answer,
         )
@@ -472,9 +477,10 @@ def main(
     rows: Annotated[int, typer.Option(min=1, help="Titles of a request.")] = 1,
     patience: Annotated[float, typer.Option(help="Longest wait for a connection, seconds.")] = 30.0,
     ids: Annotated[bool, typer.Option(help="List the request ids of all answers of status 200.")] = False,
+    classify: Annotated[bool, typer.Option(help="Ask as infinity is asked.")] = False,
 ) -> None:
     """Put a load on a server and print the result as JSON."""
-    load = Load(url, clients, seconds, warm_up, rate, rows, patience, ids)
+    load = Load(url, clients, seconds, warm_up, rate, rows, classify, patience, ids)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         result = runner.run(generate(load, json.loads(titles.read_text())))
     sys.stdout.write(RESULT.dump_json(result, indent=None).decode() + "\n")

@@ -1,4 +1,4 @@
-"""The service over HTTP: against named peers, for ten minutes on end, and far beyond its capacity.
+"""The service over HTTP: against named peers, for ten minutes on end, far beyond its capacity, and abused.
 
     python -m benchmarks.serving [--quick] [--news FILE] [--storage .fakenews] [--only steady]
 
@@ -20,13 +20,21 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import Annotated, Any, Final, Literal
 
-import psutil
 import typer
 from rich.console import Console
 
-from benchmarks.common import ROOT, default_news_path, describe_machine, load_news, write_results
+from benchmarks.common import (
+    ROOT,
+    default_news_path,
+    describe_machine,
+    load_news,
+    resident_mib,
+    write_results,
+)
 from benchmarks.load import Load, LoadProcess, Result, measure
-from fakenews_assets.compression.partitions import SOURCES, VARIANTS
+from benchmarks.serving_hostile import LOG_LINES, hostile_lines, measure_hostile, numbers_of_hostile
+from benchmarks.serving_peers import INFINITY_VARIABLE
+from fakenews_assets.compression.partitions import ENSEMBLE, SOURCES, VARIANTS
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.bundle import Bundle, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
@@ -34,9 +42,9 @@ from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.processes import Server, serving
 from fakenews_resources.storage.store import Store
 
-Part = Literal["throughput", "steady", "overload"]
+Part = Literal["throughput", "steady", "overload", "hostile"]
 
-PEERS: Final = ("seed way", "pipeline")
+PEERS: Final = ("seed way", "pipeline", "infinity")
 BATCH: Final = 256
 STEADY_SHARE: Final = 0.8
 OVERLOAD: Final = 5.0
@@ -75,15 +83,15 @@ class Bench:
         arguments = ["bentoml", "serve", "bentos.fakenews.service:FakeNews", "--host", "127.0.0.1"]
         return serving(arguments, ROOT, environment)
 
-    def turn(self, server: Server, *, clients: int = 32, rows: int = 1) -> Result:
+    def turn(self, server: Server, *, clients: int = 32, rows: int = 1, classify: bool = False) -> Result:
         """One turn of closed-loop load."""
         sleep(REST)
-        load = Load(server.url, clients, self.turn_seconds, self.warm_up, rows=rows)
+        load = Load(server.url, clients, self.turn_seconds, self.warm_up, rows=rows, classify=classify)
         return measure(load, self.titles_file)
 
 
 def champion(storage: Path) -> tuple[Bundle, Path]:
-    """The champion and the folder of the torch weights that it was made from.
+    """The champion and the folder of the torch weights that it was made from; of an ensemble, its encoder.
 
     Raises:
         SystemExit: there is no champion, or none with an encoder.
@@ -96,7 +104,8 @@ def champion(storage: Path) -> tuple[Bundle, Path]:
         )
     bundle = open_bundle(store.bundle(pointer.bundle))
     candidate = bundle.manifest.candidate
-    source = VARIANTS[candidate][0] if candidate in VARIANTS else candidate
+    encoder = candidate.removeprefix(ENSEMBLE)
+    source = VARIANTS[encoder][0] if encoder in VARIANTS else encoder
     if source not in SOURCES:
         raise SystemExit(f"The champion is {candidate!r}, which has no torch weights for the peers to serve.")
     key = SOURCES[source]
@@ -105,7 +114,10 @@ def champion(storage: Path) -> tuple[Bundle, Path]:
 
 
 def measure_throughput(bench: Bench, log: Path) -> dict[str, Any]:
-    """Single titles by 32 clients to service and peers in turns; batches over HTTP and in this process in turns."""
+    """Single titles by 32 clients to service and peers in turns; batches over HTTP and in this process in turns.
+
+    infinity takes part where `FAKENEWS_BENCH_INFINITY` names its environment.
+    """
     from benchmarks.compression import bert_base, cached  # brings every runtime along
 
     base = cached("bert-base", "1", lambda folder: bert_base(folder, bench.source))
@@ -121,21 +133,18 @@ def measure_throughput(bench: Bench, log: Path) -> dict[str, Any]:
                 serving([*peer, "pipeline", "--folder", str(bench.source)], ROOT, os.environ)
             ),
         }
-        single = in_turns(bench, {name: lambda one=one: bench.turn(one) for name, one in servers.items()})
+        if INFINITY_VARIABLE in os.environ:
+            arguments = [*peer, "infinity", "--folder", str(bench.source)]
+            servers["infinity"] = stack.enter_context(serving(arguments, ROOT, os.environ, ready="/health"))
+        single = in_turns(
+            bench,
+            {
+                name: lambda name=name, one=one: bench.turn(one, classify=name == "infinity")
+                for name, one in servers.items()
+            },
+        )
         batch = measure_batches(bench, servers["service"])
     return {"generator": _summary(own), "single": single, "batch": batch}
-
-
-def resident_mib(server: Server) -> float:
-    """Memory of a server's process and all below it; pages that they share count for each."""
-    total = 0
-    top = psutil.Process(server.process.pid)
-    for process in (top, *top.children(recursive=True)):
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:  # ended since
-            continue
-    return total / 2**20
 
 
 def own_cost(bench: Bench) -> Result:
@@ -276,15 +285,18 @@ def numbers_of(raw: Mapping[str, Any]) -> dict[str, float]:
         single, batch = raw["throughput"]["single"], raw["throughput"]["batch"]
         rps = {name: [turn["rps"] for turn in turns] for name, turns in single.items()}
         p99 = {name: [_p99(turn) for turn in turns] for name, turns in single.items()}
-        best_peer = [min(pair) for pair in zip(*(p99[peer] for peer in PEERS), strict=True)]
-        numbers["rps_vs_seed_way"] = _ratio(rps["service"], rps["seed way"])
-        numbers["rps_vs_pipeline"] = _ratio(rps["service"], rps["pipeline"])
+        peers = [peer for peer in PEERS if peer in single]
+        best_peer = [min(turn) for turn in zip(*(p99[peer] for peer in peers), strict=True)]
+        for peer in peers:
+            numbers[f"rps_vs_{peer.replace(' ', '_')}"] = _ratio(rps["service"], rps[peer])
         numbers["p99_vs_best_peer"] = _ratio(p99["service"], best_peer)
         numbers["batch_vs_in_process"] = _ratio(batch["http"], batch["in process"])
     if "steady" in raw:
         numbers["steady_errors"] = raw["steady"]["errors_of_any_kind"]
     if "overload" in raw:
         numbers["overload_other_statuses"] = raw["overload"]["other_statuses"]
+    if "hostile" in raw:
+        numbers |= numbers_of_hostile(raw["hostile"])
     return numbers
 
 
@@ -294,11 +306,13 @@ def main(
     only: Annotated[Part | None, typer.Option(help="One part; nothing is written.")] = None,
     steady_seconds: Annotated[float, typer.Option(min=8, help="Length of the steady load.")] = 600,
     overload_seconds: Annotated[float, typer.Option(min=1, help="Length of the overload.")] = 60,
+    hostile_seconds: Annotated[float, typer.Option(min=1, help="Length of each hostile case.")] = 10,
     quick: Annotated[bool, typer.Option(help="Smoke run: short turns, nothing written.")] = False,
 ) -> None:
     """Measure and write results/serving.json."""
     if quick:
         steady_seconds, overload_seconds = min(steady_seconds, 12), min(overload_seconds, 5)
+        hostile_seconds = min(hostile_seconds, 2)
     bundle, source = champion(storage)
     split = load_news(news or default_news_path()).test["title"].unique(maintain_order=True)
     titles = split.filter(split.str.contains(r"\S")).to_list()
@@ -316,6 +330,9 @@ def main(
             "throughput": lambda log: measure_throughput(bench, log),
             "steady": lambda log: measure_steady(bench, log, steady_seconds),
             "overload": lambda log: measure_overload(bench, log, overload_seconds),
+            "hostile": lambda folder: measure_hostile(
+                bench, folder, hostile_seconds, LOG_LINES // (50 if quick else 1)
+            ),
         }
         for part, run in parts.items():
             if only in (None, part):
@@ -365,7 +382,12 @@ def _lines(numbers: Mapping[str, float], raw: Mapping[str, Any]) -> list[str]:
     rows = [
         ("requests/s against FastAPI with BERT-base fp32 padded to 25 tokens, 32 clients", f"{numbers['rps_vs_seed_way']:.2f}", ">= 15"),
         ("requests/s against FastAPI with a Hugging Face pipeline over the champion's torch weights", f"{numbers['rps_vs_pipeline']:.2f}", ">= 2"),
-        ("p99 against the lower one of the two peers", f"{numbers['p99_vs_best_peer']:.3f}", "< 1"),
+        *(
+            [("requests/s against infinity over the champion's torch weights", f"{numbers['rps_vs_infinity']:.2f}", "> 1")]
+            if "rps_vs_infinity" in numbers
+            else []
+        ),
+        ("p99 against the lowest of the peers", f"{numbers['p99_vs_best_peer']:.3f}", "< 1"),
         (f"rows/s of batches of {BATCH} over HTTP against the same work in process", f"{numbers['batch_vs_in_process']:.3f}", ">= 0.8"),
         ("steady: requests not answered with 200", f"{numbers['steady_errors']:.0f}", "0"),
         ("steady: p99 over p50", f"{steady['p99_over_p50']:.2f}", "< 5"),
@@ -373,6 +395,10 @@ def _lines(numbers: Mapping[str, float], raw: Mapping[str, Any]) -> list[str]:
         ("overload: answers neither 200 nor 503", f"{numbers['overload_other_statuses']:.0f}", "0"),
         ("overload: seconds until the light load is served as before", "never" if recovered is None else f"{recovered:.1f}", "<= 5"),
         ("overload: answers missing from the prediction log", f"{overload['lost_from_log']}", "0"),
+        ("hostile: longest that a request waits, ms", f"{numbers['worst_stall_ms']:.0f}", "<= 250"),
+        ("hostile: peak memory against that of calm", f"{numbers['peak_hostile_vs_calm']:.2f}", "<= 2"),
+        (f"a label for a day of {raw['hostile']['feedback']['lines']:,} lines: p99, ms", f"{numbers['feedback_ms_1m']:.1f}", "<= 20"),
+        ("memory that labels take, MiB", f"{numbers['feedback_peak_mib']:.1f}", "<= 50"),
     ]  # fmt: skip
     return [
         f"The champion ({raw['candidate']}) over HTTP; {raw['titles']:,} distinct real titles, one a request unless said"
@@ -402,6 +428,8 @@ def _lines(numbers: Mapping[str, float], raw: Mapping[str, Any]) -> list[str]:
         f" within a second. Capacity {overload['capacity_rps']:,.0f} requests/s, served meanwhile {flood['rps']:,.0f}."
         f" Light load beside it: {_by_status(overload['light'])}. Answered with 200 and looked up in the log once the"
         f" server had ended: {overload['answered']:,}.",
+        "",
+        *hostile_lines(raw["hostile"]),
         "",
         f"The load generator alone: {own['rps']:,.0f} requests/s against a server that computes nothing,"
         f" {_microseconds(own):.0f} us of a core each.",

@@ -2,15 +2,22 @@
 
     python -m benchmarks.serving_peers seed --folder F --port P
     python -m benchmarks.serving_peers pipeline --folder F --port P
+    python -m benchmarks.serving_peers infinity --folder F --port P
     python -m benchmarks.serving_peers constant --port P
 
 `seed` serves as the replaced system scored titles, `pipeline` is the shortest way from a saved model to an
-endpoint, `constant` computes nothing at all: what it reaches is the most that the load generator can tell of.
-Both real peers are one uvicorn process with plain `def` endpoints, which FastAPI runs in threads. Their access
-log is off, which is to their advantage.
+endpoint, `infinity` is a server that batches across requests (infinity-emb), `constant` computes nothing at all: what
+it reaches is the most that the load generator can tell of. The first two are one uvicorn process with plain `def`
+endpoints, which FastAPI runs in threads. Their access log is off, which is to their advantage.
+
+infinity needs older versions of other libraries, so it has an environment of its own:
+
+    python -m venv infinity && infinity/bin/pip install "infinity-emb[server,torch,optimum]==0.0.78" "transformers<5"
+    export FAKENEWS_BENCH_INFINITY=infinity
 """
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +25,9 @@ import typer
 import uvloop
 
 from benchmarks.common import SEED_WAY_TOKENS
+
+INFINITY_VARIABLE: Final = "FAKENEWS_BENCH_INFINITY"
+"""Names the folder of the virtual environment with infinity."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -59,6 +69,30 @@ def pipeline(
         return best["score"] if best["label"].endswith("1") else 1 - best["score"]
 
     _serve(judge, port)
+
+
+@app.command()
+def infinity(
+    folder: Annotated[Path, typer.Option(help="A classifier with its tokenizer.")],
+    port: Annotated[int, typer.Option(help="To listen on.")],
+) -> None:
+    """infinity with its defaults: torch in float32, batches of at most 32."""
+    program = f"{os.environ[INFINITY_VARIABLE]}/bin/infinity_emb"
+    options = {
+        "model-id": folder,
+        "served-model-name": "champion",
+        "engine": "torch",
+        "device": "cpu",
+        "port": port,
+    }
+    # No access log either. BetterTransformer is no part of the versions of transformers that infinity runs with.
+    flags = ["--host=127.0.0.1", "--log-level=error", "--no-bettertransformer"]
+    environment = {**os.environ, "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
+    os.execve(
+        program,
+        [program, "v2", *(f"--{name}={value}" for name, value in options.items()), *flags],
+        environment,
+    )
 
 
 @app.command()

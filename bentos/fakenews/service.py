@@ -5,6 +5,7 @@ root. BentoML adds /livez and /readyz, the process around it, the build of the b
 """
 
 import os
+import sys
 
 # All are read when a library is imported. Tables of a few rows are prepared four times as fast without a pool of
 # threads. The threads of OpenBLAS, which the few products of matrices beside the model would wake, wait for their next
@@ -19,6 +20,10 @@ import bentoml
 from bentos.fakenews import server
 from bentos.fakenews.api import create_app
 from bentos.fakenews.settings import ServiceSettings
+
+# A thread that computes in Python, such as one that reads an upload, may hold the interpreter for so long before another
+# one gets it. A request needs it dozens of times: at Python's 5 ms it waited for more than a second beside two uploads.
+sys.setswitchinterval(0.0002)
 
 settings = ServiceSettings()
 server.install(settings.body_seconds)

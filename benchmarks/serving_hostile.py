@@ -1,0 +1,271 @@
+"""How long others wait while somebody abuses the service, and what memory it takes.
+
+Beside each case a probe sends 20 titles a second, in an open loop: a stall counts from the moment a title falls due,
+so that no wait hides behind another one.
+"""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+from rich.console import Console
+
+from benchmarks.common import resident_mib
+from benchmarks.load import Load, LoadProcess
+from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
+from fakenews_resources.processes import Server
+from fakenews_resources.request_ids import new_request_id
+
+if TYPE_CHECKING:
+    from benchmarks.serving import Bench
+
+PROBE_RATE: Final = 20.0
+LOG_LINES: Final = 1_000_000
+LABELS: Final = 200
+_LONG_TEXT: Final = "The committee met on Tuesday to vote on the budget for roads and schools. " * 108
+_LINES_AT_ONCE: Final = 50_000
+_PATIENCE: Final = 120.0
+_MULTIPART: Final = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n%s\r\n--x--\r\n'
+)
+
+console = Console()
+
+Attack = Callable[[Server, float], None]
+"""Does something to a server for about so many seconds, or once if that takes longer."""
+
+
+def measure_hostile(bench: "Bench", folder: Path, seconds: float, log_lines: int) -> dict[str, Any]:
+    """The worst stall and the peak of memory beside each case, on one server; then labels on a full day of the log."""
+    with bench.service(folder / "log") as server:
+        bench.turn(server)  # warm
+        cases = {
+            "nobody": _beside(bench, server, seconds, lambda *_: time.sleep(seconds)),
+            **{name: _beside(bench, server, seconds, attack) for name, attack in ATTACKS.items()},
+        }
+    return {"cases": cases, "feedback": _measure_feedback(bench, folder / "day", seconds, log_lines)}
+
+
+def numbers_of_hostile(raw: dict[str, Any]) -> dict[str, float]:
+    """The figures with targets."""
+    cases, feedback = raw["cases"], raw["feedback"]
+    hostile = [case for name, case in cases.items() if name != "nobody"] + [feedback["labels"]]
+    return {
+        "worst_stall_ms": max(case["worst_stall_ms"] for case in hostile),
+        "peak_mib_hostile": max(case["peak_mib"] for case in hostile),
+        "peak_hostile_vs_calm": max(case["peak_mib"] for case in hostile) / cases["nobody"]["peak_mib"],
+        "feedback_ms_1m": feedback["p99_ms"],
+        "feedback_peak_mib": feedback["growth_mib"],
+    }
+
+
+def hostile_lines(raw: dict[str, Any]) -> list[str]:
+    """The table of cases."""
+    cases = {
+        **raw["cases"],
+        f"labels for a day of {raw['feedback']['lines']:,} lines": raw["feedback"]["labels"],
+    }
+    return [
+        f"| {PROBE_RATE:.0f} requests/s beside | worst stall, ms | p50, ms | refused | peak memory, MiB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {name} | {case['worst_stall_ms']:.0f} | {case['p50_ms']:.1f} | {case['refused']} | {case['peak_mib']:,.0f} |"
+            for name, case in cases.items()
+        ),
+    ]
+
+
+@contextmanager
+def _memory(server: Server) -> Iterator[list[float]]:
+    """Memory of a server's processes, every tenth of a second."""
+    seen = [resident_mib(server)]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            seen.append(resident_mib(server))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def _beside(bench: "Bench", server: Server, seconds: float, attack: Attack) -> dict[str, Any]:
+    time.sleep(2)  # what the case before has left is taken up
+    load = Load(server.url, 32, seconds + 2, warm_up=1, rate=PROBE_RATE)
+    probe = LoadProcess(load, bench.titles_file)
+    time.sleep(1.5)
+    with _memory(server) as memory:
+        attack(server, seconds)
+        found = probe.result()
+    case = {
+        "worst_stall_ms": max(latency.max for latency in found.latency.values()),
+        "p50_ms": found.ok.p50,
+        "p99_ms": found.ok.p99,
+        "statuses": found.statuses,
+        "refused": found.requests - found.statuses.get(200, 0) + found.errors + found.given_up,
+        "peak_mib": max(memory),
+    }
+    console.print(case)
+    return case
+
+
+def _again(request: Callable[[httpx.Client], httpx.Response]) -> Attack:
+    """A request again and again by two clients; each must be answered, whatever the answer."""
+
+    def attack(server: Server, seconds: float) -> None:
+        end = time.monotonic() + seconds
+
+        def ask() -> None:
+            with httpx.Client(base_url=server.url, timeout=_PATIENCE) as client:
+                while True:
+                    request(client)
+                    if time.monotonic() > end:
+                        return
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return attack
+
+
+def _file(content: bytes) -> Attack:
+    return _again(lambda client: client.post("/predict_csv", files={"file": ("a.csv", content)}))
+
+
+def _body(path: str, body: dict[str, Any]) -> Attack:
+    content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    return _again(lambda client: client.post(path, content=content, headers=kind))
+
+
+def _connections(count: int, sent: Callable[[int], bytes], *, receive: int | None = None) -> Attack:
+    """Connections that send something, take nothing, and stay."""
+
+    def attack(server: Server, seconds: float) -> None:
+        url = urlsplit(server.url)
+        opened = []
+        try:
+            for number in range(count):
+                one = socket.socket()
+                if receive:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+                one.settimeout(_PATIENCE)
+                one.connect((url.hostname, url.port))
+                opened.append(one)
+                with suppress(OSError):  # refused ones are closed while they send
+                    one.sendall(sent(number))
+            time.sleep(seconds)
+        finally:
+            for one in opened:
+                one.close()
+
+    return attack
+
+
+def _upload(content: bytes, *, declared: int | None = None) -> bytes:
+    body = _MULTIPART % content
+    head = (
+        "POST /predict_csv HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {declared or len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+ATTACKS: Final[dict[str, Attack]] = {
+    "190,000 faulty rows": _file(b"title,text\n" + b",x\n" * 190_000),
+    "10,000 faulty rows, answered": _file(b"title,text\n" + b",x\n" * 10_000),
+    "20 MB of blank lines": _file(b"title\n" + b"\n" * 20_000_000 + b"x\n"),
+    "20 MB behind an open quote": _file(b'title,text\nx,"' + b"\n" * 20_000_000),
+    "a file of 5,000 titles": _file(b"title\n" + b"Senate passes the budget after a late vote\n" * 5_000),
+    "1,000 titles": _body("/predict_batch", {"articles": [{"title": "Senate passes the budget"}] * 1_000}),
+    "400 articles of 8,000 characters": _body(
+        "/predict_batch", {"articles": [{"title": "A long read", "text": _LONG_TEXT}] * 400}
+    ),
+    "1,000 articles of 8,000 characters": _body(
+        "/predict_batch", {"articles": [{"title": "A long read", "text": _LONG_TEXT}] * 1_000}
+    ),
+    "8 MiB that are no JSON": _body("/predict_batch", {"articles": "x" * (8 * 2**20 - 100)}),
+    "an explanation of 8,000 characters": _body("/explain", {"title": "A long read", "text": _LONG_TEXT}),
+    "4 clients that never read": _connections(
+        4, lambda _: _upload(b"title\n" + b"Senate passes the budget\n" * 30_000), receive=4096
+    ),
+    "600 dead and half-sent connections": _connections(
+        600, lambda number: (b"", b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-")[number % 2]
+    ),
+    "12 uploads of 32 MB that do not end": _connections(
+        12, lambda _: _upload(b"title\n" + b"x" * 32_000_000, declared=100_000_000)
+    ),
+}
+"""What is done to the service, by name."""
+
+
+def _measure_feedback(bench: "Bench", log: Path, seconds: float, lines: int) -> dict[str, Any]:
+    """Labels while the day's log holds a million lines, by four clients at once; a tenth of the ids are unknown."""
+    ids = _fill(PredictionLog(log), lines)
+    with bench.service(log) as server:
+        with httpx.Client(base_url=server.url, timeout=_PATIENCE) as client:
+
+            def label(request_id: str) -> float:
+                begin = time.perf_counter()
+                status = client.post("/feedback", json={"request_id": request_id, "label": 1}).status_code
+                assert status in (200, 404), status
+                return 1000 * (time.perf_counter() - begin)
+
+            deadline = time.monotonic() + _PATIENCE
+            while median(label(new_request_id()) for _ in range(5)) > 100:  # the lines are not indexed yet
+                assert time.monotonic() < deadline, "the log was not indexed"
+                time.sleep(1)
+            bench.turn(server)
+            asked = [ids[number * len(ids) // LABELS] for number in range(LABELS)]
+            asked[::10] = [new_request_id() for _ in asked[::10]]
+            with _memory(server) as memory:
+                took = sorted(map(label, asked))
+        labels = _beside(bench, server, seconds, _labels(ids))
+    return {
+        "lines": lines,
+        "p50_ms": median(took),
+        "p99_ms": took[ceil(0.99 * len(took)) - 1],
+        "max_ms": took[-1],
+        "growth_mib": max(*memory, labels["peak_mib"]) - memory[0],
+        "labels": labels,
+    }
+
+
+def _labels(ids: list[str]) -> Attack:
+    remaining = iter(ids)
+
+    def label(client: httpx.Client) -> httpx.Response:
+        return client.post("/feedback", json={"request_id": next(remaining), "label": 0})
+
+    return _again(label)
+
+
+def _fill(log: PredictionLog, lines: int) -> list[str]:
+    """Write lines of today as the service does. Returns the ids of their requests."""
+    line = dict.fromkeys(PREDICTION_LOG_SCHEMA) | {
+        "time": stamp(datetime.now(UTC)), "row": 0, "endpoint": "/predict", "article_id": "0" * 32,
+        "probability": 0.5, "predicted_label": 1, "abstained": False, "out_of_distribution": False,
+        "title_chars": 60, "text_chars": 0, "title": "x" * 60, "model_id": "0" * 64, "latency_ms": 5.0,
+    }  # fmt: skip
+    ids = [new_request_id() for _ in range(lines)]
+    for begin in range(0, lines, _LINES_AT_ONCE):
+        log.append("predictions", [line | {"request_id": one} for one in ids[begin : begin + _LINES_AT_ONCE]])
+    log.close()
+    return ids
