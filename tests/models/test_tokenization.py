@@ -76,6 +76,29 @@ def test_equals_the_tokenizer_cutting_only_the_text(tiny_bert: Path) -> None:
     assert rows_of(encoder, [article]) == [expected["input_ids"]]
 
 
+@pytest.mark.parametrize("word", ["budget", "a", "b" * 500, "news,talks!", "été—über", ""])
+def test_the_beginning_of_a_long_text_has_the_tokens_of_the_whole(tiny_bert: Path, word: str) -> None:
+    encoder = make_encoder(tiny_bert, max_tokens=24)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    text = " ".join([word, "says"] * 200)
+
+    expected = tokenizer.encode(text, add_special_tokens=False)[:24]
+
+    table = encoder.encode([Article("senate", text)])
+    assert table.texts.values.tolist() == expected
+
+
+def test_only_the_beginning_of_a_long_text_is_tokenised(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = make_encoder(tiny_bert, max_tokens=24)
+    seen: list[int] = []
+    encoded = encoder._encoded  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(encoder, "_encoded", lambda values: seen.extend(map(len, values)) or encoded(values))
+    encoder.encode([Article("", "people " * 10_000)])
+    assert sum(seen) < 300
+
+
 def test_title_only_ignores_the_text(tiny_bert: Path) -> None:
     encoder = make_encoder(tiny_bert, "title")
     without = [Article(article.title) for article in ARTICLES]
