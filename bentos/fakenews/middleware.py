@@ -38,7 +38,9 @@ _TYPES: Final = {
     CSV_PATH: "multipart/form-data",
 }
 """Content types of the bodies."""
-_BYTES_PER_SECOND: Final = 32 * 1024
+
+BYTES_PER_SECOND: Final = 128 * 1024
+"""Least pace of a body and of taking an answer. It bounds how long an upload has its place: twenty minutes, about."""
 
 _HEADERS: Final = [
     (
@@ -100,7 +102,7 @@ class Middleware:
                 # What was sent may still lie in buffers, so one part may not wait for all that the sum allows.
                 limit_s = self.settings.body_seconds
                 async with asyncio.timeout(
-                    min(limit_s, max(0.0, limit_s + sent / _BYTES_PER_SECOND - blocked))
+                    min(limit_s, max(0.0, limit_s + sent / BYTES_PER_SECOND - blocked))
                 ):
                     await send(message)
             except TimeoutError:
@@ -179,7 +181,7 @@ class Middleware:
             nonlocal size, complete
             if complete:
                 return await receive()
-            due = begin + self.settings.body_seconds + size / _BYTES_PER_SECOND
+            due = begin + self.settings.body_seconds + size / BYTES_PER_SECOND
             try:
                 async with asyncio.timeout(max(0.0, due - perf_counter())):
                     message = await receive()

@@ -95,7 +95,7 @@ class ServiceSettings(BaseSettings):
         default=15,
         gt=0,
         description="Time limit for the head of a request, for its body and for taking the answer; the latter two get a"
-        " second more per 32 KiB.",
+        " second more per 128 KiB.",
     )
     log_send_seconds: float = Field(
         default=30, gt=0, description="How often the log is uploaded to a storage in a bucket."

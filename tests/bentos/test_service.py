@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from bentos.fakenews.api import create_app
+from bentos.fakenews.middleware import BYTES_PER_SECOND
 from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article
@@ -313,3 +314,8 @@ def test_the_description_names_the_key_where_one_is_required(key: str | None):
         assert set(required) == {None}
     upload = description["components"]["schemas"]["Body_predict_csv"]["properties"]["file"]
     assert upload["format"] == "binary"
+
+
+def test_an_upload_has_its_place_for_minutes_however_slowly_it_comes():
+    limits = ServiceSettings()
+    assert limits.body_seconds + limits.max_csv_bytes / BYTES_PER_SECOND < 20 * 60
