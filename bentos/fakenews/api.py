@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from bentos.fakenews.answers import add_answers
 from bentos.fakenews.card import card_page
 from bentos.fakenews.explaining import occlusions
 from bentos.fakenews.middleware import CSV_PATH, Middleware
@@ -32,7 +33,7 @@ from bentos.fakenews.schemas import (
     ModelOut,
     PredictionOut,
     Problem,
-    Verdict,
+    RowVerdict,
     Word,
     verdict_fields,
 )
@@ -87,6 +88,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         )
     add_errors(app)
     _add_api(app)
+    add_answers(app)
     _add_page(app)
     return app
 
@@ -101,7 +103,8 @@ def _add_api(app: FastAPI) -> None:
     async def predict_batch(batch: BatchIn, request: Request) -> Response:
         answered = await _ask(request, [_article(one) for one in batch.articles])
         verdicts = [
-            Verdict(**verdict_fields(answered.predictions, row)) for row in range(len(batch.articles))
+            RowVerdict(row=at + 1, **verdict_fields(answered.predictions, at))
+            for at in range(len(batch.articles))
         ]
         return _json(BatchOut(predictions=verdicts, **_signed(request, answered)))
 
@@ -241,7 +244,7 @@ async def _ask(request: Request, articles: list[Article], *, of: Served | None =
         endpoint=request.scope["path"],
         received=request.state.received,
         caller=request.state.caller,
-        rows=() if of else range(len(articles)),
+        rows=() if of else range(1, len(articles) + 1),
         model=of,
     )
     if len(articles) == 1:  # watching would cost more than the one prediction

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -123,6 +123,10 @@ class Runtime:
             StoreError: the bucket with the log cannot be reached.
         """
         return await asyncio.to_thread((self._sender or self.log).answered, request_id, row)
+
+    async def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
+        """The log's line of one row of a request; None: it has none. Raises like `answered`."""
+        return await asyncio.to_thread((self._sender or self.log).answer, request_id, row)
 
     def champion(self) -> Served:
         """The model in force. Raises NoModel if there is none."""

@@ -13,6 +13,8 @@ MAX_TEXT: Final = 200_000
 """Characters of a text. No encoder here reads that far; the longest of WELFake's has 143,035."""
 MAX_ROWS: Final = 1_000
 """Most articles of one JSON request; send more as a CSV file."""
+MAX_ROW: Final = 10_000_000
+"""Largest number of an article in its request."""
 
 EXAMPLE_TITLE: Final = "Senate passes budget bill after late-night vote"
 _REQUEST_ID: Final = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00"
@@ -97,10 +99,27 @@ class PredictionOut(Verdict, Answer):
     """The verdict on one article."""
 
 
+class LoggedAnswer(PredictionOut):
+    """An answer as the prediction log holds it."""
+
+    row: int = Field(description="Which article of the request, counted from 1.")
+    time: datetime = Field(description="When it was answered.")
+    title: str | None = Field(
+        description="As asked; null where the log holds no texts (`FAKENEWS_LOG_CONTENT`) or the article was erased."
+    )
+    text: str | None = Field(description="As asked; null like `title`, and where there was none.")
+
+
+class RowVerdict(Verdict):
+    """The verdict on one of several articles."""
+
+    row: int = Field(description="Which article of the request, counted from 1. `POST /feedback` takes it.")
+
+
 class BatchOut(Answer):
     """The verdicts on several articles."""
 
-    predictions: list[Verdict] = Field(description="In the order of the request.")
+    predictions: list[RowVerdict] = Field(description="In the order of the request.")
 
 
 class Word(BaseModel):
@@ -133,9 +152,7 @@ class FeedbackIn(BaseModel):
 
     request_id: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
     label: Literal[0, 1] = Field(description="0 real, 1 fake.")
-    row: int = Field(
-        default=0, ge=0, le=10_000_000, description="Which article of the request, counted from 0."
-    )
+    row: int = Field(default=1, ge=1, le=MAX_ROW, description="Which article of the request, counted from 1.")
     source: str | None = Field(
         default=None, max_length=200, description="Source of the label, such as a person."
     )

@@ -45,7 +45,7 @@ async def answer_rows(request: Request, runtime: Runtime, upload: Upload) -> Asy
                     endpoint=CSV_PATH,
                     received=request.state.received,
                     caller=request.state.caller,
-                    rows=[row.number - 1 for row in sound],
+                    rows=[row.number for row in sound],
                 )
             yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
 

@@ -326,7 +326,7 @@ def audit(
             help="A request id, or a bundle's SHA or its first eight digits; default: the champion."
         ),
     ] = "",
-    row: Annotated[int, typer.Option(help="Index of the article in the request, from 0.", min=0)] = 0,
+    row: Annotated[int, typer.Option(help="Which article of the request, counted from 1.", min=1)] = 1,
 ) -> None:
     """Trace a prediction or a bundle back to its raw data and recompute each step; exit 1 on mismatch.
 

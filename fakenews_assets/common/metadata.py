@@ -32,7 +32,7 @@ COLUMN_MEANINGS = {
     "excluded": "Why it is in no split; null: it is in one.",
     "model_id": "SHA of the bundle that answered.",
     "request_id": "What `fakenews audit` takes.",
-    "row": "Position in its request.",
+    "row": "Which article of its request, counted from 1.",
     "endpoint": "Of the service.",
     "title_chars": "Length as asked.",
     "text_chars": "Length as asked.",

@@ -83,7 +83,9 @@ def send_traffic(
             answer = service.post("/predict_batch", asked)
             verdicts.update(one["verdict"] for one in answer["predictions"])
             models[answer["model_id"]] = None
-            for truth in batch.with_row_index("row").filter("told").select("row", "label").to_dicts():
+            for truth in (
+                batch.with_row_index("row", offset=1).filter("told").select("row", "label").to_dicts()
+            ):
                 known = {"request_id": answer["request_id"], **truth, "source": "simulation"}
                 service.post("/feedback", known)
                 feedback += 1

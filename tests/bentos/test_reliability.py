@@ -88,7 +88,7 @@ def test_a_label_does_not_read_the_whole_day(tmp_path: Path, models: Path):
     log = PredictionLog(tmp_path / "log")
     line = dict.fromkeys(PREDICTION_LOG_SCHEMA) | {
         "time": stamp(datetime.now(UTC)),
-        "row": 0,
+        "row": 1,
         "title": "x" * 700,
     }
     ids = [new_request_id() for _ in range(30_000)]

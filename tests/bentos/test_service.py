@@ -55,7 +55,7 @@ def test_one_article(client: httpx.Client, service: Server, scorer: Scorer):
 
     (row,) = log_of(service, body["request_id"]).iter_rows(named=True)
     assert row["article_id"] == expected.article_ids[0]
-    assert (row["title"], row["text"], row["row"]) == (TITLES[0], "the bank", 0)
+    assert (row["title"], row["text"], row["row"]) == (TITLES[0], "the bank", 1)
     assert (row["probability"], row["predicted_label"]) == (body["probability"], label)
     assert (row["abstained"], row["model_id"]) == (body["abstained"], body["model_id"])
     assert row["endpoint"] == "/predict"
@@ -165,9 +165,9 @@ def test_feedback_needs_an_answer_to_belong_to(client: httpx.Client, service: Se
     answered = client.post("/predict", json={"title": TITLES[0]}).json()["request_id"]
     assert client.post("/feedback", json={"request_id": answered, "label": 1, "source": "desk"}).json() == {
         "request_id": answered,
-        "row": 0,
+        "row": 1,
     }
-    assert client.post("/feedback", json={"request_id": answered, "label": 1, "row": 1}).status_code == 404
+    assert client.post("/feedback", json={"request_id": answered, "label": 1, "row": 2}).status_code == 404
     unknown = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00"
     assert client.post("/feedback", json={"request_id": unknown, "label": 1}).status_code == 404
     not_ours = "0192f0c1-7c2a-4d3e-9b1f-5a4c3d2e1f00"
@@ -176,7 +176,7 @@ def test_feedback_needs_an_answer_to_belong_to(client: httpx.Client, service: Se
     log = PredictionLog(service.log)
     stored = pl.concat([log.read(day, "feedback") for day in log.days()]).collect()
     (row,) = stored.filter(pl.col("request_id") == answered).iter_rows(named=True)
-    assert (row["true_label"], row["row"], row["source"]) == (1, 0, "desk")
+    assert (row["true_label"], row["row"], row["source"]) == (1, 1, "desk")
 
 
 def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):
@@ -263,7 +263,7 @@ def test_limits_on_rows_and_bytes(client: httpx.Client):
 def test_the_api_describes_itself(client: httpx.Client):
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/model", "/model/card"
+        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/answers/{request_id}", "/model", "/model/card"
     }  # fmt: skip
     assert document["components"]["schemas"]["ArticleIn"]["examples"][0]["title"]
     assert "static_content/swagger-ui-bundle.js" in client.get("/docs").text

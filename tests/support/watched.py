@@ -86,7 +86,7 @@ class Watched:
                     prediction,
                     time=noon + timedelta(milliseconds=at),
                     request_id=request_id,
-                    row=0,
+                    row=1,
                     endpoint=endpoint,
                     model_id=model_id or self.champion,
                     latency_ms=5.0,
@@ -107,7 +107,7 @@ class Watched:
         log.append(
             "feedback",
             [
-                {"time": stamp(moment), "request_id": one, "row": 0, "true_label": label, "source": "test"}
+                {"time": stamp(moment), "request_id": one, "row": 1, "true_label": label, "source": "test"}
                 for one, label in zip(ids, labels, strict=True)
                 if label is not None
             ],

@@ -73,7 +73,7 @@ def audit_bundle(store: Store, sha: str) -> Audit:
     return _audit_chain(AuditLog(), store, sha, f"bundle {sha}", None)
 
 
-def audit_request(store: Store, log: Backend | Path, request_id: str, row: int = 0) -> Audit:
+def audit_request(store: Store, log: Backend | Path, request_id: str, row: int = 1) -> Audit:
     """Audit one answer of the service, and the bundle that gave it.
 
     Args:

@@ -1,4 +1,4 @@
-"""An on-disk index from request ids and rows to the log lines of one day.
+"""An on-disk index from request ids and rows to the log lines of one day, by file and offset.
 
 The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It
 records how much of each file it covers, and a reader scans the rest. An index that lags, is missing or cannot be read
@@ -12,8 +12,9 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -27,9 +28,20 @@ _READER_WAITS: Final = 0.1
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS covered (file TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answers (request_id TEXT, row INTEGER, PRIMARY KEY (request_id, row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    request_id TEXT, row INTEGER, file TEXT NOT NULL, begin INTEGER NOT NULL, PRIMARY KEY (request_id, row)
+) WITHOUT ROWID;
 """
 _BUSY_OR_FULL: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
+
+
+class Place(NamedTuple):
+    """Where a line stands."""
+
+    file: str
+    """Its name."""
+    begin: int
+    """Bytes before it."""
 
 
 class LogIndex:
@@ -39,22 +51,24 @@ class LogIndex:
         """Args: file: of the index; made by `update`."""
         self._file = file
 
-    def look_up(self, request_id: str, row: int) -> tuple[bool, Mapping[str, int]]:
-        """Whether the index knows a row, and how many bytes of each file, by name, it covers.
+    def look_up(self, request_id: str, row: int) -> tuple[Place | None, Mapping[str, int]]:
+        """Where the line of a row stands, if the index knows it, and how many bytes of each file, by name, it covers.
 
         An index that cannot be read covers nothing.
         """
         if not self._file.is_file():
-            return False, {}
+            return None, {}
         try:
             address = f"{self._file.absolute().as_uri()}?mode=ro"
             with closing(sqlite3.connect(address, uri=True, timeout=_READER_WAITS)) as index:
                 index.execute("BEGIN")  # both answers are of one state
                 asked = (request_id, row)
-                known = index.execute("SELECT 1 FROM answers WHERE request_id = ? AND row = ?", asked)
-                return known.fetchone() is not None, dict(index.execute("SELECT file, bytes FROM covered"))
+                wanted = "SELECT file, begin FROM answers WHERE request_id = ? AND row = ?"
+                found = index.execute(wanted, asked).fetchone()
+                covered = dict(index.execute("SELECT file, bytes FROM covered"))
+                return Place(*found) if found else None, covered
         except sqlite3.Error:
-            return False, {}
+            return None, {}
 
     def update(self, files: Sequence[Path]) -> None:
         """Take in the whole lines that were written since the last time.
@@ -113,7 +127,8 @@ def _take_in(index: sqlite3.Connection, file: Path) -> bool:
         begin = found[0] if found else 0
         whole = _whole_lines(file, begin)
         if whole:
-            index.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", _answers(whole))
+            answers = ((*answer, file.name, begin + at) for *answer, at in _answers(whole))
+            index.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", answers)
             index.execute("INSERT OR REPLACE INTO covered VALUES (?, ?)", (file.name, begin + len(whole)))
         return bool(whole)
 
@@ -128,12 +143,16 @@ def _whole_lines(file: Path, begin: int) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def _answers(lines: bytes) -> list[tuple[str, int]]:
-    try:
+def _answers(lines: bytes) -> list[tuple[str, int, int]]:
+    """Request id and row of every line that has them, and the bytes before it."""
+    each = lines.split(b"\n")[:-1]
+    begins = list(accumulate((len(line) + 1 for line in each[:-1]), initial=0))
+    with suppress(PolarsError):
         found = pl.read_ndjson(lines, schema={"request_id": pl.String, "row": pl.Int64})
-        return found.drop_nulls().rows()
-    except PolarsError:  # one of them is damaged, and must not hide the others
-        return [answer for line in lines.splitlines() for answer in _answer(line)]
+        if found.height == len(each):
+            return found.with_columns(begin=pl.Series(begins)).drop_nulls().rows()
+    # One of them is damaged or blank, and must not hide the others.
+    return [(*answer, begin) for line, begin in zip(each, begins, strict=True) for answer in _answer(line)]
 
 
 def _answer(line: bytes) -> list[tuple[str, int]]:

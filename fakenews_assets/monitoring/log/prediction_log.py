@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, NamedTuple
@@ -234,10 +235,28 @@ class PredictionLog:
             polars.exceptions.ComputeError: a line that names the request cannot be read.
         """
         for day in days_of(request_id):
-            known, covered = self._index(day).look_up(request_id, row)
-            if known or not self._find(day, request_id, row, covered).is_empty():
+            place, covered = self._index(day).look_up(request_id, row)
+            if place or not self._find(day, request_id, row, covered).is_empty():
                 return True
         return False
+
+    def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
+        """The line of one row of a request, by column of `PREDICTION_LOG_SCHEMA`; None: the log has none.
+
+        As quick as `answered`, and raises like it.
+        """
+        for day in days_of(request_id):
+            place, covered = self._index(day).look_up(request_id, row)
+            lines: Iterator[bytes] = iter(())
+            if place:
+                lines = lines_that_name(self.root / day.isoformat() / place.file, request_id, place.begin)
+            frames = [_parse(line + b"\n", "predictions") for line in islice(lines, 1)]
+            found = _only(frames, request_id, row)
+            if found.is_empty():  # too new for the index, or a table by now
+                found = self._find(day, request_id, row, covered)
+            if not found.is_empty():
+                return found.row(0, named=True)
+        return None
 
     def index(self, days: Iterable[date] | None = None) -> None:
         """Bring the index of the lines up to date. Costs next to nothing when there is nothing new.
@@ -319,7 +338,6 @@ class PredictionLog:
         self, day: date, request_id: str, row: int, covered: Mapping[str, int] | None = None
     ) -> pl.DataFrame:
         """Rows of the lines, after the bytes of each file that are `covered`, and of the table."""
-        wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
         # Only the lines that name the id are parsed: a day may have millions. Those that turn into a table meanwhile
         # are found there, since it is looked at last.
         frames = [
@@ -330,7 +348,7 @@ class PredictionLog:
         table = self._table(day, "predictions")
         if table.is_file():
             frames.append(pl.scan_parquet(table))
-        return pl.concat([PREDICTION_LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
+        return _only(frames, request_id, row)
 
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
         table = self._table(day, kind)
@@ -365,6 +383,11 @@ class PredictionLog:
 
     def _table(self, day: date, kind: Kind) -> Path:
         return self.root / day.isoformat() / f"{kind}.parquet"
+
+
+def _only(frames: Sequence[pl.LazyFrame], request_id: str, row: int) -> pl.DataFrame:
+    wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
+    return pl.concat([PREDICTION_LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
 
 
 def _whole_lines(file: Path) -> bytes:

@@ -4,11 +4,11 @@ A process writes into a folder of its own. From time to time its files are close
 what follows goes into fresh ones. The next process that finds the folder of a killed one sends the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -58,12 +58,11 @@ class LogSender:
             ValueError: not an id of this service.
             StoreError: the bucket cannot be reached.
         """
-        if self.log.answered(request_id, row):
-            return True
-        days = days_of(request_id)
-        sent = log_at(self._backend, days)
-        sent.index(days)
-        return sent.answered(request_id, row)
+        return self.log.answered(request_id, row) or self._sent(request_id).answered(request_id, row)
+
+    def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
+        """As `PredictionLog.answer`, by any process of the service. Raises like `answered`."""
+        return self.log.answer(request_id, row) or self._sent(request_id).answer(request_id, row)
 
     def close(self) -> None:
         """Send the rest."""
@@ -71,6 +70,13 @@ class LogSender:
             self.send()
         finally:
             self._lock.release()
+
+    def _sent(self, request_id: str) -> PredictionLog:
+        """What the bucket holds of the days of a request."""
+        days = days_of(request_id)
+        sent = log_at(self._backend, days)
+        sent.index(days)
+        return sent
 
     def _send(self, files: list[Path]) -> int:
         for file in files:

@@ -26,7 +26,7 @@ def test_a_sound_chain_as_markdown(untouched: Audit) -> None:
     assert len(re.findall(r"^\| yes \|", text, re.MULTILINE)) == len(untouched.checks)
     assert "| promote | by selected_model at " in text
     assert "| because | first champion |" in text
-    assert f"`fakenews audit {untouched.answer['request_id']} --row 0`" in text
+    assert f"`fakenews audit {untouched.answer['request_id']} --row 1`" in text
 
 
 def test_a_broken_chain_names_its_faults_first(project: Project) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def write(file: Path, *ids: str, rows: int = 1, separators: tuple[str, str] = ("
         log.writelines(f"{line}\n" for line in lines)
 
 
+def knows(index: LogIndex, request_id: str, row: int) -> tuple[bool, Mapping[str, int]]:
+    """Whether the index knows a row, and what it covers."""
+    place, covered = index.look_up(request_id, row)
+    return place is not None, covered
+
+
 @pytest.fixture
 def lines(tmp_path: Path) -> Path:
     return tmp_path / "predictions-1.jsonl"
@@ -36,16 +43,35 @@ def test_it_knows_the_rows_of_what_it_covers(lines: Path, index: LogIndex) -> No
     other = lines.with_name("predictions-2.jsonl")
     write(lines, one, rows=3)
     write(other, two)
-    assert index.look_up(one, 0) == (False, {})
+    assert knows(index, one, 0) == (False, {})
     index.update([lines, other])
     covered = {file.name: file.stat().st_size for file in (lines, other)}
-    assert index.look_up(one, 2) == index.look_up(two, 0) == (True, covered)
-    assert index.look_up(one, 3) == index.look_up(new_request_id(), 0) == (False, covered)
+    assert knows(index, one, 2) == knows(index, two, 0) == (True, covered)
+    assert knows(index, one, 3) == knows(index, new_request_id(), 0) == (False, covered)
 
     write(other, later, separators=(",", ":"))  # as an erasure leaves a line
-    assert index.look_up(later, 0) == (False, covered)
+    assert knows(index, later, 0) == (False, covered)
     index.update([lines, other])
-    assert index.look_up(later, 0) == (True, covered | {other.name: other.stat().st_size})
+    assert knows(index, later, 0) == (True, covered | {other.name: other.stat().st_size})
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"request_id": "x\n', b"\r\r\n", b"\n \n"])
+def test_it_knows_where_a_line_stands(
+    lines: Path, index: LogIndex, damage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakenews_assets.monitoring.log.index._AT_ONCE", 1000)
+    ids = [new_request_id() for _ in range(8)]
+    write(lines, *ids[:3])
+    with lines.open("ab") as log:
+        log.write(damage)
+    write(lines, *ids[3:], rows=2)
+    index.update([lines])
+    for one in ids:
+        place = index.look_up(one, 0)[0]
+        assert place is not None
+        assert place.file == lines.name
+        line = lines.read_bytes()[place.begin :].split(b"\n")[0]
+        assert (json.loads(line)["request_id"], json.loads(line)["row"]) == (one, 0)
 
 
 def test_a_line_is_covered_once_it_is_whole(lines: Path, index: LogIndex) -> None:
@@ -57,10 +83,10 @@ def test_a_line_is_covered_once_it_is_whole(lines: Path, index: LogIndex) -> Non
     for end in (size + 10, len(whole) - 1):
         lines.write_bytes(whole[:end])
         index.update([lines])
-        assert index.look_up(two, 0) == (False, {lines.name: size})
+        assert knows(index, two, 0) == (False, {lines.name: size})
     lines.write_bytes(whole)
     index.update([lines])
-    assert index.look_up(two, 0) == (True, {lines.name: len(whole)})
+    assert knows(index, two, 0) == (True, {lines.name: len(whole)})
 
 
 @pytest.mark.parametrize(
@@ -72,9 +98,9 @@ def test_a_damaged_line_hides_no_other(lines: Path, index: LogIndex, damaged: by
     lines.write_bytes(lines.read_bytes() + damaged + b"\n")
     write(lines, after)
     index.update([lines])
-    assert index.look_up(before, 0)[0]
-    assert index.look_up(after, 0)[0]
-    assert index.look_up(before, 0)[1] == {lines.name: lines.stat().st_size}
+    assert knows(index, before, 0)[0]
+    assert knows(index, after, 0)[0]
+    assert knows(index, before, 0)[1] == {lines.name: lines.stat().st_size}
 
 
 def test_a_line_longer_than_a_block_is_taken_in(
@@ -84,7 +110,7 @@ def test_a_line_longer_than_a_block_is_taken_in(
     ids = [new_request_id() for _ in range(20)]
     write(lines, *ids)
     index.update([lines])
-    assert all(index.look_up(one, 0) == (True, {lines.name: lines.stat().st_size}) for one in ids)
+    assert all(knows(index, one, 0) == (True, {lines.name: lines.stat().st_size}) for one in ids)
 
 
 @pytest.mark.parametrize("left", [0, 1, 100, 4096, 8192, 20_000])
@@ -94,14 +120,14 @@ def test_a_torn_index_is_made_anew(lines: Path, index: LogIndex, left: int) -> N
     index.update([lines])
     file = lines.with_name("predictions.index")
     file.write_bytes(file.read_bytes()[:left])
-    assert index.look_up(ids[1500], 0) == (False, {})
+    assert knows(index, ids[1500], 0) == (False, {})
     index.update([lines])
     covered = {lines.name: lines.stat().st_size}
-    assert index.look_up(ids[1500], 0) == (True, covered)
+    assert knows(index, ids[1500], 0) == (True, covered)
     file.write_bytes(b"no index at all" * 1000)
-    assert index.look_up(ids[1500], 0) == (False, {})
+    assert knows(index, ids[1500], 0) == (False, {})
     index.update([lines])
-    assert index.look_up(ids[1500], 0) == (True, covered)
+    assert knows(index, ids[1500], 0) == (True, covered)
 
 
 def test_it_forgets_lines_that_are_gone(lines: Path, index: LogIndex) -> None:
@@ -112,8 +138,8 @@ def test_it_forgets_lines_that_are_gone(lines: Path, index: LogIndex) -> None:
     index.update([lines, other])
     lines.unlink()
     index.update([other])
-    assert index.look_up(gone, 0) == (False, {other.name: other.stat().st_size})
-    assert index.look_up(kept, 0)[0]
+    assert knows(index, gone, 0) == (False, {other.name: other.stat().st_size})
+    assert knows(index, kept, 0)[0]
 
 
 def test_a_kill_while_it_is_made_loses_nothing(lines: Path, index: LogIndex) -> None:
@@ -136,11 +162,11 @@ while True:
     )
     assert process.stdout is not None
     process.stdout.readline()
-    while not index.look_up(ids[0], 0)[0]:  # it is in the middle of them
+    while not knows(index, ids[0], 0)[0]:  # it is in the middle of them
         assert process.poll() is None
     process.kill()
     process.wait()
     process.stdout.close()
     index.update([lines])
-    assert all(index.look_up(one, 0)[0] for one in ids)
-    assert index.look_up(ids[0], 0)[1] == {lines.name: lines.stat().st_size}
+    assert all(knows(index, one, 0)[0] for one in ids)
+    assert knows(index, ids[0], 0)[1] == {lines.name: lines.stat().st_size}

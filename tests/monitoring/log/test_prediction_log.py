@@ -221,9 +221,16 @@ def test_looking_for_an_answer(tmp_path: Path):
     clock = Clock(datetime.now(UTC))
     log = PredictionLog(tmp_path, clock)
     asked = new_request_id()
-    log.append("predictions", [record(asked, row=0), record(asked, row=2)])
-    assert log.answered(asked, 2)
-    assert not log.answered(asked, 1)
+    log.append("predictions", [record(asked, row=0, text="the first"), record(asked, row=2)])
+    for _ in range(2):  # without the index, and with it
+        assert log.answered(asked, 2)
+        assert not log.answered(asked, 1)
+        first, third = log.answer(asked, 0), log.answer(asked, 2)
+        assert first is not None
+        assert third is not None
+        assert (first["row"], first["text"], third["row"], third["text"]) == (0, "the first", 2, None)
+        assert log.answer(asked, 1) is None
+        log.index()
     assert not log.answered(new_request_id(), 0)
     with pytest.raises(ValueError, match="not a request id"):
         log.answered("0192f0c1-7c2a-4d3e-9b1f-5a4c3d2e1f00", 0)
@@ -234,6 +241,7 @@ def test_looking_for_an_answer(tmp_path: Path):
     log.rotate()
     assert log.answered(asked, 2)
     assert not log.answered(asked, 1)
+    assert (log.answer(asked, 0) or {})["text"] == "the first"
 
 
 @pytest.mark.parametrize("indexed", [True, False])

@@ -1,0 +1,41 @@
+"""Answers that were given before, read from the prediction log by request id."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import FastAPI, Path, Query, Request
+from starlette.exceptions import HTTPException
+
+from bentos.fakenews.schemas import MAX_ROW, LoggedAnswer, Problem, verdict_fields
+from fakenews_assets.models.classifier import Predictions
+from fakenews_resources.storage.backend import StoreError
+
+_PREDICTED = ("probability", "predicted_label", "abstained", "out_of_distribution")
+
+
+def add_answers(app: FastAPI) -> None:
+    """Serve the answers that the log holds."""
+
+    @app.get(
+        "/answers/{request_id}",
+        summary="Read an answer again",
+        responses={404: {"model": Problem, "description": "No such answer in the log."}},
+    )
+    async def answer(
+        request: Request,
+        request_id: Annotated[str, Path(max_length=40, description="Of the answer.")],
+        row: Annotated[
+            int, Query(ge=1, le=MAX_ROW, description="Which article of the request, counted from 1.")
+        ] = 1,
+    ) -> LoggedAnswer:
+        try:
+            line = await request.app.state.runtime.answer(request_id, row)
+        except ValueError:
+            line = None
+        except StoreError as error:
+            raise HTTPException(503, "The prediction log cannot be read now. Ask again later.") from error
+        if line is None:
+            raise HTTPException(404, f"The log holds no row {row} of request {request_id}.")
+        predicted = Predictions(**{name: np.array([line[name]]) for name in _PREDICTED})
+        known = {name: line[name] for name in ("request_id", "row", "time", "model_id", "title", "text")}
+        return LoggedAnswer(**verdict_fields(predicted, 0), **known)
