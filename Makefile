@@ -111,6 +111,7 @@ ui: install  ## Open the Dagster UI with its daemon on http://127.0.0.1:3000 (PO
 .PHONY: serve
 # The log of a service on this machine stays on it, and with titles in it drift is judged by what was asked.
 serve: export FAKENEWS_LOG_CONTENT ?= text
+serve: export FAKENEWS_SHOW_CORPUS ?= true
 serve: install  ## Serve the champion on http://127.0.0.1:3001 (SERVE_PORT=...); takes over new champions by itself
 	@echo "Page: http://127.0.0.1:$(SERVE_PORT)   API: http://127.0.0.1:$(SERVE_PORT)/docs"
 	@env --default-signal=INT,TERM $(BIN)/bentoml serve bentos.fakenews.service:FakeNews --host 127.0.0.1 --port $(SERVE_PORT)

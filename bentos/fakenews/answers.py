@@ -19,6 +19,7 @@ def add_answers(app: FastAPI) -> None:
     @app.get(
         "/answers/{request_id}",
         summary="Read an answer again",
+        description="With the key that it was given to, where the service requires keys.",
         responses={404: {"model": Problem, "description": "No such answer in the log."}},
     )
     async def answer(
@@ -34,7 +35,8 @@ def add_answers(app: FastAPI) -> None:
             line = None
         except StoreError as error:
             raise HTTPException(503, "The prediction log cannot be read now. Ask again later.") from error
-        if line is None:
+        # Keys are of callers who must not read each other.
+        if line is None or line["client"] not in (None, request.state.caller.client):
             raise HTTPException(404, f"The log holds no row {row} of request {request_id}.")
         predicted = Predictions(**{name: np.array([line[name]]) for name in _PREDICTED})
         known = {name: line[name] for name in ("request_id", "row", "time", "model_id", "title", "text")}

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from bentos.fakenews.answers import add_answers
 from bentos.fakenews.card import card_page
+from bentos.fakenews.corpus import add_corpus
 from bentos.fakenews.explaining import occlusions
 from bentos.fakenews.middleware import CSV_PATH, Middleware
 from bentos.fakenews.problems import PROBLEMS, add_errors
@@ -89,6 +90,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     add_errors(app)
     _add_api(app)
     add_answers(app)
+    add_corpus(app, settings)
     _add_page(app)
     return app
 

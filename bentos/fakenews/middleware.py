@@ -34,7 +34,7 @@ JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
 """Paths that need the model."""
 
 _TYPES: Final = {
-    **dict.fromkeys(("/predict", "/predict_batch", "/explain", "/feedback"), "application/json"),
+    **dict.fromkeys(("/predict", "/predict_batch", "/explain", "/feedback", "/similar"), "application/json"),
     CSV_PATH: "multipart/form-data",
 }
 """Content types of the bodies."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from bentos.fakenews import metrics
 from bentos.fakenews.batching import Batcher, Job, Piece
+from bentos.fakenews.describing import describe
 from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
@@ -23,7 +23,6 @@ from fakenews_assets.models.predictions import prediction_records
 from fakenews_assets.models.runtimes.loading import words_read
 from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller, PredictionLog, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
-from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Bundle
 from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.storage.backend import Backend, Document, StoreError
@@ -242,7 +241,7 @@ class Runtime:
             pointer = pointer_in(document, self._models)
             if self.served and self.served.pointer == pointer:
                 return
-            loaded = await asyncio.to_thread(_load, self._models, pointer)
+            loaded = await asyncio.to_thread(_load, self._models, pointer, self.settings)
             if self.served:
                 await asyncio.to_thread(_warm_up, loaded.scorer)  # the one before answers meanwhile
             else:
@@ -283,10 +282,10 @@ class Runtime:
             logger.error("Could not upload the prediction log yet: %s", error)
 
 
-def _load(models: Backend, pointer: Pointer) -> Served:
+def _load(models: Backend, pointer: Pointer, settings: ServiceSettings) -> Served:
     scorer = Scorer.open(models.fetch(pointer.bundle))
     scorer.score([Article(EXAMPLE_TITLE)])  # a model that cannot answer is none
-    described, card = _describe(scorer.bundle, pointer)
+    described, card = describe(scorer.bundle, pointer, settings)
     bundle = scorer.bundle
     return Served(scorer, pointer, described, card, bundle.reads_text, words_read(bundle.model))
 
@@ -310,32 +309,6 @@ def _keep_what_is_loaded() -> None:
     # Looking through it for garbage again and again would hold up requests, 0.2 s each time.
     gc.collect()
     gc.freeze()
-
-
-def _describe(bundle: Bundle, pointer: Pointer) -> tuple[ModelOut, str]:
-    """The answer of `GET /model`, and the model card as a page.
-
-    It is read once, because the files may be removed while the model is served.
-    """
-    manifest, calibration = bundle.manifest, bundle.manifest.calibration
-    evaluation = json.loads((bundle.path / "evaluation.json").read_bytes())
-    scores = {name: value for name, value in evaluation["metrics"].items() if isinstance(value, float)}
-    described = ModelOut(
-        model_id=bundle.sha,
-        candidate=manifest.candidate,
-        encoder=manifest.encoder,
-        runtime=manifest.runtime,
-        promoted_at=pointer.promoted_at,
-        git_commit=manifest.git_commit,
-        data_versions=manifest.data_versions,
-        threshold=calibration.threshold,
-        abstain_between=[calibration.abstain_low, calibration.abstain_high],
-        reads_text=bundle.reads_text,
-        evaluation={"rows": evaluation["rows"], **scores},
-        note=evaluation["note"],
-        model_card=bundle.card,
-    )
-    return described, (bundle.path / MODEL_CARD_PAGE).read_text(encoding="utf-8")
 
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:

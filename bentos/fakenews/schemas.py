@@ -1,6 +1,6 @@
 """Request and response schemas, with their limits."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -165,6 +165,28 @@ class FeedbackOut(BaseModel):
     row: int
 
 
+class TrainingBatch(BaseModel):
+    """A batch of the corpus."""
+
+    name: str
+    origin: str = Field(description="Name of its file, or the address of a generated one.")
+    articles: int
+
+
+class TrainedOn(BaseModel):
+    """The articles behind a model."""
+
+    real: int = Field(description="Real articles of the training split.")
+    fake: int = Field(description="Fake articles of the training split.")
+    first: date | None = Field(
+        description="Earliest day of publication in the training split, if any is known."
+    )
+    last: date | None = Field(description="Latest day of publication in the training split.")
+    batches: list[TrainingBatch] = Field(description="Of the whole corpus, in order of arrival.")
+    sources: list[str] = Field(description="The largest publishers of the corpus, the largest first.")
+    sources_known: int = Field(description="Publishers of the corpus.")
+
+
 class ModelOut(BaseModel):
     """The champion, its data versions and its evaluation."""
 
@@ -188,7 +210,12 @@ class ModelOut(BaseModel):
         description="Scores on the test split: `rows`, and point estimates by metric."
     )
     note: str | None = Field(description="Warning to show beside every score.")
+    trained_on: TrainedOn
     model_card: str = Field(description="Markdown.")
+    shows_corpus: bool = Field(description="Whether `GET /examples` and `POST /similar` answer.")
+    log_content: Literal["hash", "text"] = Field(
+        description="What the prediction log keeps of an article: its text, or its hash alone."
+    )
 
 
 class Fault(BaseModel):

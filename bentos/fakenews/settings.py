@@ -42,6 +42,11 @@ class ServiceSettings(BaseSettings):
     log_content: Literal["hash", "text"] = Field(
         default="hash", description="Whether the log holds titles and texts, or only their hashes."
     )
+    show_corpus: bool = Field(
+        default=False,
+        description="Whether the page and the API show articles of the corpus: test articles to try, and training articles"
+        " with a similar headline. They are read from the storage; check their licences first.",
+    )
     api_key: SecretStr | None = Field(
         default=None,
         min_length=MIN_KEY,

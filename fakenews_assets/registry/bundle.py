@@ -1,10 +1,13 @@
 """Bundles: immutable, content-addressed folders with a model and everything to serve and audit it.
 
-<models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
-<models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
-<models>/<sha>/model_card.md, model_card.html, sbom.cdx.json, evaluation.json, prepare.json, calibration.json
-<models>/<sha>/ood.safetensors            unless the model was judged without
-<models>/<sha>.json                 when it was made, and by which run: not part of the content
+    <models>/<sha>/manifest.json        what it is; the sha is that of this file, which lists all others
+    <models>/<sha>/model/...            the model in its runtime's format, and its tokenizer
+    <models>/<sha>/model_card.md, model_card.html, sbom.cdx.json, evaluation.json, corpus.json,
+                                        prepare.json, calibration.json
+    <models>/<sha>/ood.safetensors            unless the model was judged without
+    <models>/<sha>.json                 when it was made, and by which run: not part of the content
+
+`write_bundle` makes one, and `open_bundle` verifies it.
 """
 
 import hashlib
@@ -34,6 +37,8 @@ MANIFEST_FILE: Final = "manifest.json"
 MODEL_CARD_FILE: Final = "model_card.md"
 MODEL_CARD_PAGE: Final = "model_card.html"
 SBOM_FILE: Final = "sbom.cdx.json"
+CORPUS_FILE: Final = "corpus.json"
+"""Counts of the articles behind the model, by batch, split and source; none of the articles."""
 PREPARE_FILE: Final = "prepare.json"
 MODEL_FOLDER: Final = "model"
 
@@ -43,12 +48,13 @@ REQUIRED_FILES: Final = (
     MODEL_CARD_PAGE,
     SBOM_FILE,
     "evaluation.json",
+    CORPUS_FILE,
     PREPARE_FILE,
     CALIBRATION_FILE,
 )
 """What a bundle holds beside the folder `model`."""
 
-_PAPERS: Final = (MODEL_CARD_FILE, MODEL_CARD_PAGE, SBOM_FILE, "evaluation.json")
+_PAPERS: Final = (MODEL_CARD_FILE, MODEL_CARD_PAGE, SBOM_FILE, "evaluation.json", CORPUS_FILE)
 _TRAINING_RECORD: Final = f"{MODEL_FOLDER}/training.json"
 """Holds durations: two trainings to the same weights differ in it."""
 _SHA_DIGITS: Final = 64

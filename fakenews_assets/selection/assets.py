@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     group_name="selection",
     owners=["team:ml"],
     kinds={"polars"},
-    code_version="3",
+    code_version="4",
     check_specs=selection_check_specs(),
     pool="training",  # speed is part of the verdict: no training may run beside it
 )

@@ -16,6 +16,7 @@ from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, evalua
 from fakenews_assets.models.calibration import CALIBRATION_FILE, read_calibration
 from fakenews_assets.models.out_of_distribution import OOD_FILE
 from fakenews_assets.registry.bundle import (
+    CORPUS_FILE,
     MODEL_CARD_FILE,
     MODEL_CARD_PAGE,
     MODEL_FOLDER,
@@ -82,6 +83,7 @@ def bundle_winner(
         package_versions={name: packages[name].version for name in _PACKAGES if name in packages},
     )
     corpus = describe_corpus(store, winner.lineage)
+    (draft / CORPUS_FILE).write_text(corpus.to_json(), encoding="utf-8")
     card = model_card(manifest, winner.candidate.evaluation, choice, corpus, note)
     (draft / MODEL_CARD_FILE).write_text(card, encoding="utf-8")
     (draft / MODEL_CARD_PAGE).write_text(to_html(card, _pictures(eligible, winner)), encoding="utf-8")

@@ -79,8 +79,9 @@ def test_a_log_without_texts_gives_the_verdict_alone(tmp_path: Path, models: Pat
         Article("Secret", "words"), record, time=time_of(request_id), request_id=request_id, row=1,
         endpoint="/predict", model_id="b" * 64, latency_ms=1, with_text=False,
     )  # fmt: skip
-    with TestClient(create_app(ServiceSettings(models=models, log=tmp_path / "log"))) as client:
-        client.app.state.runtime.log.append("predictions", [line])  # pyright: ignore[reportFunctionMemberAccess]
+    app = create_app(ServiceSettings(models=models, log=tmp_path / "log"))
+    with TestClient(app) as client:
+        app.state.runtime.log.append("predictions", [line])
         answer = client.get(f"/answers/{request_id}").json()
     assert (answer["title"], answer["text"], answer["probability"], answer["label"]) == (None,) * 4
     assert (answer["verdict"], answer["abstain_reason"]) == ("unsure", "out_of_distribution")

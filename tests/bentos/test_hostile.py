@@ -26,13 +26,15 @@ POSTED = ("/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback")
     ("path", "mode"),
     [
         *((path, mode) for path in POSTED for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)),
+        ("/answers/{request_id}", GenerationMode.POSITIVE),
+        ("/answers/{request_id}", GenerationMode.NEGATIVE),
         ("/model", GenerationMode.POSITIVE),  # it takes nothing that could be wrong
     ],
 )
 def test_no_request_makes_the_service_fail(service: Server, path: str, mode: GenerationMode):
     """Requests such as the description allows, and such as it forbids."""
     schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
-    operation = schema[path]["GET" if path == "/model" else "POST"]
+    operation = schema[path]["POST" if path in POSTED else "GET"]
     statuses: Counter[int] = Counter()
 
     @given(case=operation.as_strategy(generation_mode=mode))

@@ -49,8 +49,14 @@ def ask(server: Server, **headers: str) -> httpx.Response:
 
 def logged(server: Server, request_id: str) -> dict[str, object]:
     log = PredictionLog(server.log)
-    (row,) = log.find(request_id, 0).iter_rows(named=True)
+    (row,) = log.find(request_id, 1).iter_rows(named=True)
     return row
+
+
+def test_an_answer_is_read_with_the_key_that_it_was_given_to(guarded: Server) -> None:
+    path = f"{guarded.url}/answers/{ask(guarded, X_API_Key=DESK).json()['request_id']}"
+    statuses = [httpx.get(path, headers={"X-API-Key": key}).status_code for key in (DESK, ARCHIVE, "none")]
+    assert statuses == [200, 404, 401]
 
 
 def test_keys_have_names_and_go_in_either_header(guarded: Server) -> None:

@@ -95,7 +95,7 @@ def test_one_request_has_one_model(tmp_path: Path, models: Path) -> None:
         def take_over() -> Served:
             pointer = ChampionRegistry(models).champion()
             assert pointer is not None
-            runtime.served = module._load(FolderBackend(models), pointer)  # pyright: ignore[reportPrivateUsage]
+            runtime.served = module._load(FolderBackend(models), pointer, runtime.settings)  # pyright: ignore[reportPrivateUsage]
             return runtime.served
 
         def ask(rows: int, model: Served | None = None) -> "asyncio.Task[Answered]":

@@ -184,6 +184,12 @@ def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):
     assert body["model_id"] == scorer.model_id
     assert body["candidate"] == "tiny-0"
     assert body["abstain_between"] == [0.45, 0.55]
+    assert body["trained_on"] == {
+        "real": 40, "fake": 30, "first": "2024-01-02", "last": "2025-03-04",
+        "batches": [{"name": "spring", "origin": "news.csv", "articles": 96}],
+        "sources": ["herald.example", "hoax.example"], "sources_known": 7,
+    }  # fmt: skip
+    assert body["log_content"] == "text"
     assert body["evaluation"] == {"rows": 100, "accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
     assert body["note"].startswith("An untrained model")
     assert body["model_card"].startswith("# Model card")
@@ -263,7 +269,8 @@ def test_limits_on_rows_and_bytes(client: httpx.Client):
 def test_the_api_describes_itself(client: httpx.Client):
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/answers/{request_id}", "/model", "/model/card"
+        "/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback", "/answers/{request_id}", "/examples",
+        "/similar", "/model", "/model/card",
     }  # fmt: skip
     assert document["components"]["schemas"]["ArticleIn"]["examples"][0]["title"]
     assert "static_content/swagger-ui-bundle.js" in client.get("/docs").text

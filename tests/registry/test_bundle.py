@@ -44,6 +44,7 @@ def test_a_bundle_is_named_by_its_manifest_and_opens(make_draft: Callable, model
         "model_card.html",
         "sbom.cdx.json",
         "evaluation.json",
+        "corpus.json",
         "prepare.json",
         "calibration.json",
         "model/weights.bin",

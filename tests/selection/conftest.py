@@ -145,6 +145,7 @@ def make_draft(tmp_path: Path, manifest: Manifest) -> Callable[..., Path]:
         (folder / "model_card.md").write_text("# A model\n")
         (folder / "model_card.html").write_text("<h1>A model</h1>\n")
         (folder / "sbom.cdx.json").write_text(json.dumps({"components": []}))
+        (folder / "corpus.json").write_text("{}")
         (folder / "evaluation.json").write_text(json.dumps({"macro_f1": 0.9}))
         (folder / "prepare.json").write_text(json.dumps({"version": 2}))
         write_calibration(manifest.calibration, folder)

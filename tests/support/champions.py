@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +11,9 @@ from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
 from fakenews_assets.models.runtimes.loading import load_classifier
-from fakenews_assets.registry.bundle import MODEL_CARD_PAGE, Manifest, write_bundle
+from fakenews_assets.registry.bundle import CORPUS_FILE, MODEL_CARD_PAGE, Manifest, write_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
+from fakenews_assets.selection.card.corpus import BatchFacts, Corpus, SourceFacts, SplitFacts
 from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.sbom import write_sbom
 from fakenews_resources.storage.store import hash_files, version_of
@@ -30,6 +32,15 @@ CALIBRATION = Calibration(
     promised_real=0.98,
     promised_fake=0.98,
     rows=100,
+)
+
+
+CORPUS = Corpus(
+    batches=(BatchFacts("spring", "news.csv", date(2026, 5, 4), 100, 4, 50, 46, 0),),
+    splits=(SplitFacts("train", 40, 30, 69, date(2024, 1, 2), date(2025, 3, 4)),),
+    sources=(SourceFacts("herald.example", 30, 2), SourceFacts("hoax.example", 1, 20)),
+    sources_known=7,
+    unsourced=3,
 )
 
 
@@ -61,6 +72,7 @@ def make_champion(
     metrics = {"accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
     evaluation = {"rows": 100, "note": "An untrained model: its scores mean nothing.", "metrics": metrics}
     (draft / "evaluation.json").write_text(json.dumps(evaluation))
+    (draft / CORPUS_FILE).write_text(CORPUS.to_json())
     (draft / "prepare.json").write_text(TextPreparation().model_dump_json())
     write_calibration(CALIBRATION, draft)
     if familiar:

@@ -1,30 +1,22 @@
-// A file of articles: sent, answered row by row, shown, sorted and downloaded.
+// A file of articles: sent, answered row by row, counted and downloaded.
 
-import { call, readCsv, Refusal, showProblem } from "./api.js";
-import { percent } from "./article.js";
+import { call, Refusal, showProblem } from "./api.js";
+import { readCsv } from "./csv.js";
+import { $, element, number } from "./dom.js";
+import { addRow, allowSorting, emptyTable, NAMES, paintTable, startTable } from "./table.js";
 
-const PAGE = 200; // rows in the document at a time: what a phone lays out without a pause
-const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
-const REASONS = { out_of_distribution: "unlike what the model has learnt from" };
-const ORDER = ["fake", "unsure", "real", "error"];
+const REASONS = { out_of_distribution: "unlike the training articles", uncertain: "uncertain" };
+const MOST_REASONS = 6;
 const FORMULA = /^'(?=[=+\-@\t\r\n＝＋－＠])/; // the service's guard against spreadsheet formulas
-
 const PACKED = /\.(gz|bz2|zip)$/i;
 
-const $ = (id) => document.getElementById(id);
-const number = (value) => value.toLocaleString("en");
-const compare = new Intl.Collator("en", { numeric: true }).compare;
-
 let running = new AbortController();
-let rows = [];
-let view = []; // the same rows as sorted
 let pieces = [];
 let counts = {};
+let reasons = new Map(); // how often, by kind and reason
 let total = 0;
-let page = 0;
-let painted = []; // the rows in the document
+let read = 0;
 let painting = false;
-let sorting = { by: "row", down: false };
 
 export function startFile() {
   $("file").addEventListener("change", () => {
@@ -34,17 +26,7 @@ export function startFile() {
   });
   startDropping();
   $("cancel").addEventListener("click", () => running.abort());
-  for (const button of document.querySelectorAll("[data-sort]")) {
-    button.addEventListener("click", () => sort(button.dataset.sort));
-  }
-  const turn = { first: () => 0, previous: () => page - 1, next: () => page + 1, last: () => pages() - 1 };
-  for (const [id, target] of Object.entries(turn)) {
-    $(id).addEventListener("click", () => {
-      page = Math.min(Math.max(target(), 0), pages() - 1);
-      paint();
-      $("scroller").scrollTop = 0;
-    });
-  }
+  startTable();
 }
 
 function startDropping() {
@@ -87,19 +69,20 @@ async function check(file) {
       found.forEach(take);
       later();
     }
-    if (total && rows.length < total) throw new Refusal("The service stopped before the last row.");
-    finish(file, `Done: ${number(rows.length)} ${rows.length === 1 ? "row" : "rows"} of ${file.name}.`, true);
+    if (total && read < total) throw new Refusal("The service stopped before the last row.");
+    finish(file, `Done: ${number(read)} ${read === 1 ? "row" : "rows"} of ${file.name}.`, true);
   } catch (error) {
     if (running.signal !== signal) return;
-    const part = rows.length ? ` after ${number(rows.length)} of ${number(total)} rows` : "";
+    const part = read ? ` after ${number(read)} of ${number(total)} rows` : "";
     finish(file, signal.aborted ? `Cancelled${part}.` : `Not finished${part}.`, false);
     if (!signal.aborted) showProblem($("file-problem"), error, () => check(file));
   }
 }
 
 function reset() {
-  [rows, view, pieces, counts, total, page] = [[], [], [], { fake: 0, unsure: 0, real: 0, error: 0 }, 0, 0];
-  sorting = { by: "row", down: false };
+  [pieces, counts, reasons, total, read] = [[], { fake: 0, unsure: 0, real: 0, error: 0 }, new Map(), 0, 0];
+  // A cancelled upload ends; labels of the rows that came may follow.
+  emptyTable(new AbortController().signal);
   $("answers").hidden = $("file-problem").hidden = true;
   $("run").hidden = $("cancel").hidden = $("progress").hidden = false;
   $("progress").removeAttribute("value"); // unknown until the service has counted the rows
@@ -112,7 +95,7 @@ function finish(file, message, whole) {
   $("file-status").textContent = message;
   $("cancel").hidden = $("progress").hidden = true;
   $("progress-text").textContent = "";
-  $("answers").hidden = !rows.length;
+  $("answers").hidden = !read;
   const name = `answers-${file.name.replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
   $("download-name").textContent = whole ? name : `${name} – only the rows that came`;
   $("download").onclick = () => save(name);
@@ -120,24 +103,29 @@ function finish(file, message, whole) {
   paint();
 }
 
-/** Sorting and downloading wait for the last row: what moves under the pointer helps nobody. */
 function allow(possible) {
   $("download").disabled = !possible;
-  for (const button of document.querySelectorAll("[data-sort]")) button.disabled = !possible;
+  allowSorting(possible);
 }
 
 function take(answer) {
   const kind = answer.error || !(answer.verdict in NAMES) ? "error" : answer.verdict;
+  const reason = answer.error || REASONS[answer.abstain_reason] || "";
   counts[kind]++;
-  const row = {
+  read++;
+  if (reason) {
+    // Faults name their line, which makes each a reason of its own.
+    const same = `${NAMES[kind]}: ${reason.replace(/^line [\d,]+: /, "")}`;
+    reasons.set(same, (reasons.get(same) ?? 0) + 1);
+  }
+  addRow({
     row: Number(answer.row),
     title: answer.title.replace(FORMULA, ""),
-    verdict: kind,
+    kind,
     probability: answer.probability ? Number(answer.probability) : null,
-    reason: answer.error || REASONS[answer.abstain_reason] || "",
-  };
-  rows.push(row);
-  view.push(row);
+    reason,
+    requestId: answer.request_id,
+  });
 }
 
 /** Paint once per frame, however many pieces arrive in it. */
@@ -153,76 +141,16 @@ function later() {
 function paint() {
   if (total && !$("progress").hidden) {
     $("progress").max = total;
-    $("progress").value = rows.length;
-    $("progress-text").textContent = `${number(rows.length)} of ${number(total)} rows`;
+    $("progress").value = read;
+    $("progress-text").textContent = `${number(read)} of ${number(total)} rows`;
   }
   for (const [kind, amount] of Object.entries(counts)) $(`count-${kind}`).textContent = number(amount);
-  const first = page * PAGE;
-  const shown = view.slice(first, first + PAGE);
-  // While rows arrive most frames change nothing on a full page.
-  if (shown.length !== painted.length || shown.some((row, at) => row !== painted[at])) {
-    $("rows").replaceChildren(...shown.map(line));
-    painted = shown;
-  }
-  for (const button of document.querySelectorAll("[data-sort]")) {
-    const heading = button.closest("th");
-    if (button.dataset.sort !== sorting.by) heading.removeAttribute("aria-sort");
-    else heading.setAttribute("aria-sort", sorting.down ? "descending" : "ascending");
-  }
-  $("pager").hidden = view.length <= PAGE;
-  $("page-status").textContent = `${number(first + 1)}–${number(first + shown.length)} of ${number(view.length)}`;
-  for (const id of ["first", "previous"]) $(id).setAttribute("aria-disabled", String(page === 0));
-  for (const id of ["next", "last"]) $(id).setAttribute("aria-disabled", String(page >= pages() - 1));
-}
-
-function line(row) {
-  const element = document.createElement("tr");
-  element.setAttribute("role", "row");
-  const texts = [number(row.row), row.title, NAMES[row.verdict], row.probability === null ? "" : percent(row.probability)];
-  const [position, title, verdict, probability] = texts.map((text) => {
-    const cell = document.createElement("td");
-    cell.textContent = text;
-    cell.setAttribute("role", "cell");
-    return cell;
-  });
-  position.className = probability.className = "number";
-  verdict.className = "verdict";
-  title.className = "title";
-  title.dir = "auto";
-  const badge = document.createElement("span");
-  badge.className = `badge ${row.verdict}`;
-  badge.textContent = NAMES[row.verdict];
-  verdict.replaceChildren(badge);
-  if (row.reason) {
-    const reason = document.createElement("span");
-    reason.className = "reason quiet";
-    reason.textContent = row.reason;
-    verdict.append(reason);
-  }
-  element.append(position, title, verdict, probability);
-  return element;
-}
-
-function sort(by) {
-  // Probabilities are asked for the most suspicious first.
-  const down = by === sorting.by ? !sorting.down : by === "probability";
-  sorting = { by, down };
-  const sign = down ? -1 : 1;
-  const ways = {
-    row: () => 0,
-    title: (a, b) => compare(a.title, b.title),
-    verdict: (a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict),
-    probability: (a, b) => a.probability - b.probability,
-  };
-  view = [...rows].sort((a, b) => {
-    // Rows without an answer stay at the end, whichever way probabilities run.
-    if (by === "probability" && (a.probability === null) !== (b.probability === null)) {
-      return a.probability === null ? 1 : -1;
-    }
-    return sign * ways[by](a, b) || (by === "row" ? sign : 1) * (a.row - b.row);
-  });
-  page = 0;
-  paint();
+  const often = [...reasons].sort(([, a], [, b]) => b - a);
+  const lines = often.slice(0, MOST_REASONS).map(([reason, amount]) => `${reason}, ${number(amount)}`);
+  if (often.length > MOST_REASONS) lines.push(`${number(often.length - MOST_REASONS)} more reasons`);
+  $("reasons").replaceChildren(...lines.map((words) => element("li", "", words)));
+  $("reasons").hidden = !lines.length;
+  paintTable();
 }
 
 function save(name) {
@@ -233,8 +161,4 @@ function save(name) {
   link.click();
   // The browser reads it after this function; a minute is plenty.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
-
-function pages() {
-  return Math.max(1, Math.ceil(view.length / PAGE));
 }

@@ -1,7 +1,8 @@
-"""Facts about the training corpus, for the model card."""
+"""Facts about the training corpus, for the model card and the service."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Final
 
@@ -66,6 +67,10 @@ class Corpus:
     """How many sources there are."""
     unsourced: int
     """Articles in a split without a source."""
+
+    def to_json(self) -> str:
+        """The same as a JSON object; days are in ISO format."""
+        return json.dumps(asdict(self), default=date.isoformat, indent=2, ensure_ascii=False) + "\n"
 
 
 def describe_corpus(store: Store, lineage: Mapping[str, Record]) -> Corpus:

@@ -89,8 +89,8 @@ def test_what_is_no_request_id_is_refused(request_id: str, tmp_path: Path) -> No
 def test_a_request_that_no_log_holds_is_refused(project: Project) -> None:
     with pytest.raises(UnknownRequest, match="set FAKENEWS_LOG"):
         audit_request(project.store, project.service_log, new_request_id())
-    with pytest.raises(UnknownRequest, match="row 1 of request"):
-        audit_request(project.store, project.service_log, project.request_id, 1)
+    with pytest.raises(UnknownRequest, match="row 2 of request"):
+        audit_request(project.store, project.service_log, project.request_id, 2)
 
 
 def test_without_a_champion_there_is_nothing_to_audit(tmp_path: Path) -> None:

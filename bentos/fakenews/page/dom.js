@@ -1,0 +1,63 @@
+// Small helpers that all parts of the page share.
+
+export const $ = (id) => document.getElementById(id);
+export const WORDS = { real: "Looks real", fake: "Looks fake", unsure: "Not sure" };
+export const number = (value) => value.toLocaleString("en");
+
+/** An element with text and elements in it; never markup, for what is shown may quote what was sent. */
+export function element(tag, className, ...content) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...content);
+  return made;
+}
+
+/** A button that is no submit button. */
+export function button(words, onClick, className = "") {
+  const made = element("button", className, words);
+  made.type = "button";
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+// Rounding must not turn "almost" into "certainly".
+export function percent(share) {
+  if (share > 0.9995 && share < 1) return "over 99.9%";
+  if (share < 0.0005 && share > 0) return "under 0.1%";
+  return `${Number((100 * share).toFixed(1))}%`;
+}
+
+/** A moment in the reader's own time zone. */
+export function moment(iso) {
+  return new Date(iso).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
+}
+
+/** A day, which has no time zone. */
+export function day(iso) {
+  return new Date(iso).toLocaleDateString("en-GB", { dateStyle: "long", timeZone: "UTC" });
+}
+
+/** Have every button with `data-copy` copy the text of the element of that id. */
+export function startCopying() {
+  document.addEventListener("click", async (event) => {
+    const pressed = event.target.closest("[data-copy]");
+    if (!pressed) return;
+    const source = $(pressed.dataset.copy);
+    const copied = await copy(source);
+    $("copied").textContent = copied ? "Copied." : "Could not copy. The text is selected: copy it by hand.";
+    if (!copied) return;
+    pressed.classList.add("done");
+    setTimeout(() => pressed.classList.remove("done"), 2000);
+  });
+}
+
+async function copy(source) {
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    return true;
+  } catch {
+    // Browsers have no clipboard for pages that came over plain HTTP from another machine.
+    getSelection().selectAllChildren(source);
+    return document.execCommand("copy");
+  }
+}

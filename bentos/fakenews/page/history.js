@@ -1,0 +1,73 @@
+// What was checked in this browser. The service never hears of it.
+
+import { permalink } from "./answer.js";
+import { $, element, moment } from "./dom.js";
+
+const STORE = "fakenews-history";
+const MOST = 50;
+const NAMES = { real: "Real", fake: "Fake", unsure: "Not sure" };
+
+let kept = { on: true, checks: [] };
+
+export function startHistory() {
+  kept = { ...kept, ...read() };
+  $("remember").checked = kept.on;
+  $("remember").addEventListener("change", () => {
+    kept.on = $("remember").checked;
+    write();
+    show();
+  });
+  $("forget").addEventListener("click", () => {
+    kept.checks = [];
+    write();
+    show();
+    $("history-status").textContent = "The history is empty now.";
+  });
+  // Another tab may have added to it.
+  addEventListener("storage", (event) => {
+    if (event.key !== STORE) return;
+    kept = { on: true, checks: [], ...read() };
+    $("remember").checked = kept.on;
+    show();
+  });
+  show();
+}
+
+export function remember({ request_id: id, verdict }, title) {
+  if (!kept.on) return;
+  kept.checks = [{ id, verdict, title, time: new Date().toISOString() }, ...kept.checks].slice(0, MOST);
+  write();
+  show();
+}
+
+function show() {
+  $("history-status").textContent = "";
+  $("history").replaceChildren(...kept.checks.map(line));
+  $("forget").hidden = !kept.checks.length;
+  $("history-empty").hidden = kept.checks.length > 0;
+}
+
+function line({ id, verdict, title, time }) {
+  const link = element("a", "", title);
+  link.href = permalink(id, 1);
+  link.dir = "auto";
+  const badge = element("span", `badge ${verdict}`, NAMES[verdict] ?? "");
+  return element("li", "", link, element("span", "quiet", badge, ` · ${moment(time)}`));
+}
+
+// A browser may forbid storage; the history then lives as long as the page.
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(STORE)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function write() {
+  try {
+    localStorage.setItem(STORE, JSON.stringify(kept));
+  } catch {
+    // see above
+  }
+}
