@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 import polars as pl
 from polars.exceptions import PolarsError
 
+from fakenews_assets.monitoring.log.lines import whole_lines
+
 _BLOCK: Final = 1 << 20
 """Bytes of a file that are looked at together, which bounds the memory."""
 _AT_ONCE: Final = 4 * _BLOCK
@@ -70,20 +72,22 @@ class LogIndex:
         except sqlite3.Error:
             return None, {}
 
-    def update(self, files: Sequence[Path]) -> None:
+    def update(self, files: Sequence[Path], *, check: bool = False) -> None:
         """Take in the whole lines that were written since the last time.
 
         Args:
             files: all files of the day's lines.
+            check: whether to look for damage first, such as the zeros of a power failure, which would hide answers. A
+                damaged index is made anew.
 
         Raises:
             sqlite3.Error: another process is at it, or the disk is full.
             OSError: the index cannot be replaced.
         """
         try:
-            self._update(files)
+            self._update(files, check=check)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode in _BUSY_OR_FULL:
+            if getattr(error, "sqlite_errorcode", None) in _BUSY_OR_FULL:
                 raise
             self.remove()
             self._update(files)
@@ -94,8 +98,10 @@ class LogIndex:
         for file in (self._file, self._file.with_name(f"{self._file.name}-journal")):
             file.unlink(missing_ok=True)
 
-    def _update(self, files: Sequence[Path]) -> None:
+    def _update(self, files: Sequence[Path], *, check: bool = False) -> None:
         with closing(sqlite3.connect(self._file, isolation_level=None)) as index:
+            if check and index.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("the index is damaged")
             index.executescript(_TABLES)
             sizes = {file.name: file.stat().st_size for file in files}
             covered: dict[str, int] = dict(index.execute("SELECT file, bytes FROM covered"))
@@ -125,22 +131,12 @@ def _take_in(index: sqlite3.Connection, file: Path) -> bool:
         index.execute("BEGIN IMMEDIATE")
         found = index.execute("SELECT bytes FROM covered WHERE file = ?", (file.name,)).fetchone()
         begin = found[0] if found else 0
-        whole = _whole_lines(file, begin)
+        whole = next(whole_lines(file, begin, _AT_ONCE), b"")
         if whole:
             answers = ((*answer, file.name, begin + at) for *answer, at in _answers(whole))
             index.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", answers)
             index.execute("INSERT OR REPLACE INTO covered VALUES (?, ?)", (file.name, begin + len(whole)))
         return bool(whole)
-
-
-def _whole_lines(file: Path, begin: int) -> bytes:
-    """The whole lines after a position: about `_AT_ONCE` bytes, or a single line that is longer."""
-    with file.open("rb") as lines:
-        lines.seek(begin)
-        data = lines.read(_AT_ONCE)
-        while b"\n" not in data and (more := lines.read(_AT_ONCE)):
-            data += more
-    return data[: data.rfind(b"\n") + 1]
 
 
 def _answers(lines: bytes) -> list[tuple[str, int, int]]:

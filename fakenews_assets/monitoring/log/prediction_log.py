@@ -8,7 +8,8 @@
     <root>/<day>/feedback.parquet
 
 A line that the system has taken survives the death of the process. A kill or a full disk can only cut the end of a
-file; that line was never answered, and readers skip it. Days are those of UTC.
+file; that line was never answered, and readers skip it. They skip a damaged line too, say so in their own log, and it is
+no part of the table. Days are those of UTC.
 """
 
 import json
@@ -29,6 +30,7 @@ from filelock import FileLock, Timeout
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.predictions import PREDICTION_SCHEMA
 from fakenews_assets.monitoring.log.index import LogIndex, lines_that_name
+from fakenews_assets.monitoring.log.lines import parse, scan_lines, whole_lines
 from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.backend import Backend
 
@@ -73,8 +75,6 @@ _SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
     "predictions": PREDICTION_LOG_SCHEMA,
     "feedback": FEEDBACK_SCHEMA,
 }
-
-_IN_JSON: Final = {"time": pl.String(), "predicted_label": pl.Int64(), "true_label": pl.Int64()}
 
 _STILL_WRITTEN: Final = timedelta(minutes=1)
 """How long after midnight a process may still be writing what it answered before."""
@@ -195,6 +195,7 @@ class PredictionLog:
         self._now = now
         self._lock = Lock()
         self._open: dict[Kind, tuple[date, int]] = {}
+        self._checked: set[date] = set()
 
     def append(self, kind: Kind, records: Sequence[Mapping[str, Any]]) -> None:
         """Write records with a single call to the system, in the file of today.
@@ -250,7 +251,7 @@ class PredictionLog:
             lines: Iterator[bytes] = iter(())
             if place:
                 lines = lines_that_name(self.root / day.isoformat() / place.file, request_id, place.begin)
-            frames = [_parse(line + b"\n", "predictions") for line in islice(lines, 1)]
+            frames = [parse(line + b"\n", PREDICTION_LOG_SCHEMA).lazy() for line in islice(lines, 1)]
             found = _only(frames, request_id, row)
             if found.is_empty():  # too new for the index, or a table by now
                 found = self._find(day, request_id, row, covered)
@@ -275,7 +276,9 @@ class PredictionLog:
             with FileLock(self.root / _ROTATE_LOCK, blocking=False):
                 for day in wanted:
                     if files := self._segments(day, "predictions"):
-                        self._index(day).update(files)
+                        # What another process left is looked through once.
+                        self._index(day).update(files, check=day not in self._checked)
+                        self._checked.add(day)
         except Timeout:
             return
         except (OSError, sqlite3.Error) as error:
@@ -293,13 +296,15 @@ class PredictionLog:
     def read(self, day: date, kind: Kind) -> pl.LazyFrame:
         """Everything of one day, rotated or not, in order of time. A missing day gives an empty table."""
         table = self._table(day, kind)
-        lines = [_read_lines(file, kind) for file in self._segments(day, kind)]
+        schema = _SCHEMAS[kind]
+        # At once: they may turn into a table meanwhile, which is looked at last.
+        lines = [
+            parse(part, schema).lazy() for file in self._segments(day, kind) for part in whole_lines(file)
+        ]
         frames = [pl.scan_parquet(table)] if table.is_file() else []
         # A kill between rotating and removing leaves lines that the table holds as well.
         return (
-            pl.concat([*frames, *lines, _SCHEMAS[kind].to_frame().lazy()])
-            .unique()
-            .sort("time", "request_id", "row")
+            pl.concat([*frames, *lines, schema.to_frame().lazy()]).unique().sort("time", "request_id", "row")
         )
 
     def days(self) -> list[date]:
@@ -341,7 +346,7 @@ class PredictionLog:
         # Only the lines that name the id are parsed: a day may have millions. Those that turn into a table meanwhile
         # are found there, since it is looked at last.
         frames = [
-            _parse(line + b"\n", "predictions")
+            parse(line + b"\n", PREDICTION_LOG_SCHEMA).lazy()
             for segment in self._segments(day, "predictions")
             for line in lines_that_name(segment, request_id, (covered or {}).get(segment.name, 0))
         ]
@@ -353,7 +358,11 @@ class PredictionLog:
     def _fold(self, day: date, kind: Kind, segments: Sequence[Path]) -> Path:
         table = self._table(day, kind)
         aside = table.with_suffix(_HALF)
-        self.read(day, kind).sink_parquet(aside, compression="zstd")
+        if table.is_file():  # of a rotation that was killed; the lines are in it, perhaps
+            rows = self.read(day, kind)
+        else:
+            rows = pl.concat([scan_lines(segment, _SCHEMAS[kind]) for segment in segments])
+        rows.sink_parquet(aside, compression="zstd")
         aside.replace(table)
         if kind == "predictions":
             self._index(day).remove()
@@ -388,21 +397,3 @@ class PredictionLog:
 def _only(frames: Sequence[pl.LazyFrame], request_id: str, row: int) -> pl.DataFrame:
     wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
     return pl.concat([PREDICTION_LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()
-
-
-def _whole_lines(file: Path) -> bytes:
-    data = file.read_bytes()
-    return data[: data.rfind(b"\n") + 1]
-
-
-def _read_lines(file: Path, kind: Kind) -> pl.LazyFrame:
-    whole = _whole_lines(file)
-    return _parse(whole, kind) if whole else _SCHEMAS[kind].to_frame().lazy()
-
-
-def _parse(lines: bytes, kind: Kind) -> pl.LazyFrame:
-    schema = _SCHEMAS[kind]
-    # The reader knows no small integers, and no times.
-    as_written = {name: _IN_JSON.get(name, dtype) for name, dtype in schema.items()}
-    time = pl.col("time").str.to_datetime("%+", time_unit="ms", time_zone="UTC")
-    return pl.read_ndjson(lines, schema=as_written).lazy().with_columns(time).cast(schema)

@@ -130,6 +130,20 @@ def test_a_torn_index_is_made_anew(lines: Path, index: LogIndex, left: int) -> N
     assert knows(index, ids[1500], 0) == (True, covered)
 
 
+def test_zeros_in_an_index_are_found_when_it_is_checked(lines: Path, index: LogIndex) -> None:
+    ids = [new_request_id() for _ in range(2000)]
+    write(lines, *ids)
+    index.update([lines])
+    file = lines.with_name("predictions.index")
+    content = bytearray(file.read_bytes())
+    content[-6000:-4096] = bytes(6000 - 4096)
+    file.write_bytes(content)
+    index.update([lines])
+    assert not all(knows(index, one, 0)[0] for one in ids)
+    index.update([lines], check=True)
+    assert all(knows(index, one, 0) == (True, {lines.name: lines.stat().st_size}) for one in ids)
+
+
 def test_it_forgets_lines_that_are_gone(lines: Path, index: LogIndex) -> None:
     gone, kept = new_request_id(), new_request_id()
     other = lines.with_name("predictions-2.jsonl")

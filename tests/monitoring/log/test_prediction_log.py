@@ -130,6 +130,47 @@ def test_a_day_that_is_over_becomes_a_table(tmp_path: Path):
     assert log.days() == [date(2026, 5, 4), date(2026, 5, 5)]
 
 
+@pytest.mark.parametrize("damaged", [b"\x00\x00", b'{"request_id": "x', b"\xff\xfe", b"[[["])
+def test_a_damaged_line_holds_no_other_up(tmp_path: Path, damaged: bytes, caplog: pytest.LogCaptureFixture):
+    clock = Clock()
+    log = PredictionLog(tmp_path, clock)
+    log.append("predictions", [record(), record()])
+    before = log.read(NOON.date(), "predictions").collect()
+    (segment,) = tmp_path.rglob("*.jsonl")
+    first, second = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(first + damaged + b"\n" + second)
+    assert log.read(NOON.date(), "predictions").collect().equals(before)
+    assert "1 lines of the log cannot be read" in caplog.text
+    clock.now += timedelta(days=1)
+    assert len(log.rotate()) == 1
+    assert log.read(NOON.date(), "predictions").collect().equals(before)
+
+
+def test_lines_of_another_version_do_not_turn_into_a_table(tmp_path: Path):
+    clock = Clock()
+    log = PredictionLog(tmp_path, clock)
+    log.append("predictions", [{"time": {"seconds": 1}}] * 3)
+    clock.now += timedelta(days=1)
+    with pytest.raises(pl.exceptions.ComputeError, match="None of 3 lines can be read"):
+        log.rotate()
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 1
+
+
+def test_a_large_day_becomes_a_table_in_little_memory(tmp_path: Path):
+    clock = Clock()
+    log = PredictionLog(tmp_path, clock)
+    for _ in range(20):
+        log.append("predictions", [record(title="x" * 1000) for _ in range(1000)])
+    clock.now += timedelta(days=1)
+    tracemalloc.start()
+    try:
+        log.rotate()
+        assert tracemalloc.get_traced_memory()[1] < 15 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert log.read(NOON.date(), "predictions").select(pl.len()).collect().item() == 20_000
+
+
 def test_a_kill_while_rotating_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
     log = PredictionLog(tmp_path, clock)
