@@ -1,9 +1,10 @@
 """What the page does around an answer: links to it, history, copies, rows of a file."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
+import pytest
 
 from tests.support.pages import WORDS, check, expect, needs_chromium, percent, refuse, upload
 from tests.support.pages import browser as browser
@@ -190,6 +191,29 @@ def test_history_stays_in_the_browser(page: "Page"):
     page.reload()
     expect(page.get_by_label("Remember what I check")).not_to_be_checked()
     assert page.evaluate("JSON.parse(localStorage['fakenews-history']).checks") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page: "Page", scheme: Literal["light", "dark"]):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+    def violations() -> list[str]:
+        found = axe.Axe().run(page).response["violations"]
+        return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found]
+
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    assert violations() == []
+    check(page, TITLE, TEXT)
+    upload(page, ["First", "Second", ""])
+    page.get_by_role("button", name="Details of row 2").click()
+    page.get_by_text("Model card", exact=True).click()
+    page.get_by_text("Where to check the claim itself").click()
+    page.get_by_label("Headline", exact=True).fill("https://news.example")
+    assert violations() == []
+    page.goto("/docs")
+    page.get_by_text("Test articles to try").click()
+    expect(page.get_by_text("Parameters").first).to_be_visible()
+    assert violations() == []
 
 
 def test_a_row_of_a_file_is_counted_opened_and_labelled(page: "Page"):
