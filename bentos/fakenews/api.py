@@ -201,7 +201,8 @@ def _add_api(app: FastAPI) -> None:
         responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
     )
     async def card(request: Request) -> Response:
-        return card_page(_runtime(request).champion().card)
+        champion = _runtime(request).champion()
+        return card_page(champion.card, champion.described.model_id, str(request.base_url))
 
 
 def _add_page(app: FastAPI) -> None:

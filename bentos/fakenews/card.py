@@ -3,15 +3,25 @@
 import hashlib
 import re
 from base64 import b64encode
+from html import escape
 from typing import Final
 
 from fastapi.responses import HTMLResponse, Response
 
+from fakenews_assets.registry.bundle import CARD_BUNDLE, CARD_URL
+
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def card_page(html: str) -> Response:
-    """Answer with a bundle's card. The content security policy allows only the card's own pictures and style."""
+def card_page(html: str, bundle: str, url: str) -> Response:
+    """Answer with a bundle's card. The content security policy allows only the card's own pictures and style.
+
+    Args:
+        html: the card's page.
+        bundle: sha of the bundle.
+        url: of the service, as its caller sees it, for the code in the card.
+    """
+    html = html.replace(CARD_BUNDLE, bundle).replace(CARD_URL, escape(url.rstrip("/")))
     hashes = "".join(
         f" 'sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
         for style in _STYLE.findall(html)

@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.steps import shown_step
 from fakenews_assets.governance.audit.answer import UnknownRequest
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import (
@@ -32,7 +33,7 @@ def audit(subject: str, row: int) -> bool:
     """
     console = Console()
     try:
-        with console.status("Recomputing the chain"):
+        with shown_step(console, "recomputing the chain"):
             found = _audit(subject, row)
     except (UnknownRequest, NothingToAudit, BundleMissing) as error:
         raise CommandFailed(str(error)) from error

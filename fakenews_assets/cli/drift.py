@@ -7,12 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.cli.steps import shown_steps
-from fakenews_assets.common import progress
+from fakenews_assets.cli.steps import shown_step
 from fakenews_assets.monitoring.simulation import ServiceError, Traffic, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec
-
-_STEP = "sending articles"
 
 
 def simulate_drift(
@@ -39,12 +36,10 @@ def simulate_drift(
     """
     console = Console()
     try:
-        with shown_steps(console, [_STEP]) as steps, progress.listening(steps.show), progress.step(_STEP):
-            steps.start(_STEP)
+        with shown_step(console, "sending articles"):
             sent = send_traffic(
                 url, articles_of(traffic), feedback_share=feedback, api_key=api_key, seed=traffic.seed
             )
-            steps.finish(_STEP, failed=False)
         landed = land(batch, folder) if folder else None
     except (ServiceError, OSError) as error:
         raise CommandFailed(str(error)) from error

@@ -18,15 +18,13 @@ from starlette.routing import Route
 
 from fakenews_assets.cli.exporter import GraphCollector
 from fakenews_assets.cli.running import use_project_home
-from fakenews_assets.cli.steps import shown_steps
-from fakenews_assets.common import progress
+from fakenews_assets.cli.steps import shown_step
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES
 from fakenews_assets.monitoring.page.page import PAGE_FILE
 from fakenews_resources.storage.io_manager import SHOWN_FILES, storage_from_environment
 from fakenews_resources.storage.store import Store, StoreError, ValueMissing
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_STEP: Final = "generating example days"
 
 
 def monitor_app(store: Store, gauges: CollectorRegistry) -> Starlette:
@@ -94,12 +92,10 @@ def serve_example(host: str, port: int) -> None:
     """Serve generated days, out of a temporary store, until an interrupt."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        with shown_steps(Console(), [_STEP]) as steps, progress.listening(steps.show), progress.step(_STEP):
-            steps.start(_STEP)
+        with shown_step(Console(), "generating example days"):
             from fakenews_assets.monitoring.example_days import write_example_days
 
             write_example_days(store, datetime.now(UTC).date())
-            steps.finish(_STEP, failed=False)
         _serve(monitor_app(store, CollectorRegistry()), host, port)
 
 

@@ -15,6 +15,8 @@ from fakenews_assets.automation.runs import runs_at_work
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.executing import code_location
 from fakenews_assets.cli.running import GraphRunner
+from fakenews_assets.cli.steps import shown_step
+from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import registered_batches
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.governance.erasure.erasure import Erased, erase
@@ -47,7 +49,7 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
     """
     with _graph_at_rest() as (runner, store), _refusals():
         console = runner.console
-        with console.status("Finding what is still needed"):
+        with shown_step(console, "finding what is still needed"):
             gone = plan_pruning(store, keep_bundles, timedelta(days=older_than))
         if not gone:
             console.print("Nothing to prune: everything is needed or too recent.")
@@ -57,7 +59,8 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
             console.print("Nothing was deleted.")
             return
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
-        prune(store, gone, by=by or getpass.getuser(), reason=reason)
+        with shown_step(console, "deleting"):
+            prune(store, gone, by=by or getpass.getuser(), reason=reason)
         console.print(
             f"Deleted {_size(gone)}; recorded in {Tombstones(store).backend.address}.", soft_wrap=True
         )
@@ -76,7 +79,7 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
             console.print("Nothing was erased.")
             return
         # From the bucket itself: an erasure that was killed may have changed the local copy.
-        with console.status("Erasing") as status, storage.afresh() as fresh:
+        with shown_step(console, "erasing"), storage.afresh() as fresh:
             log = storage.log_backend(fresh)
             erased = erase(
                 fresh,
@@ -85,8 +88,8 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
                 by=by or getpass.getuser(),
                 reason=reason,
                 raw=raw,
-                on_step=status.update,
             )
+            report(note="looking for its title elsewhere")
             ledger = Tombstones(fresh).read()
             elsewhere = _elsewhere(fresh, log, erased)
             # Bundles hold no article, and a service may be reading one from the same copy.

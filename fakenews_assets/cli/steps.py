@@ -40,6 +40,20 @@ def shown_steps(
     return kind(console, names, names if todo is None else todo, suffix)
 
 
+@contextmanager
+def shown_step(console: Console, name: str) -> Iterator[None]:
+    """Show the block as a step, with the progress that it reports."""
+    with shown_steps(console, [name]) as steps, progress.listening(steps.show):
+        steps.start(name)
+        failed = True
+        try:
+            with progress.step(name):
+                yield
+            failed = False
+        finally:
+            steps.finish(name, failed=failed)
+
+
 class Steps(ABC):
     """Shows which steps run, their progress, and how they ended."""
 

@@ -120,7 +120,7 @@ def drift_report(
         from fakenews_assets.monitoring.drift.pages import write_drift_pages
 
         report(note="drawing the pages")
-        write_drift_pages(compared, verdict.features, draft.path)
+        write_drift_pages(compared, verdict, day, draft.path)
     yield dg.MaterializeResult(
         value=draft,
         metadata=_drift_metadata(verdict),

@@ -153,7 +153,7 @@ def _drift(draft: Artifact, reference: pl.DataFrame, answers: pl.DataFrame, page
             numbers[1].with_columns(pl.Series(EMBEDDING, scores[split:])),
             (reference["title"], answers["title"]),
         )
-        write_drift_pages(compared, verdict.features, draft.path)
+        write_drift_pages(compared, verdict, answers["time"][0].date(), draft.path)
     return draft
 
 

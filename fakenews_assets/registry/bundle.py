@@ -36,6 +36,10 @@ from fakenews_resources.storage.store import FileEntry, compare_files, hash_file
 MANIFEST_FILE: Final = "manifest.json"
 MODEL_CARD_FILE: Final = "model_card.md"
 MODEL_CARD_PAGE: Final = "model_card.html"
+CARD_BUNDLE: Final = "the name of the folder that holds this card"
+CARD_URL: Final = "http://127.0.0.1:3001"
+"""What a card says instead of its bundle's sha, which it is part of, and of the service's address; the service puts in
+its own."""
 SBOM_FILE: Final = "sbom.cdx.json"
 CORPUS_FILE: Final = "corpus.json"
 """Counts of the articles behind the model, by batch, split and source; none of the articles."""

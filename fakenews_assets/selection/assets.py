@@ -11,7 +11,7 @@ from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.selection.checks import promotion_checks, selection_check_specs, warning_checks
-from fakenews_assets.selection.settings import Rollback, SelectionPolicy
+from fakenews_assets.selection.settings import Rollback, SelectionSettings
 from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.reported import materialization, tags_of_inputs
 from fakenews_resources.storage.store import Artifact
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @plain_config
 def selected_model(
     context: dg.AssetExecutionContext,
-    config: SelectionPolicy,
+    config: SelectionSettings,
     storage: Storage,
     tracker: Tracker,
     splits: Artifact,
@@ -60,7 +60,7 @@ def selected_model(
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     storage.read(context, CANDIDATES[selection.choice.winner])
-    challenge = promotion.challenge_champion(store, selection, storage.draft().path, run_id=run_id)
+    challenge = promotion.challenge_champion(store, selection, storage.draft().path, config, run_id=run_id)
     with storage.afresh() as afresh:
         checks = promotion_checks(selection, challenge, afresh.bundle(challenge.bundle.sha))
     failed = [

@@ -27,10 +27,12 @@ from fakenews_assets.registry.bundle import (
 from fakenews_assets.registry.lineage import preparation_of
 from fakenews_assets.selection.candidates import EligibleCandidate
 from fakenews_assets.selection.card.corpus import describe_corpus
+from fakenews_assets.selection.card.header import About
 from fakenews_assets.selection.card.model_card import model_card
 from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.policy import Choice
 from fakenews_assets.selection.sbom import installed_packages, write_sbom
+from fakenews_assets.selection.settings import CardSettings
 from fakenews_resources.storage.store import Record, Store
 
 COMMIT_VARIABLE: Final = "FAKENEWS_COMMIT"
@@ -47,6 +49,7 @@ def bundle_winner(
     eligible: Mapping[str, EligibleCandidate],
     choice: Choice,
     note: str | None,
+    card: CardSettings,
     *,
     run_id: str | None = None,
 ) -> str:
@@ -58,6 +61,7 @@ def bundle_winner(
         eligible: the compared candidates, by name.
         choice: of the policy.
         note: warning that belongs beside every score.
+        card: what its model card says besides.
         run_id: for the record beside the bundle.
 
     Returns:
@@ -84,9 +88,11 @@ def bundle_winner(
     )
     corpus = describe_corpus(store, winner.lineage)
     (draft / CORPUS_FILE).write_text(corpus.to_json(), encoding="utf-8")
-    card = model_card(manifest, winner.candidate.evaluation, choice, corpus, note)
-    (draft / MODEL_CARD_FILE).write_text(card, encoding="utf-8")
-    (draft / MODEL_CARD_PAGE).write_text(to_html(card, _pictures(eligible, winner)), encoding="utf-8")
+    assert winner.model.record is not None
+    about = About(winner.model.record.created_at.date(), card.owner, card.licence)
+    text = model_card(manifest, winner.candidate.evaluation, choice, corpus, note, about)
+    (draft / MODEL_CARD_FILE).write_text(text, encoding="utf-8")
+    (draft / MODEL_CARD_PAGE).write_text(to_html(text, _pictures(eligible, winner)), encoding="utf-8")
     return write_bundle(draft, store.bundles, manifest, run_id=run_id)
 
 

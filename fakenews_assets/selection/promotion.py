@@ -22,7 +22,7 @@ from fakenews_assets.selection.candidates import EligibleCandidate, eligible_can
 from fakenews_assets.selection.decision import Decision
 from fakenews_assets.selection.gate import Contender, GateDecision, gate
 from fakenews_assets.selection.policy import Choice, choose
-from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_assets.selection.settings import CardSettings, SelectionPolicy
 from fakenews_assets.selection.timing import Speeds, compare_speeds
 from fakenews_resources.storage.store import Artifact, Store
 from fakenews_resources.storage.tombstones import Tombstones
@@ -132,19 +132,22 @@ def select_candidate(
     return Selection(choice, eligible, left_out, splits, session[0], champion)
 
 
-def challenge_champion(store: Store, selection: Selection, draft: Path, *, run_id: str) -> Challenge:
+def challenge_champion(
+    store: Store, selection: Selection, draft: Path, card: CardSettings, *, run_id: str
+) -> Challenge:
     """Bundle the chosen candidate and compare it with the champion on the selection split.
 
     Args:
         store: receives the bundle, and holds the champion's.
         selection: which candidate was chosen.
         draft: an empty folder of the store.
+        card: for the model card.
         run_id: for the record beside the bundle.
     """
     choice = selection.choice
     seen, unseen = (rows(selection.splits, "selection").collect() for rows in (seen_rows, unseen_rows))
     note = selection.splits.meta["data_note"]
-    sha = bundle_winner(store, draft, selection.eligible, choice, note, run_id=run_id)
+    sha = bundle_winner(store, draft, selection.eligible, choice, note, card, run_id=run_id)
     bundle, champion = open_bundle(store.bundle(sha)), selection.champion
 
     chosen = selection.winner.candidate

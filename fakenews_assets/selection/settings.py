@@ -56,6 +56,23 @@ class SelectionPolicy(BaseModel):
     )
 
 
+class CardSettings(BaseModel):
+    """What the model card says of the model besides what was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    owner: str = Field(default="team:ml", min_length=1, description="Owner, for the model card.")
+    licence: str = Field(
+        default="MIT for the code; the weights as their encoder and their corpora allow",
+        min_length=1,
+        description="Licence, for the model card.",
+    )
+
+
+class SelectionSettings(SelectionPolicy, CardSettings):
+    """Settings of `selected_model`."""
+
+
 class Rollback(BaseModel):
     """Settings of `rollback_champion`."""
 

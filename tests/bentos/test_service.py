@@ -201,6 +201,8 @@ def test_the_card_is_a_page_that_loads_nothing(client: httpx.Client):
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "<h1>Model card: tiny</h1>" in answer.text
     assert "&lt;b&gt;tiny&lt;/b&gt;" in answer.text
+    assert f"<strong>Id:</strong> {client.get('/model').json()['model_id']}" in answer.text
+    assert f"curl {str(client.base_url).rstrip('/')}/predict" in answer.text
 
     (policy,) = answer.headers.get_list("content-security-policy")
     (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)

@@ -1,9 +1,11 @@
+import re
 from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
+from fakenews_assets.common import progress
 from tests.support.watched import Watched, sample_articles
 
 
@@ -16,6 +18,7 @@ def test_a_sound_chain_ends_with_status_0(watched: Watched) -> None:
     for asked in ((), (watched.champion[:8],), (request_id, "--row", 1)):
         result = run(*asked)
         assert result.exit_code == 0, result.output
+        assert "recomputing the chain: done in" in result.output
         assert "The chain is intact" in result.output
 
 
@@ -25,6 +28,12 @@ def test_a_broken_one_ends_with_status_1_and_names_the_fault(watched: Watched) -
     assert result.exit_code == 1
     assert "bundle model_card.md: changed" in result.output
     assert "The chain is broken: 1 of" in result.output
+
+
+@pytest.mark.usefixtures("watched")
+def test_output_that_is_kept_counts_the_checks_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    assert re.search(r"^recomputing the chain: \d+ checks", run().output, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("watched")

@@ -44,6 +44,8 @@ def test_pruning_shows_asks_and_removes(watched: Watched, outdated: str) -> None
 
     removed = run("prune", "--yes", "--by", "somebody")
     assert removed.exit_code == 0, removed.output
+    assert "finding what is still needed: done in" in removed.output
+    assert "deleting: done in" in removed.output
     assert "Deleted 1 versions and bundles" in removed.output
     assert outdated not in watched.store.versions("notes")
     assert "Nothing to prune" in run("prune").output
@@ -68,6 +70,7 @@ def test_erasing_says_what_still_holds_it(watched: Watched) -> None:
     assert "Nothing was erased" in run(*command, answer="n\n").output
     result = run(*command, "--yes")
     assert result.exit_code == 0, result.output
+    assert "erasing: done in" in result.output
     assert "train.parquet" in result.output
     assert "Not erased: the raw bytes of raw_news/b1" in result.output
     assert watched.champion in result.output

@@ -11,7 +11,14 @@ from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import Calibration, write_calibration
 from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector
 from fakenews_assets.models.runtimes.loading import load_classifier
-from fakenews_assets.registry.bundle import CORPUS_FILE, MODEL_CARD_PAGE, Manifest, write_bundle
+from fakenews_assets.registry.bundle import (
+    CARD_BUNDLE,
+    CARD_URL,
+    CORPUS_FILE,
+    MODEL_CARD_PAGE,
+    Manifest,
+    write_bundle,
+)
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.card.corpus import BatchFacts, Corpus, SourceFacts, SplitFacts
 from fakenews_assets.selection.card.page import to_html
@@ -19,7 +26,24 @@ from fakenews_assets.selection.sbom import write_sbom
 from fakenews_resources.storage.store import hash_files, version_of
 from tests.support.models import build_tiny_classifier
 
-CARD = "# Model card: tiny\n\n## What it is\n\nA <b>tiny</b> model.\n\n## Limits\n\n- It knows nothing.\n"
+CARD = f"""# Model card: tiny
+
+- **Id:** {CARD_BUNDLE}
+
+## Limits
+
+- It knows nothing.
+
+## What it is
+
+A <b>tiny</b> model.
+
+## Use it
+
+```sh
+curl {CARD_URL}/predict
+```
+"""
 
 CALIBRATION = Calibration(
     temperature=1.3,

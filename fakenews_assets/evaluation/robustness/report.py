@@ -27,7 +27,7 @@ def masked_markdown(masked: Sequence[MaskedScore] | None) -> list[str]:
                 "difference",
                 "interval",
                 "allowed loss",
-                "",
+                "verdict",
             ),
             [
                 (
@@ -55,7 +55,7 @@ def behaviour_markdown(results: Sequence[BehaviourResult] | None) -> list[str]:
         "### Behaviour",
         "Behavioural tests in the manner of CheckList (Ribeiro et al., 2020), on the whole path as served.",
         markdown.table(
-            ("test", "kind", "what", "cases", "passed", "must", ""),
+            ("test", "kind", "what", "cases", "passed", "must", "verdict"),
             [
                 (
                     one.name.replace("_", " "),

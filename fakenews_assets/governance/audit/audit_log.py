@@ -8,6 +8,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.registry.bundle import BundleError, BundleMissing
 from fakenews_assets.registry.champion import RegistryError
 from fakenews_assets.selection.settings import SelectionPolicy
@@ -123,6 +124,7 @@ class AuditLog:
         self.checks.append(
             AuditCheck(what=what, name=name, recorded=str(recorded), found=str(found), fault=fault)
         )
+        report(len(self.checks), unit="checks", note=f"the last one: {what} {name}")
 
     def compare(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
         """Add a check that passes if the two values are equal; `fault` says what is wrong if they are not."""

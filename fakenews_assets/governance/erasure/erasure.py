@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.data.receiving.raw_files import read_mapping, rows_by_file
 from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
 from fakenews_assets.governance.erasure.consequences import bundles_taught, cluster_heirs, unsettled_clusters
@@ -72,7 +73,6 @@ def erase(
     by: str,
     reason: str,
     raw: bool = False,
-    on_step: Callable[[str], None] = lambda _: None,
 ) -> Erased:
     """Erase an article from all tables and from the service's log. It is idempotent.
 
@@ -83,7 +83,6 @@ def erase(
         by: name of the person who asks for it.
         reason: kept in the tombstone, so it must not quote the article.
         raw: whether to erase it from the raw bytes too.
-        on_step: called with a description of each step.
 
     Raises:
         UnknownArticle: nothing holds it, and it was not erased before.
@@ -98,13 +97,13 @@ def erase(
         earlier = [entry for entry in ledger.erasures if entry.article_id == article_id]
         unfinished = [entry for entry in ledger.unfinished if entry.article_id == article_id]
         raw = raw or any(entry.raw for entry in unfinished)
-        on_step("Looking for the article")
+        report(note="looking for the article")
         content = content_of(store, service_log, article_id, earlier)
         received = rows_in_raw(store, content, earlier)
         titles = frozenset(title for rows in received.values() for title in rows.values()) - {""}
         content = Content(content.ids, content.wording | Wording(titles))
         ids, shown = content.ids, tuple(sorted(content.wording.titles))
-        on_step("Rewriting the tables without it")
+        report(note="rewriting the tables without it")
         staged = _write_anew(store, service_log, content, received if raw else {})
         anew = bool(staged or unfinished or not earlier)
         bundles = {sha for entry in earlier for sha in entry.bundles} | set(bundles_taught(store, ids))
@@ -132,7 +131,7 @@ def erase(
         _drop_token_caches(store)
         if not anew:
             return Erased(earlier[-1], shown, bool(lines.before), lines.unreadable)
-        on_step("Clustering the remaining articles")
+        report(note="clustering the remaining articles")
         ledger = tombstones.sound()
         done = tombstones.append(
             plan.model_copy(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from fakenews_assets.common.progress import report
 from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.registry.bundle import bundles_in, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
@@ -71,7 +72,8 @@ def prune(
     with tombstones.locked():
         tombstones.taken_up()
         tombstone = tombstones.append(Removal(action="prune", by=by, reason=reason, removed=tuple(removed)))
-        for one in removed:
+        for number, one in enumerate(removed):
+            report(number, len(removed), "versions")
             if one.key == MODELS:
                 store.remove_bundle(one.version)
             else:

@@ -5,8 +5,9 @@ They use the same features, distances and thresholds as the verdict.
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,8 @@ from evidently.presets import DataDriftPreset, TextEvals
 from sklearn.metrics import roc_auc_score
 
 from fakenews_assets.monitoring.drift.drift import Compared
-from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, FeatureDrift
+from fakenews_assets.monitoring.drift.heading import with_heading
+from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 
 _AUC: Final = "fakenews_domain_auc"
 
@@ -45,24 +47,22 @@ register_stattest(
 )
 
 
-def write_drift_pages(compared: Compared, features: Sequence[FeatureDrift], folder: Path) -> list[Path]:
+def write_drift_pages(compared: Compared, verdict: DriftVerdict, day: date, folder: Path) -> None:
     """Write `DRIFT_PAGES`, the last one only where titles are known.
 
     Each page is self-contained: it loads no script or style from elsewhere.
 
     Args:
         compared: window and reference.
-        features: features of the verdict, with their measures and thresholds.
+        verdict: of the day, with its features, their measures and thresholds.
+        day: that the pages are about.
         folder: receives the files.
-
-    Returns:
-        The pages, in that order.
     """
-    measures = {"wasserstein": "wasserstein", "auc": _AUC}
+    features, measures = verdict.features, {"wasserstein": "wasserstein", "auc": _AUC}
     preset = DataDriftPreset(
         columns=[feature.name for feature in features],
-        # One feature that has moved is drift, as in the verdict.
-        drift_share=1 / len(features),
+        # One feature that has moved is drift, as in the verdict; there are fewer than a hundred.
+        drift_share=0.01,
         per_column_method={feature.name: measures[feature.measure] for feature in features},
         per_column_threshold={feature.name: feature.threshold for feature in features},
     )
@@ -71,15 +71,17 @@ def write_drift_pages(compared: Compared, features: Sequence[FeatureDrift], fold
         Dataset.from_pandas(table.to_pandas(), data_definition=numbers)
         for table in (compared.window, compared.reference)
     )
-    drift, tests, texts = (folder / f"{name}.html" for name in DRIFT_PAGES)
     with _quiet():
-        Report([preset]).run(window, reference).save_html(str(drift))
-        Report([preset], include_tests=True).run(window, reference).save_html(str(tests))
-        if compared.titles is None:
-            return [drift, tests]
-        known, asked = (_texts(titles.to_list()) for titles in compared.titles)
-        Report([TextEvals()]).run(asked, known).save_html(str(texts))
-    return [drift, tests, texts]
+        pages = {
+            "data_drift": Report([preset]).run(window, reference),
+            "drift_tests": Report([preset], include_tests=True).run(window, reference),
+        }
+        if compared.titles is not None:
+            known, asked = (_texts(titles.to_list()) for titles in compared.titles)
+            pages["text_metrics"] = Report([TextEvals()]).run(asked, known)
+        for name, page in pages.items():
+            html = with_heading(page.get_html_str(as_iframe=False), list(pages), name, day, verdict)
+            (folder / f"{name}.html").write_text(html, encoding="utf-8")
 
 
 def _texts(titles: list[str]) -> Dataset:

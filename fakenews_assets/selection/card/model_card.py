@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Final
 
 from fakenews_assets.common import markdown
 from fakenews_assets.ensembling.partitions import ENSEMBLES
@@ -12,10 +11,8 @@ from fakenews_assets.evaluation.reports.reporting import to_markdown
 from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import SBOM_FILE, Manifest
 from fakenews_assets.selection.card.corpus import Corpus, SplitFacts
+from fakenews_assets.selection.card.header import About, header, usage
 from fakenews_assets.selection.policy import Choice, Verdict
-
-LIMITS: Final = "## Limits"
-"""The heading after the scores."""
 
 _USES = """\
 It is meant for:
@@ -39,7 +36,12 @@ _LIMITS = """\
 
 
 def model_card(
-    manifest: Manifest, evaluation: Evaluation, choice: Choice, corpus: Corpus, note: str | None
+    manifest: Manifest,
+    evaluation: Evaluation,
+    choice: Choice,
+    corpus: Corpus,
+    note: str | None,
+    about: About,
 ) -> str:
     """Write the card as Markdown; equal input gives an equal card.
 
@@ -49,6 +51,7 @@ def model_card(
         choice: how it was selected.
         corpus: the articles behind it.
         note: the warning that belongs beside every score, such as the one on generated data.
+        about: further facts for its head.
 
     Raises:
         ValueError: the manifest or the evaluation is not the winner's.
@@ -63,6 +66,9 @@ def model_card(
     if note:
         parts.append(f"> **{note}**")
     parts += [
+        *header(about, evaluation, corpus),
+        "## Limits",
+        _LIMITS,
         "## What it is",
         _what_it_is(manifest, evaluation),
         "## What it is for",
@@ -71,14 +77,14 @@ def model_card(
         _answers(manifest.calibration),
         "## When it abstains",
         *_abstention(manifest.calibration, evaluation),
+        "## Use it",
+        *usage(),
         "## Data",
         *_data(corpus),
         "## Splits",
         *_splits(corpus),
         # The note stands at the top already.
         to_markdown(evaluation.model_copy(update={"note": None})),
-        LIMITS,
-        _LIMITS,
         "## How it was chosen",
         how_chosen(choice),
         "## How to reproduce it",

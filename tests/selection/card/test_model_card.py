@@ -8,10 +8,11 @@ import pytest
 from fakenews_assets.data.corpus import DATA_NOTE
 from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.models.out_of_distribution import OodLimits
-from fakenews_assets.registry.bundle import Manifest
+from fakenews_assets.registry.bundle import CARD_BUNDLE, Manifest
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.candidates import Candidate
 from fakenews_assets.selection.card.corpus import BatchFacts, Corpus, SourceFacts, SplitFacts
+from fakenews_assets.selection.card.header import About
 from fakenews_assets.selection.card.model_card import model_card
 from fakenews_assets.selection.policy import Choice, choose
 from fakenews_assets.selection.settings import SelectionPolicy
@@ -22,6 +23,20 @@ PATTERN = rf"""# Model card: finetuned
 
 > \*\*Scores on the generated sample corpus .*\*\*
 
+- \*\*Id:\*\* the name of the folder that holds this card
+- \*\*Trained:\*\* 5 November 2026
+- \*\*Owner:\*\* desk\\\|team
+- \*\*Licence:\*\* CC0
+- \*\*Data:\*\* 1,019 articles from news\\\|2\.csv, sample:rows=9
+
+\| ROC AUC, unseen publishers \| macro-F1, known publishers \| articles answered \|
+\| --- .*
+\| not measured \| 0\.950 \| 100\.0% \|
+\|  \| 0\.\d{{3}} to 0\.\d{{3}} \|  \|
+
+## Limits
+
+- The labels say who published an article, not whether its claims were checked\.(?s:.*)
 ## What it is
 
 A classifier of English news articles, .* fine-tuned from `minilm`\. It runs on `torch` and takes 80\.0 MB, .*
@@ -47,6 +62,12 @@ It does not detect out-of-distribution articles\.
 
 It answered 100\.0% of the test articles\.
 
+## Use it
+
+(?s:.*)
+curl -s http://127\.0\.0\.1:3001/predict(?s:.*)
+import httpx
+(?s:.*)
 ## Data
 
 \| batch \| from \| received \| rows \| rejected \| real \| fake \| unlabelled \|
@@ -84,9 +105,6 @@ Not measured: too few publishers are known\. .*
 (?s:.*)\| source \| tribune \| 2,000 \|(?s:.*)
 ### Speed and size
 (?s:.*)
-## Limits
-
-- The labels say who published an article, not whether its claims were checked\.(?s:.*)
 ## How it was chosen
 
 The fastest of the candidates that are at most 0\.5 points of macro-F1 below the best, `finetuned`; .*; at most 200 MB\. All figures here are of the selection split\.
@@ -125,14 +143,15 @@ Settings of each asset:
 """
 
 SECTIONS = """\
+Limits
 What it is
 What it is for
 What it answers
 When it abstains
+Use it
 Data
 Splits
 Scores of baseline
-Limits
 How it was chosen
 How to reproduce it"""
 
@@ -162,6 +181,8 @@ CORPUS = Corpus(
     unsourced=30,
 )
 
+ABOUT = About(date(2026, 11, 5), "desk|team", "CC0")
+
 Selected = tuple[Candidate, Choice]
 
 
@@ -174,18 +195,18 @@ def selected(make_candidate: Callable[..., Candidate]) -> Selected:
 
 def test_the_card_has_every_section_with_its_numbers(selected: Selected, manifest: Manifest):
     winner, choice = selected
-    card = model_card(manifest, winner.evaluation, choice, CORPUS, DATA_NOTE)
+    card = model_card(manifest, winner.evaluation, choice, CORPUS, DATA_NOTE, ABOUT)
 
     assert re.fullmatch(PATTERN, card), card
-    assert card == model_card(manifest, winner.evaluation, choice, CORPUS, DATA_NOTE)
+    assert card == model_card(manifest, winner.evaluation, choice, CORPUS, DATA_NOTE, ABOUT)
 
 
 def test_a_note_stands_there_once_and_only_if_there_is_one(selected: Selected, manifest: Manifest):
     winner, choice = selected
     noted = winner.evaluation.model_copy(update={"note": DATA_NOTE})
 
-    assert model_card(manifest, noted, choice, CORPUS, DATA_NOTE).count("plumbing") == 1
-    assert "plumbing" not in model_card(manifest, winner.evaluation, choice, CORPUS, None)
+    assert model_card(manifest, noted, choice, CORPUS, DATA_NOTE, ABOUT).count("plumbing") == 1
+    assert "plumbing" not in model_card(manifest, winner.evaluation, choice, CORPUS, None, ABOUT)
 
 
 def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
@@ -195,7 +216,7 @@ def test_a_plain_model_is_called_plain(selected: Selected, manifest: Manifest):
     )
     unsourced = Corpus(CORPUS.batches, CORPUS.splits, (), 0, 1005)
 
-    card = model_card(plain, winner.evaluation, choice, unsourced, None)
+    card = model_card(plain, winner.evaluation, choice, unsourced, None, ABOUT)
 
     assert "trained from scratch" in card
     assert "The probability is the model's own." in card
@@ -223,7 +244,7 @@ def test_what_is_out_of_distribution_is_said_to_get_no_answer(selected: Selected
             "answered": winner.evaluation.metrics,
         }
     )
-    card = model_card(manifest, looking, choice, CORPUS, None)
+    card = model_card(manifest, looking, choice, CORPUS, None, ABOUT)
     assert "On the test split these were 30 (1.50%)." in card
     assert "It answered 93.5% of the test articles; 95.0% of the answers were right." in card
 
@@ -235,10 +256,10 @@ def test_a_card_of_another_candidate_is_refused(
     other = make_candidate("other", range(50))
 
     with pytest.raises(ValueError, match="evaluation of other, but finetuned was selected"):
-        model_card(manifest, other.evaluation, choice, CORPUS, None)
+        model_card(manifest, other.evaluation, choice, CORPUS, None, ABOUT)
     with pytest.raises(ValueError, match="manifest is of other"):
         model_card(
-            manifest.model_copy(update={"candidate": "other"}), winner.evaluation, choice, CORPUS, None
+            manifest.model_copy(update={"candidate": "other"}), winner.evaluation, choice, CORPUS, None, ABOUT
         )
 
 
@@ -248,7 +269,7 @@ def test_the_card_of_a_generated_corpus_is_whole(trained: Path):
     assert pointer is not None
     card = (models / pointer.bundle / "model_card.md").read_text(encoding="utf-8")
 
-    assert card.startswith(f"# Model card: baseline\n\n> **{DATA_NOTE}**\n\n## What it is\n")
+    assert card.startswith(f"# Model card: baseline\n\n> **{DATA_NOTE}**\n\n- **Id:** {CARD_BUNDLE}\n")
     assert re.fullmatch(SECTIONS, "\n".join(re.findall(r"^## (.*)$", card, re.MULTILINE))), card
     assert not re.search(r"\b(None|nan|inf)\b", card)
     checked = [cell for head, cell in cells(card) if (kind := kind_of(head)) and check(kind, head, cell)]
