@@ -96,7 +96,7 @@ def _answers(rows: int, seed: int, kind: str, start: datetime) -> pl.DataFrame:
     return articles.with_columns(
         time=pl.Series([start + timedelta(minutes=2 * row) for row in range(rows)]).dt.cast_time_unit("ms"),
         request_id=pl.Series([f"example-{seed}-{row}" for row in range(rows)]),
-        row=pl.lit(0),
+        row=pl.lit(1),
         endpoint=pl.lit("/predict"),
         article_id=pl.Series(
             [hashlib.sha256(title.encode()).hexdigest()[:32] for title in articles["title"]]
