@@ -102,7 +102,7 @@ class Batcher(Generic[T]):
         max_rows: int,
         max_wait: float,
         max_backlog: float = 60,
-        batch_seconds: float = 0.1,
+        batch_seconds: float = 0.05,
         pace: float = 2000,
     ) -> None:
         """Configure the batcher; `start` starts it.
