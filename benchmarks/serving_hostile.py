@@ -260,7 +260,7 @@ def _labels(ids: list[str]) -> Attack:
 def _fill(log: PredictionLog, lines: int) -> list[str]:
     """Write lines of today as the service does. Returns the ids of their requests."""
     line = dict.fromkeys(PREDICTION_LOG_SCHEMA) | {
-        "time": stamp(datetime.now(UTC)), "row": 0, "endpoint": "/predict", "article_id": "0" * 32,
+        "time": stamp(datetime.now(UTC)), "row": 1, "endpoint": "/predict", "article_id": "0" * 32,
         "probability": 0.5, "predicted_label": 1, "abstained": False, "out_of_distribution": False,
         "title_chars": 60, "text_chars": 0, "title": "x" * 60, "model_id": "0" * 64, "latency_ms": 5.0,
     }  # fmt: skip

@@ -208,7 +208,7 @@ def _what_a_killed_service_did_not_send_the_next_one_sends(
         while unsent.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
     log = PredictionLog(store.backend.fetch("service_log"))
-    assert len(log.find(answer["request_id"], 0)) == 1
+    assert len(log.find(answer["request_id"], 1)) == 1
 
 
 def _pruning_removes_what_is_outdated_from_the_bucket(world: World, store: Store) -> None:
