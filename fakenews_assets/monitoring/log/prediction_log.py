@@ -3,7 +3,7 @@
     <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day, in a bucket one
                                            for each time that it was sent
     <root>/<day>/feedback-<id>.jsonl       labels that came later, on the day that they came
-    <root>/<day>/predictions.index         which rows those lines answer; made from them, and gone with them
+    <root>/<day>/predictions.index         which line answers which row; made from the lines, and gone with them
     <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
     <root>/<day>/feedback.parquet
 
