@@ -89,6 +89,8 @@ def test_requests_hold_one_title_or_a_batch() -> None:
     assert [json.loads(one.split(b"\r\n\r\n")[1])["title"] for one in single] == TITLES
     assert [one.split(b" ")[1] for one in (*single[:1], *batch)] == [b"/predict", b"/predict_batch"]
     assert json.loads(batch[0].split(b"\r\n\r\n")[1]) == {"articles": [{"title": one} for one in TITLES[:2]]}
+    classify = requests_for(Load("http://localhost:1", classify=True), TITLES)
+    assert [json.loads(one.split(b"\r\n\r\n")[1])["input"] for one in classify] == [[one] for one in TITLES]
     with pytest.raises(ValueError, match="too few"):
         requests_for(Load("http://localhost:1", rows=4), TITLES)
 
