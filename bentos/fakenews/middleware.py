@@ -19,7 +19,7 @@ from bentos.fakenews.identity import client_request_id, traceparent
 from bentos.fakenews.keys import Keys, RateLimit
 from bentos.fakenews.problems import RETRY_SECONDS, busy, problem
 from bentos.fakenews.runtime import Runtime
-from bentos.fakenews.server import ABORT
+from bentos.fakenews.server import ABORT, Server
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.prediction_log import Caller
 from fakenews_resources.request_ids import new_request_id
@@ -122,6 +122,13 @@ class Middleware:
                     await self.app(scope, self._limited(receive, limit, begin), answer)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:
+            if Server.ends_at is None:
+                raise
+            # The grace time is over. What has begun is cut by the server.
+            if not status:
+                message = "The service is stopping. Send the request again."
+                await problem(scope, 503, "stopping", message, RETRY_SECONDS)(scope, receive, answer)
         except Exception:
             # The reason is for the operator; the client gets a name to ask with.
             logger.exception("Request %s failed", request_id)

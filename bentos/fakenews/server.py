@@ -1,15 +1,47 @@
 """What BentoML and uvicorn have no setting for: both are changed here, and nowhere else."""
 
 import asyncio
+import logging
 import socket
+from time import monotonic
 from typing import Any, ClassVar, Final
 
+import uvicorn
 import uvicorn.config
 from bentoml._internal.server.base_app import BaseAppFactory
+from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bentos.fakenews.settings import ServiceSettings
 
 ABORT: Final = "fakenews.abort"
 """Extension of an ASGI scope: closes the connection at once, whatever is left to send."""
+
+_LOGGERS: Final = ("bentos", "fakenews_assets", "fakenews_resources")
+_LAST_SECONDS: Final = 2
+"""After the grace time, for the last lines of files to be sent."""
+
+
+class Server(uvicorn.Server):
+    """Ends within a grace time, and refuses connections meanwhile."""
+
+    grace_seconds: ClassVar[float] = 5
+    ends_at: ClassVar[float | None] = None
+    """`monotonic` of the end of the grace time; None until the server is told to stop."""
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        Server.ends_at = monotonic() + self.grace_seconds
+        self.config.timeout_graceful_shutdown = int(self.grace_seconds + _LAST_SECONDS)
+        for one in sockets or []:
+            # BentoML's supervisor holds it too: without this, connections would wait there and never be answered.
+            one.shutdown(socket.SHUT_RDWR)
+        await super().shutdown(sockets)
+
+    @classmethod
+    def is_over(cls) -> bool:
+        """Whether the grace time is over, so that work of any length has to stop."""
+        return cls.ends_at is not None and monotonic() > cls.ends_at
 
 
 class Protocol(HttpToolsProtocol):
@@ -17,10 +49,13 @@ class Protocol(HttpToolsProtocol):
 
     seconds: ClassVar[float] = 15
     """Time for the head of a request to arrive, and for a client to take anything of what was sent."""
+    idle_seconds: ClassVar[int] = 75
+    """How long a connection is kept for the next request."""
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
+        self.timeout_keep_alive = self.idle_seconds  # BentoML always sets its own five seconds
         self._await_head()
         if hasattr(socket, "TCP_USER_TIMEOUT") and (own := transport.get_extra_info("socket")):
             # Linux: the kernel also ends a connection that was closed here, and whose client never reads the rest.
@@ -37,6 +72,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._head_timer is None:  # it came together with the request before
+            self._await_head()
         extensions: dict[str, Any] = {ABORT: self.transport.abort}
         self.scope["extensions"] = extensions
 
@@ -53,11 +90,8 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-def install(seconds: float) -> None:
+def install(settings: ServiceSettings) -> None:
     """Have the server that BentoML is about to start use what is defined here.
-
-    Args:
-        seconds: as `Protocol.seconds`.
 
     Raises:
         RuntimeError: these versions of BentoML and uvicorn have other names for it.
@@ -69,9 +103,14 @@ def install(seconds: float) -> None:
             "bentos/fakenews/server.py does not fit the installed BentoML or uvicorn. Install the versions of"
             " requirements.lock, or adapt that module: tests/bentos/test_server.py says what it has to achieve."
         )
-    Protocol.seconds = seconds
+    Protocol.seconds = settings.body_seconds
+    Protocol.idle_seconds = settings.keep_alive_seconds
+    Server.grace_seconds = settings.shutdown_seconds
+    uvicorn.Server = Server
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{Protocol.__module__}:{Protocol.__name__}"
     # BentoML 1.4's own time limit holds on to every request, answered or not, until the limit has passed: an hour's
     # traffic in memory, and collecting the garbage among it stops the service for a quarter of a second every second.
     # There is no setting to leave it out. The API limits what it waits for by itself.
     BaseAppFactory.middlewares = property(lambda _: [])  # pyright: ignore[reportAttributeAccessIssue]
+    for name in _LOGGERS:  # else they would say nothing below a warning
+        logging.getLogger(name).setLevel(logging.INFO)

@@ -19,6 +19,7 @@ import bentoml
 
 from bentos.fakenews import server
 from bentos.fakenews.api import create_app
+from bentos.fakenews.edge import Edge
 from bentos.fakenews.settings import ServiceSettings
 
 # A thread that computes in Python, such as one that reads an upload, may hold the interpreter for so long before another
@@ -26,7 +27,7 @@ from bentos.fakenews.settings import ServiceSettings
 sys.setswitchinterval(0.0002)
 
 settings = ServiceSettings()
-server.install(settings.body_seconds)
+server.install(settings)
 app = create_app(settings)
 
 
@@ -46,3 +47,7 @@ class FakeNews:
     def __is_ready__(self) -> bool:
         """Whether a champion is loaded."""
         return getattr(app.state, "runtime", None) is not None and app.state.runtime.served is not None
+
+
+# Its stubs take a class for an instance.
+FakeNews.add_asgi_middleware(Edge, prefix=settings.root_path or "")  # pyright: ignore[reportArgumentType]

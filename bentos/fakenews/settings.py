@@ -102,6 +102,22 @@ class ServiceSettings(BaseSettings):
         description="Time limit for the head of a request, for its body and for taking the answer; the latter two get a"
         " second more per 128 KiB.",
     )
+    shutdown_seconds: float = Field(
+        default=5,
+        gt=0,
+        description="Time for requests to end once the service is told to stop. What is longer is cut: a file ends with a line"
+        " that says so.",
+    )
+    keep_alive_seconds: int = Field(
+        default=75,
+        gt=0,
+        description="How long a connection without requests is kept. A load balancer's own time must be shorter.",
+    )
+    root_path: str | None = Field(
+        default=None,
+        pattern=r"^(/[^/?#]+)*$",
+        description="Path prefix, such as /fakenews, under which a proxy passes requests on without removing it. Default: none.",
+    )
     log_send_seconds: float = Field(
         default=30, gt=0, description="How often the log is uploaded to a storage in a bucket."
     )

@@ -11,6 +11,7 @@ from fastapi import Request
 from bentos.fakenews.middleware import CSV_PATH
 from bentos.fakenews.runtime import Answered, Runtime
 from bentos.fakenews.schemas import verdict_fields
+from bentos.fakenews.server import Server
 from bentos.fakenews.settings import ServiceSettings
 from bentos.fakenews.tables import Row, Upload
 
@@ -36,6 +37,9 @@ async def answer_rows(request: Request, runtime: Runtime, upload: Upload) -> Asy
         yield (upload.mark + upload.answer_line(upload.header)).encode()
         rows = upload.rows()
         while chunk := await asyncio.to_thread(_next_rows, rows):
+            if Server.is_over():
+                yield _cut(upload, chunk[0].number, request.state.request_id).encode()
+                return
             sound = [row for row in chunk if not row.error]
             answered = None
             if sound:
@@ -48,6 +52,13 @@ async def answer_rows(request: Request, runtime: Runtime, upload: Upload) -> Asy
                     rows=[row.number for row in sound],
                 )
             yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
+
+
+def _cut(upload: Upload, row: int, request_id: str) -> str:
+    """The last line of an answer that the service has no time to finish."""
+    message = f"The service is stopping. Send the file again from row {row:,} on."
+    cells = {"row": row, "error": message, "request_id": request_id}
+    return upload.answer_line([cells.get(name, "") for name in upload.header])
 
 
 def _next_rows(rows: Iterator[Row]) -> list[Row]:

@@ -22,6 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     with serve(folder, models, environment) as server:
         yield server
+        assert "Traceback" not in server.printed()  # whatever its clients did
 
 
 @pytest.fixture

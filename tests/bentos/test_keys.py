@@ -37,6 +37,7 @@ def guarded(keys_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "FAKENEWS_API_KEYS_FILE": str(keys_file),
         "FAKENEWS_REQUESTS_PER_MINUTE": "100",
         "FAKENEWS_ACCESS_LOG": "true",
+        "FORWARDED_ALLOW_IPS": "192.0.2.1",
     }
     with serve(folder, folder / "models", environment) as server:
         yield server
@@ -103,7 +104,13 @@ def test_an_unfit_id_is_replaced(guarded: Server, sent: str) -> None:
 def test_the_access_log_has_a_line_for_every_request_and_no_texts(guarded: Server) -> None:
     secret = {"title": "an embargoed headline"}
     found = httpx.post(
-        f"{guarded.url}/predict?q=embargoed", json=secret, headers={"X-API-Key": DESK, "X-Request-ID": "mine"}
+        f"{guarded.url}/predict?q=embargoed",
+        json=secret,
+        headers={
+            "X-API-Key": DESK,
+            "X-Request-ID": "mine",
+            "X-Forwarded-For": "203.0.113.9",
+        },
     )
     assert httpx.head(f"{guarded.url}/model").status_code == 401
     lines = [json.loads(line) for line in guarded.printed().splitlines() if line.startswith("{")]
@@ -113,6 +120,7 @@ def test_the_access_log_has_a_line_for_every_request_and_no_texts(guarded: Serve
     assert (line["method"], line["path"], line["status"]) == ("POST", "/predict", 200)
     assert line["bytes"] == len(found.content)
     assert line["milliseconds"] > 0
+    assert line["address"] == "127.0.0.1"  # the sender is none of the proxies whose word counts
     assert any((one["method"], one["path"], one["status"]) == ("HEAD", "/model", 401) for one in lines)
     assert "embargoed" not in guarded.printed()
 

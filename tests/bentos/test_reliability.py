@@ -1,6 +1,7 @@
 """What happens when things go wrong: kills, a full disk, too much to do, new champions, no champion."""
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -143,6 +144,10 @@ def test_a_new_champion_takes_over_without_a_dropped_request(tmp_path: Path, mod
         asked = len(traffic.answers)
         traffic.wait_for(lambda: len(traffic.answers) >= asked + 50)
         assert in_force() == second
+
+        for sha in (first, second):
+            assert re.search(rf"\[INFO\].* Serving {sha} \(tiny-\d\)", server.printed())
+        assert "Could not load the new champion; the previous one keeps answering" in server.printed()
 
     assert set(traffic.statuses) == {200}
     assert {answer["model_id"] for answer in traffic.answers} == {first, second}

@@ -12,6 +12,7 @@ import uvicorn.config
 from bentoml._internal.server.base_app import BaseAppFactory
 
 from bentos.fakenews import server
+from bentos.fakenews.settings import ServiceSettings
 from tests.support.servers import Server
 
 PATIENCE = 30
@@ -104,5 +105,5 @@ def test_other_versions_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         RuntimeError, match=r"does not fit the installed BentoML or uvicorn. Install the versions"
     ):
-        server.install(15)
+        server.install(ServiceSettings())
     assert uvicorn.config.HTTP_PROTOCOLS["auto"].startswith("uvicorn.")

@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 
+import bentoml
 import httpx
 import polars as pl
 import pytest
@@ -328,3 +329,17 @@ def test_the_description_names_the_key_where_one_is_required(key: str | None):
 def test_an_upload_has_its_place_for_minutes_however_slowly_it_comes():
     limits = ServiceSettings()
     assert limits.body_seconds + limits.max_csv_bytes / BYTES_PER_SECOND < 20 * 60
+
+
+def test_bentomls_own_client_asks(service: Server, scorer: Scorer):
+    with bentoml.SyncHTTPClient(service.url) as client:
+        one = client.call("predict", title=TITLES[1])
+        many = client.call("predict_batch", articles=[{"title": title} for title in TITLES])
+        assert {word["word"] for word in client.call("explain", title=TITLES[1])["words"]} == set(
+            TITLES[1].split()
+        )
+    expected = scorer.score([Article(title) for title in TITLES]).predictions.probability
+    assert one["probability"] == pytest.approx(expected[1], abs=1e-5)
+    assert [answer["probability"] for answer in many["predictions"]] == pytest.approx(
+        expected.tolist(), abs=1e-5
+    )
