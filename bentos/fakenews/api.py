@@ -15,15 +15,17 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
+from bentos.fakenews import kserve
 from bentos.fakenews.answers import add_answers
+from bentos.fakenews.asking import ask, runtime_of
 from bentos.fakenews.card import card_page
+from bentos.fakenews.compression import Compression
 from bentos.fakenews.corpus import add_corpus
 from bentos.fakenews.explaining import occlusions
 from bentos.fakenews.middleware import CSV_PATH, Middleware
 from bentos.fakenews.problems import PROBLEMS, add_errors
-from bentos.fakenews.runtime import Answered, Runtime, Served
+from bentos.fakenews.runtime import Answered, Runtime
 from bentos.fakenews.schemas import (
     ArticleIn,
     BatchIn,
@@ -78,6 +80,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         if settings.api_key or settings.api_keys_file
         else None,
     )
+    app.add_middleware(Compression)
     app.add_middleware(Middleware, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
@@ -91,6 +94,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     _add_api(app)
     add_answers(app)
     add_corpus(app, settings)
+    app.include_router(kserve.router)
     _add_page(app)
     return app
 
@@ -98,12 +102,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 def _add_api(app: FastAPI) -> None:
     @app.post("/predict", summary="Judge one article", response_model=PredictionOut)
     async def predict(article: ArticleIn, request: Request) -> Response:
-        answered = await _ask(request, [_article(article)])
+        answered = await ask(request, [_article(article)])
         return _json(PredictionOut(**verdict_fields(answered.predictions, 0), **_signed(request, answered)))
 
     @app.post("/predict_batch", summary="Classify several articles", response_model=BatchOut)
     async def predict_batch(batch: BatchIn, request: Request) -> Response:
-        answered = await _ask(request, [_article(one) for one in batch.articles])
+        answered = await ask(request, [_article(one) for one in batch.articles])
         verdicts = [
             RowVerdict(row=at + 1, **verdict_fields(answered.predictions, at))
             for at in range(len(batch.articles))
@@ -135,7 +139,7 @@ def _add_api(app: FastAPI) -> None:
             ),
         ],
     ) -> StreamingResponse:
-        runtime = _runtime(request)
+        runtime = runtime_of(request)
         runtime.champion()
         upload, rows = await asyncio.to_thread(open_upload, file.file, runtime.settings)
         return StreamingResponse(
@@ -147,7 +151,7 @@ def _add_api(app: FastAPI) -> None:
     @app.post("/explain", summary="Classify one article and weigh its words", response_model=ExplanationOut)
     async def explain(article: ArticleIn, request: Request) -> Response:
         asked = _article(article)
-        answered = await _ask(request, [asked])
+        answered = await ask(request, [asked])
         words, truncated = [], False
         if not answered.predictions.out_of_distribution[0]:
             words, truncated = await _weigh_words(request, asked, answered)
@@ -166,7 +170,7 @@ def _add_api(app: FastAPI) -> None:
         responses={404: {"model": Problem, "description": "No such answer in the log."}},
     )
     async def feedback(truth: FeedbackIn, request: Request) -> FeedbackOut:
-        runtime = _runtime(request)
+        runtime = runtime_of(request)
         try:
             known = await runtime.answered(truth.request_id, truth.row)
         except ValueError:
@@ -192,7 +196,7 @@ def _add_api(app: FastAPI) -> None:
 
     @app.get("/model", summary="The champion")
     async def model(request: Request) -> ModelOut:
-        return _runtime(request).champion().described
+        return runtime_of(request).champion().described
 
     @app.get(
         "/model/card",
@@ -201,7 +205,7 @@ def _add_api(app: FastAPI) -> None:
         responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
     )
     async def card(request: Request) -> Response:
-        champion = _runtime(request).champion()
+        champion = runtime_of(request).champion()
         return card_page(champion.card, champion.described.model_id, str(request.base_url))
 
 
@@ -225,51 +229,13 @@ async def _weigh_words(request: Request, article: Article, answered: Answered) -
     """The weights of an article's words, by the model that has answered; and whether it read more words."""
     model = answered.model
     found, truncated = occlusions(article, with_text=model.reads_text, words_read=model.words_read)
-    without = await _ask(request, [one.without for one in found], of=model)
+    without = await ask(request, [one.without for one in found], of=model)
     probability = float(answered.predictions.probability[0])
     words = [
         Word(field=one.field, word=one.word, start=one.start, end=one.end, weight=probability - other)
         for one, other in zip(found, without.predictions.probability.tolist(), strict=True)
     ]
     return words, truncated
-
-
-async def _ask(request: Request, articles: list[Article], *, of: Served | None = None) -> Answered:
-    """Ask the champion, or for what does not go into the log another model. Nothing more is predicted once the client has
-    gone.
-
-    Raises:
-        ClientDisconnect: it has.
-    """
-    asked = _runtime(request).ask(
-        articles,
-        request_id=request.state.request_id,
-        endpoint=request.scope["path"],
-        received=request.state.received,
-        caller=request.state.caller,
-        rows=() if of else range(1, len(articles) + 1),
-        model=of,
-    )
-    if len(articles) == 1:  # watching would cost more than the one prediction
-        return await asked
-    answer, gone = asyncio.ensure_future(asked), asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientDisconnect
-        return answer.result()
-    finally:
-        answer.cancel()
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _runtime(request: Request) -> Runtime:
-    return request.app.state.runtime
 
 
 def _article(article: ArticleIn) -> Article:

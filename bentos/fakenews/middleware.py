@@ -22,19 +22,22 @@ from bentos.fakenews.runtime import Runtime
 from bentos.fakenews.server import ABORT, Server
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.prediction_log import Caller
+from fakenews_assets.monitoring.windows import KSERVE_PATH
 from fakenews_resources.request_ids import new_request_id
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/", "/docs", "/openapi.json", "/metrics")
+OPEN: Final = ("/", "/docs", "/openapi.json", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
 """Paths that need no API key; neither does anything below /page/."""
 CSV_PATH: Final = "/predict_csv"
 
-JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain")
+JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain", KSERVE_PATH)
 """Paths that need the model."""
 
 _TYPES: Final = {
-    **dict.fromkeys(("/predict", "/predict_batch", "/explain", "/feedback", "/similar"), "application/json"),
+    **dict.fromkeys(
+        ("/predict", "/predict_batch", "/explain", "/feedback", "/similar", KSERVE_PATH), "application/json"
+    ),
     CSV_PATH: "multipart/form-data",
 }
 """Content types of the bodies."""

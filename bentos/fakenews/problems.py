@@ -50,9 +50,13 @@ def problem(
     scope: Scope, status: int, code: str, message: str, retry_after: int | None = None
 ) -> JSONResponse:
     """An error response to a request."""
-    body = Problem(error=Fault(code=code, message=message), request_id=scope["state"]["request_id"])
+    request_id = scope["state"]["request_id"]
+    if scope["path"].startswith("/v2/"):  # the inference protocol wants the message there
+        body = {"error": message, "code": code, "request_id": request_id}
+    else:
+        body = Problem(error=Fault(code=code, message=message), request_id=request_id).model_dump()
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return JSONResponse(body.model_dump(), status, headers)
+    return JSONResponse(body, status, headers)
 
 
 def add_errors(app: FastAPI) -> None:

@@ -151,7 +151,7 @@ class FeedbackIn(BaseModel):
     )
 
     request_id: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-    label: Literal[0, 1] = Field(description="0 real, 1 fake.")
+    label: Literal[0, 1] | None = Field(description="0 real, 1 fake; null takes back what was said before.")
     row: int = Field(default=1, ge=1, le=MAX_ROW, description="Which article of the request, counted from 1.")
     source: str | None = Field(
         default=None, max_length=200, description="Source of the label, such as a person."

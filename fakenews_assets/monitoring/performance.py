@@ -17,6 +17,7 @@ from fakenews_assets.models.bootstrap import (
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, PREDICTION_SCHEMA
 from fakenews_assets.monitoring.drift.reference import Reference
+from fakenews_assets.monitoring.log.prediction_log import labels_in_force
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS, last_model
 from fakenews_resources.storage.store import Store
@@ -185,7 +186,11 @@ def join_labels(answers: pl.LazyFrame, feedback: pl.LazyFrame, batches: pl.LazyF
     given = answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS)).select(
         *PREDICTION_SCHEMA, "request_id", "row", "model_id", answered="time"
     )
-    said = feedback.select("request_id", "row", "true_label", "time").with_columns(origin=pl.lit("feedback"))
+    said = (
+        labels_in_force(feedback)
+        .select("request_id", "row", "true_label", "time")
+        .with_columns(origin=pl.lit("feedback"))
+    )
     by_request = given.join(said, on=["request_id", "row"])
     by_article = given.join(batches, on="article_id").filter(pl.col("answered") < pl.col("time"))
     return (

@@ -9,7 +9,8 @@ import polars as pl
 
 from fakenews_assets.monitoring.settings import LOOK_BACK_DAYS, WindowSettings
 
-JUDGED_ENDPOINTS: Final = ("/predict", "/predict_batch", "/predict_csv")
+KSERVE_PATH: Final = "/v2/models/fakenews/infer"
+JUDGED_ENDPOINTS: Final = ("/predict", "/predict_batch", "/predict_csv", KSERVE_PATH)
 """Endpoints whose articles count. `/explain` is left out, because the page also sends its article to `/predict`."""
 
 

@@ -17,7 +17,7 @@ from bentos.fakenews.middleware import BYTES_PER_SECOND
 from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog, labels_in_force
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.request_ids import time_of
@@ -178,6 +178,38 @@ def test_feedback_needs_an_answer_to_belong_to(client: httpx.Client, service: Se
     stored = pl.concat([log.read(day, "feedback") for day in log.days()]).collect()
     (row,) = stored.filter(pl.col("request_id") == answered).iter_rows(named=True)
     assert (row["true_label"], row["row"], row["source"]) == (1, 1, "desk")
+
+
+def test_a_label_is_taken_back(client: httpx.Client, service: Server):
+    answered = client.post("/predict", json={"title": TITLES[0]}).json()["request_id"]
+    for label in (1, None):
+        assert client.post("/feedback", json={"request_id": answered, "label": label}).status_code == 200
+    assert client.post("/feedback", json={"request_id": answered}).status_code == 422
+    log = PredictionLog(service.log)
+    stored = pl.concat([log.read(day, "feedback") for day in log.days()])
+    assert labels_in_force(stored).filter(pl.col("request_id") == answered).collect().is_empty()
+
+
+def test_large_answers_are_compressed_and_files_still_come_in_pieces(client: httpx.Client):
+    many = {"articles": [{"title": title} for title in TITLES * 100]}
+    sizes = {}
+    for accepted in ("gzip", "identity"):
+        with client.stream(
+            "POST", "/predict_batch", json=many, headers={"Accept-Encoding": accepted}
+        ) as answer:
+            sizes[accepted] = sum(map(len, answer.iter_raw()))
+            assert answer.headers.get("Content-Encoding", "identity") == accepted
+            assert answer.headers["Vary"] == "Accept-Encoding"
+    assert sizes["gzip"] < sizes["identity"] / 3
+    small = client.post("/predict", json={"title": TITLES[0]})
+    assert "Content-Encoding" not in small.headers
+
+    file = {"file": "title\n" + "".join(f"headline number {row}\n" for row in range(5_000))}
+    with client.stream("POST", "/predict_csv", files=file) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        pieces = [text.count("\n") for text in answer.iter_text()]
+    assert sum(pieces) == 5_001
+    assert sum(count > 0 for count in pieces) > 20  # each piece can be read once it is there
 
 
 def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):

@@ -44,7 +44,7 @@ def answer(article: str, minute: int, request: str = "r", row: int = 0, **change
     }
 
 
-def said(request: str, label: int, minute: int, row: int = 0) -> dict[str, Any]:
+def said(request: str, label: int | None, minute: int, row: int = 0) -> dict[str, Any]:
     return {"time": minutes(minute), "request_id": request, "row": row, "true_label": label, "source": None}
 
 
@@ -70,6 +70,13 @@ def test_feedback_finds_its_row_of_its_request() -> None:
 
 def test_the_last_word_counts() -> None:
     assert joined([answer("a", 0)], [said("r", 0, 6), said("r", 1, 9)], []) == {"a": (1, "feedback")}
+
+
+def test_a_label_that_is_taken_back_counts_no_more() -> None:
+    answers = [answer("a", 0, "r1"), answer("a", 1, "r2"), answer("b", 0, "r3")]
+    given = [said("r1", 0, 5), said("r2", 1, 6), said("r3", 1, 6)]
+    assert joined(answers, [*given, said("r2", None, 7), said("r3", None, 7)], []) == {"a": (0, "feedback")}
+    assert joined(answers, [said("r3", None, 7), said("r3", 0, 8)], []) == {"b": (0, "feedback")}
 
 
 def test_a_batch_labels_what_was_asked_before_it_and_nothing_after() -> None:

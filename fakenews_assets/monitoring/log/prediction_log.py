@@ -69,7 +69,7 @@ FEEDBACK_SCHEMA: Final = pl.Schema(
         "source": pl.String,
     }
 )
-"""Columns of a label that came later. The last one for a row counts."""
+"""Columns of a label that came later. The last one for a row counts; null takes back those before."""
 
 _SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
     "predictions": PREDICTION_LOG_SCHEMA,
@@ -157,6 +157,12 @@ def log_line(
         "latency_ms": latency_ms,
         **caller._asdict(),
     }
+
+
+def labels_in_force(feedback: pl.LazyFrame) -> pl.LazyFrame:
+    """The last label of every row, in order of time, without those that were taken back. Columns of `FEEDBACK_SCHEMA`."""
+    last = feedback.sort("time").unique(["request_id", "row"], keep="last", maintain_order=True)
+    return last.filter(pl.col("true_label").is_not_null())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from datetime import date
 import polars as pl
 
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
+from fakenews_assets.monitoring.log.prediction_log import labels_in_force
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
 from fakenews_resources.storage.store import Artifact
@@ -78,4 +79,4 @@ def count_traffic(answers: pl.LazyFrame, feedback: pl.LazyFrame) -> Traffic:
         .collect()
         .row(0, named=True)
     )
-    return Traffic(feedback=feedback.select(pl.len()).collect().item(), **row)
+    return Traffic(feedback=labels_in_force(feedback).select(pl.len()).collect().item(), **row)

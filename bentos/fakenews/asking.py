@@ -1,0 +1,48 @@
+"""Asks the model on behalf of a request."""
+
+import asyncio
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from bentos.fakenews.runtime import Answered, Runtime, Served
+from fakenews_assets.models.classifier import Article
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime of the service."""
+    return request.app.state.runtime
+
+
+async def ask(request: Request, articles: list[Article], *, of: Served | None = None) -> Answered:
+    """Ask the champion, or for what does not go into the log another model. Nothing more is predicted once the client has
+    gone.
+
+    Raises:
+        ClientDisconnect: it has.
+    """
+    asked = runtime_of(request).ask(
+        articles,
+        request_id=request.state.request_id,
+        endpoint=request.scope["path"],
+        received=request.state.received,
+        caller=request.state.caller,
+        rows=() if of else range(1, len(articles) + 1),
+        model=of,
+    )
+    if len(articles) == 1:  # watching would cost more than the one prediction
+        return await asked
+    answer, gone = asyncio.ensure_future(asked), asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
