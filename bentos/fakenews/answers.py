@@ -10,7 +10,7 @@ from bentos.fakenews.schemas import MAX_ROW, LoggedAnswer, Problem, verdict_fiel
 from fakenews_assets.models.classifier import Predictions
 from fakenews_resources.storage.backend import StoreError
 
-_PREDICTED = ("probability", "predicted_label", "abstained", "out_of_distribution")
+_PREDICTED = ("probability", "predicted_label", "abstained", "out_of_distribution", "truncated")
 
 
 def add_answers(app: FastAPI) -> None:

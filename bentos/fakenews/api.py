@@ -160,7 +160,7 @@ def _add_api(app: FastAPI) -> None:
                 **verdict_fields(answered.predictions, 0),
                 **_signed(request, answered),
                 words=words,
-                truncated=truncated,
+                words_truncated=truncated,
             )
         )
 

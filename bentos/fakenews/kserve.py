@@ -29,6 +29,7 @@ _OUTPUTS: Final = {
     "probability": "FP32",  # -1: it is out of distribution
     "abstained": "BOOL",
     "abstain_reason": "BYTES",
+    "truncated": "BOOL",
 }
 
 router: Final = APIRouter(prefix="/v2", include_in_schema=False)
@@ -46,7 +47,7 @@ class InputTensor(BaseModel):
 class OutputName(BaseModel):
     """An output that is asked for."""
 
-    name: Literal["label", "verdict", "probability", "abstained", "abstain_reason"]
+    name: Literal["label", "verdict", "probability", "abstained", "abstain_reason", "truncated"]
 
 
 class InferenceRequest(BaseModel):

@@ -210,9 +210,12 @@ class Runtime:
                 model_id=answered.model_id,
                 latency_ms=round(1000 * seconds, 3),
                 with_text=self.settings.log_content == "text",
+                truncated=answered.predictions.is_truncated(at),
                 caller=job.caller,
             )
-            for row, article, prediction in zip(rows, piece.articles[logged], predictions, strict=True)
+            for at, (row, article, prediction) in enumerate(
+                zip(rows, piece.articles[logged], predictions, strict=True)
+            )
         ]
 
     def _write(self, records: list[dict[str, Any]]) -> None:

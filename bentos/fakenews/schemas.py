@@ -70,6 +70,9 @@ class Verdict(BaseModel):
         "the article is unlike the training articles, so that a probability would mean nothing. "
         "null: the model answers."
     )
+    truncated: bool = Field(
+        description="Whether the article is longer than what the model reads of it, which is its beginning."
+    )
 
 
 def verdict_fields(predictions: Predictions, row: int) -> dict[str, Any]:
@@ -82,6 +85,7 @@ def verdict_fields(predictions: Predictions, row: int) -> dict[str, Any]:
         "probability": None if reason == "out_of_distribution" else float(predictions.probability[row]),
         "abstained": reason is not None,
         "abstain_reason": reason,
+        "truncated": predictions.is_truncated(row),
     }
 
 
@@ -138,7 +142,7 @@ class ExplanationOut(PredictionOut):
     """A verdict and the weights of the words."""
 
     words: list[Word] = Field(description="In reading order; none when the article is out of distribution.")
-    truncated: bool = Field(
+    words_truncated: bool = Field(
         description="Whether the model read words beyond the limit, which have no weight here."
     )
 

@@ -18,7 +18,7 @@ from fakenews_assets.data.readers.table import Limits, Record, Reject, TextTable
 from fakenews_assets.models.classifier import Article
 
 HEADER: Final = (
-    "row", "title", "label", "verdict", "probability", "abstained", "abstain_reason", "error", "model_id",
+    "row", "title", "label", "verdict", "probability", "abstained", "abstain_reason", "truncated", "error", "model_id",
     "request_id",
 )  # fmt: skip
 """Columns of the answers, which those of the upload follow."""

@@ -74,7 +74,7 @@ def _answers(chunk: list[Row], answered: Answered | None, request_id: str) -> It
     position = 0
     for row in chunk:
         if row.error or answered is None:
-            found: tuple[object, ...] = ("", "", "", "", "", row.error, "")
+            found: tuple[object, ...] = ("", "", "", "", "", "", row.error, "")
         else:
             verdict = verdict_fields(answered.predictions, position)
             position += 1
@@ -84,6 +84,7 @@ def _answers(chunk: list[Row], answered: Answered | None, request_id: str) -> It
                 "" if verdict["probability"] is None else f"{verdict['probability']:.6f}",
                 int(verdict["abstained"]),
                 verdict["abstain_reason"] or "",
+                int(verdict["truncated"]),
                 "",
                 answered.model_id,
             )

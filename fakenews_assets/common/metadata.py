@@ -37,6 +37,7 @@ COLUMN_MEANINGS = {
     "title_chars": "Length as asked.",
     "text_chars": "Length as asked.",
     "latency_ms": "From request to answer.",
+    "truncated": "Whether the model read only the beginning of the article.",
     "client": "Name of the API key that was sent.",
     "client_request_id": "The client's own id, from `X-Request-ID`.",
     "trace_id": "Of the W3C `traceparent` that was sent.",

@@ -236,6 +236,7 @@ class CalibratedClassifier:
             predicted_label=label,
             abstained=uncertain | out_of_distribution | raw.abstained,
             out_of_distribution=out_of_distribution,
+            truncated=raw.truncated,
         )
 
     def ood_score(self, articles: Sequence[Article]) -> NDArray[np.float64]:

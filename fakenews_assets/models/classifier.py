@@ -32,9 +32,18 @@ class Predictions:
     """Whether the model abstains, for any reason, shape [n]."""
     out_of_distribution: NDArray[np.bool_]
     """Whether the article is out of distribution, shape [n]."""
+    truncated: NDArray[np.bool_] | None = None
+    """Whether the article is longer than what the model, or a member of an ensemble, reads of it, shape [n]; None: none
+    is."""
 
     @classmethod
-    def from_probability(cls, probability: NDArray[np.floating], threshold: float = 0.5) -> "Predictions":
+    def from_probability(
+        cls,
+        probability: NDArray[np.floating],
+        threshold: float = 0.5,
+        *,
+        truncated: NDArray[np.bool_] | None = None,
+    ) -> "Predictions":
         """Decide at a threshold, without abstaining."""
         probability = probability.astype(np.float32)
         return cls(
@@ -42,6 +51,7 @@ class Predictions:
             predicted_label=(probability >= threshold).astype(np.int8),
             abstained=np.zeros(len(probability), dtype=np.bool_),
             out_of_distribution=np.zeros(len(probability), dtype=np.bool_),
+            truncated=truncated,
         )
 
     def abstain_reason(self, row: int) -> AbstainReason | None:
@@ -50,6 +60,10 @@ class Predictions:
             return None
         return "out_of_distribution" if self.out_of_distribution[row] else "uncertain"
 
+    def is_truncated(self, row: int) -> bool:
+        """Whether the model read only the beginning of an article."""
+        return self.truncated is not None and bool(self.truncated[row])
+
     def part(self, rows: slice | NDArray[np.integer]) -> "Predictions":
         """Some rows of the answers."""
         return Predictions(
@@ -57,6 +71,7 @@ class Predictions:
             predicted_label=self.predicted_label[rows],
             abstained=self.abstained[rows],
             out_of_distribution=self.out_of_distribution[rows],
+            truncated=None if self.truncated is None else self.truncated[rows],
         )
 
     @classmethod
@@ -69,6 +84,12 @@ class Predictions:
             predicted_label=np.concatenate([part.predicted_label for part in parts]),
             abstained=np.concatenate([part.abstained for part in parts]),
             out_of_distribution=np.concatenate([part.out_of_distribution for part in parts]),
+            truncated=np.concatenate(
+                [
+                    np.zeros(len(part), np.bool_) if part.truncated is None else part.truncated
+                    for part in parts
+                ]
+            ),
         )
 
     def __len__(self) -> int:

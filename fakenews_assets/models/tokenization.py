@@ -178,6 +178,11 @@ class ArticleEncoder:
         overhead = np.where(text > 0, self.layout.pair_overhead, self.layout.single_overhead)
         return title + text + overhead
 
+    def truncated(self, table: TokenTable) -> NDArray[np.bool_]:
+        """Which rows have more ids than an input can hold, shape [rows]. `encode` cuts, but never to what fits."""
+        title, text = self._kept(table.titles.lengths, table.texts.lengths, None)
+        return (title < table.titles.lengths) | (text < table.texts.lengths)
+
     def batch(
         self, table: TokenTable, rows: NDArray[np.integer], with_text: NDArray[np.bool_] | None = None
     ) -> dict[str, NDArray[np.int64]]:

@@ -16,7 +16,16 @@ from fakenews_assets.models.predictions import prediction_records
 from fakenews_assets.monitoring.log.prediction_log import log_line
 from fakenews_resources.request_ids import new_request_id, time_of
 
-VERDICT = ("label", "verdict", "probability", "abstained", "abstain_reason", "request_id", "model_id")
+VERDICT = (
+    "label",
+    "verdict",
+    "probability",
+    "abstained",
+    "abstain_reason",
+    "truncated",
+    "request_id",
+    "model_id",
+)
 
 
 def test_an_answer_is_read_again(client: httpx.Client):

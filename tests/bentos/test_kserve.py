@@ -46,6 +46,7 @@ def test_it_answers_like_the_api(client: httpx.Client, service: Server) -> None:
     assert found["probability"] == pytest.approx([one["probability"] for one in expected["predictions"]])
     assert found["verdict"] == [one["verdict"] for one in expected["predictions"]]
     assert found["label"] == [-1 if one["label"] is None else one["label"] for one in expected["predictions"]]
+    assert found["truncated"] == [False] * 3
     assert found["abstained"] == [one["abstained"] for one in expected["predictions"]]
     declared = {one["name"]: one["datatype"] for one in client.get("/v2/models/fakenews").json()["outputs"]}
     assert declared == {one["name"]: one["datatype"] for one in body["outputs"]}

@@ -75,7 +75,7 @@ def test_article_goes_with_control_and_enter(page: "Page"):
     expect(page.locator("#words")).to_be_visible()
     expect(page.locator("#text-words .word")).to_have_text(own)
     expect(page.locator("#text-words")).to_be_visible(visible=bool(own))
-    expect(page.locator("#words-truncated")).to_be_visible(visible=answer["truncated"])
+    expect(page.locator("#words-truncated")).to_be_visible(visible=answer["words_truncated"])
 
 
 def test_feedback_reaches_the_service(page: "Page"):
@@ -280,7 +280,8 @@ def test_abstention_is_explained(stubbed: "Page", service: Server):
     weighed = {"field": "title", "word": "One", "start": 0, "end": 3, "weight": 0.0001}
     stubbed.route("**/predict", lambda route: route.fulfill(json=answer))
     stubbed.route(
-        "**/explain", lambda route: route.fulfill(json={**answer, "words": [weighed], "truncated": True})
+        "**/explain",
+        lambda route: route.fulfill(json={**answer, "words": [weighed], "words_truncated": True}),
     )
     stubbed.goto("/")
     check(stubbed, "One two")

@@ -63,6 +63,21 @@ def test_one_article(client: httpx.Client, service: Server, scorer: Scorer):
     assert 0 < row["latency_ms"] < 60_000
 
 
+def test_an_answer_says_whether_the_article_was_cut(client: httpx.Client):
+    # The model reads 64 tokens, three of which are special with a text and two without.
+    fits = {"title": "the bank", "text": "news " * 59}
+    cut = {"title": "the bank", "text": "news " * 60}
+    long_title = {"title": "the " * 63}
+    articles = [fits, cut, {"title": "the " * 62}, long_title]
+    expected = [False, True, False, True]
+    body = client.post("/predict_batch", json={"articles": articles}).json()
+    assert [one["truncated"] for one in body["predictions"]] == expected
+    assert [client.post("/predict", json=one).json()["truncated"] for one in articles] == expected
+    file = "title,text\n" + "".join(f"{one['title']},{one.get('text', '')}\n" for one in articles)
+    answered = csv.DictReader(io.StringIO(client.post("/predict_csv", files={"file": file}).text))
+    assert [row["truncated"] for row in answered] == ["0", "1", "0", "1"]
+
+
 def test_a_batch_is_answered_in_order(client: httpx.Client, service: Server, scorer: Scorer):
     titles = [f"{random.Random(row).choice(TITLES)} {'news ' * (row % 40)}{row}" for row in range(300)]
     body = client.post("/predict_batch", json={"articles": [{"title": title} for title in titles]}).json()
@@ -155,9 +170,9 @@ def test_explaining_leaves_out_each_word(client: httpx.Client, service: Server, 
         [Article(title, text), Article("Shocking   🙂 exposed", text)]
     ).predictions.probability
     assert hoax["weight"] == pytest.approx(whole - without, abs=1e-5)
-    assert not body["truncated"]
+    assert not body["words_truncated"]
     many = client.post("/explain", json={"title": "word " * 150}).json()
-    assert (len(many["words"]), many["truncated"]) == (64, False)  # it reads no more than 64 tokens
+    assert (len(many["words"]), many["words_truncated"]) == (64, False)  # it reads no more than 64 tokens
     # Only the article itself was asked about.
     assert log_of(service, body["request_id"])["title"].to_list() == [title]
 

@@ -79,6 +79,7 @@ function showLimits(answer, article, model) {
       : band
         ? `The model declines to answer: between ${percent(low)} and ${percent(high)} it would be wrong too often.`
         : "The model declines to answer: here it would be wrong too often.";
+  if (answer.truncated) $("verdict-reason").textContent += " It read only the beginning: the article is longer than its limit.";
   const missing = answer.abstained && model ? missingFor(answer, article, model) : [];
   $("missing-list").replaceChildren(...missing.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   $("missing").hidden = !missing.length;

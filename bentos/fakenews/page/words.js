@@ -33,7 +33,7 @@ export async function weigh(article, answer, onOther, signal) {
   }
 }
 
-function show(article, { words, truncated }) {
+function show(article, { words, words_truncated: truncated }) {
   $("words-status").textContent = "";
   const strongest = Math.max(0, ...words.map((word) => Math.abs(word.weight)));
   const scale = Math.max(strongest, MATTERS);

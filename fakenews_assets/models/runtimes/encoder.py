@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fakenews_assets.common import progress
 from fakenews_assets.models.batching import budget_batches
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.models.tokenization import ArticleEncoder
+from fakenews_assets.models.tokenization import ArticleEncoder, TokenTable
 
 EncoderInputs = dict[str, NDArray[np.int64]]
 """Inputs of an encoder, each of shape [batch, tokens]."""
@@ -43,18 +43,20 @@ class EncoderClassifier(ABC):
 
     def predict(self, articles: Sequence[Article]) -> Predictions:
         """Predict articles; P(fake) is the softmax of the two logits."""
-        (logits,) = self._answers(articles, "logits")
-        return _predictions(logits)
+        table = self.encoder.encode(articles)
+        (logits,) = self._answers(table, "logits")
+        return _predictions(logits, self.encoder.truncated(table))
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
         """Mean of the last hidden state over an article's tokens, shape [n, hidden]; as `Embedder` says."""
-        (embeddings,) = self._answers(articles, "embedding")
+        (embeddings,) = self._answers(self.encoder.encode(articles), "embedding")
         return embeddings
 
     def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
         """Both in one pass through the encoder, as `OnePassEmbedder` says."""
-        logits, embeddings = self._answers(articles, "logits", "embedding")
-        return _predictions(logits), embeddings
+        table = self.encoder.encode(articles)
+        logits, embeddings = self._answers(table, "logits", "embedding")
+        return _predictions(logits, self.encoder.truncated(table)), embeddings
 
     def pad(self, batch: EncoderInputs) -> EncoderInputs:
         """Pad a batch further, if the runtime prefers fixed shapes."""
@@ -66,9 +68,8 @@ class EncoderClassifier(ABC):
     ) -> Iterator[tuple[NDArray[np.float32], ...]]:
         """Answer batches in their order, each in one pass with the outputs asked for."""
 
-    def _answers(self, articles: Sequence[Article], *outputs: Output) -> tuple[NDArray[np.float32], ...]:
+    def _answers(self, table: TokenTable, *outputs: Output) -> tuple[NDArray[np.float32], ...]:
         """Each output in the order of the articles, without padding rows; shape [0, 0] for no article."""
-        table = self.encoder.encode(articles)
         plan = budget_batches(
             self.encoder.lengths(table), max_tokens=self.batch_tokens, max_rows=self.batch_rows
         )
@@ -83,8 +84,10 @@ class EncoderClassifier(ABC):
         return tuple(np.concatenate(parts)[order] for parts in zip(*answers, strict=True))
 
 
-def _predictions(logits: NDArray[np.float32]) -> Predictions:
+def _predictions(logits: NDArray[np.float32], truncated: NDArray[np.bool_]) -> Predictions:
     if not len(logits):
         return Predictions.from_probability(np.zeros(0))
     # Softmax of two logits, without an exponential that could overflow.
-    return Predictions.from_probability(0.5 * (1 + np.tanh(0.5 * (logits[:, 1] - logits[:, 0]))))
+    return Predictions.from_probability(
+        0.5 * (1 + np.tanh(0.5 * (logits[:, 1] - logits[:, 0]))), truncated=truncated
+    )

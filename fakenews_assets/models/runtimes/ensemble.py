@@ -86,7 +86,8 @@ class EnsembleClassifier:
     def _combined(self, predictions: Predictions, articles: Sequence[Article]) -> Predictions:
         encoder = probability_log_odds(predictions.probability)
         return Predictions.from_probability(
-            expit(self.combination.log_odds(encoder, self.linear.log_odds(articles)))
+            expit(self.combination.log_odds(encoder, self.linear.log_odds(articles))),
+            truncated=predictions.truncated,
         )
 
 

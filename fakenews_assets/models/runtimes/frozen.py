@@ -45,10 +45,11 @@ class FrozenClassifier:
 
     def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
         """Both in one pass, as `OnePassEmbedder` says."""
-        embeddings = self.encoder.embed(articles)
+        own, embeddings = self.encoder.predict_and_embed(articles)
         if not len(embeddings):
             return Predictions.from_probability(np.zeros(0)), embeddings
-        return Predictions.from_probability(expit(embeddings @ self.weights + self.intercept)), embeddings
+        probability = expit(embeddings @ self.weights + self.intercept)
+        return Predictions.from_probability(probability, truncated=own.truncated), embeddings
 
 
 def save_head(folder: Path, weights: NDArray[np.float64], intercept: float) -> None:

@@ -69,7 +69,12 @@ class BaselineClassifier:
         """Predict articles; P(fake) is the logistic function of the log odds."""
         odds = self.log_odds(articles)
         progress.advance(len(articles))
-        return Predictions.from_probability(expit(odds))
+        words = self.settings.max_words
+        truncated = [
+            self.settings.inputs != "title" and len(one.text.split(maxsplit=words)) > words
+            for one in articles
+        ]
+        return Predictions.from_probability(expit(odds), truncated=np.array(truncated, dtype=np.bool_))
 
     def log_odds(self, articles: Sequence[Article]) -> NDArray[np.float64]:
         """Log odds of fake, shape [n]."""

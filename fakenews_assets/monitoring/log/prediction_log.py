@@ -52,6 +52,7 @@ PREDICTION_LOG_SCHEMA: Final = pl.Schema(
         "text": pl.String,
         "model_id": pl.String,
         "latency_ms": pl.Float64,
+        "truncated": pl.Boolean,
         "client": pl.String,
         "client_request_id": pl.String,
         "trace_id": pl.String,
@@ -127,6 +128,7 @@ def log_line(
     model_id: str,
     latency_ms: float,
     with_text: bool,
+    truncated: bool = False,
     caller: Caller = UNKNOWN_CALLER,
 ) -> dict[str, Any]:
     """The line of one answered article, in the order of `PREDICTION_LOG_SCHEMA`.
@@ -141,6 +143,7 @@ def log_line(
         model_id: sha of the bundle that answered.
         latency_ms: from the request to the answer.
         with_text: whether the line holds title and text, or their lengths alone.
+        truncated: whether the model read only the beginning of the article.
         caller: who asked.
     """
     return {
@@ -155,6 +158,7 @@ def log_line(
         "text": article.text if with_text else None,
         "model_id": model_id,
         "latency_ms": latency_ms,
+        "truncated": truncated,
         **caller._asdict(),
     }
 

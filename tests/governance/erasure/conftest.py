@@ -75,6 +75,7 @@ def log_record(article_id: str, title: str, text: str, request: str, time: str) 
         "text": text,
         "model_id": "m",
         "latency_ms": 5.0,
+        "truncated": False,
         **UNKNOWN_CALLER._asdict(),
     }
 

@@ -117,12 +117,25 @@ def test_a_reason_for_each_abstention_and_parts_of_answers() -> None:
         predicted_label=np.array([0, 1, 1, 1], np.int8),
         abstained=np.array([False, True, True, True]),
         out_of_distribution=out_of_distribution,
+        truncated=np.array([False, True, False, True]),
     )
     reasons = [None, "uncertain", "out_of_distribution", "out_of_distribution"]
     assert [answers.abstain_reason(row) for row in range(4)] == reasons
     part = answers.part(slice(1, 3))
     assert [part.abstain_reason(row) for row in range(len(part))] == reasons[1:3]
     assert part.predicted_label.tolist() == [1, 1]
+    assert [part.is_truncated(row) for row in range(2)] == [True, False]
+    plain = Predictions.from_probability(np.array([0.5, 0.5]))
+    both = Predictions.joined([plain, part])
+    assert [both.is_truncated(row) for row in range(4)] == [False, False, True, False]
+
+
+def test_a_bag_of_words_says_what_it_leaves_out() -> None:
+    baseline = fit_baseline(separable_articles(60), BaselineSettings(max_words=3))
+    found = baseline.predict(
+        [Article("a title of five words", "one two three"), Article("x", "one two three four")]
+    )
+    assert [found.is_truncated(row) for row in range(2)] == [False, True]
 
 
 def test_threshold_decides_the_label() -> None:
