@@ -42,6 +42,7 @@ from bentos.fakenews.schemas import (
 )
 from bentos.fakenews.settings import ServiceSettings
 from bentos.fakenews.tables import HEADER
+from bentos.fakenews.tracing import Tracing
 from bentos.fakenews.uploads import answer_rows, open_upload
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import stamp
@@ -53,12 +54,16 @@ PAGE: Final = Path(__file__).parent / "page"
 def create_app(settings: ServiceSettings) -> FastAPI:
     """Create the application. It loads the model when the server starts."""
 
+    tracing = Tracing() if settings.tracing else None
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runtime = Runtime(settings)
         await app.state.runtime.start()
         yield
         await app.state.runtime.stop()
+        if tracing:
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="fakenews",
@@ -81,7 +86,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         else None,
     )
     app.add_middleware(Compression)
-    app.add_middleware(Middleware, settings=settings)
+    app.add_middleware(Middleware, settings=settings, tracing=tracing)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,6 +1,9 @@
 """Asks the model on behalf of a request."""
 
 import asyncio
+from collections.abc import Coroutine
+from time import perf_counter
+from typing import Any
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -30,8 +33,20 @@ async def ask(request: Request, articles: list[Article], *, of: Served | None = 
         rows=() if of else range(1, len(articles) + 1),
         model=of,
     )
+    begin = perf_counter()
     if len(articles) == 1:  # watching would cost more than the one prediction
-        return await asked
+        answered = await asked
+    else:
+        answered = await _unless_gone(request, asked)
+    if span := request.state.span:
+        span.child("queue", begin, answered.began)
+        span.child(
+            "model", answered.began, answered.ended, articles=len(articles), model_id=answered.model_id
+        )
+    return answered
+
+
+async def _unless_gone(request: Request, asked: Coroutine[Any, Any, Answered]) -> Answered:
     answer, gone = asyncio.ensure_future(asked), asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)

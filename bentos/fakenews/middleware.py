@@ -21,6 +21,7 @@ from bentos.fakenews.problems import RETRY_SECONDS, busy, problem
 from bentos.fakenews.runtime import Runtime
 from bentos.fakenews.server import ABORT, Server
 from bentos.fakenews.settings import ServiceSettings
+from bentos.fakenews.tracing import Tracing
 from fakenews_assets.monitoring.log.prediction_log import Caller
 from fakenews_assets.monitoring.windows import KSERVE_PATH
 from fakenews_resources.request_ids import new_request_id
@@ -59,12 +60,13 @@ _HEADERS: Final = [
 class Middleware:
     """ASGI middleware around the whole API."""
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, tracing: Tracing | None) -> None:
         self.app = app
         self.settings = settings
         self._keys = Keys(settings)
         per_minute = settings.requests_per_minute
         self._rate = RateLimit(per_minute) if per_minute else None
+        self._tracing = tracing
         self._access_log = AccessLog() if settings.access_log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,12 +82,15 @@ class Middleware:
         limit = self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
         headers = dict(scope["headers"])
         trace = traceparent(headers)
+        span = self._tracing.begin(headers, trace[0] if trace else None) if self._tracing else None
+        if span:
+            trace = span.traceparent, span.trace_id
         caller = Caller(
             client=self._keys.name_of(headers) if self._keys.required else None,
             client_request_id=client_request_id(headers),
             trace_id=trace[1] if trace else None,
         )
-        scope.setdefault("state", {}).update(request_id=request_id, received=begin, caller=caller)
+        scope.setdefault("state", {}).update(request_id=request_id, received=begin, caller=caller, span=span)
         ids = [(b"x-request-id", (caller.client_request_id or request_id).encode())]
         if trace:
             ids.append((b"traceparent", trace[0]))
@@ -146,6 +151,18 @@ class Middleware:
             metrics.LATENCY.labels(endpoint).observe(seconds)
             if caller.client:
                 metrics.CLIENT_REQUESTS.labels(caller.client, str(status)).inc()
+            if span:
+                span.end(
+                    f"{method} {endpoint}",
+                    status,
+                    {
+                        "http.request.method": method,
+                        "http.route": endpoint,
+                        "fakenews.request_id": request_id,
+                        "fakenews.client": caller.client,
+                        "fakenews.client_request_id": caller.client_request_id,
+                    },
+                )
             if self._access_log:
                 self._access_log.write(scope, method, status, seconds, sent)
 

@@ -62,6 +62,10 @@ class Answered:
 
     model: Served
     predictions: Predictions
+    began: float = 0
+    """`perf_counter` when the model took the first of them."""
+    ended: float = 0
+    """The same when it had answered the last."""
 
     @property
     def model_id(self) -> str:
@@ -173,7 +177,8 @@ class Runtime:
             model=model,
         )
         parts = await self.batcher.submit(job)
-        return Answered(parts[0].model, Predictions.joined([part.predictions for part in parts]))
+        predictions = Predictions.joined([part.predictions for part in parts])
+        return Answered(parts[0].model, predictions, parts[0].began, parts[-1].ended)
 
     def _answer(self, pieces: list[Piece[Answered]]) -> list[Answered]:
         """Predict pieces as one batch, log the answers, then release them. Runs in the model's thread."""
@@ -181,12 +186,13 @@ class Runtime:
         records: list[dict[str, Any]] = []
         for model in dict.fromkeys(piece.job.model for piece in pieces):
             own = {at: piece for at, piece in enumerate(pieces) if piece.job.model is model}
+            began = perf_counter()
             scores = model.scorer.score(list(chain.from_iterable(piece.articles for piece in own.values())))
-            first = 0
+            first, ended = 0, perf_counter()
             for at, piece in own.items():
                 part = slice(first, first + len(piece.articles))
                 first = part.stop
-                answers[at] = Answered(model, scores.predictions.part(part))
+                answers[at] = Answered(model, scores.predictions.part(part), began, ended)
                 records += self._records(piece, answers[at], scores.article_ids[part])
         self._write(records)
         _count(records, sum(len(piece.articles) for piece in pieces))

@@ -102,6 +102,10 @@ class ServiceSettings(BaseSettings):
         description="Time limit for the head of a request, for its body and for taking the answer; the latter two get a"
         " second more per 128 KiB.",
     )
+    tracing: bool = Field(
+        default=False,
+        description="Whether to send OpenTelemetry spans, by the extra `otel`. The variables OTEL_* say where to.",
+    )
     shutdown_seconds: float = Field(
         default=5,
         gt=0,
