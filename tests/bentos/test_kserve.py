@@ -52,10 +52,10 @@ def test_it_answers_like_the_api(client: httpx.Client, service: Server) -> None:
     assert declared == {one["name"]: one["datatype"] for one in body["outputs"]}
     assert all(one["shape"] == [3] for one in body["outputs"])
 
-    (row,) = PredictionLog(service.log).find(body["parameters"]["request_id"], 1).iter_rows(named=True)
+    (row,) = PredictionLog(service.log).find(body["parameters"]["request_id"], 2).iter_rows(named=True)
     assert (row["title"], row["endpoint"]) == (TITLES[1], KSERVE_PATH)
     assert row["endpoint"] in JUDGED_ENDPOINTS
-    label = {"request_id": row["request_id"], "row": 1, "label": 1}
+    label = {"request_id": row["request_id"], "row": 2, "label": 1}
     assert client.post("/feedback", json=label).status_code == 200
 
 

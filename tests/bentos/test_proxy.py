@@ -74,7 +74,7 @@ def test_a_redirect_does_not_follow_the_host(inside: Server, path: str) -> None:
 
 def test_logs_know_the_client_and_the_operation(outside: httpx.Client, inside: Server) -> None:
     body = outside.post("/predict", json={"title": "a headline"}).json()
-    (row,) = PredictionLog(inside.log).find(body["request_id"], 0).iter_rows(named=True)
+    (row,) = PredictionLog(inside.log).find(body["request_id"], 1).iter_rows(named=True)
     assert row["endpoint"] == "/predict"
     lines = [json.loads(line) for line in inside.printed().splitlines() if line.startswith("{")]
     (line,) = (one for one in lines if one["request_id"] == body["request_id"])
