@@ -39,7 +39,9 @@ class Edge:
             await self.app(scope, receive, send)
             return
         if self._prefix and (scope["path"] + "/").startswith(f"{self._prefix}/"):
-            scope = {**scope, "path": scope["path"].removeprefix(self._prefix) or "/"}
+            path = scope["path"].removeprefix(self._prefix) or "/"
+            # The latter is where Starlette takes the prefix of an address from.
+            scope = {**scope, "path": path, "app_root_path": self._prefix}
         path = scope["path"]
         if path == "/schema.json":
             # BentoML knows only operations of its own, which would run beside the queue and the limits of this service.

@@ -57,6 +57,10 @@ def test_the_api_is_described_where_it_is(outside: httpx.Client) -> None:
     assert urljoin(str(found.url), server["url"]) == str(outside.base_url)
 
 
+def test_the_card_shows_code_for_the_address_with_the_prefix(inside: Server) -> None:
+    assert f"{inside.url}{PREFIX}/predict" in httpx.get(f"{inside.url}{PREFIX}/model/card").text
+
+
 def test_a_redirect_stays_outside(outside: httpx.Client) -> None:
     answer = outside.get("/docs/?theme=dark")
     assert answer.status_code == 307
