@@ -9,6 +9,7 @@ from typing import Final
 
 from fakenews_assets.data.readers.dialect import find_dialect
 from fakenews_assets.data.readers.lines import Lines, RunawayRecord
+from fakenews_assets.data.readers.shape import RecordShape
 from fakenews_assets.data.readers.table import (
     Dialect,
     Limits,
@@ -25,6 +26,10 @@ _MAX_RECOVERIES: Final = 100
 """Each gives up to a record's lines again; a file with more stray quotes than this takes too long to read."""
 _LIKELY: Final = 0.5
 _CERTAIN: Final = 0.9
+_INNER_LINES: Final = 3
+_NO_TEXT_LINES: Final = 100
+"""So many lines with as many delimiters as a record has, in a row, are records even where no column tells them from a
+text."""
 _PADDING: Final = "\0\x1a \t"
 """What old programs end a file with, and blanks."""
 _SHORT: Final = "fewer columns than the header names"
@@ -72,6 +77,7 @@ class CsvTable(TextTable):
             yield Piece(tuple(lines.record), None)
             lines.begin_record()
         reader = self.csv.reader(lines)
+        self._shape = RecordShape(len(self.names))
         number = blank = recoveries = 0
         names = list(self.names)
         while True:
@@ -92,6 +98,7 @@ class CsvTable(TextTable):
             if fault:
                 yield Piece(written, Reject(number, fault, "".join(written), lines.first_line, len(written)))
             elif any(map(str.strip, cells)) and cells != names:
+                self._shape.learn(cells)
                 yield Piece(written, Record(number, cells, lines.chars, len(written)))
             else:
                 yield Piece(written, None)
@@ -113,10 +120,11 @@ class CsvTable(TextTable):
 
     def _fault_of(self, cells: list[str], record: Sequence[str]) -> str:
         """The kind of fault of a record that could be read; empty: none."""
-        if len(record) > (4 if len(self.names) > 2 else 20) and self._are_records(record[1:-1], _CERTAIN):
-            return _UNCLOSED
         if len(cells) == len(self.names):
-            return ""
+            # A second stray quote may have closed it well. Most such records are articles of several paragraphs.
+            inner = record[1:-1]
+            enough = (_INNER_LINES if len(self.names) > 2 else 20) if self._shape.tells else _NO_TEXT_LINES
+            return _UNCLOSED if len(inner) >= enough and self._are_records(inner, _CERTAIN) else ""
         if not any(cell.strip(_PADDING) for cell in cells):
             cells.clear()
             return ""
@@ -130,10 +138,15 @@ class CsvTable(TextTable):
             return False
         probe = lines[:_PROBE_LINES]
         others = (1 - share) * len(probe)
-        delimiters = len(self.names) - 1
         for line in probe:
-            if line.count(self.csv.delimiter) < delimiters or self.csv.row(line) is None:
+            if not self._is_record(line):
                 others -= 1
                 if others < 0:
                     return False
         return True
+
+    def _is_record(self, line: str) -> bool:
+        if line.count(self.csv.delimiter) < len(self.names) - 1:  # saves reading it
+            return False
+        cells = self.csv.row(line)
+        return cells is not None and (not self._shape.tells or self._shape.fits(cells))

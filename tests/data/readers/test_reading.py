@@ -1,9 +1,11 @@
 import csv
 import gzip
+import io
 import json
 import random
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pyarrow
@@ -175,8 +177,31 @@ def test_a_quote_that_swallows_the_rest(news: Path, end: str) -> None:
 
 
 def test_a_record_whose_swallowed_lines_make_a_valid_field(news: Path) -> None:
-    whole = read(news, 'title,text,label\nA,"a,1\nB,b,0\nC,c,1\nD,d,0\nE,e",1\nF,f,1\n')
-    assert titles(whole) == ["B", "C", "D", "E", "F"]
+    """Its lines have the labels of the records before; the two quotes alone would be those of a long text."""
+    before = "".join(f"{' '.join('word' * (n % 15 + 1))},{'a text ' * n},{n % 2}\n" for n in range(30))
+    whole = read(news, f'title,text,label\n{before}A,"a,1\nB,b,0\nC,c,1\nD,d,0\nE,e",1\nF,f,1\n')
+    assert titles(whole)[30:] == ["B", "C", "D", "E", "F"]
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize(
+    "columns", [["title", "text", "label"], ["title", "text", "source"], ["id", "title", "text", "label"]]
+)
+def test_paragraphs_with_as_many_commas_as_a_record_stay_a_text(
+    news: Path, columns: list[str], quoting: Literal[0, 1]
+) -> None:
+    """From the first record on, before anything is known of the file."""
+    line = ", ".join(["Officials said on Monday"] * len(columns)) + "\n"
+    values = {"label": "1", "source": "wire.example"}
+    lines = io.StringIO()
+    writer = csv.writer(lines, quoting=quoting)
+    writer.writerow(columns)
+    for number in range(60):
+        row = {"id": str(number), "title": f"Title {number}", "text": line * (3 + number % 9) + "The end"}
+        writer.writerow([{**row, **values}[name] for name in columns])
+    whole = read(news, lines.getvalue())
+    assert titles(whole) == [f"Title {number}" for number in range(60)]
+    assert whole.rejects.is_empty()
 
 
 def test_lines_of_a_text_are_no_records(news: Path) -> None:
