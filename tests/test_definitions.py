@@ -18,7 +18,7 @@ from fakenews_assets.data import assets as data
 from fakenews_assets.definitions import defs
 from fakenews_assets.serving import assets as serving
 from fakenews_resources.news.base import NotFound, Unreachable
-from fakenews_resources.news.resource import FETCHING, fetching_failed
+from fakenews_resources.news.resource import FETCHING, fetching_failed, not_retried_otherwise
 
 REPOSITORY = Path(__file__).parents[1]
 SNAPSHOT = Path(__file__).with_name("graph.json")
@@ -200,6 +200,19 @@ def test_what_fetches_from_outside_is_tried_again_if_it_was_out_of_reach() -> No
     assert all(asset.op.retry_policy == FETCHING for asset in fetching)
     assert fetching_failed(Unreachable("no route")).allow_retries
     assert not fetching_failed(NotFound("no such file")).allow_retries
+
+
+def test_an_error_that_fetching_did_not_raise_is_not_tried_again() -> None:
+    attempts = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))
+    @not_retried_otherwise()
+    def broken() -> None:
+        attempts.append(1)
+        raise KeyError("a fault of the program")
+
+    assert not dg.materialize([broken], raise_on_error=False).success
+    assert len(attempts) == 1
 
 
 def test_no_package_has_downgraded_what_dagster_parses_selections_with() -> None:

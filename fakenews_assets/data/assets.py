@@ -56,7 +56,7 @@ from fakenews_assets.data.splits.inheritance import Inherited, placed_articles, 
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, split_articles
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
-from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed
+from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed, not_retried_otherwise
 from fakenews_resources.storage.io_manager import Storage, checked, key_of
 from fakenews_resources.storage.store import Artifact, StoreError, ValueMissing
 from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
@@ -80,6 +80,7 @@ _SPLIT_LINEAGE = {
 
 @_asset(partitions_def=news_batches, kinds={"csv"}, code_version="2", retry_policy=FETCHING)
 @plain_config
+@not_retried_otherwise()
 def raw_news(
     context: dg.AssetExecutionContext, config: RawNewsSettings, storage: Storage, news_source: NewsSource
 ) -> dg.MaterializeResult[Artifact]:

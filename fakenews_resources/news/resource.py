@@ -1,5 +1,7 @@
 """The news sources as a Dagster resource."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +11,7 @@ from fakenews_resources.news.base import Progress, Received, SourceError, Unreac
 from fakenews_resources.news.registry import receive
 
 FETCHING: Final = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
-"""Of assets that fetch from a source and fail with `fetching_failed`."""
+"""Of assets that fetch from a source, fail with `fetching_failed` and are `not_retried_otherwise`."""
 
 
 class NewsSource(dg.ConfigurableResource):
@@ -27,3 +29,14 @@ class NewsSource(dg.ConfigurableResource):
 def fetching_failed(error: SourceError, **metadata: str) -> dg.Failure:
     """The failure of a step that could not fetch. Only what was `Unreachable` is tried again, and the retry resumes."""
     return dg.Failure(str(error), metadata=metadata, allow_retries=isinstance(error, Unreachable))
+
+
+@contextmanager
+def not_retried_otherwise() -> Iterator[None]:
+    """Fail for good on an error that fetching did not raise: another attempt would meet it again. Decorates an asset."""
+    try:
+        yield
+    except dg.Failure:
+        raise
+    except Exception as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error

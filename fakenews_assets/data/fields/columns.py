@@ -16,7 +16,10 @@ from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.schema import RAW_SCHEMA
 
 _SAYS_FAKE: Final = ("is_fake", "isfake", "fake")
-"""Columns of labels in which "true" is sure: it says that the article is fake."""
+_SAYS_REAL: Final = ("is_real", "isreal", "real", "is_true", "istrue")
+"""Columns of labels in which yes and no are sure: they say that the article is fake, or that it is real."""
+_YES: Final = ("1", "true", "yes", "y", "t")
+_NO: Final = ("0", "false", "no", "n", "f")
 
 COLUMNS: Final = {
     "title": ("title", "headline", "headlines", "news_title", "article_title", "news_headline"),
@@ -24,7 +27,7 @@ COLUMNS: Final = {
         "text", "content", "body", "article", "full_text", "fulltext", "article_text", "article_content", "article_body",
         "news_text", "news_content", "maintext",
     ),
-    "label": ("label", "labels", "class", "target", "veracity", "verdict", *_SAYS_FAKE),
+    "label": ("label", "labels", "class", "target", "veracity", "verdict", *_SAYS_FAKE, *_SAYS_REAL),
     # A domain goes before a name, which may be a tag of the data set.
     "source": (
         "domain", "source_domain", "site_url", "source", "source.name", "publisher", "publisher.name", "site",
@@ -115,8 +118,12 @@ def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 
                     pl.nth(table.names.index(name)).alias(field) for field, name in columns.used.items()
                 )
                 rows = tidy(values.insert_column(0, chunk.numbers), mapping.title_words)
-                if plain_name(columns.used.get("label", "")) in _SAYS_FAKE:
-                    rows = rows.with_columns(label=_fake_or_real(pl.col("label")))
+                if sure := meanings_in(columns.used.get("label", "")):
+                    sure = {word: meaning for word, meaning in sure.items() if word not in mapping.labels}
+                    plain = plain_labels(rows["label"]).replace_strict(
+                        list(sure), list(sure.values()), default=None
+                    )
+                    rows = rows.with_columns(label=pl.coalesce(plain, "label"))
                 yield RawChunk(rows, chunk.rejects, columns, chunk.lines, str(table.dialect))
     except UnreadableFile as error:
         raise UnreadableFile(f"{path.name}: {error}") from error
@@ -125,6 +132,14 @@ def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 
 def plain_name(name: str) -> str:
     """A column name in lower case, with an underscore for blanks and hyphens."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def meanings_in(name: str) -> dict[str, str]:
+    """What yes and no mean in a column of labels whose name says so, such as `is_real`; else nothing."""
+    for names, yes, no in ((_SAYS_FAKE, "fake", "real"), (_SAYS_REAL, "real", "fake")):
+        if plain_name(name) in names:
+            return {**dict.fromkeys(_YES, yes), **dict.fromkeys(_NO, no)}
+    return {}
 
 
 def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMapping) -> ChosenColumns:
@@ -199,17 +214,6 @@ def tidy(values: pl.DataFrame, title_words: int = 0) -> pl.DataFrame:
     absent = [pl.lit(None, pl.String).alias(name) for name in COLUMNS if name not in values.columns]
     given = (pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
     return values.with_columns(absent).with_columns(given).select(RAW_SCHEMA.names())
-
-
-def _fake_or_real(label: pl.Expr) -> pl.Expr:
-    plain = label.str.strip_chars().str.to_lowercase()
-    return (
-        pl.when(plain == "true")
-        .then(pl.lit("fake"))
-        .when(plain == "false")
-        .then(pl.lit("real"))
-        .otherwise(label)
-    )
 
 
 def _is_given(value: pl.Expr) -> pl.Expr:

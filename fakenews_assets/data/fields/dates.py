@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import override
 
 _TIME: Final = (
-    r"(?i)(?:\bat\s+|T)?\b?(?<hour>\d{1,2}):(?<minute>\d{2})(?::(?<second>\d{2})(?:[.,](?<fraction>\d{1,6})\d*)?)?"
+    r"(?i)(?:\bat\s+|T)?\b?(?<hour>[0-9]{1,2}):(?<minute>[0-9]{2})(?::(?<second>[0-9]{2})(?:[.,](?<fraction>[0-9]{1,6})[0-9]*)?)?"
     r"(?:\s*(?<half>[ap])\.?m\b\.?)?"
-    r"(?:\s*(?:(?:GMT|UTC)?(?<sign>[+-])(?<hours>\d{2}):?(?<minutes>\d{2})?|(?<zone>[a-z]{1,4}\b)))?(?:\s*\([^)]*\))?"
+    r"(?:\s*(?:(?:GMT|UTC)?(?<sign>[+-])(?<hours>[0-9]{2}):?(?<minutes>[0-9]{2})?|(?<zone>[a-z]{1,4}\b)))?(?:\s*\([^)]*\))?"
 )
 """A time of day, with what may follow it: a.m. or p.m., an offset or a zone, and a remark in parentheses."""
 
@@ -24,8 +24,10 @@ _ZONES: Final = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -
                  "cet": 1, "cest": 2, "bst": 1}  # fmt: skip
 """Hours from UTC of the zones that RFC 2822 and European papers name. Another name counts as UTC."""
 
-_NUMBER: Final = r"^\d+(?:\.\d*)?$"
-_IN_FIGURES: Final = r"^(?<first>\d{1,2})[/.-](?<second>\d{1,2})[/.-](?:\d{4}|\d{2})$"
+# Other digits than ASCII's, which \d matches too, are read by neither Polars nor dateutil alike.
+_NUMBER: Final = r"^[0-9]+(?:\.[0-9]*)?$"
+_IN_FIGURES: Final = r"^(?<first>[0-9]{1,2})[/.-](?<second>[0-9]{1,2})[/.-](?:[0-9]{4}|[0-9]{2})$"
+_FOREIGN_DIGIT: Final = r"[\p{N}--[0-9]]"
 _LONGEST_DAY: Final = 40
 """Characters; a longer one is no day, and is not tried."""
 
@@ -83,7 +85,7 @@ def parse_dates(values: pl.Series, *, day_first: bool = False) -> pl.Series:
     """Read dates as times in UTC. The default zone is UTC, the default time of day midnight.
 
     Understood are ISO 8601, RFC 2822, days in English words or in figures, seconds to nanoseconds since 1970, and
-    Excel's days. A month or a year is its first day. Null: the value is empty, impossible, without a year, or no date.
+    Excel's days. A month or a year is its first day. Null: the value is empty, impossible, without a year, in other digits than 0 to 9, or no date.
 
     Args:
         values: (n,) text.
@@ -108,7 +110,12 @@ def _days(values: pl.Series) -> pl.DataFrame:
     """Columns `value`, `time` (its groups) and `day` (what is left without the time)."""
     value = pl.col("value")
     day = value.str.replace(_TIME, " ").str.replace_all(r"\s+", " ").str.strip_chars(" ,;")
-    plausible = (day.str.len_chars() <= _LONGEST_DAY) & day.str.contains(r"\d") & ~day.str.contains(_NUMBER)
+    plausible = (
+        (day.str.len_chars() <= _LONGEST_DAY)
+        & day.str.contains("[0-9]")
+        & ~day.str.contains(_NUMBER)
+        & ~value.str.contains(_FOREIGN_DIGIT)
+    )
     return values.to_frame("value").select(
         value, time=value.str.extract_groups(_TIME), day=pl.when(plausible).then(day)
     )
@@ -135,13 +142,13 @@ def _time_of_day() -> pl.Expr:
 def _from_number() -> pl.Expr:
     """A value that is a number: a time since 1970, a day of Excel's, or the digits of a day; else null."""
     value = pl.col("value")
-    digits = value.str.extract(r"^(\d+)")
+    digits = value.str.extract(r"^([0-9]+)")
     number = pl.when(value.str.contains(_NUMBER)).then(value).cast(pl.Float64, strict=False)
     unit = digits.str.len_chars().replace_strict(_EPOCHS, default=None, return_dtype=pl.Float64)
     since_excel = pl.lit(_EXCEL_DAY_0) + (number * 86_400e6).round().cast(pl.Int64).cast(pl.Duration("us"))
     plain = pl.when(number.is_not_null()).then(digits)
     return pl.coalesce(
-        plain.str.replace(r"^((?:19|20)\d{2})$", "${1}0101").str.to_datetime(
+        plain.str.replace(r"^((?:19|20)[0-9]{2})$", "${1}0101").str.to_datetime(
             "%Y%m%d", strict=False, time_unit="us"
         ),
         plain.str.to_datetime("%Y%m%d%H%M%S", strict=False, time_unit="us"),

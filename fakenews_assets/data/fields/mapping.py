@@ -3,9 +3,10 @@
 import tomllib
 from typing import Final
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from fakenews_assets.data.fields.labels import MEANINGS
+from fakenews_assets.data.fields.labels import MEANINGS, plain_labels
 from fakenews_assets.data.fields.sources import normalise_source
 from fakenews_assets.data.schema import RAW_SCHEMA
 
@@ -53,7 +54,10 @@ class BatchMapping(BaseModel):
     @field_validator("labels")
     @classmethod
     def _gives_meanings(cls, labels: dict[str, str]) -> dict[str, str]:
-        meanings = {word.strip().lower(): meaning.strip().lower() for word, meaning in labels.items()}
+        words = plain_labels(pl.Series("label", list(labels), dtype=pl.String)).fill_null("")
+        meanings = {
+            word: meaning.strip().lower() for word, meaning in zip(words, labels.values(), strict=True)
+        }
         if unknown := {meaning for meaning in meanings.values() if meaning not in MEANINGS}:
             raise ValueError(f"{', '.join(sorted(unknown))}: a label means one of {', '.join(MEANINGS)}")
         return meanings

@@ -18,7 +18,7 @@ from fakenews_assets.data.ratings.reading import (
 )
 from fakenews_assets.data.schema import Label
 from fakenews_resources.news.base import SourceError
-from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed
+from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed, not_retried_otherwise
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.storage.store import Artifact
 
@@ -27,6 +27,7 @@ _asset = partial(asset, group_name="data", owners=["team:data"])
 
 @_asset(kinds={"csv", "polars"}, code_version="1", retry_policy=FETCHING)
 @plain_config
+@not_retried_otherwise()
 def source_ratings(
     config: RatingsSettings, storage: Storage, news_source: NewsSource
 ) -> dg.MaterializeResult[Artifact]:

@@ -80,7 +80,26 @@ def test_names_for_a_file_without_a_header(tmp_path: Path) -> None:
     assert chunk.columns.ignored == ("id",)
 
 
-def test_a_column_that_says_fake_says_what_true_means(tmp_path: Path) -> None:
-    content = "title,{}\nA,True\nB,FALSE\nC,1\n"
-    assert read(tmp_path, content.format("is_fake")).rows["label"].to_list() == ["fake", "real", "1"]
-    assert read(tmp_path, content.format("label")).rows["label"].to_list() == ["True", "FALSE", "1"]
+@pytest.mark.parametrize(
+    ("name", "yes", "no"),
+    [
+        ("is_fake", "fake", "real"),
+        ("Is Real", "real", "fake"),
+        ("isReal", "real", "fake"),
+        ("real", "real", "fake"),
+        ("is_true", "real", "fake"),
+    ],
+)
+def test_a_column_that_says_fake_or_real_says_what_yes_means(
+    tmp_path: Path, name: str, yes: str, no: str
+) -> None:
+    content = f"title,{name}\nA,True\nB,FALSE\nC,1\nD,0.0\nE,yes\nF,perhaps\nG,\n"
+    expected = [yes, no, yes, no, yes, "perhaps", None]
+    for columns in ({}, {"label": name}):
+        assert read(tmp_path, content, columns=columns).rows["label"].to_list() == expected
+    explained = read(tmp_path, content, labels={"1": "unlabelled"}).rows["label"].to_list()
+    assert explained == [*expected[:2], "1", *expected[3:]]
+
+
+def test_true_in_another_column_is_left_to_be_asked_for(tmp_path: Path) -> None:
+    assert read(tmp_path, "title,label\nA,True\nB,1\n").rows["label"].to_list() == ["True", "1"]

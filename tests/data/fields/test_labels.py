@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from fakenews_assets.data.fields.labels import are_sure, parse_labels, plain_labels, question
+from fakenews_assets.data.fields.mapping import BatchMapping
 
 
 def read(*labels: str | None, **meanings: str) -> tuple[list[int | None], list[bool]]:
@@ -29,6 +30,12 @@ def test_unsure_words_have_no_label_until_they_are_explained() -> None:
 def test_an_explanation_goes_before_a_sure_word() -> None:
     assert read("-1", "1", **{"-1": "fake", "1": "real"})[0] == [1, 0]
     assert read("1", **{"1": "unlabelled"}) == ([None], [False])
+
+
+def test_an_explained_word_may_be_written_as_in_the_file() -> None:
+    given = BatchMapping(labels={"-1.0": "fake", " Mostly  TRUE": "Real"}).labels
+    assert given == {"-1": "fake", "mostly true": "real"}
+    assert read("-1.0", "-1", "mostly true", **given)[0] == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
