@@ -74,7 +74,10 @@ def usage() -> list[str]:
 ```sh
 curl -s {CARD_URL}/predict \\
   -H 'Content-Type: application/json' \\
-  -d '{{"title": "{_TITLE}", "text": "{_TEXT}"}}'
+  -d '{{
+    "title": "{_TITLE}",
+    "text": "{_TEXT}"
+  }}'
 ```""",
         f"""\
 ```python
