@@ -8,7 +8,9 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import starmap
@@ -42,8 +44,9 @@ _MULTIPART: Final = (
 
 console = Console()
 
-Attack = Callable[[Server, float], None]
-"""Does something to a server for about so many seconds, or once if that takes longer."""
+Attack = Callable[[Server, float], Counter[int]]
+"""Does something to a server for about so many seconds, or once if that takes longer. Returns the statuses of the
+answers that it got."""
 
 
 def measure_hostile(bench: "Bench", folder: Path, seconds: float, log_lines: int) -> dict[str, Any]:
@@ -51,7 +54,7 @@ def measure_hostile(bench: "Bench", folder: Path, seconds: float, log_lines: int
     with bench.service(folder / "log") as server:
         bench.turn(server)  # warm
         cases = {
-            "nobody": _beside(bench, server, seconds, lambda *_: time.sleep(seconds)),
+            "nobody": _beside(bench, server, seconds, _connections(0, lambda _: b"")),
             **{name: _beside(bench, server, seconds, attack) for name, attack in ATTACKS.items()},
         }
     return {"cases": cases, "feedback": _measure_feedback(bench, folder / "day", seconds, log_lines)}
@@ -111,7 +114,7 @@ def _beside(bench: "Bench", server: Server, seconds: float, attack: Attack) -> d
     probe = LoadProcess(load, bench.titles_file)
     time.sleep(1.5)
     with _memory(server) as memory:
-        attack(server, seconds)
+        answers = attack(server, seconds)
         found = probe.result()
     case = {
         "worst_stall_ms": max(latency.max for latency in found.latency.values()),
@@ -120,6 +123,7 @@ def _beside(bench: "Bench", server: Server, seconds: float, attack: Attack) -> d
         "statuses": found.statuses,
         "refused": found.requests - found.statuses.get(200, 0) + found.errors + found.given_up,
         "peak_mib": max(memory),
+        "answers_to_the_case": dict(answers),
     }
     console.print(case)
     return case
@@ -128,21 +132,18 @@ def _beside(bench: "Bench", server: Server, seconds: float, attack: Attack) -> d
 def _again(request: Callable[[httpx.Client], httpx.Response]) -> Attack:
     """A request again and again by two clients; each must be answered, whatever the answer."""
 
-    def attack(server: Server, seconds: float) -> None:
+    def attack(server: Server, seconds: float) -> Counter[int]:
         end = time.monotonic() + seconds
 
-        def ask() -> None:
+        def ask(_: int) -> Counter[int]:
+            statuses = Counter[int]()
             with httpx.Client(base_url=server.url, timeout=_PATIENCE) as client:
-                while True:
-                    request(client)
-                    if time.monotonic() > end:
-                        return
+                while not statuses or time.monotonic() < end:
+                    statuses[request(client).status_code] += 1
+            return statuses
 
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(2) as clients:
+            return sum(clients.map(ask, range(2)), Counter[int]())
 
     return attack
 
@@ -159,7 +160,7 @@ def _body(path: str, body: dict[str, Any]) -> Attack:
 def _connections(count: int, sent: Callable[[int], bytes], *, receive: int | None = None) -> Attack:
     """Connections that send something, take nothing, and stay."""
 
-    def attack(server: Server, seconds: float) -> None:
+    def attack(server: Server, seconds: float) -> Counter[int]:
         url = urlsplit(server.url)
         opened = []
         try:
@@ -176,6 +177,7 @@ def _connections(count: int, sent: Callable[[int], bytes], *, receive: int | Non
         finally:
             for one in opened:
                 one.close()
+        return Counter()
 
     return attack
 
