@@ -36,6 +36,7 @@ PROBE_RATE: Final = 20.0
 LOG_LINES: Final = 1_000_000
 LABELS: Final = 200
 _LONG_TEXT: Final = "The committee met on Tuesday to vote on the budget for roads and schools. " * 108
+_MARKUP: Final = ("<p>&amp;amp; It was Tuesday’s “vote” &nbsp; </p> " * 6_000)[:190_000]
 _LINES_AT_ONCE: Final = 50_000
 _PATIENCE: Final = 120.0
 _MULTIPART: Final = (
@@ -203,6 +204,9 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "1,000 articles of 8,000 characters": _body(
         "/predict_batch", {"articles": [{"title": "A long read", "text": _LONG_TEXT}] * 1_000}
+    ),
+    "30 articles of 190,000 characters of markup": _body(
+        "/predict_batch", {"articles": [{"title": "A long read", "text": _MARKUP}] * 30}
     ),
     "8 MiB that are no JSON": _body("/predict_batch", {"articles": "x" * (8 * 2**20 - 100)}),
     "an explanation of 8,000 characters": _body("/explain", {"title": "A long read", "text": _LONG_TEXT}),
