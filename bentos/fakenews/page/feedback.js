@@ -4,7 +4,7 @@ import { callJson, showProblem } from "./api.js";
 import { button, element } from "./dom.js";
 
 /**
- * A box that asks for the true label of one answer, once.
+ * A box that asks for the true label of one answer, and takes it back.
  * @returns {HTMLElement}
  */
 export function feedbackBox(requestId, row, signal) {
@@ -14,23 +14,40 @@ export function feedbackBox(requestId, row, signal) {
   const problem = element("div", "problem");
   problem.setAttribute("role", "alert");
   problem.hidden = true;
+  let said = null;
+  let sending = false;
+  /** @param {0 | 1 | null} label null takes the one before back */
   const say = async (label) => {
-    // Not `disabled`: that would take the focus away from who uses the keyboard.
-    if (buttons.some((one) => one.getAttribute("aria-disabled") === "true")) return;
-    buttons.forEach((one) => one.setAttribute("aria-disabled", "true"));
+    if (sending || (said !== null && label !== null)) return;
+    sending = true;
     problem.hidden = true;
     try {
       await callJson("feedback", { json: { request_id: requestId, row, label, source: "page" }, signal });
-      status.textContent = `Thank you. Noted that this article is ${label ? "fake" : "real"}.`;
-      buttons[label].setAttribute("aria-pressed", "true");
+      said = label;
+      status.textContent =
+        label === null ? "Taken back." : `Thank you. Noted that this article is ${label ? "fake" : "real"}.`;
+      show();
     } catch (error) {
-      if (signal.aborted) return;
-      buttons.forEach((one) => one.removeAttribute("aria-disabled"));
-      showProblem(problem, error, null);
+      if (!signal.aborted) showProblem(problem, error, null);
+    } finally {
+      sending = false;
     }
   };
   const buttons = ["It is real", "It is fake"].map((words, label) => button(words, () => say(label)));
-  const actions = element("div", "actions", ...buttons);
+  const undo = button("Take it back", () => {
+    buttons[0].focus(); // before this one goes
+    say(null);
+  });
+  const show = () => {
+    buttons.forEach((one, label) => {
+      // Not `disabled`: that would take the focus away from who uses the keyboard.
+      one.setAttribute("aria-disabled", String(said !== null));
+      one.setAttribute("aria-pressed", String(said === label));
+    });
+    undo.hidden = said === null;
+  };
+  show();
+  const actions = element("div", "actions", ...buttons, undo);
   actions.setAttribute("role", "group");
   actions.setAttribute("aria-label", question.textContent);
   return element("div", "", question, actions, status, problem);
