@@ -87,7 +87,8 @@ def write_example_days(store: Store, until: date, count: int = 14) -> None:
 
 
 def _answers(rows: int, seed: int, kind: str, start: datetime) -> pl.DataFrame:
-    """Articles with invented answers: columns of `PREDICTION_LOG_SCHEMA`, `label`, and the embedding `e0`, `e1`, ..."""
+    """Articles with invented answers: columns of `PREDICTION_LOG_SCHEMA` as far as the service would fill them,
+    and `label`."""
     spec = SampleSpec(rows=2 * rows, seed=100 + seed, era=0 if kind == "usual" else 3)
     articles = articles_of(spec).drop_nulls("label").unique("title", maintain_order=True).head(rows)
     rows, generator = articles.height, np.random.default_rng(seed)

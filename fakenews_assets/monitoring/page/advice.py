@@ -24,7 +24,7 @@ class Advice:
 
 
 def advise(days: Sequence[Day]) -> list[Advice]:
-    """What to do now, alarms first. Only the newest report of each kind counts.
+    """What to do about the newest report of each kind.
 
     Args:
         days: in order of time.
