@@ -214,6 +214,8 @@ def test_axe_finds_nothing(page: "Page", scheme: Literal["light", "dark"]):
     page.get_by_text("Test articles to try").click()
     expect(page.get_by_text("Parameters").first).to_be_visible()
     assert violations() == []
+    page.goto("/model/card")
+    assert violations() == []
 
 
 def test_a_row_of_a_file_is_counted_opened_and_labelled(page: "Page"):
