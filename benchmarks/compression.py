@@ -101,7 +101,7 @@ def bert_base(folder: Path, tokenizer_of: Path) -> Path:
 def with_texts(classifier: EncoderClassifier) -> EncoderClassifier:
     """The same model, reading articles: for timing only."""
     settings = EncodingSettings(inputs="title_and_text", max_tokens=ARTICLES[1])
-    classifier.encoder = ArticleEncoder(classifier.encoder.tokenizer, settings)
+    classifier.encoder = classifier.encoder.with_settings(settings)
     return classifier
 
 

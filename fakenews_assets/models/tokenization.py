@@ -5,17 +5,20 @@ title-only and title-and-text input, and a text can be dropped without tokenisin
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.settings import EncodingSettings
+
+if TYPE_CHECKING:  # importing it takes seconds, which a starting service can do without
+    from transformers import PreTrainedTokenizerFast
 
 _SETTINGS_FILE = "encoding.json"
 _CHUNK = 8192
@@ -27,12 +30,14 @@ class EncoderUnavailable(RuntimeError):
     """The weights of an encoder are not available; the message says what to change."""
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """Load the tokenizer of a local folder.
 
     Raises:
         EncoderUnavailable: the folder has no tokenizer in the fast (Rust) form.
     """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise EncoderUnavailable(
@@ -40,6 +45,28 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             " AutoTokenizer.from_pretrained(...).save_pretrained(...) where sentencepiece is installed."
         )
     return tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTokenizer:
+    """What encoding needs of the tokenizer of an exported model, read without transformers."""
+
+    backend_tokenizer: Tokenizer
+    pad_token_id: int | None
+    model_input_names: Collection[str]
+
+    @classmethod
+    def read(cls, folder: Path, inputs: Collection[str]) -> Self:
+        """Read the files that `ArticleEncoder.save` left.
+
+        Args:
+            folder: of the model.
+            inputs: names of its inputs.
+        """
+        backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        pad = json.loads((folder / "tokenizer_config.json").read_bytes()).get("pad_token")
+        content = pad["content"] if isinstance(pad, dict) else pad
+        return cls(backend, backend.token_to_id(content) if content else None, inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +158,10 @@ class Layout:
 class ArticleEncoder:
     """Turns articles into padded batches for one tokenizer and one set of settings."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, settings: EncodingSettings) -> None:
-        self.tokenizer = tokenizer
+    def __init__(
+        self, tokenizer: "PreTrainedTokenizerFast | ExportedTokenizer", settings: EncodingSettings
+    ) -> None:
+        self._tokenizer = tokenizer
         self.settings = settings
         pad = tokenizer.pad_token_id
         self.pad_id = pad if isinstance(pad, int) else 0
@@ -147,8 +176,25 @@ class ArticleEncoder:
     @classmethod
     def load(cls, folder: Path) -> "ArticleEncoder":
         """Load tokenizer and settings as `save` left them."""
-        settings = EncodingSettings.model_validate_json((folder / _SETTINGS_FILE).read_text())
-        return cls(load_tokenizer(folder), settings)
+        return cls(load_tokenizer(folder), _read_settings(folder))
+
+    @classmethod
+    def load_exported(cls, folder: Path, inputs: Collection[str]) -> "ArticleEncoder":
+        """Load for an exported model with these inputs, without transformers: to encode, not to save again."""
+        return cls(ExportedTokenizer.read(folder, inputs), _read_settings(folder))
+
+    @property
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        """The tokenizer of transformers. Raises TypeError of an encoder that was loaded without."""
+        if isinstance(self._tokenizer, ExportedTokenizer):
+            raise TypeError(
+                "The encoder of an exported model only encodes. `ArticleEncoder.load` brings a tokenizer."
+            )
+        return self._tokenizer
+
+    def with_settings(self, settings: EncodingSettings) -> "ArticleEncoder":
+        """The same tokenizer with other settings."""
+        return ArticleEncoder(self._tokenizer, settings)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files and encoding.json."""
@@ -269,6 +315,10 @@ class ArticleEncoder:
             return np.concatenate([layout.prefix, title, layout.single_suffix]), None
         text_begins = len(layout.prefix) + len(title) + len(layout.middle)
         return np.concatenate([layout.prefix, title, layout.middle, text, layout.suffix]), text_begins
+
+
+def _read_settings(folder: Path) -> EncodingSettings:
+    return EncodingSettings.model_validate_json((folder / _SETTINGS_FILE).read_text())
 
 
 def _beginning(text: str, chars: int) -> str:

@@ -42,11 +42,10 @@ _REQUIRED: Final = (
     "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors", "charset-normalizer", "ftfy",
     "python-calamine",
 )  # fmt: skip
-_ENCODER: Final = ("transformers", "tokenizers", "huggingface-hub")
 _RUNTIMES: Final = {
-    "openvino": ("openvino", *_ENCODER),
-    "onnx": ("onnxruntime", *_ENCODER),
-    "torch": ("torch", *_ENCODER),
+    "openvino": ("openvino", "tokenizers"),
+    "onnx": ("onnxruntime", "tokenizers"),
+    "torch": ("torch", "transformers", "tokenizers", "huggingface-hub"),
     "scikit-learn": ("scikit-learn",),
 }
 

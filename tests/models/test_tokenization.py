@@ -1,6 +1,8 @@
 """From articles to token ids."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,39 @@ def test_saved_encoder_lays_out_the_same(tiny_bert: Path, tmp_path: Path) -> Non
 
     assert loaded.settings == encoder.settings
     assert rows_of(loaded, ARTICLES) == rows_of(encoder, ARTICLES)
+
+
+def test_without_transformers_it_encodes_the_same(tiny_bert: Path, tmp_path: Path) -> None:
+    encoder = make_encoder(tiny_bert)
+    encoder.save(tmp_path)
+    for inputs in (["input_ids", "attention_mask", "token_type_ids"], ["input_ids", "attention_mask"]):
+        exported = ArticleEncoder.load_exported(tmp_path, inputs)
+        assert exported.fingerprint() == ArticleEncoder.load(tmp_path).fingerprint()
+        assert exported.pad_id == encoder.pad_id
+        batch = exported.batch(exported.encode(ARTICLES), np.arange(len(ARTICLES)))
+        expected = encoder.batch(encoder.encode(ARTICLES), np.arange(len(ARTICLES)))
+        assert list(batch) == [name for name in expected if name in inputs]
+        for name, values in batch.items():
+            np.testing.assert_array_equal(values, expected[name], err_msg=name)
+    with pytest.raises(TypeError, match="only encodes"):
+        exported.save(tmp_path)
+
+
+@pytest.mark.parametrize("pad", ["[UNK]", {"content": "[UNK]", "lstrip": False}, None])
+def test_the_padding_of_an_exported_tokenizer_is_its_own(
+    tiny_bert: Path, tmp_path: Path, pad: dict[str, Any] | str | None
+) -> None:
+    make_encoder(tiny_bert).save(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"pad_token": pad}))
+    assert ArticleEncoder.load_exported(tmp_path, ["input_ids"]).pad_id == (1 if pad else 0)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnx"])
+def test_a_runtime_of_exported_models_needs_neither_torch_nor_transformers(runtime: str) -> None:
+    code = f"import sys; import fakenews_assets.models.runtimes.{runtime}; print({{'torch', 'transformers'}} & {{*sys.modules}})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
 
 
 def test_second_call_reads_the_cache(

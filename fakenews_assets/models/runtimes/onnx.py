@@ -30,7 +30,8 @@ class OnnxClassifier(EncoderClassifier):
         options.intra_op_num_threads = usable_cpus()
         options.inter_op_num_threads = 1
         session = ort.InferenceSession(folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
-        return cls(session, ArticleEncoder.load(folder), name=name)
+        inputs = [one.name for one in session.get_inputs()]
+        return cls(session, ArticleEncoder.load_exported(folder, inputs), name=name)
 
     @override
     def run(

@@ -47,7 +47,8 @@ class OpenVinoClassifier(EncoderClassifier):
     ) -> "OpenVinoClassifier":
         """Load a folder with model.xml, tokenizer and encoding.json."""
         model = ov.Core().read_model(folder / OPENVINO_FILE)
-        return cls(model, ArticleEncoder.load(folder), name=name, arithmetic=arithmetic)
+        inputs = [one.any_name for one in model.inputs]
+        return cls(model, ArticleEncoder.load_exported(folder, inputs), name=name, arithmetic=arithmetic)
 
     @override
     def pad(self, batch: EncoderInputs) -> EncoderInputs:
