@@ -263,10 +263,11 @@ def test_a_trickle_is_cut_off(service: Server):
         begin = time.monotonic()
         slow.settimeout(0.2)
         answer = b""
-        while not answer and time.monotonic() < begin + 20:
-            slow.sendall(b" ")
+        while not answer.endswith(b"}") and time.monotonic() < begin + 20:  # head and body may come apart
+            if not answer:
+                slow.sendall(b" ")
             try:
-                answer = slow.recv(65536)
+                answer += slow.recv(65536)
             except TimeoutError:
                 continue
     assert b" 408 " in answer
