@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ _DOCUMENT_MEMORY: Final = 2**30
 _DOCUMENT_SECONDS: Final = 60
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection")."""
+"""A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection"), unless it is a number."""
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 _NO_LABEL: Final = BatchMapping(columns={"label": ""})
 """A label is no part of an article that is asked about."""
@@ -154,7 +156,7 @@ class Upload:
 
 def harmless(cell: str) -> str:
     """A cell that no spreadsheet reads as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 @contextmanager

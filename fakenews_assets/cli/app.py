@@ -43,9 +43,9 @@ def ingest(
         typer.Option(help="Name of the batch; default: the file's name and the start of its SHA-256."),
     ] = "",
     source: Annotated[
-        str,
+        str | None,
         typer.Option(help="Publisher of the rows that name none, such as example.com."),
-    ] = "",
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,12 +55,13 @@ def ingest(
         ),
     ] = None,
     header: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Names of the columns of CSV files without a header line.")
-    ] = "",
+        str | None,
+        typer.Option(metavar="NAME,...", help="Names of the columns of CSV files without a header line."),
+    ] = None,
     title_words: Annotated[
-        int,
+        int | None,
         typer.Option(help="Make titles of so many first words of the text, if no column holds them.", min=0),
-    ] = 0,
+    ] = None,
     labels: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,18 +120,26 @@ def ingest(
         fakenews ingest articles.csv --label-by-rating
     """
     from fakenews_assets.cli import ingesting
-    from fakenews_assets.cli.options import columns_given, labels_given, labels_of_files
+    from fakenews_assets.cli.options import columns_given, emptied, labels_given, labels_of_files
 
     if fake_below > real_from:
         raise typer.BadParameter("must not be above --real-from", param_hint="--fake-below")
     given = {
-        "header": tuple(filter(None, (name.strip() for name in header.split(",")))),
+        "header": tuple(filter(None, (name.strip() for name in (header or "").split(",")))),
         "columns": columns_given(column or []),
         "labels": labels_given(labels or []),
         "file_labels": labels_of_files(label or [], len(addresses)),
-        "title_words": title_words,
-        "source": source,
+        "title_words": title_words or 0,
+        "source": source or "",
         "day_first": day_first,
+        "forgotten": emptied(
+            header=header,
+            columns=column,
+            labels=labels,
+            file_labels=label,
+            title_words=title_words,
+            source=source,
+        ),
     }
     rule = {"fake_below": fake_below, "real_from": real_from} if label_by_rating else None
     ingesting.ingest(addresses, batch, given=given, rule=rule, train=train)

@@ -10,7 +10,7 @@ from rich.table import Table
 from fakenews_assets.automation.limits import RetrainSettings, new_rows
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.cleaning.quarantine import kinds_of_rejects
-from fakenews_assets.data.corpus import CleanBatch
+from fakenews_assets.data.corpus import CleanBatch, summaries
 from fakenews_assets.data.partitions import corpus_batches, some_of
 from fakenews_assets.data.receiving.receiving import columns_read
 from fakenews_resources.storage.store import Artifact
@@ -72,6 +72,15 @@ def columns_of(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
         f"{summary['missing_text']:,} texts are empty, {summary['unlabelled']:,} rows unlabelled, {summary['undated']:,}"
         " undated."
     )
+    numbers = {word: meaning for word, meaning in summary["words"].items() if word in ("0", "1")}
+    if numbers and not manifest["recognised"]["labels"]:
+        read = ", ".join(f"{word} = {meaning}" for word, meaning in sorted(numbers.items()))
+        parts.append(f"Labels are read as {read}.")
+    if unread := summary["unread_dates"]:
+        parts.append(
+            f"{unread:,} values of the column of dates are no date that can be read, such as"
+            f" {summary['unread_date']!r}."
+        )
     if summary["unlabelled"] == summary["rows_out"]:
         parts.append(
             "To label them, name the column of labels (--column label=NAME), or give all rows of a file one label"
@@ -89,8 +98,29 @@ def _some_publishers(clean: Artifact) -> str:
     return some_of(names.to_list()) or "none is known"
 
 
+def untrainable(runner: GraphRunner) -> str:
+    """Why no model can be trained on the corpus, and what to do; empty: one can."""
+    current = runner.store.current_versions(
+        f"clean_news/{name}" for name in sorted(corpus_batches(runner.store, runner.instance))
+    )
+    counted = summaries(runner.store, current).values()
+    real, fake = sum(one.real for one in counted), sum(one.fake for one in counted)
+    if real and fake:
+        return ""
+    remedy = (
+        "Ingest articles of the other class too, or both together: fakenews ingest REAL_FILE FAKE_FILE --label real --label"
+        " fake."
+        if real or fake
+        else "Name the column of labels (--column label=NAME), or give all rows of a file one label (--label real)."
+    )
+    return f"A training needs articles of both classes, and the corpus has {real:,} real and {fake:,} fake ones. {remedy}"
+
+
 def show_next(runner: GraphRunner) -> None:
     """Print how many articles wait for a training, and when one starts."""
+    if why := untrainable(runner):
+        _say(runner, why)
+        return
     fresh = new_rows(runner.store, corpus_batches(runner.store, runner.instance)).rows
     settings = RetrainSettings()
     _say(

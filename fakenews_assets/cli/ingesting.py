@@ -8,10 +8,12 @@ from typing import Any
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 
 from fakenews_assets.cli.addresses import batch_name, local_files, sha256_of, typed
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.cli.ingested import show_batch, show_next
+from fakenews_assets.cli.ingested import show_batch, show_next, untrainable
+from fakenews_assets.cli.options import as_options
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.admission.admission import OVERRULABLE, AdmissionSettings
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
@@ -19,6 +21,7 @@ from fakenews_assets.data.receiving.claims import Claims
 from fakenews_assets.data.receiving.receiving import RawNewsSettings, repeats
 from fakenews_assets.data.receiving.recipe_folders import with_recipe
 from fakenews_resources.news.base import SourceError
+from fakenews_resources.storage.store import Store
 
 
 def ingest(
@@ -39,8 +42,8 @@ def ingest(
         train: go on to a champion.
 
     Raises:
-        CommandFailed: there is no such file, another batch holds its bytes, there are no ratings, a step failed, or a
-            blocking check refused the batch.
+        CommandFailed: there is no such file, another batch holds its bytes, there are no ratings, a step failed, a
+            blocking check refused the batch, or the corpus is not one to train on.
         typer.BadParameter: the batch cannot have this name.
     """
     settings = _settings([typed(address) for address in addresses], given)
@@ -57,13 +60,14 @@ def ingest(
             raise CommandFailed("There are no ratings yet. Store a table of them first: fakenews rate FILE")
         if files:
             _require_new_bytes(runner, name, settings.uris, sha256)
+        if kept := _kept(runner, name, settings):
+            runner.console.print(escape(kept), highlight=False, soft_wrap=True)
         with _registered(runner, name):
-            if rule:
-                runner.ingest(name, settings.uri, given, rule)
+            runner.ingest(name, settings.uri, given, rule)
             if train:
+                if why := untrainable(runner):
+                    raise CommandFailed(why)
                 runner.lifecycle(name, settings.uri, given=given)
-            elif not rule:
-                runner.ingest(name, settings.uri, given)
         show_batch(runner, name, rated=bool(rule))
         if not train:
             show_next(runner)
@@ -117,6 +121,26 @@ def _require_new_bytes(runner: GraphRunner, name: str, uris: Sequence[str], sha2
         raise CommandFailed(repeats(" ".join(uris), first.batch))
 
 
+def _kept(runner: GraphRunner, name: str, settings: RawNewsSettings) -> str:
+    """A sentence about options of earlier runs that still count; empty: there are none."""
+    key = f"raw_news/{name}"
+    options = as_options(settings.kept(runner.store.current(key).meta)) if runner.store.exists(key) else []
+    if not options:
+        return ""
+    return (
+        f'Kept from before: {" ".join(options)}. To drop an option, give it empty, such as --labels ""; to change it, give'
+        " it anew."
+    )
+
+
+def _is_older(store: Store, name: str) -> bool:
+    """Whether the accepted version of a batch is not what its bytes and options last gave."""
+    record = store.current(f"clean_news/{name}").record
+    assert record is not None
+    received = store.current(f"raw_news/{name}").version
+    return store.refused(f"clean_news/{name}") is not None or record.upstream[f"raw_news/{name}"] != received
+
+
 @contextmanager
 def _registered(runner: GraphRunner, name: str) -> Iterator[None]:
     """The batch as a partition. One that was not received leaves none, and one that was refused is said to be stored."""
@@ -125,9 +149,15 @@ def _registered(runner: GraphRunner, name: str) -> Iterator[None]:
     try:
         yield
     except CommandFailed as error:
-        received = runner.store.exists(f"raw_news/{name}")
-        if not received or name in corpus_batches(runner.store, runner.instance):
+        if not runner.store.exists(f"raw_news/{name}"):
             raise
+        if name in corpus_batches(runner.store, runner.instance):
+            if not _is_older(runner.store, name):
+                raise
+            raise CommandFailed(
+                f"{error}\nThe version of batch {name} that was accepted before still counts. Run the same command with the"
+                " option that answers."
+            ) from error
         raise CommandFailed(
             f"{error}\nBatch {name} is stored, but it is not part of the corpus. Run the same command with the option"
             f" that answers; or mend the file, ingest it, and delete this batch: fakenews retire-batch {name} --reason"

@@ -1,13 +1,15 @@
-"""Options of `fakenews ingest` whose values are pairs."""
+"""Options of `fakenews ingest` that say how a batch is read."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import typer
 
 
 def columns_given(options: Sequence[str]) -> dict[str, str]:
     """Read `text=content`, one pair per option. Raises typer.BadParameter."""
-    return dict(_pair(option, "--column", "FIELD=NAME, such as text=content") for option in options)
+    return dict(_pair(option, "--column", "FIELD=NAME, such as text=content") for option in options if option)
 
 
 def labels_given(options: Sequence[str]) -> dict[str, str]:
@@ -18,11 +20,35 @@ def labels_given(options: Sequence[str]) -> dict[str, str]:
 
 def labels_of_files(options: Sequence[str], files: int) -> tuple[str, ...]:
     """The label of each file. Raises typer.BadParameter if there are not as many labels as files."""
-    if options and len(options) != files:
+    if not any(options):
+        return ()
+    if len(options) != files:
         raise typer.BadParameter(
             f"give it once for each of the {files} files, in their order", param_hint="--label"
         )
     return tuple(option.strip().lower() for option in options)
+
+
+def emptied(**options: Sequence[str] | int | None) -> tuple[str, ...]:
+    """Names of the settings whose options were given, but empty."""
+    given = {name: value for name, value in options.items() if value is not None and value != []}
+    return tuple(
+        name for name, value in given.items() if not (any(value) if isinstance(value, list) else value)
+    )
+
+
+def as_options(mapping: Mapping[str, Any]) -> list[str]:
+    """The options that give these settings of `BatchMapping`, quoted for the shell."""
+    options = [
+        *([("--header", ",".join(mapping["header"]))] if "header" in mapping else []),
+        *(("--column", f"{field}={name}") for field, name in mapping.get("columns", {}).items()),
+        *([("--labels", ",".join(map("=".join, mapping["labels"].items())))] if "labels" in mapping else []),
+        *(("--label", label) for label in mapping.get("file_labels", ())),
+        *([("--title-words", str(mapping["title_words"]))] if "title_words" in mapping else []),
+        *([("--source", mapping["source"])] if "source" in mapping else []),
+    ]
+    order = {"True": ["--day-first"], "False": ["--month-first"]}.get(str(mapping.get("day_first")), [])
+    return [*map(shlex.join, options), *order]
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:

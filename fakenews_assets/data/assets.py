@@ -141,7 +141,7 @@ def _first_with(context: dg.AssetExecutionContext, storage: Storage, sha256: str
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="8",
+    code_version="9",
     check_specs=batch_check_specs(),
     metadata=columns(ARTICLE_SCHEMA),
 )

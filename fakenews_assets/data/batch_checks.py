@@ -4,7 +4,8 @@ A batch that fails one is stored for inspection, but no later asset uses it, in 
 """
 
 import math
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -18,18 +19,23 @@ _BY_CHANCE: Final = 1e-6
 """A batch of one label is refused if so many rows of a fair draw would have one label more rarely."""
 _ONE_LABEL: Final = (
     "All rows have one label, so a model would learn what sets this batch apart. Ingest it together with the other"
-    " class: fakenews ingest REAL_FILE FAKE_FILE --label real --label fake. Or admit it: fakenews admit BATCH --because"
+    " class: fakenews ingest REAL_FILE FAKE_FILE --label real --label fake. Or admit it: fakenews admit {batch} --because"
     " REASON."
 )
 _OTHER_SHARE: Final = (
-    "If the labels are right, admit the batch: fakenews admit BATCH --because REASON. If a word of the label column was"
+    "If the labels are right, admit the batch: fakenews admit {batch} --because REASON. If a word of the label column was"
     " misread, say what it means: --labels WORD=real,WORD=fake."
 )
 _FLIPPED: Final = (
-    "The labels are flipped: rows labelled 0 read like fakes, rows labelled 1 like reports. Here 1 = fake. If 0 is fake in"
-    " the file, say so: --labels 0=fake,1=real. If the labels are right, admit the batch: fakenews admit BATCH --because"
-    " REASON."
+    "The labels are flipped: rows labelled real read like fakes, rows labelled fake like reports. {read}If the labels are"
+    " right, admit the batch: fakenews admit {batch} --because REASON."
 )
+_REPEATED: Final = (
+    "Remove the repeated rows and ingest the file under a new name. If the column of titles was chosen wrongly, name"
+    " another one (--column title=NAME). To allow more, raise `max_repeated_share` of clean_news in the UI."
+)
+_EVEN: Final = (0.4, 0.6)
+"""Shares of fakes that are no reason to refuse a batch, however one-sided the batches before it are."""
 _NULLABLE: Final = {"label", "source", "group", "published_at"}
 
 
@@ -55,10 +61,11 @@ class BatchLimits(BaseModel):
         default=0.25,
         ge=0,
         le=1,
-        description="Largest distance between the batch's share of fakes and the corpus's.",
+        description="Largest distance between the batch's share of fakes and that of the batches before it. A share from 40 %"
+        " to 60 % always passes.",
     )
     first_batch_max_skew: float = Field(
-        default=0.4, ge=0, le=0.5, description="Largest distance from one half while there is no corpus yet."
+        default=0.4, ge=0, le=0.5, description="Largest distance from one half of the first batch."
     )
     max_repeated_share: float = Field(
         default=0.3, ge=0, le=1, description="Largest share of rows that repeat an earlier row of the batch."
@@ -70,19 +77,22 @@ def check_batch(
     articles: pl.LazyFrame,
     corpus_fake_share: float | None,
     limits: BatchLimits,
+    batch: str = "BATCH",
 ) -> list[CheckOutcome]:
     """All checks of one batch.
 
     Args:
         summary: counts of the batch.
         articles: the batch as written.
-        corpus_fake_share: of the batches that the corpus already holds; see `fake_share`.
+        corpus_fake_share: of the batches before it; see `fake_share`.
+        limits: beyond which it is refused.
+        batch: its name, which the remedies mention.
     """
     return [
         check_schema(articles),
         check_label_values(articles),
-        check_label_balance(summary, corpus_fake_share, limits),
-        check_label_semantics(summary),
+        check_label_balance(summary, corpus_fake_share, limits, batch),
+        check_label_semantics(summary, batch),
         check_duplicates(summary, limits),
     ]
 
@@ -135,9 +145,10 @@ def fake_share(batches: Iterable[CleaningSummary]) -> float | None:
 
 
 def check_label_balance(
-    summary: CleaningSummary, corpus_fake_share: float | None, limits: BatchLimits
+    summary: CleaningSummary, corpus_fake_share: float | None, limits: BatchLimits, batch: str = "BATCH"
 ) -> CheckOutcome:
-    """The batch's share of fakes is close to the corpus's, or within 3 standard errors of it."""
+    """The batch's share of fakes is about one half, close to that of the batches before it, or within 3 standard errors
+    of it."""
     if not summary.labelled:
         return CheckOutcome(
             name="label_balance", passed=True, description="No labelled rows: nothing to compare."
@@ -148,15 +159,22 @@ def check_label_balance(
     allowed = limits.max_balance_shift if known else limits.first_batch_max_skew
     chance = 3 * math.sqrt(expected * (1 - expected) / summary.labelled)
     one_label = share in (0, 1) and _chance_of_one_label(expected, summary.labelled) < _BY_CHANCE
-    passed = abs(share - expected) <= allowed + chance and not one_label
+    alike = abs(share - expected) <= allowed + chance and not one_label
+    even = known and _EVEN[0] <= share <= _EVEN[1]
+    remedy = (_ONE_LABEL if one_label else _OTHER_SHARE).format(batch=batch)
     return CheckOutcome(
         name="label_balance",
-        passed=passed,
+        passed=alike or even,
+        warns=even and not alike,
         description=(
             f"{share:.1%} of the labelled rows are fake; "
-            + (f"the corpus has {expected:.1%}" if known else "without a corpus, one half is expected")
+            + (
+                f"the batches before it have {expected:.1%}"
+                if known
+                else "of the first batch, one half is expected"
+            )
             + f", give or take {allowed:.0%} (and {chance:.1%} for chance)."
-            + ("" if passed else f" {_ONE_LABEL if one_label else _OTHER_SHARE}")
+            + ("" if alike or even else f" {remedy}")
         ),
         numbers={
             "fake_share": share,
@@ -170,12 +188,12 @@ def _chance_of_one_label(fake_share: float, rows: int) -> float:
     return max(fake_share, 1 - fake_share) ** rows
 
 
-def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
+def check_label_semantics(summary: CleaningSummary, batch: str = "BATCH") -> CheckOutcome:
     """The articles' style does not contradict 1 = fake."""
     evidence = summary.evidence
     description = {
         Meaning.FAKE_IS_ONE: "Rows labelled 1 read like fakes, rows labelled 0 like reports.",
-        Meaning.FLIPPED: _FLIPPED,
+        Meaning.FLIPPED: _FLIPPED.format(batch=batch, read=_the_other_way_round(summary.words)),
         Meaning.UNDECIDED: _undecided(evidence),
     }[evidence.meaning]
     return CheckOutcome(
@@ -185,6 +203,17 @@ def check_label_semantics(summary: CleaningSummary) -> CheckOutcome:
         description=description,
         numbers=evidence.model_dump(mode="json"),
     )
+
+
+def _the_other_way_round(words: Mapping[str, str]) -> str:
+    """How the words of the label column were read, and the option that reads them the other way round."""
+    opposite = {"real": "fake", "fake": "real"}
+    labels = {word: meaning for word, meaning in words.items() if meaning in opposite}
+    if not labels:
+        return ""
+    read = ", ".join(f"{word} = {meaning}" for word, meaning in labels.items())
+    option = shlex.quote(",".join(f"{word}={opposite[meaning]}" for word, meaning in labels.items()))
+    return f"Here {read}. If it is the other way round in the file, say so: --labels {option}. "
 
 
 def _undecided(evidence: LabelFlipEvidence) -> str:
@@ -199,9 +228,11 @@ def _undecided(evidence: LabelFlipEvidence) -> str:
 def check_duplicates(summary: CleaningSummary, limits: BatchLimits) -> CheckOutcome:
     """Not too many rows repeat an earlier row of the same batch."""
     share = summary.repeated / summary.rows_out if summary.rows_out else 0.0
+    passed = share <= limits.max_repeated_share
+    found = f"{summary.repeated:,} rows ({share:.1%}) repeat an earlier row; the limit is {limits.max_repeated_share:.0%}."
     return CheckOutcome(
         name="duplicates",
-        passed=share <= limits.max_repeated_share,
-        description=f"{summary.repeated} rows ({share:.1%}) repeat an earlier row; the limit is {limits.max_repeated_share:.0%}.",
+        passed=passed,
+        description=found if passed else f"{found} {_REPEATED}",
         numbers={"repeated": summary.repeated, "share": share},
     )

@@ -122,7 +122,7 @@ def clean_and_check(
         erased=erased,
         over=over,
     )
-    outcomes = check_batch(summary, batch.articles, fake_share(earlier), settings)
+    outcomes = check_batch(summary, batch.articles, fake_share(earlier), settings, batch.name)
     if admission:
         outcomes = admission.overrule(outcomes)
     (draft.path / _SUMMARY_FILE).write_text(summary.model_dump_json(indent=2), encoding="utf-8")

@@ -53,10 +53,24 @@ def test_any_cells_are_read_in_order(opened: Opener, cells: list[tuple[str, str]
     assert {row.others for row in rows} == {("7",)}
 
 
+@pytest.mark.parametrize(
+    ("cell", "is_text"),
+    [
+        *((number, False) for number in ("-0.5", "+1", "-1,5", "-1.234,56", "-1e-7", "-.5", "+2.5E+10")),
+        *(
+            (formula, True)
+            for formula in ("-1+1", "-1-1", "+1\t", "-", "-0x1F", "-1)", "-1e", "＋1", "-A1", "-1\n")
+        ),
+    ],
+)
+def test_a_number_with_a_sign_is_no_formula(cell: str, is_text: bool):
+    assert harmless(cell) == (f"'{cell}" if is_text else cell)
+
+
 @given(st.lists(CELLS, min_size=1))
 def test_no_cell_of_an_answer_begins_a_formula(cells: list[str]):
     for cell, was in zip(map(harmless, cells), cells, strict=True):
-        assert not cell.startswith(FORMULA)
+        assert not cell.startswith(FORMULA) or set(cell[1:]) <= set("0123456789.,eE+-")
         assert cell.removeprefix("'") == was.removeprefix("'")
 
 
@@ -67,7 +81,7 @@ def test_a_formula_becomes_text(opened: Opener, sign: str):
 
 
 def test_numbers_are_no_formulas(opened: Opener):
-    assert opened("title\nx\n").answer_line([-1, "-1", 0.5, ""]) == "-1,'-1,0.5,\r\n"
+    assert opened("title\nx\n").answer_line([-1, "-1", 0.5, "-A1", ""]) == "-1,-1,0.5,'-A1,\r\n"
 
 
 @pytest.mark.parametrize(

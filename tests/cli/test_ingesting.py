@@ -96,8 +96,41 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
         assert len(instance.get_runs()) == 1, "a copy starts no run"
 
 
-def titles_of(style: str, rows: int = 60) -> str:
-    return "title,text\n" + "".join(f"{style} number {n} of them all,Text {n}\n" for n in range(rows))
+def test_what_no_model_can_be_trained_on_is_said_at_once(project: Path) -> None:
+    (project / "fakes.csv").write_text(
+        "title,label,date\n" + "".join(f"Headline number {n} of one site,1,day {n}\n" for n in range(15))
+    )
+    why = "A training needs articles of both classes, and the corpus has 0 real and 15 fake ones."
+    result = CliRunner().invoke(app, ["ingest", "fakes.csv", "--batch", "fakes"])
+    assert result.exit_code == 0, result.output
+    assert why in result.stdout
+    assert "--train" not in result.stdout
+    assert "Labels are read as 1 = fake." in result.stdout
+    assert "15 values of the column of dates are no date that can be read, such as 'day 0'." in result.stdout
+    trained = CliRunner().invoke(app, ["ingest", "fakes.csv", "--batch", "fakes", "--train"])
+    assert trained.exit_code == 1
+    assert trained.stderr.startswith(f"Failed: {why}")
+    refused = CliRunner().invoke(app, ["ingest", "fakes.csv", "--batch", "fakes", "--labels", "1=unlabelled"])
+    assert "the corpus has 0 real and 0 fake ones. Name the column of labels" in refused.stdout
+    with dg.DagsterInstance.get() as instance:
+        assert len(instance.get_runs()) == 2
+
+
+def test_a_refused_version_leaves_the_accepted_one(project: Path) -> None:
+    (project / "news.csv").write_text(
+        titles_of("Minister says", label=",0") + titles_of("WATCH!", label=",1")[17:]
+    )
+    command = ["ingest", "news.csv", "--batch", "news"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    refused = CliRunner().invoke(app, [*command, "--labels", "0=fake,1=real"])
+    assert refused.exit_code == 1
+    assert "The version of batch news that was accepted before still counts." in refused.stderr
+    assert "is not part of the corpus" not in refused.stderr
+
+
+def titles_of(style: str, label: str = "", rows: int = 60) -> str:
+    lines = [f"{style} number {n} of them all,Text {n}{label}\n" for n in range(rows)]
+    return f"title,text{',label' if label else ''}\n" + "".join(lines)
 
 
 def test_several_files_make_one_batch(project: Path) -> None:
@@ -129,10 +162,18 @@ def test_a_question_is_answered_and_a_refusal_overruled(project: Path) -> None:
     assert "--column title=Statement" in asked.stderr
     command += ["--column", "title=Statement"]
     asked = CliRunner().invoke(app, command)
-    assert '--labels "false=fake,true=real"' in asked.stderr
+    assert "--labels false=fake,true=real " in asked.stderr
     refused = CliRunner().invoke(app, [*command, "--labels", "false=real,true=fake"])
     assert (asked.exit_code, refused.exit_code) == (1, 1)
-    assert "If the labels are right, admit the batch: fakenews admit" in refused.stderr
+    assert "--labels false=fake,true=real." in refused.stderr
+    assert "If the labels are right, admit the batch: fakenews admit claims --because" in refused.stderr
+    kept = CliRunner().invoke(app, command[:4])
+    assert "Kept from before: --column title=Statement --labels false=real,true=fake." in kept.stdout
+    assert kept.stderr == refused.stderr
+    forgotten = CliRunner().invoke(app, [*command[:4], "--labels", ""])
+    assert "Kept from before: --column title=Statement. To drop" in forgotten.stdout
+    assert "do not say which articles are fake" in forgotten.stderr
+    CliRunner().invoke(app, [*command, "--labels", "false=real,true=fake"])
     again = CliRunner().invoke(app, ["admit", "other", "--because", "x"])
     assert "Refused are: claims." in again.stderr
     result = CliRunner().invoke(app, ["admit", "claims", "--because", "satire", "--by", "Ada"])

@@ -89,15 +89,29 @@ def test_label_values() -> None:
         (summary(900, 100), [summary(800, 200), summary(80, 20)], True),
         (summary(5, 0), [summary(500, 500)], True),  # five rows prove nothing
         (summary(0, 0, unlabelled=10), [summary(500, 500)], True),
+        (summary(500, 500), [summary(950, 50)], True),
+        (summary(300, 700), [summary(950, 50)], False),
     ],
 )
 def test_label_balance(batch: CleaningSummary, corpus: list[CleaningSummary], passed: bool) -> None:
-    assert check_label_balance(batch, fake_share(corpus), BatchLimits()).passed is passed
+    outcome = check_label_balance(batch, fake_share(corpus), BatchLimits(), "b7")
+    assert outcome.passed is passed
+    assert ("fakenews admit b7 --because" in outcome.description) is not passed
+    assert "corpus" not in outcome.description
+
+
+def test_a_balanced_batch_after_one_sided_ones_is_warned_of() -> None:
+    outcome = check_label_balance(summary(500, 500), 0.95, BatchLimits())
+    assert outcome.warns
+    assert "the batches before it have 95.0%" in outcome.description
+    assert not check_label_balance(summary(500, 500), 0.5, BatchLimits()).warns
 
 
 def test_duplicates() -> None:
     assert check_duplicates(summary(repeated=30), BatchLimits()).passed
-    assert not check_duplicates(summary(repeated=31), BatchLimits()).passed
+    outcome = check_duplicates(summary(repeated=31), BatchLimits())
+    assert not outcome.passed
+    assert "Remove the repeated rows" in outcome.description
 
 
 def test_label_semantics_follow_the_content() -> None:
@@ -115,6 +129,23 @@ def test_label_semantics_follow_the_content() -> None:
     outcome = check_label_semantics(summary(evidence=flipped))
     assert not outcome.passed
     assert "The labels are flipped" in outcome.description
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ({"0": "real", "1": "fake"}, "--labels 0=fake,1=real."),
+        ({"0": "fake", "1": "real"}, "--labels 0=real,1=fake."),
+        ({"not so": "real", "so": "fake", "?": "unlabelled"}, "--labels 'not so=fake,so=real'."),
+    ],
+)
+def test_flipped_labels_are_read_the_other_way_round_by_the_option(
+    words: dict[str, str], option: str
+) -> None:
+    flipped = detector("WATCH: You won't believe this SHOCKING meltdown!", "Minister says talks go on")
+    outcome = check_label_semantics(summary(evidence=flipped, words=words), "b7")
+    assert option in outcome.description
+    assert "fakenews admit b7 --because REASON" in outcome.description
 
 
 def test_few_rows_or_one_label_decide_nothing() -> None:

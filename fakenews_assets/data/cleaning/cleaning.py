@@ -18,7 +18,7 @@ from fakenews_assets.data.cleaning.label_flips import LabelFlipDetector, LabelFl
 from fakenews_assets.data.cleaning.parsing import parse_rows
 from fakenews_assets.data.cleaning.quarantine import kinds_of_rejects
 from fakenews_assets.data.fields.columns import RawChunk
-from fakenews_assets.data.fields.labels import question
+from fakenews_assets.data.fields.labels import meanings_of, question
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving.raw_files import read_files
@@ -27,6 +27,8 @@ from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _RECORD_CHARACTERS: Final = 500
+_DATE_CHARACTERS: Final = 40
+_WORDS_KEPT: Final = 12
 
 
 class CleaningLimits(BaseModel):
@@ -57,6 +59,12 @@ class CleaningSummary(BaseModel):
     """Rows whose label comes from their publisher's rating."""
     missing_text: int
     undated: int
+    unread_dates: int = 0
+    """Undated rows that have a value where their date should stand."""
+    unread_date: str = ""
+    """The first such value."""
+    words: dict[str, str] = {}
+    """What the words of the label column are read as, the most common ones first."""
     repeated: int
     """Rows with the article_id of an earlier row of the batch."""
     evidence: LabelFlipEvidence
@@ -124,7 +132,7 @@ def clean_batch(
         .collect()
         .item()
     )
-    return tally.summary(quarantine, repeated=tally.rows_out - ids)
+    return tally.summary(quarantine, mapping, repeated=tally.rows_out - ids)
 
 
 @dataclass
@@ -139,6 +147,8 @@ class _Tally:
     rated: int = 0
     missing_text: int = 0
     undated: int = 0
+    unread_dates: int = 0
+    unread_date: str = ""
     detector: LabelFlipDetector = field(default_factory=LabelFlipDetector)
 
     def add(self, later: "_Tally") -> None:
@@ -151,9 +161,11 @@ class _Tally:
         self.rated += later.rated
         self.missing_text += later.missing_text
         self.undated += later.undated
+        self.unread_dates += later.unread_dates
+        self.unread_date = self.unread_date or later.unread_date
         self.detector.add(later.detector)
 
-    def summary(self, quarantine: pl.DataFrame, repeated: int) -> CleaningSummary:
+    def summary(self, quarantine: pl.DataFrame, mapping: BatchMapping, repeated: int) -> CleaningSummary:
         return CleaningSummary(
             rows_in=self.rows_in,
             rows_out=self.rows_out,
@@ -167,6 +179,11 @@ class _Tally:
             rated=self.rated,
             missing_text=self.missing_text,
             undated=self.undated,
+            unread_dates=self.unread_dates,
+            unread_date=self.unread_date,
+            words=meanings_of(
+                sorted(self.words, key=lambda word: (-self.words[word], word))[:_WORDS_KEPT], mapping.labels
+            ),
             repeated=repeated,
             evidence=self.detector.evidence(),
         )
@@ -249,6 +266,9 @@ def _clean_chunk(
     tally.rated = int(rows["rated"].sum())
     tally.missing_text = int((articles["text"] == "").sum())
     tally.undated = articles["published_at"].null_count()
+    unread = rows.filter(pl.col("published_at").is_null())["date_found"].drop_nulls()
+    tally.unread_dates = len(unread)
+    tally.unread_date = unread[0][:_DATE_CHARACTERS] if len(unread) else ""
     return _CleanChunk(articles, all_rejects, tally)
 
 

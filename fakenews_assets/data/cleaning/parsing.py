@@ -19,7 +19,7 @@ def parse_rows(rows: pl.DataFrame, mapping: BatchMapping, labels: PublisherLabel
 
     Returns:
         The rows with `label` (0, 1 or null), `source`, `group` and `published_at` as in ARTICLE_SCHEMA, and with
-        `label_found` (the label as written, in lower case), `unclear` (whether it says neither real nor fake) and
+        `label_found` (the label as written, in lower case), `date_found` (the date as written), `unclear` (whether it says neither real nor fake) and
         `rated` (whether a rating gave the label).
     """
     plain = plain_labels(rows["label"])
@@ -30,6 +30,7 @@ def parse_rows(rows: pl.DataFrame, mapping: BatchMapping, labels: PublisherLabel
         unclear=found["unclear"],
         source=_publishers(rows, mapping.source or None),
         group=pl.col("group").str.strip_chars().str.to_lowercase(),
+        date_found=pl.col("published_at"),
         published_at=parse_dates(rows["published_at"], day_first=bool(mapping.day_first)),
     )
     return _with_ratings(rows, labels)

@@ -1,6 +1,7 @@
 """Which columns of a file make up an article, and the form of their values."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,12 @@ COLUMNS: Final = {
 }  # fmt: skip
 """Each column of a raw table, and the names it may have in a file: the first one present counts."""
 
-_LONGEST_NAME: Final = 40
-"""Characters; a first line with a longer field, or with a number, is perhaps no header."""
+_DATA: Final = r"^\d+$|.{41}"
+"""A first line with such a field, a number or a long one, is perhaps no header."""
+_NO_TITLES: Final = rf"^$|{_DATA}|(?:^|_)(?:id|ids|index|row|author|authors|subject|tags)$|^unnamed"
+"""Names of columns that hold no headlines."""
+_NO_PROSE: Final = r"^\s*(?:[\[{].*|\S*[\d/]\S*)?\s*$"
+_PROBED: Final = 20
 _LABELS_IF_SURE: Final = ("type", "category")
 """Columns that hold labels in some files and topics in others: their words decide."""
 
@@ -173,12 +178,18 @@ def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMap
         if (count := plain.count(plain_name(name))) > 1:
             raise UnreadableFile(f"the header names `{plain_name(name)}` {count} times: keep one of them")
     if "title" not in used and not (mapping.title_words and "text" in used):
-        raise NoTitle(f"no `title` column; {_listed(names)}", _title_remedy(names, used))
+        raise NoTitle(f"no `title` column; {_listed(names)}", _title_remedy(names, used, values))
     return ChosenColumns(used, tuple(name for name in names if name and name not in used.values()))
 
 
-def _title_remedy(names: Sequence[str], used: dict[str, str]) -> str:
-    candidates = [name for name in names if name and name not in used.values()]
+def _title_remedy(names: Sequence[str], used: dict[str, str], values: pl.DataFrame) -> str:
+    candidates = [
+        name
+        for at, name in enumerate(names)
+        if name not in used.values()
+        and not re.search(_NO_TITLES, plain_name(name))
+        and not (values.width and _is_no_prose(values.to_series(at)))
+    ]
     likely = [name for name in candidates if plain_name(name) in ("statement", "claim", "news", "tweet")]
     name = next(iter([*likely, *([used["text"]] if "text" in used else []), *candidates]), "NAME")
     words = (
@@ -186,13 +197,20 @@ def _title_remedy(names: Sequence[str], used: dict[str, str]) -> str:
         if "text" in used
         else ""
     )
-    looks_like_data = any(one.isdigit() or len(one) > _LONGEST_NAME for one in names)
+    looks_like_data = any(re.search(_DATA, one) for one in names)
     header = (
         ". If the first line is no header, name the columns: --header NAME,NAME,... (`header`)"
         if looks_like_data
         else ""
     )
-    return f"Say which one holds the headlines: --column title={name} (`columns` of raw_news in the UI){words}{header}"
+    option = shlex.quote(f"title={name}")
+    return f"Say which one holds the headlines: --column {option} (`columns` of raw_news in the UI){words}{header}"
+
+
+def _is_no_prose(values: pl.Series) -> bool:
+    """Whether the first values are numbers, ids, dates, addresses or lists."""
+    seen = values.drop_nulls().head(_PROBED)
+    return bool(len(seen) and seen.str.contains(_NO_PROSE).all())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Reads labels: words and numbers that are sure, and those that a person has explained."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -54,6 +55,17 @@ def parse_labels(plain: pl.Series, explained: Mapping[str, str]) -> pl.DataFrame
     return pl.DataFrame({"label": label, "unclear": plain.is_not_null() & ~plain.is_in(list(known))})
 
 
+def meanings_of(words: Sequence[str], explained: Mapping[str, str]) -> dict[str, str]:
+    """What words of a label column are read as: real, fake or unlabelled. A word that is unclear is left out."""
+    found = parse_labels(pl.Series("label", words, dtype=pl.String), explained)
+    names = {meaning: name for name, meaning in MEANINGS.items()}
+    return {
+        word: names[label]
+        for word, label, unclear in zip(words, *found.iter_columns(), strict=True)
+        if not unclear
+    }
+
+
 def are_sure(plain: pl.Series) -> bool:
     """Whether every word has one meaning, and there is a word."""
     return bool(len(plain.drop_nulls())) and not parse_labels(plain, {})["unclear"].any()
@@ -75,8 +87,8 @@ def question(words: Mapping[str, int]) -> str:
     answer = ",".join(f"{word}={_suggestion(word)}" for word in ordered)
     blanks = " with real, fake or unlabelled for each ?" if "?" in answer else ""
     return (
-        f"The labels {named} do not say which articles are fake. Say what they mean{blanks}: --labels"
-        f' "{answer}" (`labels` of raw_news in the UI).'
+        f"The labels {named} do not say which articles are fake. Say what they mean{blanks}"
+        f": --labels {shlex.quote(answer)} (`labels` of raw_news in the UI)."
     )
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from fakenews_assets.data.fields.columns import ChosenColumns
+from fakenews_assets.data.fields.columns import ChosenColumns, meanings_in
 from fakenews_assets.data.fields.dates import DayOrder
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.readers.table import UnreadableFile
@@ -33,6 +33,18 @@ class RawNewsSettings(BatchMapping):
         default="",
         description="SHA-256 that the bytes must have, such as that of the landed file. Empty: any.",
     )
+    forgotten: tuple[str, ...] = Field(
+        default=(), description="Settings that no longer are as they were given before, such as `labels`."
+    )
+
+    @field_validator("forgotten")
+    @classmethod
+    def _are_settings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(names) - set(BatchMapping.model_fields):
+            raise ValueError(
+                f"{', '.join(sorted(unknown))}: not one of {', '.join(BatchMapping.model_fields)}"
+            )
+        return names
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -43,6 +55,11 @@ class RawNewsSettings(BatchMapping):
     def mapping(self) -> BatchMapping:
         """How the rows are read."""
         return BatchMapping.model_validate(self.model_dump(include=set(BatchMapping.model_fields)))
+
+    def kept(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given for the batch before and still counts. Args: known: its manifest; empty if it is new."""
+        given = {*self.mapping.model_dump(exclude_defaults=True), *self.forgotten}
+        return {name: value for name, value in known.get("mapping", {}).items() if name not in given}
 
 
 class BatchChanged(ValueError):
@@ -109,7 +126,7 @@ def store_raw_files(
             one.path.unlink()
         raise
     files = [_moved(one.path, folder) for one in received]
-    mapping = settings.mapping.over(BatchMapping.model_validate(known.get("mapping", {})))
+    mapping = settings.mapping.over(BatchMapping.model_validate(settings.kept(known)))
     found, order = _survey(files, mapping)
     recipe = recognised(found, mapping)
     known_as, labels = (recipe.name, recipe.labels) if recipe else ("", {})
@@ -161,6 +178,8 @@ def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
     used = {field: name for file in manifest["files"] for field, name in file["columns"].items()}
     ignored = sorted({name for file in manifest["files"] for name in file["ignored"]})
     named = [field if field == name else f"{field} from {name!r}" for field, name in used.items()]
+    if (meaning := meanings_in(used.get("label", "")).get("1")) and not manifest["mapping"].get("labels"):
+        named.append(f"in which 1 = {meaning} by the name of the column")
     if labels := manifest["recognised"]["labels"]:
         meanings = ", ".join(f"{word} = {meaning}" for word, meaning in labels.items())
         named.append(f"in which {meanings}, because these are the columns of {manifest['recognised']['as']}")

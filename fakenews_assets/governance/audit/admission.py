@@ -37,7 +37,7 @@ def audit_admission(
         limits = {name: value for name, value in config.items() if name in BatchLimits.model_fields}
         _, told = stored.get(_BALANCE, (None, {}))
         share = told.get("corpus_fake_share")
-        found = check_batch(summary, batch.articles, share, BatchLimits.model_validate(limits))
+        found = check_batch(summary, batch.articles, share, BatchLimits.model_validate(limits), batch.name)
         if admission:
             found = admission.overrule(found)
             overruled = [one.name for one in found if one.passed and admission.sentence in one.description]

@@ -216,7 +216,7 @@ def test_a_batch_is_compared_with_those_before_it_without_fetching_their_article
         )
     assert backend.storage.store.partitions("clean_news") == {"first", "second"}
     balance = backend.storage.store.current("clean_news/second").read_json("checks.json")
-    assert "the corpus has 50.0%" in str(balance)
+    assert "the batches before it have 50.0%" in str(balance)
     assert not [name for name in fetched if name.startswith("clean_news/first")]
 
 

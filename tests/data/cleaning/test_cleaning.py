@@ -250,3 +250,10 @@ def test_chunks_do_not_change_the_outcome(tmp_path: Path, monkeypatch: pytest.Mo
     assert parts[0] == whole[0]
     assert parts[1].equals(whole[1])
     assert parts[2].equals(whole[2])
+
+
+def test_the_summary_says_how_labels_were_read_and_which_dates_were_not(tmp_path: Path) -> None:
+    content = "title,label,date\nA,0,2017-03-04\nB,1,sometime\nC,1,\nD,2,never\n,1,no title\n"
+    summary, _, _ = clean(tmp_path, content, mapping=BatchMapping(labels={"2": "unlabelled"}))
+    assert summary.words == {"1": "fake", "0": "real", "2": "unlabelled"}
+    assert (summary.undated, summary.unread_dates, summary.unread_date) == (3, 2, "sometime")

@@ -74,6 +74,24 @@ def test_what_is_asked(tmp_path: Path, header: str, given: dict[str, Any], messa
         read(tmp_path, f"{header}\n" + ",".join("x" * len(header.split(","))) + "\n", **given)
 
 
+@pytest.mark.parametrize(
+    ("content", "option"),
+    [
+        ("id,Article Header\n1,A word\n", "--column 'title=Article Header' "),
+        ("Unnamed: 0,news_id,it's\nx,y,A word\n", """--column 'title=it'"'"'s' """),
+        ("code,day,links,story line\na7,2017-03-04,['a b'],One word\nb8,2017-03-05,\"['c', 'd']\",Two\n", "--column 'title=story line' "),
+        ("7,8,9\n1,2,3\n", "--column title=NAME "),
+        (f"{'A headline of some length ' * 3},real\nx,fake\n", "--column title=NAME "),
+    ],
+)  # fmt: skip
+def test_the_column_that_may_hold_the_headlines_is_suggested(
+    tmp_path: Path, content: str, option: str
+) -> None:
+    with pytest.raises(UnreadableFile) as refusal:
+        read(tmp_path, content)
+    assert option in str(refusal.value)
+
+
 def test_names_for_a_file_without_a_header(tmp_path: Path) -> None:
     chunk = read(tmp_path, "7,A headline,1\n8,Another,0\n", header=["id", "title", "label"])
     assert chunk.rows["title"].to_list() == ["A headline", "Another"]
