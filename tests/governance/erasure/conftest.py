@@ -99,7 +99,14 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
     raw, clean = store.draft(), store.draft()
     (raw.path / name).write_text(rows)
     file = {"file": name, "sha256": digest(raw.path / name), "rows": rows.count("\n")}
-    raw.meta.update(files=[file], sha256=file["sha256"], mapping={}, dates={}, source_uri=name)
+    raw.meta.update(
+        files=[file],
+        sha256=file["sha256"],
+        mapping={},
+        dates={},
+        recognised={"as": "", "labels": {}},
+        source_uri=name,
+    )
     received = store.commit("raw_news/b1", raw)
     summary = clean_batch(
         [received.path / name], "b1", clean.path, preparation=TextPreparation(), limits=CleaningLimits()
