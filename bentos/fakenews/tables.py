@@ -26,7 +26,7 @@ HEADER: Final = (
 
 _MAX_RECORD_CHARS: Final = 2**19
 """Most characters of one row, over all columns. The reader holds the interpreter for one line or cell, so this bounds
-the delay of other requests to a few milliseconds."""
+the delay of other requests to a few milliseconds. A longer row is answered with an error."""
 
 _DOCUMENT_MEMORY: Final = 2**30
 _DOCUMENT_SECONDS: Final = 60
@@ -73,6 +73,7 @@ class Upload:
             document_memory=_DOCUMENT_MEMORY,
             document_seconds=_DOCUMENT_SECONDS,
             record_chars=_MAX_RECORD_CHARS,
+            skip_long=True,
             rows=rows,
             parquet=False,
         )

@@ -156,12 +156,40 @@ def test_a_row_without_end_is_refused(opened: Opener):
     largest = opened(sheet([["title", "text", "note"], ["x", "y", "z" * 520_000], ["x", "y" * 200_001, ""]]))
     assert [row.error for row in largest.rows()] == ["", "text longer than 200,000 characters"]
     for row, words in (
-        ("x," + "y" * 600_000 + "\n", "longer than 524,288 characters"),
         ('x,"' + "\n" * 600_000 + "\n", "a quote that opens there is probably never closed"),
         ('x,"' + "y\n" * 300_000 + "\n", "a quote that opens there is probably never closed"),
     ):
         with pytest.raises(NotATable, match=words):
             list(opened("title,text\nfirst,\n" + row).rows())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y" * 600_000,
+        "y" * 3_000_000,
+        '"' + ("words " * 100 + "\n") * 1_000 + '"',
+        '"' + "y" * 600_000 + '\n""z"""\n',
+    ],
+    ids=["one line", "of many parts", "many lines", "a line, then another"],
+)
+def test_a_row_that_is_too_long_is_answered_with_an_error(opened: Opener, text: str):
+    rows = list(opened(f"title,text\nfirst,\nlong,{text}\nlast,\n").rows())
+    assert [(row.number, row.article.title, row.error) for row in rows] == [
+        (1, "first", ""),
+        (2, "", "line 3: longer than 524,288 characters"),
+        (3, "last", ""),
+    ]
+
+
+def test_a_json_line_that_is_too_long_is_answered_with_an_error(opened: Opener):
+    lines = [f'{{"title": "{title}"}}\n' for title in ("first", "y" * 1_200_000, "last")]
+    rows = list(opened("".join(lines)).rows())
+    assert [(row.article.title, row.error) for row in rows] == [
+        ("first", ""),
+        ("", "line 2: longer than 524,288 characters"),
+        ("last", ""),
+    ]
 
 
 @pytest.mark.parametrize("packing", ["gzip", "zip", "workbook"])

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from fakenews_assets.data.readers.dialect import find_dialect
-from fakenews_assets.data.readers.lines import Lines, RunawayRecord
+from fakenews_assets.data.readers.lines import Lines, LongRecord, RunawayRecord, too_long
 from fakenews_assets.data.readers.shape import RecordShape
 from fakenews_assets.data.readers.table import (
     Dialect,
@@ -88,7 +88,9 @@ class CsvTable(TextTable):
             except StopIteration:
                 return
             except (csv.Error, RunawayRecord) as error:
-                fault = self._fault(error, lines, may_recover=recoveries < _MAX_RECOVERIES)
+                fault = self._skip(error, lines) or self._fault(
+                    error, lines, may_recover=recoveries < _MAX_RECOVERIES
+                )
             else:
                 fault = self._fault_of(cells, lines.record)
             if fault == _UNCLOSED:
@@ -107,6 +109,15 @@ class CsvTable(TextTable):
             number += 1
             if self._limits.rows is not None and number + blank > self._limits.rows:
                 raise too_many_rows(self._limits.rows)
+
+    def _skip(self, error: csv.Error | RunawayRecord, lines: Lines) -> str:
+        """Pass over a record with too many characters. Returns its fault; empty: it is none, or swallowed others."""
+        if not (self._limits.skip_long and isinstance(error, LongRecord)):
+            return ""
+        if self._are_records(lines.record[1:], _LIKELY):
+            return ""
+        lines.skip_record(self.csv.quote)
+        return too_long(self._limits.record_chars)
 
     def _fault(self, error: csv.Error | RunawayRecord, lines: Lines, may_recover: bool) -> str:
         """The kind of a record that could not be read. Raises UnreadableFile if it leaves the rest of the file in doubt."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-from fakenews_assets.data.readers.lines import Lines
+from fakenews_assets.data.readers.lines import Lines, LongRecord, too_long
 from fakenews_assets.data.readers.table import (
     Dialect,
     Limits,
@@ -51,7 +51,7 @@ class JsonLinesTable(TextTable):
         first_fault = ""
         for number, line in _lines(text, limits):
             try:
-                for name in flat(line) if line.strip() else ():
+                for name in flat(line) if line and line.strip() else ():
                     names.setdefault(name.lower(), name)
             except (ValueError, RecursionError) as error:
                 first_fault = first_fault or f"line {number:,}: {error}"
@@ -67,6 +67,10 @@ class JsonLinesTable(TextTable):
     def pieces(self) -> Iterator[Piece]:
         at = 0
         for number, line in _lines(self._text, self._limits):
+            if line is None:
+                yield Piece((), Reject(at, too_long(self._limits.record_chars), "", number))
+                at += 1
+                continue
             if not line.strip():
                 yield Piece((line,), None)
                 continue
@@ -80,10 +84,20 @@ class JsonLinesTable(TextTable):
             at += 1
 
 
-def _lines(text: io.TextIOWrapper, limits: Limits) -> Iterator[tuple[int, str]]:
+def _lines(text: io.TextIOWrapper, limits: Limits) -> Iterator[tuple[int, str | None]]:
+    """The lines with their numbers from 1; None: it was too long, and passed over."""
     text.seek(0)
     lines = Lines(text, limits)
-    for line in lines:
+    while True:
+        try:
+            line = next(lines, "")
+        except LongRecord:
+            if not limits.skip_long:
+                raise
+            lines.skip_record()
+            line = None
+        if line == "":
+            return
         lines.begin_record()
         if limits.rows is not None and lines.number > limits.rows:
             raise too_many_rows(limits.rows)

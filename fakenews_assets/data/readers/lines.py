@@ -10,6 +10,15 @@ class RunawayRecord(UnreadableFile):
     """A record swallowed what follows it."""
 
 
+def too_long(limit: int) -> str:
+    """The fault of a record that was passed over for its length."""
+    return f"longer than {limit:,} characters"
+
+
+class LongRecord(RunawayRecord):
+    """A record has too many characters."""
+
+
 class Lines(Iterator[str]):
     """Iterates over the lines of a text and remembers those of the record under way.
 
@@ -18,8 +27,7 @@ class Lines(Iterator[str]):
         limits: of a record.
 
     Raises:
-        RunawayRecord: at a record beyond the limits.
-        UnreadableFile: at a line beyond them.
+        RunawayRecord: at a record or a line beyond the limits.
     """
 
     def __init__(self, text: TextIO, limits: Limits) -> None:
@@ -27,6 +35,7 @@ class Lines(Iterator[str]):
         self._most_chars = limits.record_chars
         self._most_lines = limits.record_lines
         self._again: list[str] = []
+        self._skipped = 0
         self.record: list[str] = []
         """Lines since the last `begin_record`."""
         self.chars = 0
@@ -50,18 +59,43 @@ class Lines(Iterator[str]):
 
     def _refuse(self, line: str) -> None:
         if len(line) == self._most_chars and not line.endswith(("\n", "\r")):
-            raise UnreadableFile(
+            raise LongRecord(
                 f"line {self.number:,} is longer than {len(line):,} characters: the file is not a table in text form,"
                 " or has lost its line ends; write it again with a CSV or JSON Lines writer"
             )
         if len(self.record) > self._most_lines:
             raise self.runaway(f"is longer than {self._most_lines:,} lines")
-        raise self.runaway(f"holds more than {self._most_chars:,} characters")
+        raise LongRecord(str(self.runaway(f"holds more than {self._most_chars:,} characters")))
 
     def begin_record(self) -> None:
         """Forget the lines of the last record."""
         self.record.clear()
-        self.chars = 0
+        self.chars = self._skipped = 0
+
+    def skip_record(self, quote: str = "") -> None:
+        """Pass over the rest of the record under way, without keeping it.
+
+        Args:
+            quote: around fields that may hold line ends.
+
+        Raises:
+            RunawayRecord: the text ends within such a field.
+        """
+        part = "".join(self.record)
+        is_open = False
+        while True:
+            is_open ^= bool(quote) and part.count(quote) % 2 == 1
+            at_end = part.endswith(("\n", "\r"))
+            if at_end and not is_open:
+                return
+            part = self._again.pop() if self._again else self._readline(self._most_chars)
+            if not part:
+                self.ended = True
+                if is_open:
+                    raise self.runaway("runs to the end of the file")
+                return
+            self._skipped += at_end
+            self.number += at_end
 
     def put_back(self, lines: Sequence[str]) -> None:
         """Give the last lines of the record again, as those of later records."""
@@ -73,7 +107,7 @@ class Lines(Iterator[str]):
     @property
     def first_line(self) -> int:
         """Number of the first line of the record under way, from 1."""
-        return self.number - len(self.record) + 1
+        return self.number - len(self.record) - self._skipped + 1
 
     def runaway(self, what: str) -> RunawayRecord:
         """The error for a record that swallowed what follows it."""

@@ -36,6 +36,8 @@ class Limits:
     record_chars: int = 64 * 2**20
     """Of one record and of one line. The cleaner draws a far lower line for real articles; this one only tells a large
     field from a file that is damaged."""
+    skip_long: bool = False
+    """Reject a record beyond `record_chars` alone, instead of the file. Its text is not kept."""
     record_lines: int = 20_000
     """A quote that is never closed turns the rest of a file into one record."""
     rows: int | None = None
