@@ -179,7 +179,7 @@ def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
     ignored = sorted({name for file in manifest["files"] for name in file["ignored"]})
     named = [field if field == name else f"{field} from {name!r}" for field, name in used.items()]
     if (meaning := meanings_in(used.get("label", "")).get("1")) and not manifest["mapping"].get("labels"):
-        named.append(f"in which 1 = {meaning} by the name of the column")
+        named.append(f"where 1 = {meaning} by the name of the column of labels")
     if labels := manifest["recognised"]["labels"]:
         meanings = ", ".join(f"{word} = {meaning}" for word, meaning in labels.items())
         named.append(f"in which {meanings}, because these are the columns of {manifest['recognised']['as']}")

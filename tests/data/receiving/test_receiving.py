@@ -6,7 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from fakenews_assets.data.receiving.raw_files import read_mapping
-from fakenews_assets.data.receiving.receiving import BatchChanged, RawNewsSettings, store_raw_files
+from fakenews_assets.data.receiving.receiving import (
+    BatchChanged,
+    RawNewsSettings,
+    columns_read,
+    store_raw_files,
+)
 from fakenews_resources.news.base import Received, received
 from fakenews_resources.storage.store import Artifact
 
@@ -75,6 +80,29 @@ def test_the_publisher_of_a_batch_is_part_of_its_version_and_is_kept(arrived: Re
     kept = store_raw_files([received(folder / "news.csv", "x")], "b1", again, manifest, RawNewsSettings())
     assert kept["mapping"] == manifest["mapping"]
     assert read_mapping(Artifact(again)).source == "wire.example"
+
+
+def test_a_column_whose_name_says_real_is_told_with_its_meaning(tmp_path: Path, folder: Path) -> None:
+    file = tmp_path / "news.csv"
+    file.write_text("title,is_real\nA,1\n")
+    manifest = store_raw_files([received(file, "x")], "b1", folder, {}, RawNewsSettings())
+    used, _ = columns_read(manifest)
+    assert used == "title, label from 'is_real', where 1 = real by the name of the column of labels"
+
+
+def test_a_setting_that_was_kept_is_forgotten_when_asked(arrived: Received, folder: Path) -> None:
+    known = {
+        "sha256": arrived.sha256,
+        "mapping": {"labels": {"1": "real"}, "title_words": 3},
+        "received_at": "x",
+    }
+    settings = RawNewsSettings(forgotten=("labels",), source="a.example")
+    assert store_raw_files([arrived], "b1", folder, known, settings)["mapping"] == {
+        "title_words": 3,
+        "source": "a.example",
+    }
+    with pytest.raises(ValidationError, match="not one of"):
+        RawNewsSettings(forgotten=("colour",))
 
 
 def test_a_publisher_without_a_name_is_refused() -> None:
