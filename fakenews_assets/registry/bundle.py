@@ -75,7 +75,7 @@ class BundleMissing(BundleError):
 
 
 class BundleOutdated(BundleError):
-    """Another version of this program made the bundle, and prepared its texts otherwise."""
+    """Another version of this program made the bundle, without what this one needs, or with other texts."""
 
 
 class BundleDamaged(BundleError):

@@ -14,7 +14,14 @@ from fakenews_assets.data.schema import article_id
 from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, BundleOutdated, load_bundled, open_bundle
+from fakenews_assets.registry.bundle import (
+    PREPARE_FILE,
+    Bundle,
+    BundleOutdated,
+    load_bundled,
+    missing_parts,
+    open_bundle,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +49,14 @@ class Scorer:
 
         Raises:
             BundleError: see `open_bundle`.
-            BundleOutdated: this version prepares texts otherwise.
+            BundleOutdated: it lacks what this version needs, or this version prepares texts otherwise.
         """
         bundle = open_bundle(folder)
+        if missing := missing_parts(folder):
+            raise BundleOutdated(
+                f"Bundle {bundle.sha} was made by another version of this program: it lacks {', '.join(missing)}. Select again"
+                " with this one, or serve it with the version that made it."
+            )
         try:
             preparation = TextPreparation.model_validate_json((folder / PREPARE_FILE).read_bytes())
         except ValidationError as error:

@@ -8,6 +8,7 @@ from fakenews_assets.data.schema import article_id
 from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.models.calibration import CalibratedClassifier
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.registry import bundle as registry
 from fakenews_assets.registry import scorer as module
 from fakenews_assets.registry.bundle import BundleDamaged, BundleOutdated
 from fakenews_assets.registry.scorer import Scorer
@@ -63,4 +64,13 @@ def test_a_bundle_of_another_version_says_what_to_do(tmp_path: Path, monkeypatch
     sha = make_champion(tmp_path)
     monkeypatch.setattr(module, "TextPreparation", Later)
     with pytest.raises(BundleOutdated, match="Train and select again"):
+        Scorer.open(tmp_path / sha)
+
+
+def test_a_bundle_that_lacks_what_this_version_needs_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sha = make_champion(tmp_path)
+    monkeypatch.setattr(registry, "REQUIRED_FILES", (*registry.REQUIRED_FILES, "later.json"))
+    with pytest.raises(BundleOutdated, match=r"lacks later\.json\. Select again"):
         Scorer.open(tmp_path / sha)
