@@ -46,6 +46,8 @@ def test_commands_of_a_page_exist(page: Path) -> None:
         words = line.split("#")[0].split()
         if words[:1] == ["make"]:
             assert words[1] in targets, line
+        elif words[:1] == ["curl"]:
+            assert words[1].startswith("http://127.0.0.1:3001/"), line  # where `make serve` listens
         elif words:
             assert words[0] == ".venv/bin/fakenews", line
             options = {option for parameter in ours[words[1]].params for option in parameter.opts}
