@@ -50,6 +50,8 @@ class Job(Generic[T]):
     answer: "asyncio.Future[list[T]]"
     """The answers to its pieces, in order."""
     caller: Caller = UNKNOWN_CALLER
+    is_begun: bool = False
+    """Whether earlier articles of the request are answered: the others are then not refused any more."""
     model: Any = None
     """For the function that answers."""
     costs: list[int] = field(init=False)
@@ -161,10 +163,10 @@ class Batcher(Generic[T]):
         """Queue a job and wait for its answers, a list in the order of its articles. Cancelling removes it.
 
         Raises:
-            Overloaded: it is a job of several pieces, and the work that waits is too much.
+            Overloaded: it is the first job of its request and has several pieces, and the work that waits is too much.
         """
         backlog = (self._backlog + self._running) / self._pace
-        if job.left > _PIECE_COST and backlog > self._max_backlog:
+        if job.left > _PIECE_COST and not job.is_begun and backlog > self._max_backlog:
             metrics.REFUSED.inc()
             raise Overloaded(backlog)
         self._queue(job)

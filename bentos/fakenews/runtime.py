@@ -147,6 +147,7 @@ class Runtime:
         rows: Sequence[int],
         caller: Caller = UNKNOWN_CALLER,
         model: Served | None = None,
+        is_begun: bool = False,
     ) -> Answered:
         """Predict the articles of one request.
 
@@ -158,6 +159,7 @@ class Runtime:
             rows: rows within the request of the articles that go into the log, which are the first ones.
             caller: for the log.
             model: the one to ask; by default the champion. One request has one model, also while another takes over.
+            is_begun: whether earlier articles of the request are answered: then it is not refused any more.
 
         Raises:
             NoModel: there is no champion yet.
@@ -174,6 +176,7 @@ class Runtime:
             received=received,
             caller=caller,
             answer=asyncio.get_running_loop().create_future(),
+            is_begun=is_begun,
             model=model,
         )
         parts = await self.batcher.submit(job)

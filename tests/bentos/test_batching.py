@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from dataclasses import replace
 from time import perf_counter
 
 import pytest
@@ -116,9 +117,10 @@ def test_large_requests_are_refused_while_much_waits():
             await batcher.submit(job("c", 1000))
         assert refused.value.retry_after >= 19
         small = asyncio.create_task(batcher.submit(job("small")))
+        rest = asyncio.create_task(batcher.submit(replace(job("rest of a file", 1000), is_begun=True)))
         await asyncio.sleep(0)
         model.gate.set()
-        await asyncio.gather(small, *large)
+        await asyncio.gather(small, rest, *large)
 
     run(scenario, model, max_backlog=10, pace=1000)
 
