@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -16,6 +17,8 @@ import httpx
 import psutil
 
 _PRINTED_TAIL: Final = 3000
+_FIRST_PORT: Final = 20_000 + os.getpid() % 100 * 100
+_PORTS: Final = cycle([*range(_FIRST_PORT, 30_000), *range(20_000, _FIRST_PORT)])
 
 
 class ServerFailed(RuntimeError):
@@ -36,6 +39,19 @@ class Server:
         # The server writes where this file's position is, so that must not move.
         handle = self.output.fileno()
         return os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on.
+
+    It is below those that the system gives to connections, since a server takes seconds to start and would find one of
+    these taken. Each process looks in a part of its own, and never twice at the same port.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerFailed("no port is free")
 
 
 @contextmanager
@@ -61,9 +77,7 @@ def serving(
     Raises:
         ServerFailed: it ended, or was not ready in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryFile() as printed:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments, "--port", str(port)],

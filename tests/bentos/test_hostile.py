@@ -93,7 +93,7 @@ def test_strange_titles_are_answered(client: httpx.Client, title: str):
     assert rows[0]["probability"]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-A1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
 def test_no_answer_is_a_formula(client: httpx.Client, cell: str):
     sheet = io.StringIO()
     csv.writer(sheet).writerows([["title"], [cell]])

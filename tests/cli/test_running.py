@@ -28,7 +28,7 @@ def test_a_storage_that_cannot_be_used_is_a_message(command: str, monkeypatch: p
     result = CliRunner().invoke(app, [command])
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert result.output.startswith("Failed: Cannot store in s3://x: set FAKENEWS_STORAGE to a path")
+    assert "\nFailed: Cannot store in s3://x: set FAKENEWS_STORAGE to a path" in f"\n{result.output}"
 
 
 def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:

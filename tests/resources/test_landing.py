@@ -16,6 +16,7 @@ from fakenews_resources import landing as module
 from fakenews_resources.landing import Landed, Landing, batch_name_of
 from fakenews_resources.news.base import BadAddress, NotFound, Refused, Unreachable
 from fakenews_resources.news.registry import receive
+from fakenews_resources.processes import free_port
 
 CONTENT = b"title,label\nA,1\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -260,12 +261,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[storage.Bucket]:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
     yield storage.Client().bucket("news")
     server.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def upload(bucket: storage.Bucket, name: str, content: bytes) -> None:

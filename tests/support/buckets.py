@@ -22,6 +22,7 @@ from gcp_storage_emulator.server import RequestHandler, create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
+from fakenews_resources.processes import free_port
 from fakenews_resources.storage import bucket as module
 
 Fault = Literal["429", "503", "reset", "cut", "lost"]
@@ -128,13 +129,6 @@ def objects(gate: Gate, bucket: str = "news") -> dict[str, bytes]:
         client_options={"api_endpoint": f"http://127.0.0.1:{gate.emulator}"},
     )
     return {blob.name: blob.download_as_bytes() for blob in client.list_blobs(bucket)}
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class _Quiet(ThreadingHTTPServer):

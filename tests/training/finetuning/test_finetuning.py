@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
@@ -25,6 +24,7 @@ from fakenews_assets.training.finetuning.finetuning import (
 )
 from fakenews_assets.training.finetuning.history import Progress
 from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_resources.processes import free_port
 from tests.support.forked import start, wait
 from tests.support.models import separable_articles
 
@@ -262,12 +262,6 @@ def test_resumes_after_kill_9(make_settings: MakeSettings, tmp_path: Path) -> No
     for name, values in weights(tmp_path / "whole").items():
         np.testing.assert_array_equal(weights(tmp_path / "model")[name], values, err_msg=name)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def start_nodes(
