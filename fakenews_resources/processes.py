@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count, islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -17,8 +17,8 @@ import httpx
 import psutil
 
 _PRINTED_TAIL: Final = 3000
-_FIRST_PORT: Final = 20_000 + os.getpid() % 100 * 100
-_PORTS: Final = cycle([*range(_FIRST_PORT, 30_000), *range(20_000, _FIRST_PORT)])
+_MANY_PORTS: Final = 10_000
+_PORTS: Final = (20_000 + number % _MANY_PORTS for number in count(os.getpid() % 100 * 100))
 
 
 class ServerFailed(RuntimeError):
@@ -45,13 +45,16 @@ def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on.
 
     It is below those that the system gives to connections, since a server takes seconds to start and would find one of
-    these taken. Each process looks in a part of its own, and never twice at the same port.
+    these taken. Each process begins to look in a part of its own, and goes on from the port that it found last.
+
+    Raises:
+        ServerFailed: all are taken.
     """
-    for port in _PORTS:
+    for port in islice(_PORTS, _MANY_PORTS):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise ServerFailed("no port is free")
+    raise ServerFailed("no port from 20000 to 29999 is free")
 
 
 @contextmanager

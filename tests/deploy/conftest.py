@@ -1,6 +1,5 @@
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from fakenews_resources.processes import free_port
 
 _USER = "postgres"
 
@@ -39,9 +40,7 @@ def postgres() -> Iterator[Postgres]:
             shutil.chown(folder, as_other)
         except LookupError:
             pytest.skip(f"PostgreSQL does not run as root, and there is no user {_USER}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def run(*command: str) -> None:
         subprocess.run(command, check=True, cwd=folder, user=as_other, stdout=subprocess.DEVNULL)

@@ -1,6 +1,5 @@
 """The instance files are what Dagster can load, and choose as the laptop's does."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 from gcp_storage_emulator.server import create_server
 
+from fakenews_resources.processes import free_port
 from tests.deploy.conftest import Postgres
 from tests.deploy.files import REPOSITORY, read
 
@@ -40,9 +40,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = create_server(
         "127.0.0.1", port, in_memory=False, data_dir=str(tmp_path / "gcs"), default_bucket="logs"
     )

@@ -1,7 +1,6 @@
 """Two nodes on one bucket: one leads, the other joins."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from fakenews_assets.data.splits.splitting import training_rows
 from fakenews_assets.training.finetuning.finetuning import finetune, read_result
 from fakenews_assets.training.peer import join
 from fakenews_assets.training.settings import FinetunedBertSettings
+from fakenews_resources.processes import free_port
 from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import Store
 from tests.support.buckets import served_bucket
@@ -63,9 +63,7 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
     }
     run = tmp_path / "run.yaml"
     run.write_text(yaml.safe_dump({"ops": {"finetuned_bert": {"config": config}}}))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
 
     def environment(rank: int) -> dict[str, str]:
         return {

@@ -69,6 +69,7 @@ class CsvTable(TextTable):
         if header:
             self.csv = replace(self.csv, names=tuple(header), header_line=0)
         super().__init__(text, self.csv.names, replace(dialect, delimiter=self.csv.delimiter))
+        self._shape = RecordShape(len(self.names))
 
     def pieces(self) -> Iterator[Piece]:
         self._text.seek(0)
@@ -77,7 +78,7 @@ class CsvTable(TextTable):
             yield Piece(tuple(lines.record), None)
             lines.begin_record()
         reader = self.csv.reader(lines)
-        self._shape = RecordShape(len(self.names))
+        self._shape = RecordShape(len(self.names))  # every reading knows as much as the first
         number = blank = recoveries = 0
         names = list(self.names)
         while True:
