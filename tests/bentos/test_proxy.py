@@ -1,5 +1,6 @@
 """Behind a reverse proxy: path prefix, redirects, addresses, connections that are kept."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -95,9 +96,13 @@ def test_other_paths_are_not_found(inside: Server, path: str) -> None:
     assert httpx.get(inside.url + path).status_code == 404
 
 
-def test_a_connection_outlives_the_balancer() -> None:
-    protocol = Protocol(
-        uvicorn.Config(lambda: None, timeout_keep_alive=5).load() or Mock(), ServerState(), {}
-    )
+async def _keep_alive() -> float:
+    config = uvicorn.Config(lambda: None, timeout_keep_alive=5)
+    config.load()
+    protocol = Protocol(config, ServerState(), {})
     protocol.connection_made(Mock())
-    assert protocol.timeout_keep_alive > 60
+    return protocol.timeout_keep_alive
+
+
+def test_a_connection_outlives_the_balancer() -> None:
+    assert asyncio.run(_keep_alive()) > 60
