@@ -174,7 +174,7 @@ def test_too_much_to_do_is_refused_and_soon_over(tmp_path: Path, models: Path):
             refused = next(answer for answer in answers if answer.status_code == 503)
             begin = time.monotonic()
             while client.post("/predict", json={"title": "calm again"}).status_code != 200:
-                assert time.monotonic() < begin + 5
+                assert time.monotonic() < begin + 30
         assert set(statuses) == {200, 503}
         assert int(refused.headers["Retry-After"]) >= 1
         assert refused.json()["error"]["code"] == "busy"

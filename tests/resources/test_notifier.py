@@ -116,7 +116,7 @@ def test_silence_is_not_waited_out(webhook: Webhook, log: pytest.LogCaptureFixtu
     webhook.statuses = [0]
     begin = time.monotonic()
     WebhookNotifier(url=webhook.url, timeout_seconds=0.2, attempts=2).notify(NOTICE)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 10
     assert len(webhook.bodies) == 2
     assert "ReadTimeout" in log.text
     assert log.messages[-1] == MESSAGE

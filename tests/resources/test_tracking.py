@@ -36,7 +36,7 @@ def test_a_server_that_falls_silent_in_the_middle_is_waited_for_no_longer_than_a
         tmp_path, body, "online", host=wandb_server.url, timeout_seconds=3, patience_seconds=6
     )
 
-    assert took[0] < 10
+    assert took[0] < 30
     (warning,) = warnings
     (folder,) = runs(tmp_path, "run")
     assert warning.endswith(f"wandb sync {folder}")
@@ -44,7 +44,7 @@ def test_a_server_that_falls_silent_in_the_middle_is_waited_for_no_longer_than_a
 
     began = time.monotonic()
     wandb.teardown()  # as at the end of the process
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert history(folder)[:2] == [{"_step": 1, "loss": 1}, {"_step": 2, "loss": 0.5}]
 
 
