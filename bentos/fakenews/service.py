@@ -17,9 +17,9 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 import bentoml
 
-from bentos.fakenews import server
 from bentos.fakenews.api import create_app
-from bentos.fakenews.edge import Edge
+from bentos.fakenews.http import server
+from bentos.fakenews.http.edge import Edge
 from bentos.fakenews.settings import ServiceSettings
 
 # A thread that computes in Python, such as one that reads an upload, may hold the interpreter for so long before another

@@ -5,7 +5,7 @@ from time import perf_counter
 
 import pytest
 
-from bentos.fakenews.batching import Batcher, Job, Overloaded, Piece
+from bentos.fakenews.model.batching import Batcher, Job, Overloaded, Piece
 from fakenews_assets.models.classifier import Article
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bentos.fakenews.explaining import MAX_WORDS, occlusions
+from bentos.fakenews.routes.explaining import MAX_WORDS, occlusions
 from fakenews_assets.models.classifier import Article
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bentos.fakenews.keys import BadKeys, Keys, RateLimit
+from bentos.fakenews.http.keys import BadKeys, Keys, RateLimit
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from tests.support.champions import make_champion

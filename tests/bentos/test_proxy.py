@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from bentos.fakenews.server import Protocol
+from bentos.fakenews.http.server import Protocol
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from tests.support.champions import make_champion
 from tests.support.proxies import reverse_proxy

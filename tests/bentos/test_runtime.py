@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bentos.fakenews import runtime as module
 from bentos.fakenews import settings
-from bentos.fakenews.runtime import Answered, Runtime, Served
+from bentos.fakenews.model import loading
+from bentos.fakenews.model import runtime as module
+from bentos.fakenews.model.loading import Served
+from bentos.fakenews.model.runtime import Answered, Runtime
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
@@ -26,7 +28,7 @@ from tests.support.champions import make_champion
 
 @pytest.fixture(autouse=True)
 def quick_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_WARM_UP_ROWS", (1,))
+    monkeypatch.setattr(loading, "_WARM_UP_ROWS", (1,))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -41,7 +43,7 @@ def test_a_champion_that_fails_in_its_own_way_is_tried_again(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_RETRY_SECONDS", 0.1)
-    load = module._load  # pyright: ignore[reportPrivateUsage]
+    load = loading.load
     failures = [RuntimeError("of the runtime"), KeyError("of a newer format")]
 
     def fail_first(*arguments: object) -> object:
@@ -53,7 +55,7 @@ def test_a_champion_that_fails_in_its_own_way_is_tried_again(
         runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log", watch_seconds=0.02))
         await runtime.start()
         first = runtime.champion().described.model_id
-        monkeypatch.setattr(module, "_load", fail_first)
+        monkeypatch.setattr(loading, "load", fail_first)
         second = make_champion(models, seed=1)
         await until(lambda: not failures)
         await until(lambda: runtime.champion().described.model_id != first)
@@ -72,7 +74,7 @@ def test_the_first_champion_answers_before_it_is_warm(
         for number in range(1000):
             yield lambda number=number: (time.sleep(0.01), warmed.append(number))
 
-    monkeypatch.setattr(module, "_warm_ups", warm_ups)
+    monkeypatch.setattr(loading, "warm_ups", warm_ups)
 
     async def live() -> None:
         runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
@@ -95,7 +97,7 @@ def test_one_request_has_one_model(tmp_path: Path, models: Path) -> None:
         def take_over() -> Served:
             pointer = ChampionRegistry(models).champion()
             assert pointer is not None
-            runtime.served = module._load(FolderBackend(models), pointer, runtime.settings)  # pyright: ignore[reportPrivateUsage]
+            runtime.served = loading.load(FolderBackend(models), pointer, runtime.settings)
             return runtime.served
 
         def ask(rows: int, model: Served | None = None) -> "asyncio.Task[Answered]":

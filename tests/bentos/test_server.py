@@ -11,7 +11,7 @@ import pytest
 import uvicorn.config
 from bentoml._internal.server.base_app import BaseAppFactory
 
-from bentos.fakenews import server
+from bentos.fakenews.http import server
 from bentos.fakenews.settings import ServiceSettings
 from tests.support.servers import Server
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from bentos.fakenews.api import create_app
-from bentos.fakenews.middleware import BYTES_PER_SECOND
+from bentos.fakenews.http.middleware import BYTES_PER_SECOND
 from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article

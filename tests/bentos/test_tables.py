@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bentos.fakenews.tables import HEADER, NotATable, Upload, harmless
+from bentos.fakenews.uploads.tables import HEADER, NotATable, Upload, harmless
 from fakenews_assets.data.fields.missing import is_missing
 from tests.support.kinds import xlsx, zip_of
 

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bentos.fakenews.http.tracing import Tracing
 from bentos.fakenews.settings import ServiceSettings
-from bentos.fakenews.tracing import Tracing
 from tests.support.servers import serve
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra otel is not installed")

@@ -8,12 +8,12 @@ from typing import BinaryIO, Final
 
 from fastapi import Request
 
-from bentos.fakenews.middleware import CSV_PATH
-from bentos.fakenews.runtime import Answered, Runtime
+from bentos.fakenews.http.middleware import CSV_PATH
+from bentos.fakenews.http.server import Server
+from bentos.fakenews.model.runtime import Answered, Runtime
 from bentos.fakenews.schemas import verdict_fields
-from bentos.fakenews.server import Server
 from bentos.fakenews.settings import ServiceSettings
-from bentos.fakenews.tables import Row, Upload
+from bentos.fakenews.uploads.tables import Row, Upload
 
 _ROWS_AT_ONCE: Final = 64
 """Rows that are read, answered and sent together: few enough that the first answers come at once."""

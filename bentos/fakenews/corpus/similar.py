@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from bentos.fakenews.split_files import SplitFiles, State
+from bentos.fakenews.corpus.split_files import SplitFiles, State
 from fakenews_resources.storage.store import Store
 
 MOST_ARTICLES: Final = 200_000

@@ -13,15 +13,15 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.fakenews import metrics
-from bentos.fakenews.access_log import AccessLog
-from bentos.fakenews.batching import Overloaded
-from bentos.fakenews.identity import client_request_id, traceparent
-from bentos.fakenews.keys import Keys, RateLimit
-from bentos.fakenews.problems import RETRY_SECONDS, busy, problem
-from bentos.fakenews.runtime import Runtime
-from bentos.fakenews.server import ABORT, Server
+from bentos.fakenews.http.access_log import AccessLog
+from bentos.fakenews.http.identity import client_request_id, traceparent
+from bentos.fakenews.http.keys import Keys, RateLimit
+from bentos.fakenews.http.problems import RETRY_SECONDS, busy, problem
+from bentos.fakenews.http.server import ABORT, Server
+from bentos.fakenews.http.tracing import Tracing
+from bentos.fakenews.model.batching import Overloaded
+from bentos.fakenews.model.runtime import Runtime
 from bentos.fakenews.settings import ServiceSettings
-from bentos.fakenews.tracing import Tracing
 from fakenews_assets.monitoring.log.prediction_log import Caller
 from fakenews_assets.monitoring.windows import KSERVE_PATH
 from fakenews_resources.request_ids import new_request_id

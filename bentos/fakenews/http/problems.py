@@ -9,10 +9,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from bentos.fakenews.batching import Overloaded
-from bentos.fakenews.runtime import NoModel
+from bentos.fakenews.model.batching import Overloaded
+from bentos.fakenews.model.loading import NoModel
 from bentos.fakenews.schemas import Fault, Problem
-from bentos.fakenews.tables import NotATable
 
 RETRY_SECONDS: Final = 5
 """When to try again, where nothing better is known."""
@@ -76,10 +75,6 @@ def add_errors(app: FastAPI) -> None:
         answer = problem(request.scope, error.status_code, code, str(error.detail), retry_after)
         answer.headers.update(error.headers or {})  # such as `Allow`
         return answer
-
-    @app.exception_handler(NotATable)
-    async def not_a_table(request: Request, error: NotATable) -> Response:
-        return problem(request.scope, 422, "not_a_table", str(error))
 
     @app.exception_handler(Overloaded)
     async def overloaded(request: Request, error: Overloaded) -> Response:

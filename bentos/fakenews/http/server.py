@@ -100,7 +100,7 @@ def install(settings: ServiceSettings) -> None:
         getattr(BaseAppFactory, "middlewares", None), property
     ):
         raise RuntimeError(
-            "bentos/fakenews/server.py does not fit the installed BentoML or uvicorn. Install the versions of"
+            "bentos/fakenews/http/server.py does not fit the installed BentoML or uvicorn. Install the versions of"
             " requirements.lock, or adapt that module: tests/bentos/test_server.py says what it has to achieve."
         )
     Protocol.seconds = settings.body_seconds

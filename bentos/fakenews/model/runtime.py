@@ -1,12 +1,10 @@
 """The service's runtime: the champion, its queue, and the prediction log."""
 
 import asyncio
-import gc
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import Any, Final
@@ -14,18 +12,17 @@ from typing import Any, Final
 import numpy as np
 
 from bentos.fakenews import metrics
-from bentos.fakenews.batching import Batcher, Job, Piece
-from bentos.fakenews.describing import describe
-from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
+from bentos.fakenews.model import loading
+from bentos.fakenews.model.batching import Batcher, Job, Piece
+from bentos.fakenews.model.loading import NoModel, Served
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
-from fakenews_assets.models.runtimes.loading import words_read
 from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller, PredictionLog, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
-from fakenews_assets.registry.champion import POINTER_FILE, Pointer, pointer_in
+from fakenews_assets.registry.champion import POINTER_FILE, pointer_in
 from fakenews_assets.registry.scorer import Scorer
-from fakenews_resources.storage.backend import Backend, Document, StoreError
+from fakenews_resources.storage.backend import Document, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -34,26 +31,6 @@ _RETRY_SECONDS: Final = 30
 _ROTATE_SECONDS: Final = 60
 _INDEX_SECONDS: Final = 5
 """Seconds between updates of the log's index; `/feedback` scans the lines since."""
-_WARM_UP_ROWS: Final = (*range(1, 9), 12, 16)
-
-
-class NoModel(RuntimeError):
-    """There is no champion to serve."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Served:
-    """A loaded champion."""
-
-    scorer: Scorer
-    pointer: Pointer
-    described: ModelOut
-    card: str
-    """Its model card as a page."""
-    reads_text: bool
-    """Whether it reads the text, beside the title."""
-    words_read: int
-    """No less than the words that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +230,9 @@ class Runtime:
             pointer = pointer_in(document, self._models)
             if self.served and self.served.pointer == pointer:
                 return
-            loaded = await asyncio.to_thread(_load, self._models, pointer, self.settings)
+            loaded = await asyncio.to_thread(loading.load, self._models, pointer, self.settings)
             if self.served:
-                await asyncio.to_thread(_warm_up, loaded.scorer)  # the one before answers meanwhile
+                await asyncio.to_thread(loading.warm_up, loaded.scorer)  # the one before answers meanwhile
             else:
                 self._tasks.append(asyncio.create_task(self._warm_up_between(loaded.scorer)))
             self.served = loaded
@@ -271,11 +248,11 @@ class Runtime:
     async def _warm_up_between(self, scorer: Scorer) -> None:
         """Warm up the first champion, which answers already: late answers are better than none."""
         try:
-            for warm in _warm_ups(scorer):
+            for warm in loading.warm_ups(scorer):
                 await self.batcher.run_between(warm)
         except Exception:
             logger.exception("The model failed while it was warmed up")
-        _keep_what_is_loaded()
+        loading.keep_what_is_loaded()
 
     async def _rotate(self) -> None:
         try:
@@ -292,35 +269,6 @@ class Runtime:
             await asyncio.to_thread(self._sender.send)
         except (StoreError, OSError) as error:
             logger.error("Could not upload the prediction log yet: %s", error)
-
-
-def _load(models: Backend, pointer: Pointer, settings: ServiceSettings) -> Served:
-    scorer = Scorer.open(models.fetch(pointer.bundle))
-    scorer.score([Article(EXAMPLE_TITLE)])  # a model that cannot answer is none
-    described, card = describe(scorer.bundle, pointer, settings)
-    bundle = scorer.bundle
-    return Served(scorer, pointer, described, card, bundle.reads_text, words_read(bundle.model))
-
-
-def _warm_ups(scorer: Scorer) -> Iterator[Callable[[], object]]:
-    """Calls with a batch of every usual size. A runtime is slow at whatever size it meets for the first time."""
-    words = EXAMPLE_TITLE.split()
-    for count in range(2, 60, 3):
-        title = " ".join(words[word % len(words)] for word in range(count))
-        for rows in _WARM_UP_ROWS:
-            yield partial(scorer.score, [Article(title)] * rows)
-
-
-def _warm_up(scorer: Scorer) -> None:
-    for warm in _warm_ups(scorer):
-        warm()
-    _keep_what_is_loaded()
-
-
-def _keep_what_is_loaded() -> None:
-    # Looking through it for garbage again and again would hold up requests, 0.2 s each time.
-    gc.collect()
-    gc.freeze()
 
 
 def _count(records: list[dict[str, Any]], rows: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from bentos.fakenews.runtime import Answered, Runtime, Served
+from bentos.fakenews.model.loading import Served
+from bentos.fakenews.model.runtime import Answered, Runtime
 from fakenews_assets.models.classifier import Article
 
 

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
-from bentos.fakenews.asking import ask, runtime_of
+from bentos.fakenews.routes.asking import ask, runtime_of
 from bentos.fakenews.schemas import MAX_ROWS, BatchIn, verdict_fields
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.windows import KSERVE_PATH

@@ -1,4 +1,4 @@
-"""The champion's model card as a page."""
+"""The champion: what the service says of it, and its model card as a page."""
 
 import hashlib
 import re
@@ -6,14 +6,35 @@ from base64 import b64encode
 from html import escape
 from typing import Final
 
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
+from bentos.fakenews.routes.asking import runtime_of
+from bentos.fakenews.schemas import ModelOut
 from fakenews_assets.registry.bundle import CARD_BUNDLE, CARD_URL
 
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def card_page(html: str, bundle: str, url: str) -> Response:
+def add_model(app: FastAPI) -> None:
+    """Answer `/model` and `/model/card`."""
+
+    @app.get("/model", summary="The champion")
+    async def model(request: Request) -> ModelOut:
+        return runtime_of(request).champion().described
+
+    @app.get(
+        "/model/card",
+        summary="The model card as a page",
+        response_class=Response,
+        responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    )
+    async def card(request: Request) -> Response:
+        champion = runtime_of(request).champion()
+        return _card_page(champion.card, champion.described.model_id, str(request.base_url))
+
+
+def _card_page(html: str, bundle: str, url: str) -> Response:
     """Answer with a bundle's card. The content security policy allows only the card's own pictures and style.
 
     Args:

@@ -14,12 +14,12 @@ from polars.exceptions import PolarsError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from bentos.fakenews.examples import candidates, choose
-from bentos.fakenews.runtime import Runtime
+from bentos.fakenews.corpus.examples import candidates, choose
+from bentos.fakenews.corpus.similar import TrainingArticles
+from bentos.fakenews.corpus.split_files import SplitFiles, State
+from bentos.fakenews.model.runtime import Runtime
 from bentos.fakenews.schemas import ArticleIn, Problem, Verdict, verdict_fields
 from bentos.fakenews.settings import ServiceSettings
-from bentos.fakenews.similar import TrainingArticles
-from bentos.fakenews.split_files import SplitFiles, State
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_resources.storage.backend import StoreError
 from fakenews_resources.storage.store import Store, ValueMissing

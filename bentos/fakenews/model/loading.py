@@ -1,0 +1,68 @@
+"""Loads a champion and warms it up."""
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from bentos.fakenews.model.describing import describe
+from bentos.fakenews.schemas import EXAMPLE_TITLE, ModelOut
+from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.runtimes.loading import words_read
+from fakenews_assets.registry.champion import Pointer
+from fakenews_assets.registry.scorer import Scorer
+from fakenews_resources.storage.backend import Backend
+
+_WARM_UP_ROWS: Final = (*range(1, 9), 12, 16)
+
+
+class NoModel(RuntimeError):
+    """There is no champion to serve."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A loaded champion."""
+
+    scorer: Scorer
+    pointer: Pointer
+    described: ModelOut
+    card: str
+    """Its model card as a page."""
+    reads_text: bool
+    """Whether it reads the text, beside the title."""
+    words_read: int
+    """No less than the words that it reads."""
+
+
+def load(models: Backend, pointer: Pointer, settings: ServiceSettings) -> Served:
+    """Open a champion's bundle. A model that cannot answer raises whatever its runtime does."""
+    scorer = Scorer.open(models.fetch(pointer.bundle))
+    scorer.score([Article(EXAMPLE_TITLE)])  # a model that cannot answer is none
+    described, card = describe(scorer.bundle, pointer, settings)
+    bundle = scorer.bundle
+    return Served(scorer, pointer, described, card, bundle.reads_text, words_read(bundle.model))
+
+
+def warm_ups(scorer: Scorer) -> Iterator[Callable[[], object]]:
+    """Calls with a batch of every usual size. A runtime is slow at whatever size it meets for the first time."""
+    words = EXAMPLE_TITLE.split()
+    for count in range(2, 60, 3):
+        title = " ".join(words[word % len(words)] for word in range(count))
+        for rows in _WARM_UP_ROWS:
+            yield partial(scorer.score, [Article(title)] * rows)
+
+
+def warm_up(scorer: Scorer) -> None:
+    """Make all of these calls."""
+    for warm in warm_ups(scorer):
+        warm()
+    keep_what_is_loaded()
+
+
+def keep_what_is_loaded() -> None:
+    """Take what is in memory now out of garbage collection, which would hold up requests, 0.2 s each time."""
+    gc.collect()
+    gc.freeze()

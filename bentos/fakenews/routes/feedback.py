@@ -1,0 +1,46 @@
+"""True labels of articles that the service has answered."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+
+from bentos.fakenews.routes.asking import runtime_of
+from bentos.fakenews.schemas import FeedbackIn, FeedbackOut, Problem
+from fakenews_assets.monitoring.log.prediction_log import stamp
+from fakenews_resources.storage.backend import StoreError
+
+
+def add_feedback(app: FastAPI) -> None:
+    """Answer `/feedback`."""
+
+    @app.post(
+        "/feedback",
+        summary="Attach the true label to an answer",
+        responses={404: {"model": Problem, "description": "No such answer in the log."}},
+    )
+    async def feedback(truth: FeedbackIn, request: Request) -> FeedbackOut:
+        runtime = runtime_of(request)
+        try:
+            known = await runtime.answered(truth.request_id, truth.row)
+        except ValueError:
+            known = False
+        except StoreError as error:
+            raise HTTPException(
+                503, "The prediction log cannot be read now. Send the label again later."
+            ) from error
+        if not known:
+            raise HTTPException(404, f"The log holds no row {truth.row} of request {truth.request_id}.")
+        record = {
+            "time": stamp(datetime.now(UTC)),
+            "request_id": truth.request_id,
+            "row": truth.row,
+            "true_label": truth.label,
+            "source": truth.source,
+        }
+        try:
+            await asyncio.to_thread(runtime.log.append, "feedback", [record])
+        except OSError as error:
+            raise HTTPException(503, "The label cannot be stored now. Send it again later.") from error
+        return FeedbackOut(request_id=truth.request_id, row=truth.row)
