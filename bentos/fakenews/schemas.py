@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from fakenews_assets.models.classifier import AbstainReason, Predictions
+from fakenews_assets.models.classifier import AbstainReason, Article, Predictions
 
 MAX_TITLE: Final = 1_000
 """Characters of a title. The longest of WELFake's has 456."""
@@ -37,6 +37,10 @@ class ArticleIn(BaseModel):
 
     title: Title
     text: Text | None = None
+
+    def as_asked(self) -> Article:
+        """The article for the model, which prepares it itself."""
+        return Article(self.title, self.text or "")
 
 
 class BatchIn(BaseModel):

@@ -18,6 +18,7 @@ from bentos.fakenews.corpus.examples import candidates, choose
 from bentos.fakenews.corpus.similar import TrainingArticles
 from bentos.fakenews.corpus.split_files import SplitFiles, State
 from bentos.fakenews.model.runtime import Runtime
+from bentos.fakenews.routes.asking import runtime_of
 from bentos.fakenews.schemas import ArticleIn, Problem, Verdict, verdict_fields
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
@@ -75,11 +76,11 @@ def add_corpus(app: FastAPI, settings: ServiceSettings) -> None:
 
     @app.get("/examples", summary="Test articles to try", responses=hidden)
     async def examples(request: Request) -> ExamplesOut:
-        return await corpus.examples(request.app.state.runtime)
+        return await corpus.examples(runtime_of(request))
 
     @app.post("/similar", summary="Training articles with a similar headline", responses=hidden)
     async def similar(article: ArticleIn, request: Request) -> SimilarOut:
-        return await corpus.similar(request.app.state.runtime, article.title)
+        return await corpus.similar(runtime_of(request), article.title)
 
 
 class _Corpus:

@@ -1,14 +1,15 @@
 """Answers that were given before, read from the prediction log by request id."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import FastAPI, Path, Query, Request
-from starlette.exceptions import HTTPException
 
+from bentos.fakenews.routes.asking import runtime_of
+from bentos.fakenews.routes.logged import found_in_log
 from bentos.fakenews.schemas import MAX_ROW, LoggedAnswer, Problem, verdict_fields
 from fakenews_assets.models.classifier import Predictions
-from fakenews_resources.storage.backend import StoreError
 
 _PREDICTED = ("probability", "predicted_label", "abstained", "out_of_distribution", "truncated")
 
@@ -29,15 +30,13 @@ def add_answers(app: FastAPI) -> None:
             int, Query(ge=1, le=MAX_ROW, description="Which article of the request, counted from 1.")
         ] = 1,
     ) -> LoggedAnswer:
-        try:
-            line = await request.app.state.runtime.answer(request_id, row)
-        except ValueError:
-            line = None
-        except StoreError as error:
-            raise HTTPException(503, "The prediction log cannot be read now. Ask again later.") from error
-        # Keys are of callers who must not read each other.
-        if line is None or line["client"] not in (None, request.state.caller.client):
-            raise HTTPException(404, f"The log holds no row {row} of request {request_id}.")
+        line = await found_in_log(_own(request, request_id, row), request_id, row, later="Ask again later.")
         predicted = Predictions(**{name: np.array([line[name]]) for name in _PREDICTED})
         known = {name: line[name] for name in ("request_id", "row", "time", "model_id", "title", "text")}
         return LoggedAnswer(**verdict_fields(predicted, 0), **known)
+
+
+async def _own(request: Request, request_id: str, row: int) -> Mapping[str, Any] | None:
+    """A line of the log, unless it was given to another key: these are of callers who must not read each other."""
+    line = await runtime_of(request).answer(request_id, row)
+    return line if line and line["client"] in (None, request.state.caller.client) else None

@@ -7,9 +7,9 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 
 from bentos.fakenews.routes.asking import runtime_of
+from bentos.fakenews.routes.logged import found_in_log
 from bentos.fakenews.schemas import FeedbackIn, FeedbackOut, Problem
 from fakenews_assets.monitoring.log.prediction_log import stamp
-from fakenews_resources.storage.backend import StoreError
 
 
 def add_feedback(app: FastAPI) -> None:
@@ -22,16 +22,8 @@ def add_feedback(app: FastAPI) -> None:
     )
     async def feedback(truth: FeedbackIn, request: Request) -> FeedbackOut:
         runtime = runtime_of(request)
-        try:
-            known = await runtime.answered(truth.request_id, truth.row)
-        except ValueError:
-            known = False
-        except StoreError as error:
-            raise HTTPException(
-                503, "The prediction log cannot be read now. Send the label again later."
-            ) from error
-        if not known:
-            raise HTTPException(404, f"The log holds no row {truth.row} of request {truth.request_id}.")
+        looking = runtime.answered(truth.request_id, truth.row)
+        await found_in_log(looking, truth.request_id, truth.row, later="Send the label again later.")
         record = {
             "time": stamp(datetime.now(UTC)),
             "request_id": truth.request_id,

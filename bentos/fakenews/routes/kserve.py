@@ -144,7 +144,7 @@ def _articles(inputs: list[InputTensor]) -> list[Article]:
         batch = BatchIn.model_validate({"articles": rows})
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    return [Article(one.title, one.text or "") for one in batch.articles]
+    return [one.as_asked() for one in batch.articles]
 
 
 def _flat(data: Iterable[Any]) -> Iterator[Any]:

@@ -27,12 +27,12 @@ def add_predictions(app: FastAPI) -> None:
 
     @app.post("/predict", summary="Judge one article", response_model=PredictionOut)
     async def predict(article: ArticleIn, request: Request) -> Response:
-        answered = await ask(request, [_article(article)])
+        answered = await ask(request, [article.as_asked()])
         return _json(PredictionOut(**verdict_fields(answered.predictions, 0), **_signed(request, answered)))
 
     @app.post("/predict_batch", summary="Classify several articles", response_model=BatchOut)
     async def predict_batch(batch: BatchIn, request: Request) -> Response:
-        answered = await ask(request, [_article(one) for one in batch.articles])
+        answered = await ask(request, [one.as_asked() for one in batch.articles])
         verdicts = [
             RowVerdict(row=at + 1, **verdict_fields(answered.predictions, at))
             for at in range(len(batch.articles))
@@ -41,7 +41,7 @@ def add_predictions(app: FastAPI) -> None:
 
     @app.post("/explain", summary="Classify one article and weigh its words", response_model=ExplanationOut)
     async def explain(article: ArticleIn, request: Request) -> Response:
-        asked = _article(article)
+        asked = article.as_asked()
         answered = await ask(request, [asked])
         words, truncated = [], False
         if not answered.predictions.out_of_distribution[0]:
@@ -67,10 +67,6 @@ async def _weigh_words(request: Request, article: Article, answered: Answered) -
         for one, other in zip(found, without.predictions.probability.tolist(), strict=True)
     ]
     return words, truncated
-
-
-def _article(article: ArticleIn) -> Article:
-    return Article(article.title, article.text or "")
 
 
 def _signed(request: Request, answered: Answered) -> dict[str, Any]:
