@@ -125,6 +125,11 @@ class PerformanceVerdict(StoredRecord):
         return "higher" if interval.low > self.expected else "as evaluated"
 
     @property
+    def lower(self) -> bool:
+        """Whether the interval lies below what is expected, but not below what is tolerated."""
+        return self.standing in ("lower, perhaps beyond tolerance", "lower, within tolerance")
+
+    @property
     def summary(self) -> str:
         """One sentence."""
         if self.value is None or self.evaluated is None:

@@ -116,13 +116,10 @@ class LogIndex:
 def lines_that_name(file: Path, request_id: str, begin: int = 0) -> Iterator[bytes]:
     """Whole lines of a file, from a position on, that hold a request's id. None where there is no such file."""
     wanted = request_id.encode()
-    with suppress(FileNotFoundError), file.open("rb") as lines:
-        lines.seek(begin)
-        rest = b""
-        while block := lines.read(_BLOCK):
-            whole, _, rest = (rest + block).rpartition(b"\n")
-            if wanted in whole:
-                yield from (line for line in whole.splitlines() if wanted in line)
+    with suppress(FileNotFoundError):
+        for lines in whole_lines(file, begin, _BLOCK):
+            if wanted in lines:
+                yield from (line for line in lines.splitlines() if wanted in line)
 
 
 def _take_in(index: sqlite3.Connection, file: Path) -> bool:

@@ -115,7 +115,7 @@ def _on_quality(day: Day) -> list[Advice]:
                 ),
             )
         ]
-    if found.standing and found.standing.startswith("lower"):
+    if found.lower:
         return [
             Advice(
                 f"The quality is {found.standing}.",

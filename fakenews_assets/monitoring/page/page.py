@@ -97,30 +97,24 @@ def _cards(days: Sequence[Day], champions: Sequence[Pointer]) -> str:
 
 
 def _drift_word(day: Day) -> tuple[_State, str]:
-    drifted = day.drift.drifted if day.drift else None
-    return (
-        ("none", "not known")
-        if drifted is None
-        else ("alarm", "drifted")
-        if drifted
-        else ("good", "as usual")
-    )
+    return _word(day.drift and day.drift.drifted, "drifted", "as usual")
 
 
 def _abstention_word(day: Day) -> tuple[_State, str]:
-    more = day.drift.abstains_more if day.drift else None
-    return (
-        ("none", "not known") if more is None else ("alarm", "too many") if more else ("good", "as evaluated")
-    )
+    return _word(day.drift and day.drift.abstains_more, "too many", "as evaluated")
 
 
 def _quality_word(day: Day) -> tuple[_State, str]:
-    standing = day.performance.standing if day.performance else None
-    if standing is None:
+    quality = day.performance
+    if quality is None or quality.standing is None:
         return "none", "not known"
-    if standing == "dropped":
-        return "alarm", standing
-    return ("watch" if standing.startswith("lower") else "good"), standing
+    return "alarm" if quality.dropped else "watch" if quality.lower else "good", quality.standing
+
+
+def _word(alarm: bool | None, bad: str, good: str) -> tuple[_State, str]:
+    if alarm is None:
+        return "none", "not known"
+    return ("alarm", bad) if alarm else ("good", good)
 
 
 def _detail(day: Day, summary: str | None) -> str:

@@ -90,8 +90,7 @@ def performance_plot(days: Sequence[Day], changes: Sequence[date]) -> Figure:
     lows = [0.9]
     for at, verdict, value in points:
         interval = verdict.intervals.get(verdict.measure)
-        lower = bool(verdict.standing and verdict.standing.startswith("lower"))
-        colour = ALARM_COLOUR if verdict.dropped else LIMIT_COLOUR if lower else ACCENT_COLOUR
+        colour = ALARM_COLOUR if verdict.dropped else LIMIT_COLOUR if verdict.lower else ACCENT_COLOUR
         if interval:
             axis.vlines(at, interval.low, interval.high, color=colour, linewidth=2)
             lows.append(interval.low)
