@@ -26,6 +26,7 @@ from bentos.fakenews.routes.model import add_model
 from bentos.fakenews.routes.predictions import add_predictions
 from bentos.fakenews.settings import ServiceSettings
 from bentos.fakenews.uploads.routes import add_uploads
+from fakenews_assets.common.html import PALETTE
 
 PAGE: Final = Path(__file__).parent / "page"
 
@@ -98,5 +99,9 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
         return FileResponse(PAGE / "docs.html")
+
+    @app.get("/page/palette.css", include_in_schema=False)
+    async def palette() -> FileResponse:
+        return FileResponse(PALETTE)
 
     app.mount("/page", StaticFiles(directory=PAGE), name="page")

@@ -5,7 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-_STYLE: Final = Path(__file__).with_name("page.css")
+PALETTE: Final = Path(__file__).with_name("palette.css")
+"""Colours, which the service's page has too."""
+_STYLES: Final = (PALETTE, Path(__file__).with_name("page.css"))
 
 _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """For readers who open the file from a disk."""
@@ -27,7 +29,7 @@ def document(title: str, body: str, style: Path) -> str:
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <title>{escape(title)}</title>
 <style>
-{_STYLE.read_text(encoding="utf-8")}{style.read_text(encoding="utf-8")}</style>
+{"".join(one.read_text(encoding="utf-8") for one in (*_STYLES, style))}</style>
 </head>
 <body>
 {body}

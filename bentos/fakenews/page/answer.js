@@ -1,7 +1,7 @@
 // An answer: its verdict, the probability, what is missing for a verdict, and how to keep it.
 
 import { showSimilar } from "./corpus.js";
-import { $, moment, percent, WORDS } from "./dom.js";
+import { $, element, moment, number, percent, WORDS } from "./dom.js";
 import { feedbackBox } from "./feedback.js";
 
 const CLEARED = ["result", "similar", "words", "words-problem", "words-truncated", "past", "missing"];
@@ -81,7 +81,7 @@ function showLimits(answer, article, model) {
         : "The model declines to answer: here it would be wrong too often.";
   if (answer.truncated) $("verdict-reason").textContent += " It read only the beginning: the article is longer than its limit.";
   const missing = answer.abstained && model ? missingFor(answer, article, model) : [];
-  $("missing-list").replaceChildren(...missing.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  $("missing-list").replaceChildren(...missing.map((text) => element("li", "", text)));
   $("missing").hidden = !missing.length;
   $("band").hidden = $("band-legend").hidden = !band;
   $("band").style.left = `${100 * low}%`;
@@ -104,9 +104,9 @@ function missingFor({ probability, abstain_reason }, article, { abstain_between,
     );
   } else {
     const { real, fake, sources_known: sources } = trained_on;
-    const likeThose = sources ? ` by publishers like those ${sources.toLocaleString("en")} of the corpus` : "";
+    const likeThose = sources ? ` by publishers like those ${number(sources)} of the corpus` : "";
     found.push(
-      `An article like the ${(real + fake).toLocaleString("en")} that this model was trained on: news in English${likeThose}. Another language, a post, a claim in a few words or a text that is no news is unlike them.`,
+      `An article like the ${number(real + fake)} that this model was trained on: news in English${likeThose}. Another language, a post, a claim in a few words or a text that is no news is unlike them.`,
     );
   }
   if (reads_text && article && !article.text?.trim()) {

@@ -1,5 +1,7 @@
 // What goes over the wire: requests, refusals in plain words, and the key.
 
+import { $, button, element } from "./dom.js";
+
 const KEY = "fakenews-api-key";
 const LONGEST_WAIT = 30; // seconds that the page waits by itself before it asks again
 let key = stored();
@@ -67,22 +69,9 @@ export async function callJson(path, options) {
  * @param {HTMLElement} box
  */
 export function showProblem(box, error, retry) {
-  const message = document.createElement("p");
-  message.textContent = error.message;
-  box.replaceChildren(message);
-  if (retry) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Try again";
-    button.addEventListener("click", retry);
-    box.append(button);
-  }
-  if (error.requestId) {
-    const id = document.createElement("p");
-    id.className = "small quiet";
-    id.textContent = `Request ${error.requestId}`;
-    box.append(id);
-  }
+  box.replaceChildren(element("p", "", error.message));
+  if (retry) box.append(button("Try again", retry));
+  if (error.requestId) box.append(element("p", "small quiet", `Request ${error.requestId}`));
   box.hidden = false;
 }
 
@@ -137,9 +126,9 @@ function newKey(refused, signal) {
 }
 
 function askForKey(refused) {
-  const form = document.getElementById("key-form");
-  const field = document.getElementById("key");
-  const fault = document.getElementById("key-error");
+  const form = $("key-form");
+  const field = $("key");
+  const fault = $("key-error");
   fault.textContent = refused ? "The service did not accept this key." : "";
   form.hidden = false;
   field.focus();

@@ -2,6 +2,8 @@
 
 export const $ = (id) => document.getElementById(id);
 export const WORDS = { real: "Looks real", fake: "Looks fake", unsure: "Not sure" };
+/** The same in a table, in the order of sorting. */
+export const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
 export const number = (value) => value.toLocaleString("en");
 
 /** An element with text and elements in it; never markup, for what is shown may quote what was sent. */

@@ -2,8 +2,8 @@
 
 import { call, Refusal, showProblem } from "./api.js";
 import { readCsv } from "./csv.js";
-import { $, element, number } from "./dom.js";
-import { addRow, allowSorting, emptyTable, NAMES, paintTable, startTable } from "./table.js";
+import { $, element, NAMES, number } from "./dom.js";
+import { addRow, allowSorting, emptyTable, paintTable, startTable } from "./table.js";
 
 const REASONS = { out_of_distribution: "unlike the training articles", uncertain: "uncertain" };
 const MOST_REASONS = 6;

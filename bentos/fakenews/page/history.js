@@ -1,11 +1,10 @@
 // What was checked in this browser. The service never hears of it.
 
 import { permalink } from "./answer.js";
-import { $, element, moment } from "./dom.js";
+import { $, element, moment, NAMES } from "./dom.js";
 
 const STORE = "fakenews-history";
 const MOST = 50;
-const NAMES = { real: "Real", fake: "Fake", unsure: "Not sure" };
 
 let kept = { on: true, checks: [] };
 

@@ -1,11 +1,10 @@
 // The table of a file's answers: pages, sorting, one kind of answer alone, and the details of a row.
 
 import { permalink } from "./answer.js";
-import { $, button, element, number, percent } from "./dom.js";
+import { $, button, element, NAMES, number, percent } from "./dom.js";
 import { feedbackBox } from "./feedback.js";
 
 const PAGE = 200; // rows in the document at a time: what a phone lays out without a pause
-export const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
 const ORDER = Object.keys(NAMES);
 const compare = new Intl.Collator("en", { numeric: true }).compare;
 
