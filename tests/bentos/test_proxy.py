@@ -1,7 +1,6 @@
 """Behind a reverse proxy: path prefix, redirects, addresses, connections that are kept."""
 
 import asyncio
-import json
 import re
 from collections.abc import Iterator
 from unittest.mock import Mock
@@ -81,8 +80,7 @@ def test_logs_know_the_client_and_the_operation(outside: httpx.Client, inside: S
     body = outside.post("/predict", json={"title": "a headline"}).json()
     (row,) = PredictionLog(inside.log).find(body["request_id"], 1).iter_rows(named=True)
     assert row["endpoint"] == "/predict"
-    lines = [json.loads(line) for line in inside.printed().splitlines() if line.startswith("{")]
-    (line,) = (one for one in lines if one["request_id"] == body["request_id"])
+    (line,) = inside.access_lines(request_id=body["request_id"])
     assert (line["path"], line["address"]) == ("/predict", "203.0.113.9")
 
 

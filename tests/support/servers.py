@@ -1,10 +1,13 @@
 """Real BentoML servers for tests."""
 
+import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -25,6 +28,17 @@ class Server(processes.Server):
         """Sum of the metrics whose names, with labels, begin so."""
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+    def access_lines(self, **values: object) -> list[dict[str, Any]]:
+        """Lines of the access log with these values; a line may come a moment after its answer."""
+        deadline = time.monotonic() + 30
+        while True:
+            whole = self.printed().split("\n")[:-1]
+            lines = (json.loads(line) for line in whole if line.startswith("{"))
+            found = [line for line in lines if values.items() <= line.items()]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """As `kill -9` would, all of its processes."""
