@@ -28,11 +28,13 @@ VERDICT = (
 )
 
 
-def test_an_answer_is_read_again(client: httpx.Client):
-    given = client.post("/predict", json={"title": "Senate hides the budget", "text": "the bank"}).json()
+@pytest.mark.parametrize("text", ["the bank", "the bank " * 60], ids=["whole", "cut"])
+def test_an_answer_is_read_again(client: httpx.Client, text: str):
+    given = client.post("/predict", json={"title": "Senate hides the budget", "text": text}).json()
+    assert given["truncated"] == (len(text) > 100)
     again = client.get(f"/answers/{given['request_id']}").json()
     assert {name: again[name] for name in VERDICT} == given
-    assert (again["title"], again["text"], again["row"]) == ("Senate hides the budget", "the bank", 1)
+    assert (again["title"], again["text"], again["row"]) == ("Senate hides the budget", text, 1)
     assert again["time"].endswith("Z")
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from bentos.fakenews.http.identity import traceparent
 from bentos.fakenews.http.keys import BadKeys, Keys, RateLimit
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
@@ -98,6 +99,12 @@ def test_an_unfit_id_is_replaced(guarded: Server, sent: str) -> None:
     assert "traceparent" not in answer.headers
     row = logged(guarded, answer.json()["request_id"])
     assert (row["client_request_id"], row["trace_id"]) == (None, None)
+
+
+def test_only_later_versions_of_a_trace_go_on() -> None:
+    later = TRACEPARENT.replace("00-", "01-", 1) + "-more"
+    assert traceparent({b"traceparent": later.encode()}) == (later.encode(), TRACE)
+    assert traceparent({b"traceparent": f"{TRACEPARENT}-more".encode()}) is None
 
 
 def test_the_access_log_has_a_line_for_every_request_and_no_texts(guarded: Server) -> None:
