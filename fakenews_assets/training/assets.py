@@ -21,7 +21,7 @@ from fakenews_resources.tracking.resource import Tracker
 _asset = partial(asset, group_name="training", owners=["team:ml"], pool="training")
 
 
-@_asset(kinds={"sklearn"}, code_version="3")
+@_asset(kinds={"sklearn"}, code_version="4")
 @plain_config
 def baseline_model(
     config: BaselineTuning, storage: Storage, splits: Artifact

@@ -48,7 +48,9 @@ def test_a_peer_trains_along_and_leaves_the_model_to_the_leader(
     """Each node with a cache of its own, hence a folder of its own for unfinished work, as a pod has them."""
     draft = store.draft()
     for split, seed in (("train", 1), ("val", 2)):
-        rows = separable_articles(96, seed=seed).with_columns(source=pl.lit(None, pl.String))
+        rows = separable_articles(96, seed=seed).with_columns(
+            source=pl.lit(None, pl.String), batch=pl.lit("b1")
+        )
         rows.write_parquet(draft.path / f"{split}.parquet")
     store.commit("splits", draft, run_id="r", code_version="1", config=None, upstream={})
     config = {

@@ -179,8 +179,8 @@ def split_articles(articles: pl.DataFrame | pl.LazyFrame, clusters: pl.DataFrame
 
 
 def training_rows(splits: Artifact) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The train and the validation rows of the stored splits: `title`, `text`, `label` and `source`."""
-    columns = ("title", "text", "label", "source")
+    """The train and the validation rows of the stored splits: `title`, `text`, `label`, `source` and `batch`."""
+    columns = ("title", "text", "label", "source", "batch")
     train, val = (splits.scan(split).select(columns).collect() for split in ("train", "val"))
     return train, val
 
