@@ -30,7 +30,7 @@ _RETRY_SECONDS: Final = 30
 """Seconds between attempts to load a champion after a failure."""
 _ROTATE_SECONDS: Final = 60
 _INDEX_SECONDS: Final = 5
-"""Seconds between updates of the log's index; `/feedback` scans the lines since."""
+"""Seconds between updates of the log's index; who looks for an answer scans the lines since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +95,13 @@ class Runtime:
         if self._sender:
             await asyncio.to_thread(self._sender.close)
 
-    async def answered(self, request_id: str, row: int) -> bool:
-        """Whether the service has answered a row of a request.
+    async def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
+        """The log's line of one row of a request; None: it has none.
 
         Raises:
             ValueError: not an id of this service.
             StoreError: the bucket with the log cannot be reached.
         """
-        return await asyncio.to_thread((self._sender or self.log).answered, request_id, row)
-
-    async def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
-        """The log's line of one row of a request; None: it has none. Raises like `answered`."""
         return await asyncio.to_thread((self._sender or self.log).answer, request_id, row)
 
     def champion(self) -> Served:

@@ -1,33 +1,34 @@
 """Looks into the prediction log on behalf of a request."""
 
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any
 
+from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from bentos.fakenews.routes.asking import runtime_of
 from fakenews_resources.storage.backend import StoreError
 
-T = TypeVar("T")
 
-
-async def found_in_log(looking: Awaitable[T | None], request_id: str, row: int, *, later: str) -> T:
-    """What the log says of a row of a request.
+async def own_answer(request: Request, request_id: str, row: int, *, later: str) -> Mapping[str, Any]:
+    """The log's line of an answer that was given to the key of this request, or to no key.
 
     Args:
-        looking: gives None or False where the log does not hold the row.
-        request_id: as asked for.
+        request: that asks for it.
+        request_id: of the answer.
         row: the same.
         later: what to do once the log can be read again.
 
     Raises:
-        HTTPException: 404 without such a row, 503 without the log.
+        HTTPException: 404 where the log has none, or another key's; 503 without the log.
     """
     try:
-        found = await looking
+        line = await runtime_of(request).answer(request_id, row)
     except ValueError:  # no id of this service
-        found = None
+        line = None
     except StoreError as error:
         raise HTTPException(503, f"The prediction log cannot be read now. {later}") from error
-    if not found:
+    # Holders of different keys must not read each other, nor label what they cannot read.
+    if line is None or line["client"] not in (None, request.state.caller.client):
         raise HTTPException(404, f"The log holds no row {row} of request {request_id}.")
-    return found
+    return line

@@ -2,7 +2,9 @@
 
 The index is made from the lines, behind the process that writes them: writing an answer costs nothing more. It
 records how much of each file it covers, and a reader scans the rest. An index that lags, is missing or cannot be read
-therefore makes a lookup slower, not wrong. Its file may be removed at any time.
+therefore makes a lookup slower, not wrong. Its file may be removed at any time. A lookup reads the line that it is sent
+to, or the two lines between which the one in question would stand: an index that was damaged unnoticed, or whose lines
+have changed, is found out by them.
 
 The time in a request's id does not replace it: a line is as late as its answer, which for a row of a large upload is
 minutes after the request came.
@@ -10,6 +12,7 @@ minutes after the request came.
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import accumulate
@@ -29,21 +32,26 @@ _READER_WAITS: Final = 0.1
 """Seconds for a transaction; a reader that would wait longer reads the lines."""
 
 _TABLES: Final = """
-CREATE TABLE IF NOT EXISTS covered (file TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS covered (file TEXT PRIMARY KEY, bytes INTEGER, checksum INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
     request_id TEXT, row INTEGER, file TEXT NOT NULL, begin INTEGER NOT NULL, PRIMARY KEY (request_id, row)
 ) WITHOUT ROWID;
 """
+_UP_TO: Final = """
+SELECT * FROM answers WHERE (request_id, row) <= (?, ?) ORDER BY request_id DESC, row DESC LIMIT 1
+"""
+_AFTER: Final = "SELECT * FROM answers WHERE (request_id, row) > (?, ?) ORDER BY request_id, row LIMIT 1"
 _BUSY_OR_FULL: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
+_CORRUPT: Final = sqlite3.SQLITE_CORRUPT
 
 
-class Place(NamedTuple):
-    """Where a line stands."""
-
+class _Entry(NamedTuple):
+    request_id: str
+    row: int
     file: str
-    """Its name."""
+    """Name of the file with its line."""
     begin: int
-    """Bytes before it."""
+    """Bytes before the line."""
 
 
 class LogIndex:
@@ -53,24 +61,23 @@ class LogIndex:
         """Args: file: of the index; made by `update`."""
         self._file = file
 
-    def look_up(self, request_id: str, row: int) -> tuple[Place | None, Mapping[str, int]]:
-        """Where the line of a row stands, if the index knows it, and how many bytes of each file, by name, it covers.
+    def look_up(self, request_id: str, row: int) -> tuple[bytes | None, Mapping[str, int]]:
+        """The line of a row, if the index knows it, and how many bytes of each file, by name, the index covers.
 
-        An index that cannot be read covers nothing.
+        An index that cannot be read covers nothing. A damaged one is removed as well.
         """
         if not self._file.is_file():
             return None, {}
         try:
-            address = f"{self._file.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, timeout=_READER_WAITS)) as index:
-                index.execute("BEGIN")  # both answers are of one state
-                asked = (request_id, row)
-                wanted = "SELECT file, begin FROM answers WHERE request_id = ? AND row = ?"
-                found = index.execute(wanted, asked).fetchone()
-                covered = dict(index.execute("SELECT file, bytes FROM covered"))
-                return Place(*found) if found else None, covered
-        except sqlite3.Error:
+            entries, covered = self._around(request_id, row)
+            lines = [self._line_of(entry) for entry in entries]
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", _CORRUPT) == _CORRUPT:
+                with suppress(OSError):
+                    self.remove()
             return None, {}
+        is_found = entries[:1] and entries[0][:2] == (request_id, row)
+        return (lines[0] if is_found else None), covered
 
     def update(self, files: Sequence[Path], *, check: bool = False) -> None:
         """Take in the whole lines that were written since the last time.
@@ -98,19 +105,55 @@ class LogIndex:
         for file in (self._file, self._file.with_name(f"{self._file.name}-journal")):
             file.unlink(missing_ok=True)
 
+    def _around(self, request_id: str, row: int) -> tuple[list[_Entry], Mapping[str, int]]:
+        """The entry of a row; without one, those before and after it. And the bytes of each file that are covered."""
+        address = f"{self._file.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=_READER_WAITS)) as index:
+            index.text_factory = lambda text: text.decode(errors="replace")
+            index.execute("BEGIN")  # all answers are of one state
+            asked = (request_id, row)
+            entries = [_Entry(*found) for found in index.execute(_UP_TO, asked)]
+            if not entries or entries[0][:2] != asked:
+                entries += [_Entry(*found) for found in index.execute(_AFTER, asked)]
+            return entries, _covered(index)
+
+    def _line_of(self, entry: _Entry) -> bytes:
+        """The line that an entry names. Raises DatabaseError if another one stands there."""
+        with suppress(OSError, ValueError, TypeError):
+            with self._file.with_name(entry.file).open("rb") as lines:
+                lines.seek(entry.begin)
+                line = lines.readline()
+            if _answer(line) == [entry[:2]]:
+                return line
+        raise sqlite3.DatabaseError(f"the index of {self._file.parent} names a wrong line")
+
     def _update(self, files: Sequence[Path], *, check: bool = False) -> None:
         with closing(sqlite3.connect(self._file, isolation_level=None)) as index:
             if check and index.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("the index is damaged")
             index.executescript(_TABLES)
             sizes = {file.name: file.stat().st_size for file in files}
-            covered: dict[str, int] = dict(index.execute("SELECT file, bytes FROM covered"))
+            covered = _covered(index)
             if any(sizes.get(name, 0) < size for name, size in covered.items()):
                 # These are not the files that it was made from.
                 index.executescript("BEGIN IMMEDIATE; DELETE FROM answers; DELETE FROM covered; COMMIT;")
             for file in files:
                 while _take_in(index, file):
                     pass
+
+
+def _covered(index: sqlite3.Connection) -> dict[str, int]:
+    """The bytes of each file that an index covers. Raises DatabaseError where one of its entries is damaged."""
+    covered: dict[str, int] = {}
+    for file, size, checksum in index.execute("SELECT file, bytes, checksum FROM covered"):
+        if checksum != _checksum(file, size):
+            raise sqlite3.DatabaseError("the index is damaged")
+        covered[file] = size
+    return covered
+
+
+def _checksum(file: str, size: int) -> int:
+    return zlib.crc32(f"{file} {size}".encode())
 
 
 def lines_that_name(file: Path, request_id: str, begin: int = 0) -> Iterator[bytes]:
@@ -132,7 +175,9 @@ def _take_in(index: sqlite3.Connection, file: Path) -> bool:
         if whole:
             answers = ((*answer, file.name, begin + at) for *answer, at in _answers(whole))
             index.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", answers)
-            index.execute("INSERT OR REPLACE INTO covered VALUES (?, ?)", (file.name, begin + len(whole)))
+            size = begin + len(whole)
+            covers = (file.name, size, _checksum(file.name, size))
+            index.execute("INSERT OR REPLACE INTO covered VALUES (?, ?, ?)", covers)
         return bool(whole)
 
 

@@ -19,7 +19,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, NamedTuple
@@ -236,35 +235,20 @@ class PredictionLog:
             found = [file for day in self.days() for kind in _SCHEMAS for file in self._segments(day, kind)]
             return [file for file in found if file.stat().st_ino not in written]
 
-    def answered(self, request_id: str, row: int) -> bool:
-        """Whether the log holds this row of a request. Looks only at the day that the id names.
+    def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
+        """The line of one row of a request, by column of `PREDICTION_LOG_SCHEMA`; None: the log has none.
 
-        Reads the lines that `index` has not seen yet, so it is quick where that is called now and then.
+        Looks only at the days that the id names. Reads the lines that `index` has not seen yet, so it is quick where
+        that is called now and then.
 
         Raises:
             ValueError: not an id of this service.
             polars.exceptions.ComputeError: a line that names the request cannot be read.
         """
         for day in days_of(request_id):
-            place, covered = self._index(day).look_up(request_id, row)
-            if place or not self._find(day, request_id, row, covered).is_empty():
-                return True
-        return False
-
-    def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
-        """The line of one row of a request, by column of `PREDICTION_LOG_SCHEMA`; None: the log has none.
-
-        As quick as `answered`, and raises like it.
-        """
-        for day in days_of(request_id):
-            place, covered = self._index(day).look_up(request_id, row)
-            lines: Iterator[bytes] = iter(())
-            if place:
-                lines = lines_that_name(self.root / day.isoformat() / place.file, request_id, place.begin)
-            frames = [parse(line + b"\n", PREDICTION_LOG_SCHEMA).lazy() for line in islice(lines, 1)]
-            found = _only(frames, request_id, row)
-            if found.is_empty():  # too new for the index, or a table by now
-                found = self._find(day, request_id, row, covered)
+            line, covered = self._index(day).look_up(request_id, row)
+            # Without a line it is too new for the index, or a table by now.
+            found = parse(line, PREDICTION_LOG_SCHEMA) if line else self._find(day, request_id, row, covered)
             if not found.is_empty():
                 return found.row(0, named=True)
         return None
@@ -272,7 +256,7 @@ class PredictionLog:
     def index(self, days: Iterable[date] | None = None) -> None:
         """Bring the index of the lines up to date. Costs next to nothing when there is nothing new.
 
-        Where that is impossible for the moment, `answered` is slower until it is done.
+        Where that is impossible for the moment, `answer` is slower until it is done.
 
         Args:
             days: which; by default those that somebody may be writing.

@@ -51,17 +51,13 @@ class LogSender:
                         sent += self._send(PredictionLog(folder).closed())
             return sent
 
-    def answered(self, request_id: str, row: int) -> bool:
-        """As `PredictionLog.answered`, by any process of the service.
+    def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
+        """As `PredictionLog.answer`, by any process of the service.
 
         Raises:
             ValueError: not an id of this service.
             StoreError: the bucket cannot be reached.
         """
-        return self.log.answered(request_id, row) or self._sent(request_id).answered(request_id, row)
-
-    def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
-        """As `PredictionLog.answer`, by any process of the service. Raises like `answered`."""
         return self.log.answer(request_id, row) or self._sent(request_id).answer(request_id, row)
 
     def close(self) -> None:

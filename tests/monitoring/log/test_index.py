@@ -24,8 +24,11 @@ def write(file: Path, *ids: str, rows: int = 1, separators: tuple[str, str] = ("
 
 def knows(index: LogIndex, request_id: str, row: int) -> tuple[bool, Mapping[str, int]]:
     """Whether the index knows a row, and what it covers."""
-    place, covered = index.look_up(request_id, row)
-    return place is not None, covered
+    line, covered = index.look_up(request_id, row)
+    if line is not None:
+        record = json.loads(line)
+        assert (record["request_id"], record["row"]) == (request_id, row)
+    return line is not None, covered
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_it_knows_the_rows_of_what_it_covers(lines: Path, index: LogIndex) -> No
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"request_id": "x\n', b"\r\r\n", b"\n \n"])
-def test_it_knows_where_a_line_stands(
+def test_it_gives_the_line(
     lines: Path, index: LogIndex, damage: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fakenews_assets.monitoring.log.index._AT_ONCE", 1000)
@@ -66,12 +69,7 @@ def test_it_knows_where_a_line_stands(
         log.write(damage)
     write(lines, *ids[3:], rows=2)
     index.update([lines])
-    for one in ids:
-        place = index.look_up(one, 0)[0]
-        assert place is not None
-        assert place.file == lines.name
-        line = lines.read_bytes()[place.begin :].split(b"\n")[0]
-        assert (json.loads(line)["request_id"], json.loads(line)["row"]) == (one, 0)
+    assert all(knows(index, one, 0)[0] for one in ids)
 
 
 def test_a_line_is_covered_once_it_is_whole(lines: Path, index: LogIndex) -> None:
@@ -142,6 +140,36 @@ def test_zeros_in_an_index_are_found_when_it_is_checked(lines: Path, index: LogI
     assert not all(knows(index, one, 0)[0] for one in ids)
     index.update([lines], check=True)
     assert all(knows(index, one, 0) == (True, {lines.name: lines.stat().st_size}) for one in ids)
+
+
+def test_a_changed_byte_is_found_out(lines: Path, index: LogIndex) -> None:
+    ids = [new_request_id() for _ in range(300)]
+    write(lines, *ids)
+    index.update([lines])
+    file = lines.with_name("predictions.index")
+    sound = file.read_bytes()
+    places = [sound.index(one.encode()) for one in ids[::60]]  # of their entries, in pages of both kinds
+    changes = [(at + behind, 1 << bit) for at in places for behind in (0, 35, 36, -1) for bit in (0, 6)]
+    changes.append((sound.index(str(lines.name).encode()) + len(lines.name), 1))  # what it covers
+    for at, bit in changes:
+        content = bytearray(sound)
+        content[at] ^= bit
+        file.write_bytes(content)
+        for one in ids[::5]:
+            found, covered = knows(index, one, 0)
+            assert found or not covered, (at, bit)
+        index.update([lines])
+        assert all(knows(index, one, 0)[0] for one in ids[::60])
+
+
+def test_lines_that_have_changed_are_found_out(lines: Path, index: LogIndex) -> None:
+    one, two = new_request_id(), new_request_id()
+    write(lines, one, two)
+    index.update([lines])
+    content = lines.read_bytes().splitlines(keepends=True)
+    lines.write_bytes(content[1] + content[0])
+    assert knows(index, one, 0) == (False, {})
+    assert not lines.with_name("predictions.index").exists()
 
 
 def test_it_forgets_lines_that_are_gone(lines: Path, index: LogIndex) -> None:

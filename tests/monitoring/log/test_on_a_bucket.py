@@ -114,12 +114,12 @@ def test_an_answer_of_another_instance_is_found(gate: Gate, backend: Backend) ->
     ids = [new_request_id() for _ in range(3)]
     for number, sender in enumerate((mine, other, other)):
         now(sender.log, ids[number])
-        assert sender.answered(ids[number], 0)
+        assert sender.answer(ids[number], 0)
         if number:
-            assert not mine.answered(ids[number], 0)
+            assert not mine.answer(ids[number], 0)
             sender.send()
-        assert all(mine.answered(one, 0) for one in ids[: number + 1])
-        assert not mine.answered(new_request_id(), 0)
+        assert all(mine.answer(one, 0) for one in ids[: number + 1])
+        assert not mine.answer(new_request_id(), 0)
     # What was sent is not read again for the next label.
     day = time_of(ids[1]).date().isoformat()
     known, covered = LogIndex(backend.root / day / "predictions.index").look_up(ids[1], 0)
