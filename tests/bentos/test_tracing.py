@@ -78,7 +78,7 @@ def test_spans_of_a_request_reach_a_collector(tmp_path: Path, models: Path) -> N
     moments = [request.start_time_unix_nano, queue.start_time_unix_nano, queue.end_time_unix_nano]
     moments += [model.end_time_unix_nano, request.end_time_unix_nano]
     assert moments == sorted(moments)
-    assert queue.end_time_unix_nano == pytest.approx(model.start_time_unix_nano, abs=1e6)
+    assert queue.end_time_unix_nano == model.start_time_unix_nano
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ class RequestSpan:
         self._tracer = tracer
         self._span = span
         self._context = context
+        # Once, so that spans which meet have the same time there.
+        self._began_counting = time_ns() - round(perf_counter() * 1e9)
         self.trace_id = f"{span.get_span_context().trace_id:032x}"
 
     @property
@@ -39,9 +41,8 @@ class RequestSpan:
             attributes: without the prefix `fakenews.`
         """
         own = {f"fakenews.{key}": value for key, value in attributes.items()}
-        self._tracer.start_span(name, self._context, attributes=own, start_time=_epoch(begin)).end(
-            _epoch(end)
-        )
+        span = self._tracer.start_span(name, self._context, attributes=own, start_time=self._epoch(begin))
+        span.end(self._epoch(end))
 
     def end(self, name: str, status: int, attributes: Mapping[str, str | None]) -> None:
         """End it.
@@ -58,7 +59,11 @@ class RequestSpan:
         self._span.set_attributes({key: value for key, value in attributes.items() if value is not None})
         if status >= 500:
             self._span.set_status(StatusCode.ERROR)
-        self._span.end()
+        self._span.end(self._epoch(perf_counter()))
+
+    def _epoch(self, moment: float) -> int:
+        """Nanoseconds since 1970 of a `perf_counter`."""
+        return self._began_counting + round(moment * 1e9)
 
 
 class Tracing:
@@ -98,8 +103,3 @@ class Tracing:
     def close(self) -> None:
         """Send what is left."""
         self._provider.shutdown()
-
-
-def _epoch(moment: float) -> int:
-    """Nanoseconds since 1970 of a `perf_counter`."""
-    return time_ns() - round((perf_counter() - moment) * 1e9)
