@@ -10,16 +10,20 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bentos.fakenews.api import create_app
+from bentos.fakenews.corpus import split_files
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.erasure import erase
 from fakenews_resources.storage.store import Store
+from tests.support.buckets import Gate
+from tests.support.buckets import gate as gate
 from tests.support.champions import make_champion
 
+ALIENS = "Aliens voted in the capital"
 TRAIN = {
     "Senate votes on the budget of the capital": 0,
     "Senators voted for a budget": 0,
-    "Aliens voted in the capital": 1,
+    ALIENS: 1,
     "Nothing like it": 1,
 }
 NOON = datetime(2025, 3, 4, 12, tzinfo=UTC)
@@ -40,16 +44,20 @@ def articles(labels: dict[str, int]) -> pl.DataFrame:
     )
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    store = Store(tmp_path_factory.mktemp("store"))
+def fill(store: Store) -> str:
+    """Store splits. Returns their version."""
     draft = store.draft()
     test = {f"Test article {number}": number % 2 for number in range(30)}
     for split in ("train", "val", "selection", "test"):
         articles(test if split == "test" else TRAIN).write_parquet(draft.path / f"{split}.parquet")
-    splits = store.commit("splits", draft, run_id="run", code_version="1", upstream={})
+    return store.commit("splits", draft, run_id="run", code_version="1", upstream={}).version
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = Store(tmp_path_factory.mktemp("store"))
     store.bundles.root.mkdir(exist_ok=True)
-    make_champion(store.bundles.root, behind={"splits": splits.version})
+    make_champion(store.bundles.root, behind={"splits": fill(store)})
     return store
 
 
@@ -74,7 +82,7 @@ def test_similar_headlines_are_found_by_their_words(client: TestClient):
         "batch": "spring",
         "shared": ["Senate", "votes", "budget", "capital"],
     }
-    assert {second["title"], third["title"]} == {"Senators voted for a budget", "Aliens voted in the capital"}
+    assert {second["title"], third["title"]} == {"Senators voted for a budget", ALIENS}
     assert {one["source"] for one in (second, third)} == {None}
     assert similar(client, "A capital") != []
     # One common word says nothing, and signs are no part of the question to the index.
@@ -108,14 +116,43 @@ def test_a_service_without_the_corpus_says_so(tmp_path: Path, models: Path, *, s
     assert all(reason in answer.json()["error"]["message"] for answer in answers)
 
 
+def titles(client: TestClient) -> tuple[list[str], list[str]]:
+    """Of the examples, and of the neighbours of a headline about aliens."""
+    examples = client.get("/examples").json()["examples"]
+    return [one["title"] for one in examples], [one["title"] for one in similar(client, ALIENS)]
+
+
+def erase_titles(store: Store, log: Path, *erased: str) -> None:
+    for title in erased:
+        erase(store, log, article_id(title, "words"), by="a person", reason="a request")
+
+
 def test_an_erasure_reaches_a_running_service(client: TestClient, store: Store):
-    title = client.get("/examples").json()["examples"][0]["title"]
-    assert similar(client, "Aliens voted in the capital")[0]["title"] == "Aliens voted in the capital"
-    for erased in (title, "Aliens voted in the capital"):
-        erase(
-            store, store.root / "service_log", article_id(erased, "words"), by="a person", reason="a request"
-        )
-    assert title not in [one["title"] for one in client.get("/examples").json()["examples"]]
-    found = [one["title"] for one in similar(client, "Aliens voted in the capital")]
-    assert "Aliens voted in the capital" not in found
-    assert found
+    examples, neighbours = titles(client)
+    assert neighbours[0] == ALIENS
+    erase_titles(store, store.root / "service_log", examples[0], ALIENS)
+    left, others = titles(client)
+    assert examples[0] not in left
+    assert ALIENS not in others
+    assert others
+
+
+def test_an_erasure_in_a_bucket_reaches_a_running_service_within_a_minute(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    del gate
+    clock = [1000.0]
+    monkeypatch.setattr(split_files, "monotonic", lambda: clock[0])
+    store = Store("gs://news/store")
+    make_champion(tmp_path, behind={"splits": fill(store)})
+    settings = ServiceSettings(storage=store.address, models=tmp_path, log=tmp_path / "log", show_corpus=True)
+    with TestClient(create_app(settings)) as client:
+        examples, neighbours = titles(client)
+        assert neighbours[0] == ALIENS
+        # By another machine, which has a copy of its own.
+        erase_titles(store.afresh(tmp_path / "elsewhere"), tmp_path / "log", examples[0], ALIENS)
+        clock[0] += 60
+        left, others = titles(client)
+    assert examples[0] not in left
+    assert ALIENS not in others
+    assert others
