@@ -160,7 +160,7 @@ def test_file_of_five_hundred_rows(page: "Page"):
         "=1+1 {0}",
         "",
         INJECTION,
-        "Plain {0}",
+        "the " * 70 + "{0}",
     )
     titles = [kinds[row % len(kinds)].replace("{0}", str(row)) for row in range(500)]
     with page.expect_response("**/predict_csv") as answered:
@@ -179,11 +179,14 @@ def test_file_of_five_hundred_rows(page: "Page"):
         [
             answer["row"],
             title,
-            NAMES[answer["verdict"]] + (answer["error"] or answer["abstain_reason"]),
+            NAMES[answer["verdict"]]
+            + (answer["error"] or answer["abstain_reason"])
+            + ("only its beginning was read" if answer["truncated"] == "1" else ""),
             percent(float(answer["probability"])) if answer["probability"] else "",
         ]
         for answer, title in zip(answers, titles, strict=True)
     ]
+    assert {answer["truncated"] for answer in answers} == {"0", "1", ""}
     counts = {
         name: sum(answer["verdict"] == verdict for answer in answers) for verdict, name in NAMES.items()
     }

@@ -124,6 +124,7 @@ function take(answer) {
     kind,
     probability: answer.probability ? Number(answer.probability) : null,
     reason,
+    truncated: answer.truncated === "1",
     requestId: answer.request_id,
   });
 }

@@ -47,7 +47,7 @@ export function emptyTable(ending) {
   painted = [];
 }
 
-/** @param {{row: number, title: string, kind: string, probability: number | null, reason: string, requestId: string}} row */
+/** @param {{row: number, title: string, kind: string, probability: number | null, reason: string, truncated: boolean, requestId: string}} row */
 export function addRow(row) {
   rows.push(row);
   view.push(row);
@@ -107,6 +107,7 @@ function line(row) {
   title.dir = "auto";
   const verdict = element("td", "verdict", element("span", `badge ${row.kind}`, NAMES[row.kind]));
   if (row.reason) verdict.append(element("span", "reason quiet", row.reason));
+  if (row.truncated) verdict.append(element("span", "reason quiet", "only its beginning was read"));
   const probability = element("td", "number", row.probability === null ? "" : percent(row.probability));
   const more = element("td", "more");
   const made = element("tr", "", element("td", "number", number(row.row)), title, verdict, probability, more);
