@@ -122,6 +122,12 @@ class ServiceSettings(BaseSettings):
         pattern=r"^(/[^/?#]+)*$",
         description="Path prefix, such as /fakenews, under which a proxy passes requests on without removing it. Default: none.",
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="Address under which callers reach the service, such as https://news.example/tools, for the code in the"
+        " model card. Default: its address on its own machine.",
+    )
     log_send_seconds: float = Field(
         default=30, gt=0, description="How often the log is uploaded to a storage in a bucket."
     )

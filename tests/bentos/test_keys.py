@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -54,10 +55,45 @@ def logged(server: Server, request_id: str) -> dict[str, object]:
     return row
 
 
-def test_an_answer_is_read_with_the_key_that_it_was_given_to(guarded: Server) -> None:
-    path = f"{guarded.url}/answers/{ask(guarded, X_API_Key=DESK).json()['request_id']}"
-    statuses = [httpx.get(path, headers={"X-API-Key": key}).status_code for key in (DESK, ARCHIVE, "none")]
-    assert statuses == [200, 404, 401]
+def test_an_answer_is_read_and_labelled_with_the_key_that_it_was_given_to(guarded: Server) -> None:
+    given = ask(guarded, X_API_Key=DESK).json()["request_id"]
+    for key, status in ((DESK, 200), (ARCHIVE, 404), ("none", 401)):
+        with httpx.Client(base_url=guarded.url, headers={"X-API-Key": key}) as client:
+            read = client.get(f"/answers/{given}")
+            labelled = client.post("/feedback", json={"request_id": given, "label": 1})
+            unknown = client.get("/answers/0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00")
+        assert (read.status_code, labelled.status_code) == (status, status)
+        if status == 404:  # it does not even tell that there is one
+            unknown_id, message = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00", unknown.json()["error"]["message"]
+            assert read.json()["error"]["message"] == message.replace(unknown_id, given)
+    log = PredictionLog(guarded.log)
+    labels = pl.concat([log.read(day, "feedback") for day in log.days()]).collect()
+    assert labels.filter(pl.col("request_id") == given).height == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("POST", "/predict/more", 404),
+        ("GET", "/static_content/nothing", 404),
+        ("GET", "/v2/models/nothing", 404),
+        ("POST", "/livez", 405),
+        ("DELETE", "/static_content/swagger-ui.css", 405),
+        ("PUT", "/page/app.js", 405),
+        ("GET", "/predict", 401),
+    ],
+)
+def test_every_refusal_has_one_shape(guarded: Server, method: str, path: str, status: int) -> None:
+    answer = httpx.request(method, guarded.url + path)
+    assert answer.status_code == status
+    body = answer.json()
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    error = body if path.startswith("/v2/") else body["error"]
+    assert error["code"] == {401: "no_key", 404: "not_found", 405: "wrong_method"}[status]
+    if status == 405:
+        assert "GET" in answer.headers["Allow"]
+    assert httpx.head(guarded.url + "/nothing").status_code == 404
 
 
 def test_keys_have_names_and_go_in_either_header(guarded: Server) -> None:

@@ -18,6 +18,7 @@ from tests.support.proxies import reverse_proxy
 from tests.support.servers import Server, serve
 
 PREFIX = "/tools/news"
+PUBLIC = "https://desk.example/tools/news"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,11 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("inside")
     (folder / "models").mkdir()
     make_champion(folder / "models")
-    environment = {"FAKENEWS_ROOT_PATH": PREFIX, "FAKENEWS_ACCESS_LOG": "true"}
+    environment = {
+        "FAKENEWS_ROOT_PATH": PREFIX,
+        "FAKENEWS_PUBLIC_URL": PUBLIC,
+        "FAKENEWS_ACCESS_LOG": "true",
+    }
     with serve(folder, folder / "models", environment) as server:
         yield server
 
@@ -57,8 +62,23 @@ def test_the_api_is_described_where_it_is(outside: httpx.Client) -> None:
     assert urljoin(str(found.url), server["url"]) == str(outside.base_url)
 
 
-def test_the_card_shows_code_for_the_address_with_the_prefix(inside: Server) -> None:
-    assert f"{inside.url}{PREFIX}/predict" in httpx.get(f"{inside.url}{PREFIX}/model/card").text
+def test_the_card_shows_code_for_the_public_address(outside: httpx.Client) -> None:
+    assert f"curl {PUBLIC}/predict" in outside.get("/model/card").text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/openapi.json", "/model", "/model/card", "/page", "/nothing"]
+)
+def test_no_answer_follows_what_a_request_says_of_its_host(inside: Server, path: str) -> None:
+    evil = dict.fromkeys(("Host", "X-Forwarded-Host", "X-Forwarded-Server"), "evil.example")
+    evil |= {"X-Forwarded-Prefix": "/evil.example", "Forwarded": "host=evil.example"}
+    answer = httpx.get(inside.url + path, headers=evil)
+    assert "evil.example" not in answer.text + str(answer.headers)
+
+
+def test_the_prefix_alone_leads_to_the_page(inside: Server) -> None:
+    answer = httpx.get(f"{inside.url}{PREFIX}?from=mail", follow_redirects=True)
+    assert (answer.status_code, str(answer.url)) == (200, f"{inside.url}{PREFIX}/?from=mail")
 
 
 def test_a_redirect_stays_outside(outside: httpx.Client) -> None:

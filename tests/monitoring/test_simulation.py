@@ -95,7 +95,7 @@ def test_no_service(service: Server) -> None:
     for address in ("127.0.0.1:3001", "http://x:y"):
         with pytest.raises(ServiceError, match="is not an address"):
             send_traffic(address, articles_of(SPEC), feedback_share=0)
-    with pytest.raises(ServiceError, match="answered 404: Not Found"):
+    with pytest.raises(ServiceError, match="answered 404: Nothing is here"):
         send_traffic(f"{service.url}/elsewhere", articles_of(SPEC), feedback_share=0)
 
 

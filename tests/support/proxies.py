@@ -36,7 +36,13 @@ def reverse_proxy(target: str, prefix: str, *, strip: bool, client: str = "203.0
         kept = {
             name: value for name, value in request.headers.items() if name not in ("host", "content-length")
         }
-        forwarded = {"X-Forwarded-For": client, "X-Forwarded-Proto": "https", "Host": "inside.example"}
+        forwarded = {
+            "X-Forwarded-For": client,
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "outside.example",
+            "X-Forwarded-Prefix": prefix,
+            "Host": "inside.example",
+        }
         answer = await request.app.state.client.request(
             request.method,
             path or "/",

@@ -1,12 +1,13 @@
-"""What requests pass before BentoML's own routes: the path prefix, redirects, and the schema that its client reads."""
+"""What requests pass before BentoML's own routes: the path prefix, redirects, errors, and the schema that its client reads."""
 
 from posixpath import basename
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bentos.fakenews.http.problems import problem_of_bentoml
 from bentos.fakenews.schemas import ArticleIn, BatchIn, BatchOut, ExplanationOut, PredictionOut
 
 _OPERATIONS: Final = (
@@ -38,8 +39,14 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self._prefix and (scope["path"] + "/").startswith(f"{self._prefix}/"):
-            path = scope["path"].removeprefix(self._prefix) or "/"
+        if self._prefix and scope["path"] == self._prefix:
+            # Relative links would lead beside the prefix.
+            query = scope["query_string"].decode("latin-1")
+            target = f"{basename(self._prefix)}/" + (f"?{query}" if query else "")
+            await RedirectResponse(target)(scope, receive, send)
+            return
+        if self._prefix and scope["path"].startswith(f"{self._prefix}/"):
+            path = scope["path"].removeprefix(self._prefix)
             # The latter is where Starlette takes the prefix of an address from.
             scope = {**scope, "path": path, "app_root_path": self._prefix}
         path = scope["path"]
@@ -48,14 +55,24 @@ class Edge:
             await JSONResponse(self._schema)(scope, receive, send)
             return
 
+        state = scope.setdefault("state", {})
+        replaced = False
+
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 307:
-                headers = [
-                    (name, _relative(path, value) if name == b"location" else value)
-                    for name, value in message["headers"]
-                ]
-                message = {**message, "headers": headers}
-            await send(message)
+            nonlocal replaced
+            if message["type"] == "http.response.start":
+                status, headers = message["status"], message["headers"]
+                if status == 307:
+                    headers = [
+                        (name, _relative(path, value) if name == b"location" else value)
+                        for name, value in headers
+                    ]
+                    message = {**message, "headers": headers}
+                elif status >= 400 and "request_id" not in state:  # by which the API knows its requests
+                    replaced = True
+                    await problem_of_bentoml(scope, status, dict(headers))(scope, receive, send)
+            if not replaced:
+                await send(message)
 
         await self.app(scope, receive, answer)
 

@@ -12,6 +12,7 @@ from starlette.types import Scope
 from bentos.fakenews.model.batching import Overloaded
 from bentos.fakenews.model.loading import NoModel
 from bentos.fakenews.schemas import Fault, Problem
+from fakenews_resources.request_ids import new_request_id
 
 RETRY_SECONDS: Final = 5
 """When to try again, where nothing better is known."""
@@ -20,6 +21,12 @@ _CODES: Final = {
     400: "malformed", 404: "not_found", 405: "wrong_method", 408: "too_slow", 413: "too_large", 415: "wrong_type",
     503: "unavailable",
 }  # fmt: skip
+
+_MESSAGES: Final = {
+    404: "Nothing is here. The page `docs` describes what this service answers.",
+    405: "This address does not answer that method; the header Allow names those that it does.",
+    503: "The service is not ready: it has no model yet.",
+}
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Problem, "description": "The body does not match its content type."},
@@ -56,6 +63,23 @@ def problem(
         body = Problem(error=Fault(code=code, message=message), request_id=request_id).model_dump()
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse(body, status, headers)
+
+
+def problem_of_bentoml(scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> JSONResponse:
+    """An error response in place of BentoML's plain text, to a request that did not reach the API.
+
+    Args:
+        scope: of the request.
+        status: of BentoML's response.
+        headers: the same.
+    """
+    scope = {**scope, "state": {"request_id": new_request_id()}}
+    message = _MESSAGES.get(status, "The service failed.")
+    answer = problem(scope, status, _CODES.get(status, "failed"), message)
+    if allowed := headers.get(b"allow"):
+        answer.headers["Allow"] = allowed.decode("latin-1")
+    answer.headers["X-Request-ID"] = scope["state"]["request_id"]
+    return answer
 
 
 def add_errors(app: FastAPI) -> None:

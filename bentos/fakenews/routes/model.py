@@ -31,7 +31,15 @@ def add_model(app: FastAPI) -> None:
     )
     async def card(request: Request) -> Response:
         champion = runtime_of(request).champion()
-        return _card_page(champion.card, champion.described.model_id, str(request.base_url))
+        return _card_page(champion.card, champion.described.model_id, _address(request))
+
+
+def _address(request: Request) -> str:
+    """The service's address, for its callers. Its host is never that of the request, which anybody can choose."""
+    if configured := runtime_of(request).settings.public_url:
+        return configured
+    _, port = request.scope["server"]
+    return f"{request.url.scheme}://127.0.0.1:{port}{request.base_url.path}"
 
 
 def _card_page(html: str, bundle: str, url: str) -> Response:
@@ -40,7 +48,7 @@ def _card_page(html: str, bundle: str, url: str) -> Response:
     Args:
         html: the card's page.
         bundle: sha of the bundle.
-        url: of the service, as its caller sees it, for the code in the card.
+        url: of the service, for the code in the card.
     """
     html = html.replace(CARD_BUNDLE, bundle).replace(CARD_URL, escape(url.rstrip("/")))
     hashes = "".join(
