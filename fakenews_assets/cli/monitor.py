@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -12,9 +13,13 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from rich.console import Console
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fakenews_assets.cli.exporter import GraphCollector
 from fakenews_assets.cli.running import use_project_home
@@ -24,12 +29,28 @@ from fakenews_assets.monitoring.page.page import PAGE_FILE
 from fakenews_resources.storage.io_manager import SHOWN_FILES, storage_from_environment
 from fakenews_resources.storage.store import Store, StoreError, ValueMissing
 
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Evidently's pages make themselves by scripts that stand in them. Their origin is none, and they can ask nobody.
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline';"
+    " img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " sandbox allow-scripts allow-downloads allow-popups",
+}
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def monitor_app(store: Store, gauges: CollectorRegistry) -> Starlette:
+def monitor_app(store: Store, gauges: CollectorRegistry, hosts: Sequence[str] = ("*",)) -> Starlette:
     """An application that shows what the store holds: `/` and `/reports/<day>/<page>.html` as they are now, the plots and
-    pages of any version at `/stored/<key>/<version>/<file>`, and the gauges at `/metrics`."""
+    pages of any version at `/stored/<key>/<version>/<file>`, and the gauges at `/metrics`.
+
+    Args:
+        store: of the graph.
+        gauges: of the graph.
+        hosts: names by which it may be asked, of the Host header; `*`: any.
+    """
 
     def index(_: Request) -> Response:
         try:
@@ -74,8 +95,32 @@ def monitor_app(store: Store, gauges: CollectorRegistry) -> Starlette:
             Route("/stored/{key:path}/{version}/{file}", stored),
             Route("/metrics", metrics),
             Route("/favicon.ico", icon),
-        ]
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(_SecurityHeaders)],
     )
+
+
+class _SecurityHeaders:
+    """ASGI middleware that adds `_HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+
+def hosts_of(address: str) -> Sequence[str]:
+    """Names by which an application that listens on an address may be asked.
+
+    On this machine alone any page in its browser could else ask it under a name of its own (DNS rebinding).
+    """
+    return _LOOPBACK if address in ("127.0.0.1", "localhost", "::1") else ("*",)
 
 
 def serve_monitor(host: str, port: int) -> None:
@@ -85,7 +130,7 @@ def serve_monitor(host: str, port: int) -> None:
     gauges = CollectorRegistry()
     with dg.DagsterInstance.get() as instance:
         gauges.register(GraphCollector(storage, instance))
-        _serve(monitor_app(storage.store, gauges), host, port)
+        _serve(monitor_app(storage.store, gauges, hosts_of(host)), host, port)
 
 
 def serve_example(host: str, port: int) -> None:
@@ -96,7 +141,7 @@ def serve_example(host: str, port: int) -> None:
             from fakenews_assets.monitoring.example_days import write_example_days
 
             write_example_days(store, datetime.now(UTC).date())
-        _serve(monitor_app(store, CollectorRegistry()), host, port)
+        _serve(monitor_app(store, CollectorRegistry(), hosts_of(host)), host, port)
 
 
 def _serve(app: Starlette, host: str, port: int) -> None:

@@ -100,7 +100,7 @@ def bundle_repeats_predictions(asked: "Agreement") -> dg.AssetCheckResult:
         check_name="bundle_repeats_predictions",
         passed=not asked.fault,
         description=asked.fault
-        or f"The stored answers to {asked.articles} selection articles, within {asked.allowed:g}.",
+        or f"The stored answers to {asked.articles:,} selection articles, within {asked.allowed:g}.",
         metadata={"asked_again": asked.articles, "largest_difference": asked.largest},
     )
 

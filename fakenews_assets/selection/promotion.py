@@ -35,6 +35,8 @@ REFERENCE: Final = "finetuned"
 
 _CHAMPION: Final = "champion"
 _TIMED_ARTICLES: Final = 512
+_PROBED_ARTICLES: Final = 200
+"""Articles, at least, that the new bundle is asked of. An audit asks of all."""
 _TRACKED_MODEL: Final = "fakenews-champion"
 _TRACKED_FIELDS: Final = {
     "candidate",
@@ -154,7 +156,9 @@ def challenge_champion(
     articles, stored = pl.concat([seen, unseen]), pl.concat([chosen.predictions, chosen.unseen])
     erased = list(Tombstones(store).read().erased)
     left = ~articles["article_id"].is_in(erased)  # nobody can be asked of the others
-    agreement = ask_again(load_bundled(bundle), choice.winner, stored.filter(left), articles.filter(left))
+    step = max(int(left.sum()) // _PROBED_ARTICLES, 1)
+    probed = [table.filter(left).gather_every(step) for table in (stored, articles)]
+    agreement = ask_again(load_bundled(bundle), choice.winner, *probed)
     policy = choice.policy
     parity = Parity.of(
         articles.with_columns(stored["predicted_label"]),

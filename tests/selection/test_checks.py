@@ -147,12 +147,12 @@ def test_a_bundle_that_answers_otherwise_fails(make_predictions: Callable):
     kept = bundle_repeats_predictions(asked(good, good))
     assert kept.passed
     assert kept.description is not None
-    assert "The stored answers to 200 selection articles" in kept.description
+    assert "The stored answers to 2,000 selection articles" in kept.description
 
     other = good.with_columns(probability=pl.col("probability") * 0.9)
     another_model = bundle_repeats_predictions(asked(other, good))
     assert not another_model.passed
-    assert "the model gives 0.0900 to article" in str(another_model.description)
+    assert "the model gives 0.8100 to article" in str(another_model.description)
 
     with pytest.raises(ValueError, match="predictions of small are of other articles"):
         asked(good, good, good.reverse())

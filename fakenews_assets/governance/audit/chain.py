@@ -33,8 +33,8 @@ from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.store import Store
 
 HASHED_ONLY: Final = (
-    "Training, conversion and measured speed: the audit hashes the model, and repeats its predictions for "
-    "some test articles.",
+    "Training, conversion and measured speed: the audit hashes the model, and repeats its predictions for the "
+    "articles that it was chosen and reported on.",
     "The fits of calibration and out-of-distribution limits, and the evaluation's intervals, slices, masked "
     "shortcuts and behavioural tests: the audit hashes their files.",
     "The choice among the candidates and the gate: the audit hashes their record and compares it with the "

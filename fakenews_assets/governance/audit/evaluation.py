@@ -1,4 +1,4 @@
-"""Recomputes metrics from predictions, and a sample of predictions from the model."""
+"""Recomputes metrics from predictions, and predictions from the model."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -24,7 +24,6 @@ from fakenews_assets.models.bootstrap import macro_f1_of_predictions
 from fakenews_assets.models.calibration import Calibration, inside_band
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.registry.bundle import Bundle, Manifest, load_bundled
-from fakenews_resources.storage.store import Artifact
 
 _ROUNDING: Final = 1e-9
 
@@ -32,7 +31,7 @@ _ROUNDING: Final = 1e-9
 def audit_evaluation(
     audit_log: AuditLog, manifest: Manifest, versions: Versions, bundle: Bundle | None
 ) -> None:
-    """Recompute the metrics, and a sample of the predictions.
+    """Recompute the metrics, and all predictions.
 
     Args:
         audit_log: receives the checks.
@@ -58,46 +57,69 @@ def audit_evaluation(
         audit_log.agree("decisions", key, f"{predictions.height:,} answers", fault)
         if splits is None:
             return
-        test = seen_rows(splits, "test").collect()
-        fault = _audit_rows(audit_log, "test split", key, PREDICTIONS_FILE, predictions, test)
-        _audit_unseen(audit_log, key, stored, evaluation, splits, versions.ledger.erased)
-        if not fault and bundle is not None:
-            left = ~test["article_id"].is_in(list(versions.ledger.erased))  # what was erased cannot be judged
-            _audit_predictions(audit_log, bundle, predictions.filter(left), test.filter(left))
+        test, erased = seen_rows(splits, "test").collect(), versions.ledger.erased
+        held_out, selection = unseen_rows(splits, "test").collect(), splits.scan("selection").collect()
+        unseen, chosen_on = (pl.read_parquet(stored.path / file) for file in (UNSEEN_FILE, SELECTION_FILE))
+        sound = [
+            _audit_table(audit_log, split, f"{key} {file}", table, articles, bundle, erased)
+            for split, file, table, articles in (
+                ("test split", PREDICTIONS_FILE, predictions, test),
+                ("test split", UNSEEN_FILE, unseen, held_out),
+                ("selection split", SELECTION_FILE, chosen_on, selection),
+            )
+        ]
+        if all(sound[1:]):
+            _audit_unseen(audit_log, key, evaluation, unseen, held_out, chosen_on, selection, erased)
 
 
-def _audit_rows(
+def _audit_table(
     audit_log: AuditLog,
     split: str,
-    key: str,
-    file: str,
+    name: str,
     predictions: pl.DataFrame,
     articles: pl.DataFrame,
-) -> str:
-    """Compare the articles of a table of predictions with those of the split; returns the fault."""
+    bundle: Bundle | None,
+    erased: Collection[str],
+) -> bool:
+    """Compare a table of predictions with its split, article by article, and with what the bundle predicts now.
+
+    Returns:
+        Whether the table is of these articles.
+    """
     labelled = articles.select("article_id", true_label="label")
     fault = difference(predictions.select("article_id", "true_label"), labelled)
-    audit_log.agree(split, f"{key} {file}", f"{articles.height:,} articles", fault)
-    return fault
+    audit_log.agree(split, name, f"{articles.height:,} articles", fault)
+    left = ~articles["article_id"].is_in(list(erased))  # of the others nobody can be asked
+    if not fault and bundle is not None and left.any():
+        candidate = bundle.manifest.candidate
+        asked = ask_again(load_bundled(bundle), candidate, predictions.filter(left), articles.filter(left))
+        recorded = f"{asked.articles:,} articles, within {asked.allowed:g}"
+        audit_log.add("predictions", name, recorded, f"largest difference {asked.largest:.2g}", asked.fault)
+    return not fault
 
 
 def _audit_unseen(
     audit_log: AuditLog,
     key: str,
-    stored: Artifact,
     evaluation: Evaluation,
-    splits: Artifact,
+    unseen: pl.DataFrame,
+    held_out: pl.DataFrame,
+    chosen_on: pl.DataFrame,
+    selection: pl.DataFrame,
     erased: Collection[str],
 ) -> None:
-    """Recompute the scores on unseen publishers, and those that decided between the candidates."""
-    held_out, selection = unseen_rows(splits, "test").collect(), splits.scan("selection").collect()
-    unseen, chosen_on = (pl.read_parquet(stored.path / file) for file in (UNSEEN_FILE, SELECTION_FILE))
-    faults = [
-        _audit_rows(audit_log, "test split", key, UNSEEN_FILE, unseen, held_out),
-        _audit_rows(audit_log, "selection split", key, SELECTION_FILE, chosen_on, selection),
-    ]
-    if any(faults):
-        return
+    """Recompute the scores on unseen publishers, and those that decided between the candidates.
+
+    Args:
+        audit_log: receives the checks.
+        key: of the evaluation.
+        evaluation: as recorded.
+        unseen: the predictions for `held_out`.
+        held_out: the test articles of unseen publishers.
+        chosen_on: the predictions for `selection`.
+        selection: the selection split.
+        erased: ids of articles.
+    """
     is_unseen = selection["unseen_publisher"]
     decided = macro_f1_of_predictions(chosen_on.filter(~is_unseen))
     _audit_score(audit_log, f"{key} macro-F1, selection split", evaluation.selection_macro_f1, decided)
@@ -171,17 +193,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _same(was: float | None, now: float | None) -> bool:
     """Equal up to the rounding of another library version."""
     return was == now or (was is not None and now is not None and abs(was - now) <= _ROUNDING)
-
-
-def _audit_predictions(
-    audit_log: AuditLog, bundle: Bundle, predictions: pl.DataFrame, test: pl.DataFrame
-) -> None:
-    """Predict a sample of the test articles with the bundle again."""
-    asked = ask_again(load_bundled(bundle), bundle.manifest.candidate, predictions, test)
-    audit_log.add(
-        "predictions",
-        f"evaluation/{bundle.manifest.candidate}",
-        f"{asked.articles} of {test.height:,} articles, within {asked.allowed:g}",
-        f"largest difference {asked.largest:.2g}",
-        asked.fault,
-    )

@@ -79,6 +79,12 @@ def better_choice(project: Project) -> None:
     edit_table(project, "evaluation/baseline", "selection.parquet", right)
 
 
+def milder_choice(project: Project) -> None:
+    """Other probabilities, from which the same labels and scores follow."""
+    milder = (0.5 + (pl.col("probability") - 0.5) * 0.5).alias("probability")
+    edit_table(project, "evaluation/baseline", "selection.parquet", milder)
+
+
 def better_evaluation_in_bundle(project: Project) -> None:
     edit_json(project.bundle / "evaluation.json", abstained=0)
 
@@ -320,7 +326,8 @@ FAULTS = (
     Fault("a byte of the bundle's calibration", in_bundle("calibration.json"), (("bundle", "calibration.json"), ("copy", "calibration.json"))),
     Fault("the bundle's evaluation", better_evaluation_in_bundle, (("bundle", "evaluation.json"), ("copy", "evaluation.json"))),
     Fault("a byte of the evaluation's predictions", in_version("evaluation/baseline", "predictions.parquet"), (("version", "evaluation/baseline"),)),
-    Fault("better predictions, re-hashed", better_predictions, (("version", "evaluation/baseline"), ("metrics", "evaluation/baseline"), ("predictions", "evaluation/baseline"))),
+    Fault("better predictions, re-hashed", better_predictions, (("version", "evaluation/baseline"), ("metrics", "evaluation/baseline"), ("predictions", "evaluation/baseline predictions.parquet"))),
+    Fault("other probabilities of the selection split, re-hashed", milder_choice, (("version", "evaluation/baseline"), ("predictions", "evaluation/baseline selection.parquet"))),
     Fault("better predictions of the selection split, re-hashed", better_choice, (("version", "evaluation/baseline"), ("metrics", "evaluation/baseline macro-F1, selection split"))),
     Fault("the manifest", other_commit_in_manifest, (("bundle", "manifest.json"), ("code", "git commit"))),
     Fault("the bundle is gone", bundle_removed, (("bundle", "manifest.json"),), "missing"),
