@@ -1,5 +1,6 @@
 """The Open Inference Protocol (KServe v2)."""
 
+import json
 from typing import Any
 
 import httpx
@@ -89,7 +90,20 @@ def test_a_refusal_has_the_shape_of_the_protocol(
     assert message in answer.json()["error"]
 
 
-def test_the_binary_extension_is_refused_in_words(client: httpx.Client) -> None:
-    answer = client.post(KSERVE_PATH, content=b"x", headers={"Content-Type": "application/octet-stream"})
+def test_a_request_of_tritons_client_is_answered(client: httpx.Client) -> None:
+    """tritonclient.http 2.73 with `binary_data=False`: it names no type, and asks for more than is offered."""
+    outputs = [{"name": "label", "parameters": {"binary_data": False}}]
+    asked = {"id": "1", "inputs": [tensor("title", TITLES)], "outputs": outputs}
+    request = client.build_request("POST", KSERVE_PATH, content=json.dumps(asked).encode())
+    assert "Content-Type" not in request.headers
+    answer = client.send(request)
+    assert (answer.status_code, list(columns(answer))) == (200, ["label"])
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Inference-Header-Content-Length": "90"}, {"Content-Type": "application/octet-stream"}]
+)
+def test_the_binary_extension_is_refused_in_words(client: httpx.Client, headers: dict[str, str]) -> None:
+    answer = client.post(KSERVE_PATH, content=b"x", headers=headers)
     assert answer.status_code == 415
     assert "application/json" in answer.json()["error"]

@@ -179,13 +179,8 @@ class Middleware:
             if self._rate and (seconds := self._rate.seconds_to_wait(name)):
                 message = f"This key may send {self.settings.requests_per_minute:,} requests a minute; try again in {seconds} s."
                 return problem(scope, 429, "rate_limited", message, seconds)
-        expected = _TYPES.get(path) if scope["method"] == "POST" else None
-        if (
-            expected
-            and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != expected.encode()
-        ):
-            message = f"Send the body as {expected}, and say so in the header Content-Type."
-            return problem(scope, 415, "wrong_type", message)
+        if scope["method"] == "POST" and (fault := _type_fault(path, headers)):
+            return problem(scope, 415, "wrong_type", fault)
         if path in JUDGING:
             # Before anything is read or parsed: under overload, refusing is most of the work.
             try:
@@ -226,6 +221,19 @@ class Middleware:
 
 def _runtime(scope: Scope) -> Runtime:
     return scope["app"].state.runtime
+
+
+def _type_fault(path: str, headers: Mapping[bytes, bytes]) -> str:
+    """Why a body is of the wrong type; "": it is not."""
+    expected = _TYPES.get(path, "")
+    sent = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if path == KSERVE_PATH:
+        if b"inference-header-content-length" in headers:
+            return "Send tensors as application/json: the binary extension is not offered (binary_data=False in Triton's client)."
+        sent = sent or expected  # Triton's client names no type
+    if not expected or sent == expected:
+        return ""
+    return f"Send the body as {expected}, and say so in the header Content-Type."
 
 
 def _too_large(limit: int) -> str:

@@ -32,7 +32,7 @@ _OUTPUTS: Final = {
     "truncated": "BOOL",
 }
 
-router: Final = APIRouter(prefix="/v2", include_in_schema=False)
+router: Final = APIRouter(prefix="/v2", include_in_schema=False, strict_content_type=False)
 
 
 class InputTensor(BaseModel):
