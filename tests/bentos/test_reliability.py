@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,21 +69,29 @@ class Traffic:
                     self.answers.append(answer.json())
 
 
-def test_a_kill_loses_no_answered_request(tmp_path: Path, models: Path):
-    with serve(tmp_path, models) as server, Traffic(server.url) as traffic:
-        traffic.wait_for(lambda: len(traffic.answers) >= 200)
-        server.kill()
-    asked = {answer["request_id"] for answer in traffic.answers}
-    assert len(asked) >= 200
-    assert asked <= logged_ids(server)
-
-    # The next process takes over beside what is there.
+def test_a_kill_of_the_worker_loses_no_answered_request(tmp_path: Path, models: Path):
     with serve(tmp_path, models) as server:
+        with Traffic(server.url) as traffic:
+            traffic.wait_for(lambda: len(traffic.answers) >= 200)
+            server.kill_worker()
+        asked = {answer["request_id"] for answer in traffic.answers}
+        assert len(asked) >= 200
+        assert asked <= logged_ids(server)
+
+        # The next process takes over beside what is there, and finds it.
+        end = time.monotonic() + 120
+        while not is_ready(server):
+            assert time.monotonic() < end
         again = httpx.post(f"{server.url}/predict", json={"title": "after the kill"}).json()["request_id"]
         assert asked | {again} <= logged_ids(server)
-        # A label for an answer of the killed process still finds it.
         first = traffic.answers[0]["request_id"]
         assert httpx.post(f"{server.url}/feedback", json={"request_id": first, "label": 0}).status_code == 200
+
+
+def is_ready(server: Server) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200
+    return False
 
 
 def test_a_label_does_not_read_the_whole_day(tmp_path: Path, models: Path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from fakenews_resources import processes
 
@@ -40,9 +41,11 @@ class Server(processes.Server):
                 return found
             time.sleep(0.05)
 
-    def kill(self) -> None:
-        """As `kill -9` would, all of its processes."""
-        processes.end(self.process)
+    def kill_worker(self) -> None:
+        """As `kill -9` or the system without memory would; the supervisor starts another one."""
+        (worker,) = psutil.Process(self.process.pid).children()
+        worker.kill()
+        worker.wait()
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import socket
+from functools import partial
 from time import monotonic
 from typing import Any, ClassVar, Final
 
 import uvicorn
 import uvicorn.config
 from bentoml._internal.server.base_app import BaseAppFactory
+from bentoml._internal.utils import circus
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -18,6 +20,8 @@ ABORT: Final = "fakenews.abort"
 """Extension of an ASGI scope: closes the connection at once, whatever is left to send."""
 
 _LOGGERS: Final = ("bentos", "fakenews_assets", "fakenews_resources")
+_LOOK_SECONDS: Final = 1
+"""How often BentoML's supervisor looks whether the service's process is alive, to start another one."""
 _LAST_SECONDS: Final = 2
 """After the grace time, for the last lines of files to be sent."""
 
@@ -96,8 +100,10 @@ def install(settings: ServiceSettings) -> None:
     Raises:
         RuntimeError: these versions of BentoML and uvicorn have other names for it.
     """
-    if "auto" not in uvicorn.config.HTTP_PROTOCOLS or not isinstance(
-        getattr(BaseAppFactory, "middlewares", None), property
+    if (
+        "auto" not in uvicorn.config.HTTP_PROTOCOLS
+        or not isinstance(getattr(BaseAppFactory, "middlewares", None), property)
+        or not hasattr(circus, "create_standalone_arbiter")
     ):
         raise RuntimeError(
             "bentos/fakenews/http/server.py does not fit the installed BentoML or uvicorn. Install the versions of"
@@ -112,5 +118,7 @@ def install(settings: ServiceSettings) -> None:
     # traffic in memory, and collecting the garbage among it stops the service for a quarter of a second every second.
     # There is no setting to leave it out. The API limits what it waits for by itself.
     BaseAppFactory.middlewares = property(lambda _: [])  # pyright: ignore[reportAttributeAccessIssue]
+    # In the supervisor, which loads the service first. It would look every ten seconds.
+    circus.create_standalone_arbiter = partial(circus.create_standalone_arbiter, check_delay=_LOOK_SECONDS)
     for name in _LOGGERS:  # else they would say nothing below a warning
         logging.getLogger(name).setLevel(logging.INFO)
