@@ -39,7 +39,8 @@ from fakenews_assets.compression.distillation import distill
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import DistillationSettings, Format, QuantizationSettings
 from fakenews_assets.evaluation.evaluating import EvaluationConfig, evaluate
-from fakenews_assets.models.calibration import CalibratedClassifier, CalibrationSettings, fit_calibration
+from fakenews_assets.models.calibration import CalibratedClassifier
+from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
 from fakenews_assets.models.predictions import articles_of, predict_table
 from fakenews_assets.models.runtimes.encoder import EncoderClassifier, EncoderInputs
 from fakenews_assets.models.runtimes.loading import load_classifier

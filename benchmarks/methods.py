@@ -18,7 +18,8 @@ from rich.progress import track
 from benchmarks.common import describe_machine, write_results
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.models.bootstrap import bootstrap_intervals
-from fakenews_assets.models.calibration import CalibrationSettings, apply_calibration, fit_calibration
+from fakenews_assets.models.calibration import apply_calibration
+from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from fakenews_assets.monitoring.drift.drift import without_near_duplicates

@@ -52,7 +52,8 @@ from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.monitoring.drift.drift import feature_drifts
 from fakenews_assets.monitoring.drift.features import article_features
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import log_line
 from fakenews_assets.monitoring.settings import DriftSettings
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer

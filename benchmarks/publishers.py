@@ -42,7 +42,8 @@ from fakenews_assets.ensembling.assets import EnsembleSettings
 from fakenews_assets.ensembling.ensemble import make_ensemble
 from fakenews_assets.evaluation.unseen.parity import Parity
 from fakenews_assets.evaluation.unseen.publishers import UnseenPublishers
-from fakenews_assets.models.calibration import CalibratedClassifier, CalibrationSettings, fit_calibration
+from fakenews_assets.models.calibration import CalibratedClassifier
+from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, articles_of, predict_table
 from fakenews_assets.models.runtimes.ensemble import ENCODER_FOLDER

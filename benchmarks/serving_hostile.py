@@ -24,8 +24,10 @@ import httpx
 from rich.console import Console
 
 from benchmarks.common import resident_mib
-from benchmarks.load import Load, LoadProcess
-from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
+from benchmarks.load.process import LoadProcess
+from benchmarks.load.results import Load
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA, stamp
 from fakenews_resources.processes import Server
 from fakenews_resources.request_ids import new_request_id
 

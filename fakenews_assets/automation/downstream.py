@@ -8,8 +8,9 @@ from fakenews_assets.automation.jobs import CORPUS, FIRST_CANDIDATES, ON_DEMAND_
 from fakenews_assets.automation.order import GraphOrder, Value, optional_inputs
 from fakenews_assets.automation.staleness import is_stale
 from fakenews_assets.evaluation.partitions import CANDIDATES
+from fakenews_resources.storage.artifact import Record
 from fakenews_resources.storage.inventory import Inventory
-from fakenews_resources.storage.store import Record, Store
+from fakenews_resources.storage.store import Store
 
 
 @dataclass(frozen=True)

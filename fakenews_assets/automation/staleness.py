@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 
 from fakenews_assets.automation.order import assets_of, optional_inputs, whole_inputs
+from fakenews_resources.storage.artifact import Record
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import key_of
-from fakenews_resources.storage.store import Record, Store, ValueMissing
+from fakenews_resources.storage.store import Store, ValueMissing
 
 
 def stale_assets(

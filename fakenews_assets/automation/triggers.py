@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from fakenews_assets.data.partitions import note_on_unregistered
 from fakenews_assets.data.receiving.receiving import digest_of
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
 from fakenews_resources.project import DAGSTER_FOLDER, find_project
+from fakenews_resources.storage.hashing import hash_file
 from fakenews_resources.storage.inventory import Inventory
-from fakenews_resources.storage.store import Store, hash_file
+from fakenews_resources.storage.store import Store
 
 
 def use_project_home() -> None:

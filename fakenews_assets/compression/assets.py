@@ -22,8 +22,8 @@ from fakenews_assets.compression.settings import (
 from fakenews_assets.data.splits.splitting import training_rows
 from fakenews_assets.training.metadata import TrainingLog
 from fakenews_resources.engine.resource import Engine
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
 _asset = partial(

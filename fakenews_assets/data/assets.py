@@ -57,9 +57,11 @@ from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSet
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.base import SourceError
 from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed, not_retried_otherwise
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, checked, key_of
-from fakenews_resources.storage.store import Artifact, StoreError, ValueMissing
-from fakenews_resources.storage.tombstones import Ledger, Tombstones, TombstonesDamaged
+from fakenews_resources.storage.ledger import Ledger
+from fakenews_resources.storage.store import StoreError, ValueMissing
+from fakenews_resources.storage.tombstones import Tombstones, TombstonesDamaged
 
 _asset = partial(asset, group_name="data", owners=["team:data"])
 

@@ -20,7 +20,7 @@ from fakenews_assets.data.splits.verification import (
     verify_publishers,
     verify_shares,
 )
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 _CHANCE_Z = 4.0
 

@@ -16,7 +16,8 @@ from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving.raw_files import raw_files, read_mapping
 from fakenews_assets.data.text.preparation import TextPreparation, default_rules, read_rules
 from fakenews_resources.engine.in_process import OrderedMap, in_process
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 _SUMMARY_FILE = "summary.json"
 _OUTCOMES_FILE = "checks.json"

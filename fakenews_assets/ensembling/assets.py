@@ -7,8 +7,8 @@ from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.data.splits.splitting import training_rows
 from fakenews_assets.ensembling.partitions import ENSEMBLES, ensembles, member_assets
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact
 
 
 class EnsembleSettings(BaseModel):

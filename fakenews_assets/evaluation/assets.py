@@ -25,8 +25,8 @@ from fakenews_assets.evaluation.probes.settings import ProbeConfig
 from fakenews_assets.evaluation.settings import EvaluationSettings
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.training.settings import FinetuneSettings
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
 _asset = partial(asset, group_name="evaluation", owners=["team:ml"])
@@ -88,7 +88,8 @@ def leaderboard(
     champion: Artifact | None,
 ) -> dg.MaterializeResult[Artifact]:
     """All candidates that were evaluated on the current splits: quality against speed and size, and which one serves."""
-    from fakenews_assets.evaluation.reports.leaderboard import compare_candidates, leaderboard_markdown
+    from fakenews_assets.evaluation.reports.leaderboard import compare_candidates
+    from fakenews_assets.evaluation.reports.leaderboard_markdown import leaderboard_markdown
     from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 
     measured = storage.store.exists("generalization")

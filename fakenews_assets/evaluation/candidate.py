@@ -18,18 +18,13 @@ from fakenews_assets.evaluation.settings import EvaluationSettings, ScoringSetti
 from fakenews_assets.evaluation.unseen.parity import Parity
 from fakenews_assets.evaluation.unseen.publishers import UnseenPublishers, unseen_roc_auc
 from fakenews_assets.models.bootstrap import macro_f1_of_predictions
-from fakenews_assets.models.calibration import (
-    CalibratedClassifier,
-    Calibration,
-    CalibrationSettings,
-    fit_calibration,
-    write_calibration,
-)
+from fakenews_assets.models.calibration import CalibratedClassifier, Calibration, write_calibration
+from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
 from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.out_of_distribution import OodDetector, OodSettings, fit_ood_detector
 from fakenews_assets.models.predictions import predict_table
 from fakenews_assets.models.runtimes.loading import load_classifier, reads_text, words_read
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 _NAMED_ROWS: Final = 20_000
 """Most training rows for learning names: takes seconds and finds all common ones."""

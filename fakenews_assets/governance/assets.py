@@ -7,8 +7,8 @@ import dagster as dg
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.governance.checks import CHAIN_IS_INTACT, chain_is_intact
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, checked
-from fakenews_resources.storage.store import Artifact
 
 
 @asset(

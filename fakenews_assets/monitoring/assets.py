@@ -24,7 +24,8 @@ from fakenews_assets.monitoring.checks import (
     no_drift,
 )
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
-from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA, log_at
+from fakenews_assets.monitoring.log.prediction_log import log_at
+from fakenews_assets.monitoring.log.records import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.partitions import days
 from fakenews_assets.monitoring.settings import (
     LOOK_BACK_DAYS,
@@ -32,8 +33,9 @@ from fakenews_assets.monitoring.settings import (
     PageSettings,
     PerformanceSettings,
 )
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, monitor_url
-from fakenews_resources.storage.store import Artifact, ValueMissing
+from fakenews_resources.storage.store import ValueMissing
 
 if TYPE_CHECKING:  # scores come with scikit-learn, which takes seconds to import
     from fakenews_assets.monitoring.performance import PerformanceVerdict

@@ -19,7 +19,7 @@ from fakenews_assets.monitoring.drift.drift import EMBEDDING, Compared, feature_
 from fakenews_assets.monitoring.drift.features import article_features
 from fakenews_assets.monitoring.drift.pages import write_drift_pages
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
-from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
+from fakenews_assets.monitoring.log.records import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.page.history import Day, read_day
 from fakenews_assets.monitoring.page.page import PAGE_FILE, last_days, monitoring_html
 from fakenews_assets.monitoring.performance import PerformanceVerdict
@@ -27,7 +27,8 @@ from fakenews_assets.monitoring.settings import DriftSettings, PerformanceSettin
 from fakenews_assets.monitoring.simulation import articles_of
 from fakenews_assets.registry.champion import Pointer
 from fakenews_resources.news.sample import SampleSpec
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 NOTE: Final = (
     "Generated example days: no service gave these answers. Without --demo this page shows yours, once"

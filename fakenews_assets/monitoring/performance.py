@@ -17,7 +17,7 @@ from fakenews_assets.models.bootstrap import (
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA, PREDICTION_SCHEMA
 from fakenews_assets.monitoring.drift.reference import Reference
-from fakenews_assets.monitoring.log.prediction_log import labels_in_force
+from fakenews_assets.monitoring.log.records import labels_in_force
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS, last_model
 from fakenews_resources.storage.store import Store

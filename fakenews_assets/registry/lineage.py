@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fakenews_assets.registry.bundle import PREPARE_FILE
-from fakenews_resources.storage.store import Artifact, Record, Store
+from fakenews_resources.storage.artifact import Artifact, Record
+from fakenews_resources.storage.store import Store
 
 
 class MixedVersions(ValueError):

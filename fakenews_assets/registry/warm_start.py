@@ -5,7 +5,8 @@ from typing import Final
 
 from fakenews_assets.registry.bundle import BundleError, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 CHAMPION: Final = "champion"
 

@@ -12,9 +12,9 @@ from fakenews_assets.common.config import plain_config
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.selection.checks import promotion_checks, selection_check_specs, warning_checks
 from fakenews_assets.selection.settings import Rollback, SelectionSettings
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.reported import materialization, tags_of_inputs
-from fakenews_resources.storage.store import Artifact
 from fakenews_resources.tracking.resource import Tracker
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.policy import Choice
 from fakenews_assets.selection.sbom import installed_packages, write_sbom
 from fakenews_assets.selection.settings import CardSettings
-from fakenews_resources.storage.store import Record, Store
+from fakenews_resources.storage.artifact import Record
+from fakenews_resources.storage.store import Store
 
 COMMIT_VARIABLE: Final = "FAKENEWS_COMMIT"
 

@@ -10,7 +10,8 @@ from fakenews_assets.evaluation.reports.reporting import SELECTION_FILE, read_ev
 from fakenews_assets.models.bootstrap import macro_f1_of_predictions
 from fakenews_assets.models.predictions import LABELLED_PREDICTION_SCHEMA
 from fakenews_assets.registry.lineage import MixedVersions, ancestors
-from fakenews_resources.storage.store import Artifact, Record, Store, ValueMissing
+from fakenews_resources.storage.artifact import Artifact, Record
+from fakenews_resources.storage.store import Store, ValueMissing
 
 
 @dataclass(frozen=True)

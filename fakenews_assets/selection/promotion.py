@@ -24,7 +24,8 @@ from fakenews_assets.selection.gate import Contender, GateDecision, gate
 from fakenews_assets.selection.policy import Choice, choose
 from fakenews_assets.selection.settings import CardSettings, SelectionPolicy
 from fakenews_assets.selection.timing import Speeds, compare_speeds
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from fakenews_assets.serving.checks import (
 )
 from fakenews_resources.engine.in_process import ShippedFolder
 from fakenews_resources.engine.resource import Engine
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, checked
-from fakenews_resources.storage.store import Artifact
 
 _asset = partial(asset, group_name="serving", owners=["team:ml"])
 

@@ -21,10 +21,11 @@ from packaging.utils import canonicalize_name
 from pydantic import Field
 
 from fakenews_assets.common.records import StoredRecord
-from fakenews_assets.registry.bundle import open_bundle, read_record
+from fakenews_assets.registry.bundle import open_bundle
+from fakenews_assets.registry.bundles import read_record
 from fakenews_assets.registry.champion import POINTER_FILE, Pointer
 from fakenews_resources.storage.backend import Backend, as_backend
-from fakenews_resources.storage.store import hash_files, version_of
+from fakenews_resources.storage.hashing import hash_files, version_of
 
 SERVICE: Final = "bentos.fakenews.service:FakeNews"
 ARCHIVE_FILE: Final = "fakenews.bento"

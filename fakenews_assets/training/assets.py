@@ -13,8 +13,9 @@ from fakenews_assets.training.metadata import SearchLog, TrainingLog
 from fakenews_assets.training.search.result import SEARCH_FILE
 from fakenews_assets.training.search.settings import SearchSettings
 from fakenews_assets.training.settings import FinetunedBertSettings, FrozenSettings
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact, StoreError
+from fakenews_resources.storage.store import StoreError
 from fakenews_resources.tracking.resource import Tracker
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.

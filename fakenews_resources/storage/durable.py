@@ -1,8 +1,13 @@
 """Atomic, durable writes: after a crash of process or machine, a write is complete or has not happened."""
 
 import os
+import shutil
+import time
 import uuid
 from pathlib import Path
+from typing import Final
+
+_STALE_SECONDS: Final = 24 * 3600
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -35,6 +40,17 @@ def rename_folder(source: Path, target: Path) -> None:
     _sync(source)
     source.rename(target)
     _sync(target.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left in a folder of unfinished work. What is a day old belongs to nobody."""
+    for draft in folder.iterdir():
+        try:
+            age = time.time() - draft.stat().st_mtime
+        except FileNotFoundError:  # its owner finished meanwhile
+            continue
+        if age > _STALE_SECONDS:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -13,16 +13,11 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from fakenews_resources.project import project_path
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.backend import Backend, FolderBackend
 from fakenews_resources.storage.inventory import existing_partitions
-from fakenews_resources.storage.store import (
-    LOG_FOLDER,
-    Artifact,
-    Store,
-    StoreError,
-    ValueMissing,
-    is_usable_name,
-)
+from fakenews_resources.storage.keys import is_usable_name
+from fakenews_resources.storage.store import LOG_FOLDER, Store, StoreError, ValueMissing
 
 SHOWN_FILES: Final = (".png", ".html")
 """Endings of the files that people look at in a browser."""

@@ -10,9 +10,10 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
 from fakenews_assets.automation.staleness import is_stale
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, checked, key_of
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.store import Store
 from tests.support.drafts import filled
 
 pytestmark = pytest.mark.runs

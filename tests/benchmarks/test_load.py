@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import Load, Result, generate, measure, read_answer, requests_for
+from benchmarks.load.generator import generate
+from benchmarks.load.http import read_answer, requests_for
+from benchmarks.load.process import measure
+from benchmarks.load.results import Load, Result
 
 TITLES = ["Senate passes budget bill", "You won't believe “this”", "Court opens talks"]
 

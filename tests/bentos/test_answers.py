@@ -13,7 +13,7 @@ from bentos.fakenews.api import create_app
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
-from fakenews_assets.monitoring.log.prediction_log import log_line
+from fakenews_assets.monitoring.log.records import log_line
 from fakenews_resources.request_ids import new_request_id, time_of
 
 VERDICT = (

@@ -17,7 +17,8 @@ import polars as pl
 import psutil
 import pytest
 
-from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA, stamp
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry
 from fakenews_resources.request_ids import new_request_id
 from tests.support.champions import make_champion

@@ -17,7 +17,8 @@ from bentos.fakenews.http.middleware import BYTES_PER_SECOND
 from bentos.fakenews.schemas import MAX_ROWS, MAX_TEXT, MAX_TITLE
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, labels_in_force
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import labels_in_force
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.request_ids import time_of

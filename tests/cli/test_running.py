@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fakenews_assets.cli import app, reporting
+from fakenews_assets.cli import app
 from fakenews_assets.cli.errors import CommandFailed
+from fakenews_assets.cli.monitoring import reporting
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.cli.steps import shown_steps
 from fakenews_assets.common.progress import Progress
@@ -35,7 +36,7 @@ def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> Non
     def fail(_: int) -> None:
         raise CommandFailed(LIKE_MARKUP)
 
-    monkeypatch.setattr("fakenews_assets.cli.demo.run_demo", fail)
+    monkeypatch.setattr("fakenews_assets.cli.data.demo.run_demo", fail)
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == 1
     assert result.output == f"Failed: {LIKE_MARKUP}\n"

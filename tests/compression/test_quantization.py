@@ -27,7 +27,7 @@ from fakenews_assets.models.runtimes.linear import fit_baseline
 from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import BaselineSettings
 from fakenews_assets.models.tokenization import ArticleEncoder
-from fakenews_resources.storage.store import hash_files
+from fakenews_resources.storage.hashing import hash_files
 from tests.support.models import Relative, build_tiny_classifier, build_tiny_relative, separable_articles
 from tests.support.shared import build_once
 

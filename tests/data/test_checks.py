@@ -10,7 +10,8 @@ from fakenews_assets.data.checks import CORPUS_CHECKS, SPLIT_CHECKS, corpus_chec
 from fakenews_assets.data.profile.profile import profile_corpus
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, ClusteringSettings, SplitSettings
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 ROWS = 8000
 

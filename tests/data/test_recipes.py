@@ -12,7 +12,7 @@ from fakenews_assets.data.receiving.recipe_folders import with_recipe
 from fakenews_assets.data.recipes.recipe import OWN_FOLDER, Recipe, recipes
 from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_resources.news.base import BadAddress, NotFound, received
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 LIAR = (
     "{}.json\t{}\tStatement {} of a politician\teconomy\tspeaker\tjob\tstate\tparty\t0\t1\t2\t3\t4\ta speech"

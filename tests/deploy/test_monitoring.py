@@ -15,7 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from bentos.fakenews import metrics
-from fakenews_assets.cli.exporter import GraphCollector
+from fakenews_assets.cli.monitoring.exporter import GraphCollector
 from fakenews_resources.storage.io_manager import Storage
 from tests.deploy.files import DEPLOY, read
 from tests.support.servers import serve

@@ -27,7 +27,8 @@ from fakenews_assets.selection.champion import ChampionRecord
 from fakenews_assets.selection.decision import Decision
 from fakenews_assets.serving.bento import BentoRecord
 from fakenews_resources.news.sample import SampleSpec, write_sample
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 from tests.support.forked import start
 from tests.support.models import build_tiny_bert
 from tests.support.watched import Watched

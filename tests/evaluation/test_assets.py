@@ -11,7 +11,7 @@ from rich.console import Console
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.common.config import ImpossibleSettings
 from fakenews_assets.evaluation.reports.leaderboard import compare_candidates
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 from tests.support.watched import Watched
 
 

@@ -7,12 +7,8 @@ import pytest
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
 from fakenews_assets.evaluation.metrics.speed import SpeedConfig
 from fakenews_assets.evaluation.reports.reporting import to_markdown
-from fakenews_assets.models.calibration import (
-    CalibratedClassifier,
-    Calibration,
-    CalibrationSettings,
-    fit_calibration,
-)
+from fakenews_assets.models.calibration import CalibratedClassifier, Calibration
+from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.out_of_distribution import OodSettings, fit_ood_detector

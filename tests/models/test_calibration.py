@@ -10,13 +10,12 @@ from scipy.special import expit, logit
 from fakenews_assets.models.calibration import (
     CalibratedClassifier,
     Calibration,
-    CalibrationSettings,
     apply_calibration,
-    fit_calibration,
     read_calibration,
     undo_temperature,
     write_calibration,
 )
+from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
 from fakenews_assets.models.classifier import Article, NoEmbedding, Predictions
 from fakenews_assets.models.metrics import Metrics
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from starlette.testclient import TestClient
 
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.cli.monitor import monitor_app
+from fakenews_assets.cli.monitoring.monitor import monitor_app
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
 from fakenews_assets.monitoring.performance import PerformanceVerdict

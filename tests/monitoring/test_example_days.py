@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from fakenews_assets.cli.monitor import monitor_app
+from fakenews_assets.cli.monitoring.monitor import monitor_app
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
 from fakenews_assets.monitoring.example_days import NOTE, write_example_days
 from fakenews_assets.monitoring.performance import PerformanceVerdict

@@ -10,7 +10,7 @@ import pytest
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.models.bootstrap import Interval
 from fakenews_assets.models.metrics import Metrics
-from fakenews_assets.monitoring.log.prediction_log import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
+from fakenews_assets.monitoring.log.records import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.performance import BATCH_LABEL_SCHEMA, join_labels, judge_performance
 from fakenews_assets.monitoring.settings import PerformanceSettings
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS

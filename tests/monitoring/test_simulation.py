@@ -10,7 +10,8 @@ import pytest
 
 from fakenews_assets.common import progress
 from fakenews_assets.data.fields.columns import read_raw
-from fakenews_assets.monitoring.log.prediction_log import Kind, PredictionLog
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import Kind
 from fakenews_assets.monitoring.simulation import ServiceError, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec, generate
 from tests.support.champions import make_champion

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.settings import WindowSettings
 from fakenews_assets.monitoring.windows import last_model, select_window, window_days
 

@@ -17,17 +17,15 @@ from fakenews_assets.registry.bundle import (
     BundleError,
     BundleMissing,
     Manifest,
-    bundles_in,
-    find_bundle,
     missing_parts,
     open_bundle,
-    read_record,
     write_bundle,
 )
+from fakenews_assets.registry.bundles import bundles_in, find_bundle, read_record
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources.storage.address import backend_of
 from fakenews_resources.storage.backend import StoreError, as_backend
-from fakenews_resources.storage.store import hash_file
+from fakenews_resources.storage.hashing import hash_file
 from tests.support.buckets import OUTAGE, Gate, objects
 from tests.support.buckets import gate as gate
 from tests.support.models import build_tiny_classifier, separable_articles

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fakenews_assets.registry.lineage import MixedVersions, ancestors
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 
 def put(store: Store, key: str, content: str, *upstream: Artifact) -> Artifact:

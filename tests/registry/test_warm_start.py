@@ -12,8 +12,9 @@ from fakenews_assets.registry.bundle import BundleError, BundleMissing, Manifest
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 from fakenews_assets.registry.warm_start import warm_start
 from fakenews_assets.training.assets import finetuned_bert
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
-from fakenews_resources.storage.store import Artifact, Store, ValueMissing
+from fakenews_resources.storage.store import Store, ValueMissing
 from fakenews_resources.tracking.resource import Tracker
 from tests.support.champions import make_champion
 from tests.support.models import build_tiny_bert, separable_articles

@@ -11,7 +11,7 @@ import pytest
 from gcp_storage_emulator.server import create_server
 from google.cloud import storage
 
-from fakenews_assets.cli.addresses import batch_name, sha256_of
+from fakenews_assets.cli.data.addresses import batch_name, sha256_of
 from fakenews_resources import landing as module
 from fakenews_resources.landing import Landed, Landing, batch_name_of
 from fakenews_resources.news.base import BadAddress, NotFound, Refused, Unreachable

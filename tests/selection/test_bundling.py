@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fakenews_assets.selection.bundling import COMMIT_VARIABLE, encoder_of, git_commit, runtime_of
-from fakenews_resources.storage.store import Record
+from fakenews_resources.storage.artifact import Record
 
 
 def record(key: str) -> Record:

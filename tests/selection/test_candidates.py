@@ -7,7 +7,8 @@ import polars as pl
 
 from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE
 from fakenews_assets.selection.candidates import eligible_candidates
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 UNSEEN = 40
 """The last rows are of publishers that are held out."""

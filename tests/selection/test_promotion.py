@@ -14,7 +14,8 @@ from fakenews_assets.selection.policy import choose
 from fakenews_assets.selection.promotion import Challenge, Selection, decide_promotion, track_champion
 from fakenews_assets.selection.settings import SelectionPolicy
 from fakenews_assets.selection.timing import Speeds
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 from fakenews_resources.tracking.run import Tracked
 from tests.support.champions import make_champion
 from tests.support.wandb_runs import records, run_step, runs

@@ -23,7 +23,7 @@ from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.card.corpus import BatchFacts, Corpus, SourceFacts, SplitFacts
 from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.sbom import write_sbom
-from fakenews_resources.storage.store import hash_files, version_of
+from fakenews_resources.storage.hashing import hash_files, version_of
 from tests.support.models import build_tiny_classifier
 
 CARD = f"""# Model card: tiny

@@ -1,7 +1,7 @@
 """Values of the small graphs that tests make."""
 
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact
 
 
 def filled(storage: Storage, content: str) -> Artifact:

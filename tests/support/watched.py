@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, log_line, stamp
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import log_line, stamp
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources.news.sample import SampleSpec, generate
 from fakenews_resources.request_ids import new_request_id

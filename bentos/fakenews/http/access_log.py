@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from starlette.types import Scope
 
-from fakenews_assets.monitoring.log.prediction_log import stamp
+from fakenews_assets.monitoring.log.records import stamp
 
 
 class AccessLog:

@@ -22,7 +22,7 @@ from bentos.fakenews.http.tracing import Tracing
 from bentos.fakenews.model.batching import Overloaded
 from bentos.fakenews.model.runtime import Runtime
 from bentos.fakenews.settings import ServiceSettings
-from fakenews_assets.monitoring.log.prediction_log import Caller
+from fakenews_assets.monitoring.log.records import Caller
 from fakenews_assets.monitoring.windows import KSERVE_PATH
 from fakenews_resources.request_ids import new_request_id
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from bentos.fakenews import metrics
 from fakenews_assets.models.classifier import Article
-from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller
+from fakenews_assets.monitoring.log.records import UNKNOWN_CALLER, Caller
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from bentos.fakenews.model.loading import NoModel, Served
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
-from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER, Caller, PredictionLog, log_line
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import UNKNOWN_CALLER, Caller, log_line
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_assets.registry.champion import POINTER_FILE, pointer_in
 from fakenews_assets.registry.scorer import Scorer

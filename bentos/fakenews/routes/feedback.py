@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from bentos.fakenews.routes.asking import runtime_of
 from bentos.fakenews.routes.logged import own_answer
 from bentos.fakenews.schemas import FeedbackIn, FeedbackOut, Problem
-from fakenews_assets.monitoring.log.prediction_log import stamp
+from fakenews_assets.monitoring.log.records import stamp
 
 
 def add_feedback(app: FastAPI) -> None:

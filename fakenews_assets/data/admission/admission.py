@@ -7,7 +7,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.data.batch_checks import CheckOutcome
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 FILE: Final = "admission.json"
 OVERRULABLE: Final = ("label_balance", "label_semantics")

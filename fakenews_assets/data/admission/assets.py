@@ -9,8 +9,8 @@ from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.data.admission.admission import FILE, Admission, AdmissionSettings
 from fakenews_assets.data.partitions import news_batches
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact
 
 _asset = partial(asset, group_name="data", owners=["team:data"])
 

@@ -19,8 +19,8 @@ from fakenews_assets.data.ratings.reading import (
 from fakenews_assets.data.schema import Label
 from fakenews_resources.news.base import SourceError
 from fakenews_resources.news.resource import FETCHING, NewsSource, fetching_failed, not_retried_otherwise
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import Artifact
 
 _asset = partial(asset, group_name="data", owners=["team:data"])
 

@@ -8,7 +8,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fakenews_assets.data.schema import Label
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 
 TABLE: Final = "labels"
 RULE_FILE: Final = "rule.json"

@@ -15,7 +15,7 @@ from fakenews_assets.data.readers.parquet import PARQUET_MAGIC
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.base import Received
 from fakenews_resources.project import project_path
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 _SOURCES: Final = (*COLUMNS["source"], *COLUMNS["url"])
 _RATINGS: Final = ("rating", "score", "pc1", "quality")

@@ -11,7 +11,7 @@ import polars as pl
 
 from fakenews_assets.data.fields.columns import RawChunk, read_raw
 from fakenews_assets.data.fields.mapping import BatchMapping
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 MAPPING_FILE: Final = "_mapping.json"
 """What was given for the batch, beside its bytes, so that it is part of the version; no received file begins with an

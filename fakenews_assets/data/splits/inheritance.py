@@ -13,8 +13,9 @@ from typing import Self
 import polars as pl
 
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE, SPLITS, ClusteringSettings, SplitSettings
+from fakenews_resources.storage.ledger import KeptSplits, Ledger
 from fakenews_resources.storage.store import Store
-from fakenews_resources.storage.tombstones import KeptSplits, Ledger, Tombstones
+from fakenews_resources.storage.tombstones import Tombstones
 
 
 @dataclass(frozen=True)

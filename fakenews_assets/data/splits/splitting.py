@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings
 from fakenews_assets.data.schema import SPLIT_SCHEMA
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 SPLITS: Final = ("train", "val", "selection", "test")
 SPLIT_DTYPE: Final = pl.Enum(SPLITS)

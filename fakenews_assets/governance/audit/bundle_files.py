@@ -19,11 +19,11 @@ from fakenews_assets.registry.bundle import (
     Manifest,
     files_of,
     missing_parts,
-    read_record,
 )
+from fakenews_assets.registry.bundles import read_record
 from fakenews_assets.selection.sbom import read_sbom
 from fakenews_resources.storage.backend import Backend
-from fakenews_resources.storage.store import compare_files, hash_file, hash_files, version_of
+from fakenews_resources.storage.hashing import compare_files, hash_file, hash_files, version_of
 
 _DIRTY: Final = "-dirty"
 _UNKNOWN_COMMIT: Final = 1

@@ -15,8 +15,8 @@ from fakenews_assets.registry.champion import (
 )
 from fakenews_assets.selection.decision import Decision
 from fakenews_assets.selection.settings import SelectionPolicy
+from fakenews_resources.storage.ledger import Ledger, Removal
 from fakenews_resources.storage.store import Store
-from fakenews_resources.storage.tombstones import Ledger, Removal
 
 SELECTION: Final = "selected_model"
 

@@ -24,8 +24,9 @@ from fakenews_assets.governance.audit.admission import audit_admission, other_co
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 from fakenews_assets.governance.audit.versions import Versions, tell_erasures
 from fakenews_assets.registry.bundle import PREPARE_FILE, Manifest
-from fakenews_resources.storage.store import Artifact, hash_file
-from fakenews_resources.storage.tombstones import Ledger
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.hashing import hash_file
+from fakenews_resources.storage.ledger import Ledger
 
 RAW, CLEAN, CLUSTERS = "raw_news/", "clean_news/", "article_clusters"
 """Keys of the store, the first two without the batch."""

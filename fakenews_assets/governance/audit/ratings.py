@@ -8,7 +8,8 @@ from fakenews_assets.governance.audit.audit_log import AuditLog
 from fakenews_assets.governance.audit.data import difference
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.registry.bundle import Manifest
-from fakenews_resources.storage.store import Artifact, hash_file
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.hashing import hash_file
 
 RATINGS: Final = "source_ratings"
 LABELS: Final = "publisher_labels/"

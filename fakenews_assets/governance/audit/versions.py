@@ -5,17 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
-from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, read_record
-from fakenews_resources.storage.store import (
-    Artifact,
-    Record,
-    Store,
-    compare_files,
-    hash_file,
-    hash_files,
-    version_of,
-)
-from fakenews_resources.storage.tombstones import HEAD_FILE, Ledger, Removal, Tombstones
+from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest
+from fakenews_assets.registry.bundles import read_record
+from fakenews_resources.storage.artifact import Artifact, Record
+from fakenews_resources.storage.hashing import compare_files, hash_file, hash_files, version_of
+from fakenews_resources.storage.ledger import Ledger, Removal
+from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.tombstones import HEAD_FILE, Tombstones
 
 
 @dataclass

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from fakenews_assets.data.schema import CLUSTER_SCHEMA
 from fakenews_assets.governance.audit.data import CLEAN, CLUSTERS, clusters_anew
-from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in
+from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest
+from fakenews_assets.registry.bundles import bundles_in
+from fakenews_resources.storage.ledger import Ledger
 from fakenews_resources.storage.store import Store, ValueMissing
-from fakenews_resources.storage.tombstones import Ledger
 
 _TAUGHT_BY: Final = ("train", "val", "selection")
 

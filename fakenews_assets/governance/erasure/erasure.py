@@ -27,8 +27,10 @@ from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.monitoring.log.prediction_log import log_at_rest
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.durable import replace_file
-from fakenews_resources.storage.store import LOG_FOLDER, FileEntry, Store, hash_file
-from fakenews_resources.storage.tombstones import Erasure, Ledger, Rewritten, Tombstones
+from fakenews_resources.storage.hashing import FileEntry, hash_file
+from fakenews_resources.storage.ledger import Erasure, Ledger, Rewritten
+from fakenews_resources.storage.store import LOG_FOLDER, Store
+from fakenews_resources.storage.tombstones import Tombstones
 
 SERVICE_LOG: Final = LOG_FOLDER
 """Key under which tombstones name files of the service's log; the version is the day."""

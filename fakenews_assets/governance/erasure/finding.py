@@ -19,8 +19,8 @@ from fakenews_assets.governance.erasure.log_lines import lines_about, log_segmen
 from fakenews_assets.governance.erasure.quoting import TEXTS, Wording, spellings
 from fakenews_assets.governance.erasure.raw_rows import find_rows, find_torn_rows
 from fakenews_assets.registry.bundle import PREPARE_FILE
+from fakenews_resources.storage.ledger import Erasure
 from fakenews_resources.storage.store import Store
-from fakenews_resources.storage.tombstones import Erasure
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLOCK: Final = 1 << 24

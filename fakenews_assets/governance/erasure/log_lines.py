@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fakenews_assets.governance.erasure.quoting import TEXTS, Wording
-from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA
 
 _NAMES: Final = PREDICTION_LOG_SCHEMA.names()
 _START: Final = re.compile(f'(?={{"{_NAMES[0]}":)'.encode())

@@ -11,11 +11,13 @@ from typing import Final
 
 from fakenews_assets.common.progress import report
 from fakenews_assets.governance.full_disk import telling_of_a_full_disk
-from fakenews_assets.registry.bundle import bundles_in, open_bundle
+from fakenews_assets.registry.bundle import open_bundle
+from fakenews_assets.registry.bundles import bundles_in
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
 from fakenews_assets.selection.decision import Decision
+from fakenews_resources.storage.ledger import Removal, Removed
 from fakenews_resources.storage.store import Store, ValueMissing
-from fakenews_resources.storage.tombstones import Removal, Removed, Tombstones
+from fakenews_resources.storage.tombstones import Tombstones
 
 MODELS: Final = "models"
 """Key under which tombstones name bundles."""

@@ -3,9 +3,12 @@
 from typing import Final
 
 from fakenews_assets.governance.full_disk import telling_of_a_full_disk
-from fakenews_assets.registry.bundle import bundles_in, open_bundle
-from fakenews_resources.storage.store import Store, StoreError, is_usable_name
-from fakenews_resources.storage.tombstones import Removal, Removed, Tombstones
+from fakenews_assets.registry.bundle import open_bundle
+from fakenews_assets.registry.bundles import bundles_in
+from fakenews_resources.storage.keys import is_usable_name
+from fakenews_resources.storage.ledger import Removal, Removed
+from fakenews_resources.storage.store import Store, StoreError
+from fakenews_resources.storage.tombstones import Tombstones
 
 _ASSETS: Final = ("batch_predictions", "clean_news", "publisher_labels", "admission", "raw_news")
 

@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
 from fakenews_assets.registry.warm_start import CHAMPION
-from fakenews_resources.storage.store import Artifact, Store, StoreError, hash_files, version_of
-from fakenews_resources.storage.tombstones import Ledger, Tombstones
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.hashing import hash_files, version_of
+from fakenews_resources.storage.ledger import Ledger
+from fakenews_resources.storage.store import Store, StoreError
+from fakenews_resources.storage.tombstones import Tombstones
 
 ENCODER: Final = "finetuned_bert"
 RAW: Final = "raw_news"

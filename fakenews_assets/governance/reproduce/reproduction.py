@@ -19,7 +19,9 @@ from fakenews_assets.models.bootstrap import MetricName
 from fakenews_assets.registry.bundle import Bundle
 from fakenews_assets.selection.bundling import git_commit
 from fakenews_assets.selection.sbom import installed_packages, read_sbom
-from fakenews_resources.storage.store import Artifact, Store, StoreError, compare_files
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.hashing import compare_files
+from fakenews_resources.storage.store import Store, StoreError
 from fakenews_resources.storage.tombstones import Tombstones
 
 Verdict = Literal["equal", "within", "outside", "different", "not comparable"]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from fakenews_assets.common import progress
 from fakenews_assets.models.batching import budget_batches
 from fakenews_assets.models.classifier import Article, Predictions
-from fakenews_assets.models.tokenization import ArticleEncoder, TokenTable
+from fakenews_assets.models.token_layout import TokenTable
+from fakenews_assets.models.tokenization import ArticleEncoder
 
 EncoderInputs = dict[str, NDArray[np.int64]]
 """Inputs of an encoder, each of shape [batch, tokens]."""

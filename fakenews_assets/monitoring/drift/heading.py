@@ -8,10 +8,7 @@ from datetime import date
 from html import escape
 from typing import Final
 
-from fakenews_assets.monitoring.drift.verdict import DriftVerdict
-
-PAGE_TITLES: Final = {"drift_tests": "Drift tests", "data_drift": "Data drift", "text_metrics": "Titles"}
-"""By name of the page, in the order of their links."""
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
 
 _OPENS_ON_METRICS: Final = 'useState("metrics")'
 """In Evidently's script: the tab that a page with tests shows first."""
@@ -38,10 +35,10 @@ def with_heading(html: str, pages: Collection[str], name: str, day: date, verdic
         day: that it is about.
         verdict: of that day.
     """
-    title = f"{PAGE_TITLES[name]} of {day:%-d %B %Y}"
+    title = f"{DRIFT_PAGES[name].title} of {day:%-d %B %Y}"
     links = "".join(
-        f'<a href="{page}.html"{_CURRENT if page == name else ""}>{text}</a>'
-        for page, text in PAGE_TITLES.items()
+        f'<a href="{page}.html"{_CURRENT if page == name else ""}>{about.title}</a>'
+        for page, about in DRIFT_PAGES.items()
         if page in pages
     )
     heading = (

@@ -1,14 +1,27 @@
 """The verdict of a drift report."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common.records import StoredRecord
 
-DRIFT_PAGES = ("data_drift", "drift_tests", "text_metrics")
-"""Names of Evidently's pages beside the verdict, without `.html`; the last one needs titles in the log."""
+
+class DriftPage(NamedTuple):
+    """One of Evidently's pages beside the verdict."""
+
+    title: str
+    link: str
+    """Text of a link to it in a table of days."""
+
+
+DRIFT_PAGES: Final = {
+    "drift_tests": DriftPage("Drift tests", "tests"),
+    "data_drift": DriftPage("Data drift", "drift"),
+    "text_metrics": DriftPage("Titles", "texts"),
+}
+"""By name of the file without `.html`, in the order of their links; the last one needs titles in the log."""
 
 
 class FeatureDrift(BaseModel):

@@ -21,60 +21,18 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 import polars as pl
 from filelock import FileLock, Timeout
 
-from fakenews_assets.models.classifier import Article
-from fakenews_assets.models.predictions import PREDICTION_SCHEMA
 from fakenews_assets.monitoring.log.index import LogIndex, lines_that_name
 from fakenews_assets.monitoring.log.lines import parse, scan_lines, whole_lines
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA, SCHEMAS, Kind
 from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.backend import Backend
 
 logger = logging.getLogger(__name__)
-
-Kind = Literal["predictions", "feedback"]
-
-PREDICTION_LOG_SCHEMA: Final = pl.Schema(
-    {
-        "time": pl.Datetime("ms", "UTC"),
-        "request_id": pl.String,
-        "row": pl.Int64,
-        "endpoint": pl.String,
-        **PREDICTION_SCHEMA,
-        # Title and text stand behind the article's id and before other names: so an erasure finds them in torn lines.
-        "title_chars": pl.Int64,
-        "text_chars": pl.Int64,
-        "title": pl.String,
-        "text": pl.String,
-        "model_id": pl.String,
-        "latency_ms": pl.Float64,
-        "truncated": pl.Boolean,
-        "client": pl.String,
-        "client_request_id": pl.String,
-        "trace_id": pl.String,
-    }
-)
-"""Columns of an answered article, whose true label nobody knows yet. `article_id` is the hash of the prepared article,
-the same as in `clean_news`; `title` and `text` are as asked, and null unless the log is configured to hold them."""
-
-FEEDBACK_SCHEMA: Final = pl.Schema(
-    {
-        "time": pl.Datetime("ms", "UTC"),
-        "request_id": pl.String,
-        "row": pl.Int64,
-        "true_label": pl.Int8,
-        "source": pl.String,
-    }
-)
-"""Columns of a label that came later. The last one for a row counts; null takes back those before."""
-
-_SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
-    "predictions": PREDICTION_LOG_SCHEMA,
-    "feedback": FEEDBACK_SCHEMA,
-}
 
 _STILL_WRITTEN: Final = timedelta(minutes=1)
 """How long after midnight a process may still be writing what it answered before."""
@@ -82,25 +40,6 @@ _STILL_WRITTEN: Final = timedelta(minutes=1)
 _ROTATE_LOCK: Final = ".rotate.lock"
 _HALF: Final = ".part"
 """Suffix of a table that is being written."""
-
-
-class Caller(NamedTuple):
-    """Who asked, as far as a request says it."""
-
-    client: str | None = None
-    """Name of its API key."""
-    client_request_id: str | None = None
-    """The client's own id of the request. Clients may use one several times, so it is no key of this log."""
-    trace_id: str | None = None
-    """Of the trace (W3C Trace Context) that the request is part of."""
-
-
-UNKNOWN_CALLER: Final = Caller()
-
-
-def stamp(moment: datetime) -> str:
-    """A time in the log's format, to the millisecond."""
-    return moment.isoformat(timespec="milliseconds")
 
 
 def days_of(request_id: str) -> list[date]:
@@ -114,58 +53,6 @@ def days_of(request_id: str) -> list[date]:
         return [came.date(), (came + timedelta(days=1)).date()]
     except OverflowError as error:
         raise ValueError(f"{request_id} holds a time after the last day that a date can name") from error
-
-
-def log_line(
-    article: Article,
-    prediction: Mapping[str, Any],
-    *,
-    time: datetime,
-    request_id: str,
-    row: int,
-    endpoint: str,
-    model_id: str,
-    latency_ms: float,
-    with_text: bool,
-    truncated: bool = False,
-    caller: Caller = UNKNOWN_CALLER,
-) -> dict[str, Any]:
-    """The line of one answered article, in the order of `PREDICTION_LOG_SCHEMA`.
-
-    Args:
-        article: as asked.
-        prediction: of `prediction_records`.
-        time: when it was answered.
-        request_id: of the request.
-        row: within the request.
-        endpoint: that was asked.
-        model_id: sha of the bundle that answered.
-        latency_ms: from the request to the answer.
-        with_text: whether the line holds title and text, or their lengths alone.
-        truncated: whether the model read only the beginning of the article.
-        caller: who asked.
-    """
-    return {
-        "time": stamp(time),
-        "request_id": request_id,
-        "row": row,
-        "endpoint": endpoint,
-        **prediction,
-        "title_chars": len(article.title),
-        "text_chars": len(article.text),
-        "title": article.title if with_text else None,
-        "text": article.text if with_text else None,
-        "model_id": model_id,
-        "latency_ms": latency_ms,
-        "truncated": truncated,
-        **caller._asdict(),
-    }
-
-
-def labels_in_force(feedback: pl.LazyFrame) -> pl.LazyFrame:
-    """The last label of every row, in order of time, without those that were taken back. Columns of `FEEDBACK_SCHEMA`."""
-    last = feedback.sort("time").unique(["request_id", "row"], keep="last", maintain_order=True)
-    return last.filter(pl.col("true_label").is_not_null())
 
 
 @contextmanager
@@ -232,7 +119,7 @@ class PredictionLog:
         """The files of lines that this process does not write to, in order of time."""
         with self._lock:
             written = {os.fstat(handle).st_ino for _, handle in self._open.values()}
-            found = [file for day in self.days() for kind in _SCHEMAS for file in self._segments(day, kind)]
+            found = [file for day in self.days() for kind in SCHEMAS for file in self._segments(day, kind)]
             return [file for file in found if file.stat().st_ino not in written]
 
     def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
@@ -290,7 +177,7 @@ class PredictionLog:
     def read(self, day: date, kind: Kind) -> pl.LazyFrame:
         """Everything of one day, rotated or not, in order of time. A missing day gives an empty table."""
         table = self._table(day, kind)
-        schema = _SCHEMAS[kind]
+        schema = SCHEMAS[kind]
         # At once: they may turn into a table meanwhile, which is looked at last.
         lines = [
             parse(part, schema).lazy() for file in self._segments(day, kind) for part in whole_lines(file)
@@ -322,7 +209,7 @@ class PredictionLog:
             The tables written.
         """
         over: list[tuple[date, Kind]] = [
-            (day, kind) for day in self.days() if self.is_over(day) for kind in _SCHEMAS
+            (day, kind) for day in self.days() if self.is_over(day) for kind in SCHEMAS
         ]
         if not any(self._segments(day, kind) for day, kind in over):
             return []
@@ -355,7 +242,7 @@ class PredictionLog:
         if table.is_file():  # of a rotation that was killed; the lines are in it, perhaps
             rows = self.read(day, kind)
         else:
-            rows = pl.concat([scan_lines(segment, _SCHEMAS[kind]) for segment in segments])
+            rows = pl.concat([scan_lines(segment, SCHEMAS[kind]) for segment in segments])
         rows.sink_parquet(aside, compression="zstd")
         aside.replace(table)
         if kind == "predictions":

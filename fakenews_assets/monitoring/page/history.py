@@ -6,10 +6,10 @@ from datetime import date
 import polars as pl
 
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
-from fakenews_assets.monitoring.log.prediction_log import labels_in_force
+from fakenews_assets.monitoring.log.records import labels_in_force
 from fakenews_assets.monitoring.performance import PerformanceVerdict
 from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from fakenews_assets.common.html import document, table
 from fakenews_assets.common.plotting import to_svg
+from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES
 from fakenews_assets.monitoring.page.advice import advise
 from fakenews_assets.monitoring.page.history import Day
 from fakenews_assets.monitoring.page.plots import abstention_plot, drift_plot, performance_plot, traffic_plot
@@ -16,8 +17,6 @@ from fakenews_assets.registry.champion import Pointer
 PAGE_FILE: Final = "index.html"
 
 _STYLE: Final = Path(__file__).with_name("page.css")
-
-_PAGE_TITLES: Final = {"drift_tests": "tests", "data_drift": "drift", "text_metrics": "texts"}
 
 _PLOTS: Final = {
     "Answers a day, by verdict": traffic_plot,
@@ -170,8 +169,8 @@ def _row(day: Day) -> list[str]:
     share = f"{drift.abstentions.share:.1%}, " if drift and drift.abstentions else ""
     value = f"{quality.value:.3f}, " if quality and quality.value is not None else ""
     links = "&nbsp;&nbsp;".join(
-        f'<a href="reports/{day.day}/{page}.html">{title}</a>'
-        for page, title in _PAGE_TITLES.items()
+        f'<a href="reports/{day.day}/{page}.html">{about.link}</a>'
+        for page, about in DRIFT_PAGES.items()
         if page in day.pages
     )
     return [

@@ -10,7 +10,8 @@ import polars as pl
 
 from fakenews_assets.data.corpus import in_order_of_arrival
 from fakenews_assets.data.splits.splitting import SPLITS
-from fakenews_resources.storage.store import Artifact, Record, Store
+from fakenews_resources.storage.artifact import Artifact, Record
+from fakenews_resources.storage.store import Store
 
 _CLEAN: Final = "clean_news/"
 _MOST_SOURCES: Final = 10

@@ -8,7 +8,8 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 
 from fakenews_assets.models.batching import budget_batches, plan_epoch, steps_per_epoch
-from fakenews_assets.models.tokenization import ArticleEncoder, TokenTable
+from fakenews_assets.models.token_layout import TokenTable
+from fakenews_assets.models.tokenization import ArticleEncoder
 from fakenews_assets.training.finetuning.module import TokenBatch
 from fakenews_assets.training.settings import FinetuneSettings
 

@@ -16,7 +16,7 @@ from fakenews_assets.data.ratings.reading import (
 )
 from fakenews_resources.news.base import received
 from fakenews_resources.news.registry import receive
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 LENIENT = RatingsSettings(max_unusable_share=1)
 TABLE = "domain,pc1\nhttps://www.High.example/,0.9\nlow.example,0.1\n"

@@ -8,7 +8,7 @@ from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.receiving.raw_files import raw_files, read_files, read_mapping, rows_by_file
 from fakenews_assets.data.receiving.receiving import RawNewsSettings, digest_of, store_raw_files
 from fakenews_resources.news.base import received
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 
 def store(tmp_path: Path, *contents: str, **given: object) -> Artifact:

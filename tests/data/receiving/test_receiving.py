@@ -13,7 +13,7 @@ from fakenews_assets.data.receiving.receiving import (
     store_raw_files,
 )
 from fakenews_resources.news.base import Received, received
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 
 @pytest.fixture

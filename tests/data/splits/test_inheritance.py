@@ -12,7 +12,7 @@ from fakenews_assets.data.schema import article_id
 from fakenews_assets.data.splits.splitting import SPLITS, SplitSettings, split_of
 from fakenews_assets.governance.audit.data import CLEAN, clusters_anew
 from fakenews_assets.governance.pruning.retiring import retire_batch
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import audit_corpus
 from tests.support.rated import RatedCorpus

@@ -12,12 +12,8 @@ from fakenews_assets.common.plotting import to_png
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
 from fakenews_assets.evaluation.generalization.generalization import Spread
 from fakenews_assets.evaluation.metrics.speed import SpeedConfig
-from fakenews_assets.evaluation.reports.leaderboard import (
-    LEADERBOARD_SCHEMA,
-    leaderboard_markdown,
-    leaderboard_table,
-    pareto_front,
-)
+from fakenews_assets.evaluation.reports.leaderboard import LEADERBOARD_SCHEMA, leaderboard_table, pareto_front
+from fakenews_assets.evaluation.reports.leaderboard_markdown import leaderboard_markdown
 from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 from fakenews_assets.models.bootstrap import Interval
 

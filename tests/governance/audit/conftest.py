@@ -15,8 +15,10 @@ from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_request
 from fakenews_assets.monitoring.assets import prediction_log
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, write_bundle
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.hashing import hash_files
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
-from fakenews_resources.storage.store import Artifact, Store, hash_files
+from fakenews_resources.storage.store import Store
 from tests.support.watched import Watched, sample_articles
 
 

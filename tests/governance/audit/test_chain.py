@@ -19,8 +19,8 @@ from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import MANIFEST_FILE, BundleRecord, Manifest
 from fakenews_resources.request_ids import new_request_id
 from fakenews_resources.storage.hashing import digest
+from fakenews_resources.storage.ledger import Ledger
 from fakenews_resources.storage.store import Store
-from fakenews_resources.storage.tombstones import Ledger
 from tests.governance.audit.conftest import Project, edit_json
 from tests.support.watched import Watched, sample_articles
 

@@ -11,7 +11,7 @@ from fakenews_assets.governance.audit.ratings import audit_ratings
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import Manifest
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 from tests.support.rated import RatedCorpus
 
 pytestmark = pytest.mark.runs

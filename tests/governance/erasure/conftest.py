@@ -20,10 +20,11 @@ from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.governance.erasure.finding import holders
 from fakenews_assets.models.calibration import Calibration
-from fakenews_assets.monitoring.log.prediction_log import UNKNOWN_CALLER
+from fakenews_assets.monitoring.log.records import UNKNOWN_CALLER
 from fakenews_assets.registry.bundle import Manifest
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.hashing import digest
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.watched import DAY, Watched
 

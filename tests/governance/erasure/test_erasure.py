@@ -21,9 +21,11 @@ from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
 from fakenews_assets.monitoring.assets import prediction_log
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_resources.storage.hashing import hash_files
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
-from fakenews_resources.storage.store import Store, hash_files
-from fakenews_resources.storage.tombstones import Erasure, Tombstones
+from fakenews_resources.storage.ledger import Erasure
+from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import Subject, held_by, subject_of
 from tests.support.forked import kill_at_call, start, wait
 from tests.support.watched import DAY, Watched

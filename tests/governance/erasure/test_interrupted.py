@@ -17,7 +17,8 @@ import pytest
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import holders
-from fakenews_assets.monitoring.log.prediction_log import PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import stamp
 from fakenews_resources.storage.address import backend_of
 from fakenews_resources.storage.bucket import BucketBackend
 from fakenews_resources.storage.store import LOG_FOLDER, Store, StoreError

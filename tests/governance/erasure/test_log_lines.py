@@ -12,7 +12,8 @@ import pytest
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.log_lines import blank_lines, blank_unreadable_lines
 from fakenews_assets.governance.erasure.quoting import Wording
-from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA
 from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import log_record

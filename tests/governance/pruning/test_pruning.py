@@ -12,11 +12,14 @@ import pytest
 
 from fakenews_assets.governance.audit.chain import audit_bundle, audit_champion
 from fakenews_assets.governance.pruning.pruning import MODELS, plan_pruning, prune
-from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, bundles_in, open_bundle, write_bundle
+from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, open_bundle, write_bundle
+from fakenews_assets.registry.bundles import bundles_in
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.decision import Decision
-from fakenews_resources.storage.store import Store, hash_files
-from fakenews_resources.storage.tombstones import Removal, Tombstones
+from fakenews_resources.storage.hashing import hash_files
+from fakenews_resources.storage.ledger import Removal
+from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.forked import kill_at_call, start, wait
 from tests.support.watched import Watched
 

@@ -4,8 +4,10 @@ import pytest
 
 from fakenews_assets.governance.audit.chain import audit_champion
 from fakenews_assets.governance.pruning.retiring import BatchInUse, retire_batch
-from fakenews_resources.storage.store import Store, StoreError, hash_files
-from fakenews_resources.storage.tombstones import Removal, Tombstones
+from fakenews_resources.storage.hashing import hash_files
+from fakenews_resources.storage.ledger import Removal
+from fakenews_resources.storage.store import Store, StoreError
+from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.watched import Watched
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.cli.reproducing import seed_spread
+from fakenews_assets.cli.governance.reproducing import seed_spread
 from fakenews_assets.data.receiving.raw_files import raw_files
 from fakenews_assets.evaluation.generalization.generalization import Spread, write_spreads
 from fakenews_assets.governance.reproduce.recipe import CannotReproduce, lay_out
 from fakenews_assets.governance.reproduce.reproduction import Line, SeedSpread, compare, remarks
 from fakenews_assets.registry.bundle import Bundle, Manifest, open_bundle, write_bundle
-from fakenews_resources.storage.store import Artifact, Store
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.store import Store
 from tests.governance.audit.conftest import flip_byte
 from tests.support.watched import Watched
 

@@ -9,7 +9,8 @@ import pytest
 from fakenews_assets.monitoring.log import sending as log_sending
 from fakenews_assets.monitoring.log.folding import fold_sent_lines
 from fakenews_assets.monitoring.log.index import LogIndex
-from fakenews_assets.monitoring.log.prediction_log import PREDICTION_LOG_SCHEMA, PredictionLog, stamp
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA, stamp
 from fakenews_assets.monitoring.log.sending import LogSender
 from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.address import backend_of

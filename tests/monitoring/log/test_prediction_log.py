@@ -18,13 +18,8 @@ from filelock import FileLock
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
 from fakenews_assets.monitoring.log.index import LogIndex
-from fakenews_assets.monitoring.log.prediction_log import (
-    FEEDBACK_SCHEMA,
-    PREDICTION_LOG_SCHEMA,
-    PredictionLog,
-    log_line,
-    stamp,
-)
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA, log_line, stamp
 from fakenews_resources.request_ids import new_request_id
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

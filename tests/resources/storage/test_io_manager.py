@@ -7,9 +7,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.backend import Backend, Document
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, checked
-from fakenews_resources.storage.store import Artifact, Store, StoreError
+from fakenews_resources.storage.store import Store, StoreError
 from tests.support.drafts import filled
 
 batches = dg.DynamicPartitionsDefinition(name="test_batches")

@@ -10,15 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_resources.storage.store import (
-    Artifact,
-    Store,
-    StoreError,
-    ValueMissing,
-    hash_files,
-    is_usable_name,
-    version_of,
-)
+from fakenews_resources.storage.artifact import Artifact
+from fakenews_resources.storage.hashing import hash_files, version_of
+from fakenews_resources.storage.keys import is_usable_name
+from fakenews_resources.storage.store import Store, StoreError, ValueMissing
 
 
 def draft_of(store: Store, **files: str) -> Artifact:

@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fakenews_resources.storage.store import FileEntry, Store
-from fakenews_resources.storage.tombstones import (
-    HEAD_FILE,
-    Erasure,
-    Removal,
-    Removed,
-    Rewritten,
-    Tombstones,
-    TombstonesDamaged,
-)
+from fakenews_resources.storage.hashing import FileEntry
+from fakenews_resources.storage.ledger import Erasure, Removal, Removed, Rewritten
+from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.tombstones import HEAD_FILE, Tombstones, TombstonesDamaged
 
 A, B, C = (FileEntry(sha256=letter * 64, bytes=1) for letter in "abc")
 

@@ -7,13 +7,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
-from fakenews_assets.cli.reproducing import require_candidates
+from fakenews_assets.cli.governance.reproducing import require_candidates
 from fakenews_assets.cli.running import load_graph
 from fakenews_assets.data.receiving.raw_files import raw_files
 from fakenews_assets.governance.reproduce.recipe import CannotReproduce, Step
 from fakenews_assets.governance.reproduce.reproduction import compare
 from fakenews_assets.registry.bundle import MANIFEST_FILE, open_bundle, write_bundle
-from fakenews_resources.storage.store import Store, hash_files
+from fakenews_resources.storage.hashing import hash_files
+from fakenews_resources.storage.store import Store
 from tests.support.watched import Watched
 
 

@@ -23,7 +23,8 @@ from fakenews_assets.compression.partitions import CHOSEN
 from fakenews_assets.governance.reproduce.recipe import RAW, CannotReproduce, Step, lay_out
 from fakenews_assets.governance.reproduce.report import to_terminal
 from fakenews_assets.governance.reproduce.reproduction import Reproduction, SeedSpread, compare, remarks
-from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, find_bundle, open_bundle
+from fakenews_assets.registry.bundle import Bundle, BundleError, Manifest, open_bundle
+from fakenews_assets.registry.bundles import find_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage, storage_from_environment
 from fakenews_resources.storage.store import Store

@@ -13,7 +13,7 @@ from fakenews_assets.data.cleaning.quarantine import kinds_of_rejects
 from fakenews_assets.data.corpus import CleanBatch, summaries
 from fakenews_assets.data.partitions import corpus_batches, some_of
 from fakenews_assets.data.receiving.receiving import columns_read
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 
 def show_batch(runner: GraphRunner, batch: str, *, rated: bool = False) -> None:

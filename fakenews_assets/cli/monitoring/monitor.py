@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fakenews_assets.cli.exporter import GraphCollector
+from fakenews_assets.cli.monitoring.exporter import GraphCollector
 from fakenews_assets.cli.running import use_project_home
 from fakenews_assets.cli.steps import shown_step
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES

@@ -10,7 +10,7 @@ from fakenews_assets.data.recipes.recipe import recipes
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress
 from fakenews_resources.news.registry import local_path
-from fakenews_resources.storage.store import hash_file
+from fakenews_resources.storage.hashing import hash_file
 
 
 def typed(address: str) -> str:

@@ -11,8 +11,8 @@ from dagster._daemon.types import DaemonHeartbeat
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from fakenews_assets.cli.exporter import GraphCollector
-from fakenews_assets.cli.monitor import monitor_app
+from fakenews_assets.cli.monitoring.exporter import GraphCollector
+from fakenews_assets.cli.monitoring.monitor import monitor_app
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_resources.storage.io_manager import Storage
 

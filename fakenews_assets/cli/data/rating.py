@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from fakenews_assets.cli.addresses import typed
+from fakenews_assets.cli.data.addresses import typed
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.ratings.reading import REPORT_FILE, RatingsReport, RatingsSettings

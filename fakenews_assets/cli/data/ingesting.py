@@ -10,10 +10,10 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from fakenews_assets.cli.addresses import batch_name, local_files, sha256_of, typed
+from fakenews_assets.cli.data.addresses import batch_name, local_files, sha256_of, typed
+from fakenews_assets.cli.data.ingested import show_batch, show_next, untrainable
+from fakenews_assets.cli.data.options import as_options
 from fakenews_assets.cli.errors import CommandFailed
-from fakenews_assets.cli.ingested import show_batch, show_next, untrainable
-from fakenews_assets.cli.options import as_options
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.admission.admission import OVERRULABLE, AdmissionSettings
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches

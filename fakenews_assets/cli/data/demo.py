@@ -17,7 +17,7 @@ from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
-from fakenews_resources.storage.store import Artifact
+from fakenews_resources.storage.artifact import Artifact
 
 BATCH = "sample"
 

@@ -13,7 +13,8 @@ from fakenews_assets.governance.audit.chain import (
     audit_request,
 )
 from fakenews_assets.governance.audit.report import to_terminal
-from fakenews_assets.registry.bundle import BundleMissing, find_bundle, is_sha_beginning
+from fakenews_assets.registry.bundle import BundleMissing
+from fakenews_assets.registry.bundles import find_bundle, is_sha_beginning
 from fakenews_resources.storage.io_manager import Storage, storage_from_environment
 from fakenews_resources.storage.store import Store
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from fakenews_assets.cli.monitor import hosts_of, monitor_app
+from fakenews_assets.cli.monitoring.monitor import hosts_of, monitor_app
 from fakenews_resources.storage.store import Store
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakenews_assets.cli import demo
+from fakenews_assets.cli.data import demo
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.registry.scorer import Scorer, Scores
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 
 
 def test_the_demo_asks_its_champion_what_the_readme_asks_the_service() -> None:

@@ -28,8 +28,9 @@ from fakenews_assets.registry.bundle import BundleError
 from fakenews_assets.registry.champion import RegistryError
 from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.io_manager import storage_from_environment
+from fakenews_resources.storage.ledger import Erasure, Ledger, Removed
 from fakenews_resources.storage.store import Store, StoreError
-from fakenews_resources.storage.tombstones import Erasure, Ledger, Removed, Tombstones
+from fakenews_resources.storage.tombstones import Tombstones
 
 _REFUSALS: Final = (
     BatchInUse,

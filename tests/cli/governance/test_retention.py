@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
 from fakenews_assets.cli.running import GraphRunner
-from fakenews_resources.storage.store import hash_files
+from fakenews_resources.storage.hashing import hash_files
 from tests.governance.erasure.conftest import held_by, subject_of
 from tests.support.watched import Watched
 
