@@ -125,7 +125,8 @@ def _train_smaller(
 
     step = context.asset_key.to_user_string()
     draft = storage.draft()
-    log = TrainingLog(context.log, tracker.start(context, settings))
+    work = storage.store.workspace(step, student)
+    log = TrainingLog(context.log, tracker.start(context, settings, work))
     try:
         result = distill(
             student,
@@ -133,7 +134,7 @@ def _train_smaller(
             *training_rows(splits),
             settings,
             draft.path,
-            storage.store.workspace(step, student),
+            work,
             log,
             engine.map,
         )

@@ -89,7 +89,7 @@ def hyperparameter_search(
     from fakenews_assets.training.search.study import SearchFailed
 
     work = storage.store.workspace("hyperparameter_search")
-    log = SearchLog(context.log, tracker.start(context, config))
+    log = SearchLog(context.log, tracker.start(context, config, work))
     try:
         result = search(*training_rows(splits), config, work, log)
     except (EncoderUnavailable, TrainingFailed, SearchFailed) as error:
@@ -122,8 +122,8 @@ def finetuned_bert(
 
     search = storage.read(context, "hyperparameter_search") if config.use_search else None
     settings = config.training(search.read_json(SEARCH_FILE)["best_changes"] if search else {})
-    log = TrainingLog(context.log, tracker.start(context, settings))
     draft, work = storage.draft(), storage.store.workspace("finetuned_bert")
+    log = TrainingLog(context.log, tracker.start(context, settings, work))
     start, started_from = None, settings.encoder.name
     try:
         if config.warm_start:

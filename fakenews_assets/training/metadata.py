@@ -28,6 +28,8 @@ class TrainingLog:
     def __call__(self, progress: "Progress") -> None:
         if progress.validation:
             self.log.info(f"step {progress.step}/{progress.total_steps}: {progress}")
+        if progress.resumed_from_step:
+            self.tracked.resume()
         self.curves(progress.history)
         self.tracked.log({"rows_per_second": progress.rows_per_second}, progress.step)
 
@@ -60,6 +62,8 @@ class SearchLog:
 
     def __call__(self, trial: "TrialRecord") -> None:
         self.log.info(f"trial {trial.number} {trial.state}, macro-F1 {trial.value}: {trial.params}")
+        if trial.number:  # the first one that is told of, if a killed search goes on
+            self.tracked.resume()
         self.tracked.log({"macro_f1": trial.value, "seconds": trial.seconds, **trial.params}, trial.number)
 
     def finish(self, result: "SearchResult") -> dict[str, Any]:

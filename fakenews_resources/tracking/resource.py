@@ -1,13 +1,16 @@
 """Experiment tracking as a Dagster resource: W&B runs, online or as folders to upload later."""
 
 import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 from pydantic import BaseModel, Field, PrivateAttr
 
+from fakenews_resources.storage.durable import replace_text
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.tracking.run import Limits, Tracked
 
@@ -30,7 +33,7 @@ class Tracker(dg.ConfigurableResource):
     mode: Mode = Field(
         default="offline",
         description="`online`: runs appear on the server while they last, with the key in WANDB_API_KEY. `offline`:"
-        " each becomes a folder in `<storage>/.work/wandb` for `wandb sync`. `off`: no runs.",
+        " each becomes a folder in `<storage>/.work/wandb`, or `wandb` in a bucket, for `wandb sync`. `off`: no runs.",
     )
     project: str = Field(default=PROJECT, description="Project that runs belong to.")
     entity: str | None = Field(
@@ -56,12 +59,14 @@ class Tracker(dg.ConfigurableResource):
         self,
         context: dg.AssetExecutionContext | dg.OpExecutionContext,
         settings: BaseModel | Mapping[str, Any] | None = None,
+        work: Path | None = None,
     ) -> Tracked:
         """Start a run for the current step.
 
         Args:
             context: of the asset or op.
             settings: the run's configuration.
+            work: folder of a step that can resume; keeps the run's id for `Tracked.resume`.
         """
         step, partition = context, None
         if isinstance(context, dg.AssetExecutionContext):
@@ -87,19 +92,33 @@ class Tracker(dg.ConfigurableResource):
                 host=self.host,
                 folder=self.storage.store.workspace(),
                 timeout_seconds=self.timeout_seconds,
+                run_id=_run_id(work, tracked.resumed) if work else None,
+                resumes=tracked.resumed,
             )
             return wandb_session.open_run(request, online=self.mode == "online", warn=context.log.warning)
 
         if self.mode != "off":
             _import_ahead()
         limits = Limits(self.patience_seconds, self.upload_seconds, self.registry)
-        tracked = Tracked(name, limits, context.log.warning, None if self.mode == "off" else open_run)
+        backend = self.storage.store.backend
+        copies = backend.below("wandb") if backend.is_bucket else None
+        tracked = Tracked(name, limits, context.log.warning, None if self.mode == "off" else open_run, copies)
         self._started.append(tracked)
         return tracked
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature
         while self._started:
             self._started.pop().abandon()
+
+
+def _run_id(work: Path, resumed: bool) -> str:
+    """The id of the killed attempt's run, else a new one, which is kept for the next attempt."""
+    file = work / "wandb_run_id"
+    if resumed and file.is_file():
+        return file.read_text(encoding="utf-8")
+    run_id = secrets.token_hex(4)
+    replace_text(file, run_id)
+    return run_id
 
 
 def _import_ahead() -> None:

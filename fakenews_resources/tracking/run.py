@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagster as dg
 import polars as pl
 
+from fakenews_resources.storage.backend import Backend
+
 if TYPE_CHECKING:  # wandb takes a second to import
     from wandb.sdk.wandb_run import Run
 
@@ -40,17 +42,31 @@ class Tracked:
     """
 
     def __init__(
-        self, name: str, limits: Limits, warn: Callable[[str], object], start: "Callable[[], Run] | None"
+        self,
+        name: str,
+        limits: Limits,
+        warn: Callable[[str], object],
+        start: "Callable[[], Run] | None",
+        copies: Backend | None = None,
     ) -> None:
-        """Args: start: opens the run; None disables tracking."""
+        """Args: start: opens the run; None disables tracking. copies: gets the folders of runs that are not on the
+        server, where this disk may not outlive the step.
+        """
+        self.resumed = False
         self._name = name
         self._start = start
         self._limits = limits
         self._warn = warn
         self._left = limits.patience_seconds
+        self._copies = copies
         self._warned = False
         self._run: Run | None = None
         self._backend: dict[str, dg.MetadataValue] = {}
+
+    def resume(self) -> None:
+        """Go on with the run of the killed attempt, instead of beginning another one. Call it before anything is
+        logged."""
+        self.resumed = True
 
     def log(self, values: Mapping[str, Number], step: int | None = None) -> None:
         """Add a row to the run's history. Steps must not decrease; values of the same step share a row."""
@@ -125,6 +141,10 @@ class Tracked:
 
     def _end(self, exit_code: int) -> None:
         self._on_run("the end of the run", lambda run: run.finish(exit_code=exit_code))
+        run = self._run
+        if run is not None and self._copies is not None and (run.offline or self._warned):
+            self._left += self._limits.upload_seconds
+            self._guarded("a copy of the folder", partial(_copy, Path(run.settings.sync_dir), self._copies))
         self._run = None
 
     def _on_run(self, what: str, action: Callable[["Run"], object]) -> None:
@@ -132,7 +152,7 @@ class Tracked:
             start, self._start = self._start, None
             self._run = self._guarded("the start of the run", start)
             if self._run is not None:
-                url, folder = self._run.url, self._run.settings.sync_dir
+                url, folder = self._run.url, self._folder(self._run)
                 self._backend = {"wandb": dg.MetadataValue.url(url) if url else dg.MetadataValue.path(folder)}
         run = self._run
         if run is not None:
@@ -157,7 +177,17 @@ class Tracked:
 
     def _what_to_do(self) -> str:
         run = self._run
-        return f" To upload the run later: wandb sync {run.settings.sync_dir}" if run else ""
+        return f" To upload the run later: wandb sync {self._folder(run)}" if run else ""
+
+    def _folder(self, run: "Run") -> str:
+        folder = run.settings.sync_dir
+        return f"{self._copies.address}/{Path(folder).name}" if self._copies else folder
+
+
+def _copy(folder: Path, copies: Backend) -> None:
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            copies.put(file, f"{folder.name}/{file.relative_to(folder).as_posix()}")
 
 
 def _add_table(name: str, rows: pl.DataFrame, run: "Run") -> None:

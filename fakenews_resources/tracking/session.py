@@ -39,6 +39,10 @@ class RunRequest:
     """The run's folder is created below `<folder>/wandb`."""
     timeout_seconds: float
     """Time limit of each of the first requests to the server."""
+    run_id: str | None = None
+    """W&B's id of the run; None: W&B chooses one."""
+    resumes: bool = False
+    """Whether there is a run of this id already, to go on with."""
 
 
 def open_run(request: RunRequest, *, online: bool, warn: Callable[[str], object]) -> "Run":
@@ -54,10 +58,17 @@ def open_run(request: RunRequest, *, online: bool, warn: Callable[[str], object]
             return _start(request, "online")
         except Exception as error:  # noqa: BLE001 - wandb raises a dozen kinds; for all, offline loses nothing
             warn(
-                f"Weights & Biases at {request.host} is not usable: {error}. The run {request.name} is recorded"
-                f" in {request.folder / 'wandb'} instead; send it later with `wandb sync`."
+                f"Weights & Biases at {request.host} is not usable: {_root_message(error)}. The run {request.name} is"
+                " recorded offline instead; send it later with `wandb sync`."
             )
     return _start(request, "offline")
+
+
+def _root_message(error: BaseException) -> str:
+    """dagster-wandb's error says that a resource failed; its cause says why."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__
 
 
 def _prepare(request: RunRequest, online: bool) -> None:
@@ -113,6 +124,8 @@ def _start(request: RunRequest, mode: str) -> "Run":
         config=json.loads(json.dumps(request.config, default=str)),
         dir=str(request.folder),
         reinit="create_new",  # a run belongs to its asset, not to the process
+        id=request.run_id,
+        resume="allow" if request.resumes and mode == "online" else None,  # offline, the equal id is enough
         settings=wandb.Settings(
             base_url=request.host,
             init_timeout=request.timeout_seconds,

@@ -1,6 +1,7 @@
 """Runs of Weights & Biases, without a server and with one that fails."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from fakenews_assets.common.plotting import new_figure, to_png
 from fakenews_resources.storage.io_manager import Storage
 from fakenews_resources.tracking.resource import Mode, mode_from_environment, tracker_from_environment
 from fakenews_resources.tracking.run import Tracked
-from tests.support.wandb_runs import history, records, run_step, runs
+from tests.support.buckets import Gate, objects
+from tests.support.buckets import gate as gate
+from tests.support.wandb_runs import history, records, run_step, runs, untimed
 from tests.support.wandb_server import KEY, WandbServer
 
 pytestmark = pytest.mark.usefixtures("own_wandb")
@@ -70,6 +73,66 @@ def test_results_tables_plots_and_a_failure_are_recorded(tmp_path: Path) -> None
     run_step(tmp_path / "failed", failing, "offline")
     (folder,) = runs(tmp_path / "failed")
     assert [one.exit.exit_code for one in records(folder) if one.HasField("exit")] == [1]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("too-short", "API key must have 40"), (KEY, "user is not logged in")],
+    ids=["malformed", "refused"],
+)
+def test_a_bad_key_is_told_with_its_reason(
+    key: str,
+    said: str,
+    tmp_path: Path,
+    wandb_server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    wandb_server.be("unauthorized")
+    run_step(tmp_path, lambda tracked: tracked.log({"loss": 1.0}), "online", host=wandb_server.url)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "is not usable" in line)
+    assert said in line
+    assert line.endswith("is recorded offline instead; send it later with `wandb sync`.")
+    assert KEY not in line
+
+
+def test_a_resumed_step_goes_on_with_its_run(tmp_path: Path, wandb_server: WandbServer) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def killed(tracked: Tracked) -> None:
+        tracked.log({"loss": 1.0}, 1)
+        tracked.log({"loss": 0.5}, 2)
+        raise RuntimeError
+
+    def going_on(tracked: Tracked) -> None:
+        tracked.resume()
+        for step in (1, 2, 3):  # a training tells its whole curve again
+            tracked.log({"loss": 1 / step}, step)
+        tracked.finish()
+
+    for body in (killed, going_on):
+        assert run_step(tmp_path / "store", body, "online", work, host=wandb_server.url) == []
+    (run,) = wandb_server.runs
+    assert [untimed(row) for row in wandb_server.history(run)] == [
+        {"_step": step, "loss": loss} for step, loss in ((1, 1), (2, 0.5), (3, 1 / 3))
+    ]
+    run_step(tmp_path / "store", killed, "online", work, host=wandb_server.url)
+    assert len(wandb_server.runs) == 2
+
+
+def test_offline_runs_of_a_bucket_are_in_the_bucket(gate: Gate) -> None:
+    def failing(tracked: Tracked) -> None:
+        tracked.log({"loss": 1.0}, 1)
+        assert str(tracked.show()["wandb"].value).startswith("gs://news/prod/wandb/offline-run-")
+        raise RuntimeError
+
+    assert run_step("gs://news/prod", failing, "offline") == []
+    (log,) = (
+        name for name in objects(gate) if re.fullmatch(r"prod/wandb/offline-run-[^/]+/run-\w+\.wandb", name)
+    )
+    assert b"loss" in objects(gate)[log]
 
 
 def test_without_tracking_wandb_is_never_imported(tmp_path: Path) -> None:

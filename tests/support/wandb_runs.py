@@ -49,13 +49,23 @@ def untimed(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in ("_runtime", "_timestamp")}
 
 
-def run_step(root: Path, body: Callable[[Tracked], None], mode: Mode, **limits: Any) -> list[str]:
-    """Materialize an asset that tracks something. Returns: its warnings."""
+def run_step(
+    root: Path | str, body: Callable[[Tracked], None], mode: Mode, work: Path | None = None, **limits: Any
+) -> list[str]:
+    """Materialize an asset that tracks something. Returns: its warnings.
+
+    Args:
+        root: the storage.
+        body: what it tracks.
+        mode: of the tracker.
+        work: folder of a step that can resume.
+        limits: of the tracker.
+    """
     warnings = []
 
     @dg.asset
     def step(context: dg.AssetExecutionContext, tracker: Tracker) -> None:
-        tracked = tracker.start(context, {"seed": 1})
+        tracked = tracker.start(context, {"seed": 1}, work)
         tracked._warn = warnings.append
         body(tracked)
 

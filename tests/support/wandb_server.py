@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import pytest
 
-Mood = Literal["well", "broken", "silent", "absent"]
+Mood = Literal["well", "broken", "silent", "absent", "unauthorized"]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class WandbServer:
     """Names of the questions, in order."""
 
     def be(self, mood: Mood) -> None:
-        """From now on answer with 500 (`broken`), never (`silent`), or not even listen (`absent`)."""
+        """From now on answer with 500 (`broken`), with 401, never (`silent`), or not even listen (`absent`)."""
         self.mood = mood
         if mood == "absent":
             self.url = "http://127.0.0.1:9"  # the port of `discard`, which nobody serves any more
@@ -59,6 +59,9 @@ class WandbServer:
         found = re.search(r"(?:query|mutation)\s+(\w+)", query)
         name = found[1] if found else ""
         self.asked.append(name)
+        if name == "RunResumeStatus":
+            known = given["name"] in self.runs
+            return {"model": {"bucket": self._left_off(given["name"]) if known else None}}
         if "upsertBucket" in query:
             self.runs.setdefault(given["name"], given)
             project = {
@@ -76,6 +79,23 @@ class WandbServer:
         if "serverInfo" in query:
             return {"serverInfo": {"features": []}}
         return self._of_artifacts(query, given)
+
+    def _left_off(self, run: str) -> dict[str, Any]:
+        """Where a run is to go on."""
+        lines = self._history.get(run, {})
+        tail = [lines[max(lines)]] if lines else []
+        return {
+            "name": run,
+            "summaryMetrics": "{}",
+            "config": "{}",
+            "tags": [],
+            "historyLineCount": len(lines),
+            "eventsLineCount": 0,
+            "logLineCount": 0,
+            "historyTail": json.dumps(tail),
+            "eventsTail": "[]",
+            "wandbConfig": '{"t": 1}',
+        }
 
     def _of_artifacts(self, query: str, given: dict[str, Any]) -> dict[str, Any]:
         asked = given.get("input", given)
@@ -178,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if server.mood == "broken":
             self._send(500, {})
+        elif server.mood == "unauthorized":
+            self._send(401, {"errors": [{"message": "user is not logged in"}]})
         elif self.path == "/graphql":
             asked = json.loads(body)
             self._send(200, {"data": server.answer(asked["query"], asked.get("variables") or {})})

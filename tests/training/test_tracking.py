@@ -1,5 +1,6 @@
 """A training's curves at Weights & Biases, which is offline, well, absent, broken or silent."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -13,10 +14,13 @@ import pytest
 
 from fakenews_assets.training.assets import finetuned_bert, hyperparameter_search
 from fakenews_assets.training.finetuning.finetuning import FinetuneResult, read_result
+from fakenews_assets.training.finetuning.history import Progress, TrainingHistory
+from fakenews_assets.training.metadata import TrainingLog
 from fakenews_resources.storage.hashing import digest
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
 from fakenews_resources.storage.store import Store
 from fakenews_resources.tracking.resource import Mode, Tracker
+from fakenews_resources.tracking.run import Limits, Tracked
 from tests.support.models import separable_articles
 from tests.support.wandb_runs import history, records, runs, untimed
 from tests.support.wandb_server import KEY, Mood, WandbServer
@@ -150,6 +154,14 @@ def test_a_server_that_fails_costs_a_training_seconds_and_nothing_else(
     (folder,) = runs(tmp_path / "store")
     assert metadata["wandb"] == str(folder)
     assert without_speed(history(folder)) == curves(result)
+
+
+@pytest.mark.parametrize("step", [0, 40])
+def test_a_training_that_resumes_says_so_before_its_run_begins(step: int) -> None:
+    tracked = Tracked("finetuned_bert", Limits(1, 1, None), print, None)
+    history = TrainingHistory(steps_per_epoch=60, training=[], validation=[])
+    TrainingLog(logging.getLogger(), tracked)(Progress(1, 1, 50, step, 60, history, 1.0, None, False))
+    assert tracked.resumed is bool(step)
 
 
 def test_a_search_tracks_every_trial(tmp_path: Path, tiny_bert: Path) -> None:

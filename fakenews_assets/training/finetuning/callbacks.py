@@ -157,6 +157,7 @@ class Recorder(Callback):
             epoch=trainer.current_epoch + 1,
             epochs=self.settings.epochs,
             step=trainer.global_step,
+            resumed_from_step=self._resumed_from_step,
             total_steps=self.total_steps,
             history=record.history,
             rows_per_second=record.rows_per_second,

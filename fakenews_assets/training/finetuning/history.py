@@ -78,6 +78,8 @@ class Progress:
     epochs: int
     step: int
     """Optimisation steps done, over all epochs and resumptions."""
+    resumed_from_step: int
+    """Of them, those of killed attempts; 0: this one has begun anew."""
     total_steps: int
     history: TrainingHistory
     """The curves so far."""

@@ -76,7 +76,7 @@ class Script:
                 macro_f1=value,
             )
             history = TrainingHistory(steps_per_epoch=5, training=[], validation=[])
-            on_progress(Progress(1, 1, point.step, 5 * len(curve), history, 1.0, point, False))
+            on_progress(Progress(1, 1, point.step, 0, 5 * len(curve), history, 1.0, point, False))
         return SimpleNamespace(best=SimpleNamespace(macro_f1=max(curve)))
 
 
