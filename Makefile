@@ -137,12 +137,18 @@ notebook: install  ## Execute docs/explore.ipynb anew on the store of FAKENEWS_S
 welfake: install  ## Download the published WELFake data set and run the whole graph on it (needs the internet)
 	@$(BIN)/fakenews ingest welfake: --batch welfake --train
 
-# torch's CUDA libraries stay out of the lock: a CPU build needs none, and a CUDA build names its own exactly.
+# torch's CUDA libraries stay out of the locks: a CPU build needs none, and a CUDA build names its own exactly.
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+CPU_ALONE := /^(cuda-|triton|nvidia-[^m])/
 .PHONY: lock
-lock: install  ## Write requirements.lock anew from pyproject.toml
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
-	@sed -i -E '/^(cuda-|triton|nvidia-[^m])/d; s/^(torch==[0-9.]+)\+cpu/\1/; 1i # Every version that the tests ran with, for Python 3.11 and 3.12. Written by "make lock".' requirements.lock
+lock: install  ## Write requirements.lock and the service's part of it, with hashes, anew from pyproject.toml
+	@$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
+	@sed -i -E '$(CPU_ALONE)d; s/^(torch==[0-9.]+)\+cpu/\1/; 1i # Every version that the tests ran with, for Python 3.11 and 3.12. Written by "make lock".' requirements.lock
+	@$(BIN)/python -c 'from fakenews_assets.serving.bento import SERVED; print(*SERVED, sep="\n")' | \
+		{ $(LOCK) --generate-hashes --constraint requirements.lock -; } | \
+		sed -E '$(CPU_ALONE),/[^\]$$/d; s/^(torch==[0-9.]+)\+cpu/\1/; 1i # What images of the service install: a part of requirements.lock, with hashes. Written by "make lock".' \
+		> fakenews_assets/serving/service.lock
 
 .PHONY: clean
 clean:  ## Remove .venv and caches, and after asking also data, models and Dagster's state (YES=1 does not ask)

@@ -33,8 +33,12 @@ PACKAGES: Final = ("bentos", "fakenews_assets", "fakenews_resources")
 """Folders of code that go in."""
 
 _ROOT: Final = Path(__file__).parents[2]
-LOCK: Final = Path(__file__).with_name("requirements.lock")
-"""The versions that the tests ran with: a link to the file of the checkout, which a wheel holds as a file."""
+LOCK: Final = Path(__file__).with_name("service.lock")
+"""The service's part of requirements.lock, with the hashes of the files. Written by `make lock`."""
+REQUIREMENTS_FILE: Final = Path("env/python/requirements.txt")
+"""What the images install, within a bento."""
+_TORCH_INDEX: Final = "https://download.pytorch.org/whl/cpu"
+"""Has the build of torch for CPUs, the one that is locked."""
 _OF_TORCH: Final = re.compile(r"cuda-|nvidia-|triton")
 """Libraries that a build of torch for GPUs names exactly; `make lock` leaves them out."""
 
@@ -49,10 +53,25 @@ _RUNTIMES: Final = {
     "torch": ("torch", "transformers", "tokenizers", "huggingface-hub"),
     "scikit-learn": ("scikit-learn",),
 }
+SERVED: Final = tuple(sorted({*_REQUIRED, *(name for names in _RUNTIMES.values() for name in names)}))
+"""What the service imports with any of the runtimes."""
 
 
 class BentoFailed(RuntimeError):
     """The bento could not be built or gives wrong answers; the message says why."""
+
+
+@dataclass(frozen=True)
+class LockedPackage:
+    """A package at one version, and the files that may be installed for it."""
+
+    requirement: Requirement
+    hashes: tuple[str, ...]
+    """Such as `sha256:...`."""
+
+    def __str__(self) -> str:
+        """As pip and uv read it."""
+        return " \\\n".join([str(self.requirement), *(f"    --hash={one}" for one in self.hashes)])
 
 
 @dataclass(frozen=True)
@@ -81,8 +100,8 @@ class BentoRecord(StoredRecord):
     bytes: int = Field(description="Size of the archive.")
 
 
-def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
-    """What a runtime needs to serve, and everything that these packages depend on, at the versions of the lock.
+def requirements(runtime: str, lock: Path = LOCK) -> list[LockedPackage]:
+    """What a runtime needs to serve, and everything that these packages depend on, as the lock has it.
 
     Args:
         runtime: of the bundle's manifest; two runtimes are joined by a plus.
@@ -99,26 +118,27 @@ def requirements(runtime: str, lock: Path = LOCK) -> list[str]:
     while ahead:
         seen |= ahead
         ahead = {package for one in ahead for package in _dependencies(*one)} - seen
-    found: list[Requirement] = []
+    found: list[LockedPackage] = []
     for name in sorted({name for name, _ in seen}):
         if name in locked:
             found += locked[name]
         elif not _OF_TORCH.match(name):
             raise BentoFailed(f"{name} is not in {lock.name}: run `make lock`.")
-    for requirement in found:
-        _require_installed(requirement, lock)
-    return [str(requirement) for requirement in found]
+    for package in found:
+        _require_installed(package.requirement, lock)
+    return found
 
 
-def _read_lock(lock: Path) -> dict[str, list[Requirement]]:
-    """The lock by package. A package has several lines where its version depends on the interpreter's."""
+def _read_lock(lock: Path) -> dict[str, list[LockedPackage]]:
+    """The lock by package. A package stands there several times if its version depends on the interpreter's."""
     if not lock.is_file():
         raise BentoFailed(f"{lock} is missing: install fakenews again, from its wheel or a checkout.")
-    locked: dict[str, list[Requirement]] = {}
-    for line in lock.read_text(encoding="utf-8").splitlines():
+    locked: dict[str, list[LockedPackage]] = {}
+    for line in lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
         if line and line[0] != "#":
-            requirement = Requirement(line)
-            locked.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+            text, *hashes = line.split(" --hash=")
+            package = LockedPackage(Requirement(text), tuple(one.strip() for one in hashes))
+            locked.setdefault(canonicalize_name(package.requirement.name), []).append(package)
     return locked
 
 
@@ -146,13 +166,16 @@ def _require_installed(locked: Requirement, lock: Path) -> None:
         )
 
 
-def stage(models: Backend, pointer: Pointer, context: Path) -> None:
+def stage(models: Backend, pointer: Pointer, context: Path) -> list[LockedPackage]:
     """Lay out what BentoML is to build from.
 
     Args:
         models: holds the bundles.
         pointer: the champion.
         context: made; receives code, bundle and bentofile.yaml.
+
+    Returns:
+        The packages that it needs.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -167,15 +190,22 @@ def stage(models: Backend, pointer: Pointer, context: Path) -> None:
     shutil.copytree(bundle.path, packed / bundle.sha)
     (packed / f"{bundle.sha}.json").write_text(record.model_dump_json(indent=2), encoding="utf-8")
     (packed / POINTER_FILE).write_text(pointer.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    packages = requirements(bundle.manifest.runtime)
     bentofile = {
         "service": SERVICE,
         "description": f"fakenews, model {bundle.sha} ({bundle.manifest.candidate})",
         "labels": {"model_id": bundle.sha[:63], "candidate": bundle.manifest.candidate},
         "include": [*(f"{package}/" for package in PACKAGES), "models/"],
-        "python": {"packages": requirements(bundle.manifest.runtime), "lock_packages": False},
-        "docker": {"python_version": f"{sys.version_info.major}.{sys.version_info.minor}"},
+        "python": {"packages": [str(one.requirement) for one in packages], "lock_packages": False},
+        "docker": {
+            "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+            # uv takes every package from the first index that has one of its name, which is torch's for some. The
+            # hashes say which files are meant.
+            "env": {"UV_INDEX_STRATEGY": "unsafe-best-match"},
+        },
     }
     (context / "bentofile.yaml").write_text(yaml.safe_dump(bentofile, sort_keys=False), encoding="utf-8")
+    return packages
 
 
 def build(models: Backend | Path, pointer: Pointer, work: Path) -> BuiltBento:
@@ -192,13 +222,18 @@ def build(models: Backend | Path, pointer: Pointer, work: Path) -> BuiltBento:
     """
     models = as_backend(models)
     context = work / "context"
-    stage(models, pointer, context)
+    packages = stage(models, pointer, context)
     home = work / "home"
     printed = run_bentoml(["build", "--output", "tag", "--version", pointer.bundle[:16]], home, context)
     tag = printed.strip().splitlines()[-1].removeprefix("__tag__:")
     bento = BuiltBento(tag, pointer.bundle, home)
     if not (bento.path / "bento.yaml").is_file():
         raise BentoFailed(f"BentoML reported {tag}, but left no bento in {bento.path.parent}.")
+    # BentoML leaves the hashes out.
+    text = "".join(f"{one}\n" for one in packages)
+    if any(one.requirement.name == "torch" for one in packages):
+        text = f"--extra-index-url {_TORCH_INDEX}\n{text}"
+    (bento.path / REQUIREMENTS_FILE).write_text(text, encoding="utf-8")
     return bento
 
 

@@ -8,9 +8,12 @@ from typing import Final
 
 from fakenews_assets.registry.bundle import BundleError, open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry, RegistryError
+from fakenews_assets.serving.bento import REQUIREMENTS_FILE
 
 GENERATED: Final = Path("env/docker/Dockerfile")
 """BentoML's own, for `bentoml containerize`."""
+CONTEXT_FOLDER: Final = "context"
+"""In a version of `container_context`."""
 PLAIN: Final = Path("Dockerfile")
 """Ours, for `docker build .` without a BentoML client."""
 
@@ -42,7 +45,7 @@ def faults(context: Path) -> list[str]:
                 for source in copied_by((context / dockerfile).read_text(encoding="utf-8"))
                 if not (context / source).exists()
             ]
-    found += _unpinned(context / "env" / "python" / "requirements.txt")
+    found += _unpinned(context / REQUIREMENTS_FILE)
     found += _model_faults(context / "src" / "models")
     for path in sorted(path for path in context.rglob("*") if path.is_file()):
         name = path.relative_to(context).as_posix()
@@ -67,11 +70,16 @@ def copied_by(dockerfile: str) -> list[str]:
 
 def _unpinned(requirements: Path) -> list[str]:
     if not requirements.is_file():
-        return ["env/python/requirements.txt is missing"]
-    lines = [line.strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
-    return [
-        f"{line} has no exact version" for line in lines if line and line[0] not in "#-" and "==" not in line
-    ]
+        return [f"{REQUIREMENTS_FILE} is missing"]
+    found = []
+    for line in requirements.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        if line and line[0] not in "#-":
+            requirement, *hashes = line.split(" --hash=")
+            if "==" not in requirement:
+                found.append(f"{requirement.strip()} has no exact version")
+            elif not hashes:
+                found.append(f"{requirement.strip()} has no hash")
+    return found
 
 
 def _model_faults(models: Path) -> list[str]:

@@ -13,11 +13,19 @@ from fakenews_assets.compression.settings import FORMATS
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.bundle import BundleDamaged
 from fakenews_assets.registry.champion import ChampionRegistry
-from fakenews_assets.serving.bento import LOCK, BentoFailed, build, requirements, run_bentoml
+from fakenews_assets.serving.bento import (
+    LOCK,
+    REQUIREMENTS_FILE,
+    BentoFailed,
+    build,
+    requirements,
+    run_bentoml,
+)
 from fakenews_assets.serving.container import GENERATED, PLAIN, copied_by, export_context, faults
 from fakenews_assets.serving.verification import compare
 from tests.deploy.environments import of_image
 
+REPOSITORY = Path(__file__).parents[2]
 RUNTIMES = ("openvino", "onnx", "torch", "scikit-learn", "openvino+scikit-learn")
 ARTICLES = [
     Article(f"the {word} number {row}", "a bank" * (row % 3))
@@ -74,9 +82,12 @@ def test_a_failing_command_says_why(tmp_path: Path):
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_requirements_are_of_the_lock_and_only_what_serving_needs(runtime: str):
     found = requirements(runtime)
-    locked = {Requirement(line) for line in LOCK.read_text().splitlines() if line[0] != "#"}
-    assert {Requirement(line) for line in found} <= locked
-    names = {Requirement(line).name for line in found}
+    lines = (REPOSITORY / "requirements.lock").read_text().splitlines()
+    tested = {(one.name, one.specifier) for one in map(Requirement, lines[1:])}
+    assert {(one.requirement.name, one.requirement.specifier) for one in found} <= tested
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", hash) for one in found for hash in one.hashes)
+    assert all(one.hashes for one in found)
+    names = {one.requirement.name for one in found}
     assert {"bentoml", "fastapi", "polars"} <= names
     assert not names & {"dagster", "lightning", "evidently", "nncf", "pytest"}
     assert ("torch" in names) == (runtime == "torch")
@@ -91,29 +102,30 @@ def test_every_exported_format_can_be_served():
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_nothing_is_left_for_an_index_to_choose(runtime: str, tmp_path: Path):
     """An environment with these packages alone lacks none; what is in it is read by uv, which wrote the lock."""
-    missing = missing_beside(requirements(runtime), tmp_path)
+    missing = missing_beside([one.requirement for one in requirements(runtime)], tmp_path)
     # A build of torch for GPUs names its libraries exactly; they stay out of the lock.
     assert [line for line in missing if not re.search("`(cuda-|nvidia-|triton)", line)] == []
 
 
 def test_a_package_that_is_left_out_is_noticed(tmp_path: Path):
-    lines = [line for line in requirements("openvino") if not line.startswith("pyasn1==")]
-    assert any("pyasn1" in line for line in missing_beside(lines, tmp_path))
+    every = [one.requirement for one in requirements("openvino")]
+    assert any(
+        "pyasn1" in line for line in missing_beside([one for one in every if one.name != "pyasn1"], tmp_path)
+    )
 
 
-def missing_beside(lines: list[str], folder: Path) -> list[str]:
+def missing_beside(packages: list[Requirement], folder: Path) -> list[str]:
     """What an environment would lack in which exactly these requirements, of those installed here, are installed."""
     venv.create(folder / "venv", symlinks=True)
-    (packages,) = (folder / "venv").glob("lib/python*/site-packages")
-    for line in lines:
-        requirement = Requirement(line)
+    (home,) = (folder / "venv").glob("lib/python*/site-packages")
+    for requirement in packages:
         if requirement.marker is None or requirement.marker.evaluate():
             found = distribution(requirement.name)
             assert found.version.split("+")[0] in requirement.specifier
             # Some packages carry others, with theirs further down.
             own = [path for path in found.files or () if len(path.parts) == 2]
             (metadata,) = [path for path in own if path.match("*.dist-info/METADATA")]
-            shutil.copytree(str(found.locate_file(metadata.parent)), packages / metadata.parent)
+            shutil.copytree(str(found.locate_file(metadata.parent)), home / metadata.parent)
     uv = Path(sys.executable).with_name("uv")
     command = [uv, "pip", "check", "--offline", "--python", folder / "venv/bin/python"]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
@@ -125,26 +137,33 @@ def missing_beside(lines: list[str], folder: Path) -> list[str]:
     ("change", "said"),
     [
         (("pyasn1==", "pyasn1==99."), r"pyasn1==99\.[\d.]+, but [\d.]+ is installed here"),
-        (("pyasn1==", "unknown=="), "pyasn1 is not in requirements.lock"),
+        (("pyasn1==", "unknown=="), "pyasn1 is not in service.lock"),
     ],
 )
 def test_what_is_tried_out_here_has_the_versions_of_the_image(
     change: tuple[str, str], said: str, tmp_path: Path
 ):
-    changed = tmp_path / "requirements.lock"
+    changed = tmp_path / "service.lock"
     changed.write_text(re.sub(f"^{change[0]}", change[1], LOCK.read_text(), flags=re.MULTILINE))
     with pytest.raises(BentoFailed, match=said):
         requirements("openvino", changed)
 
 
 def test_the_images_install_the_lock(context: Path):
-    """Both Dockerfiles install this file and nothing else."""
-    installed = (context / "env/python/requirements.txt").read_text().splitlines()
-    assert {Requirement(line) for line in installed} == {Requirement(line) for line in requirements("torch")}
+    """Both Dockerfiles install this file and nothing else; uv and pip read it as they do in the image."""
+    installed = context / REQUIREMENTS_FILE
+    torch, *packages = installed.read_text().replace("\\\n", "").splitlines()
+    assert torch == "--extra-index-url https://download.pytorch.org/whl/cpu"
+    assert packages == [str(one).replace("\\\n", "") for one in requirements("torch")]
     for name in (GENERATED, PLAIN):
         text = (context / name).read_text()
         assert re.findall(r"pip install (?!uv$).*?([\w./-]+\.txt)$", text, re.MULTILINE)
         assert len(re.findall(r"pip install (?!uv$)", text, re.MULTILINE)) == 1
+    assert "--require-hashes" in (context / PLAIN).read_text()
+    for program in ([Path(sys.executable).with_name("uv"), "pip"], [sys.executable, "-m", "pip"]):
+        command = [*program, "install", "--dry-run", "--no-index", "--require-hashes", "-r", installed]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert said.returncode == 0, said.stderr
 
 
 def test_the_images_leave_it_to_the_deployment_where_the_log_goes(context: Path):
@@ -169,6 +188,10 @@ def test_the_context_is_complete(context: Path):
         (
             lambda context: (context / "env/python/requirements.txt").write_text("polars>=1\n"),
             "polars>=1 has no exact version",
+        ),
+        (
+            lambda context: (context / "env/python/requirements.txt").write_text("polars==1\n"),
+            "polars==1 has no hash",
         ),
         (lambda context: (context / "src/models/champion.json").unlink(), "src/models names no champion"),
         (
