@@ -3,6 +3,7 @@
 #
 #     deploy/iam.sh PROJECT REGION            # the bucket is PROJECT-fakenews
 #     deploy/iam.sh PROJECT REGION kubernetes # pods too; the project has had a cluster with Workload Identity
+#     deploy/iam.sh PROJECT REGION rollout    # champions ship themselves; the service is on Cloud Run already
 #
 # | account          | for                       | may                                                             |
 # | fakenews-service | the service               | read its API key and champions, add to its log and read it      |
@@ -10,12 +11,15 @@
 # | fakenews-build   | Cloud Build               | read build/ and container contexts, push images, deploy         |
 set -euo pipefail
 
-usage="usage: iam.sh PROJECT REGION [kubernetes]"
-project=${1:?$usage} region=${2:?$usage} pods=${3:-}
-if [ -n "$pods" ] && [ "$pods" != kubernetes ]; then
-    echo "$usage" >&2
-    exit 1
-fi
+usage="usage: iam.sh PROJECT REGION [kubernetes] [rollout]"
+project=${1:?$usage} region=${2:?$usage} pods="" rollout=""
+for asked in "${@:3}"; do
+    case $asked in
+        kubernetes) pods=yes ;;
+        rollout) rollout=yes ;;
+        *) echo "$usage" >&2; exit 1 ;;
+    esac
+done
 bucket="$project-fakenews"
 namespace=dagster
 
@@ -69,9 +73,26 @@ done
 
 # Pods with the Kubernetes service accounts of the chart and of service.yaml act as these two (Workload Identity). Google
 # makes the project's identity pool with its first such cluster, and refuses the members before that.
-if [ "$pods" = kubernetes ]; then
+if [ -n "$pods" ]; then
     for pair in fakenews-service:fakenews-service fakenews-dagster:dagster; do
         gcloud iam service-accounts add-iam-policy-binding "$(account "${pair%:*}")" --project "$project" \
             --member "serviceAccount:$project.svc.id.goog[$namespace/${pair#*:}]" --role roles/iam.workloadIdentityUser
+    done
+fi
+
+# Dagster rolls champions out: it starts builds as the build's account, reads the registry, makes revisions of this one
+# service as the service's account, and reads what they have answered.
+if [ -n "$rollout" ]; then
+    for other in fakenews-build fakenews-service; do
+        gcloud iam service-accounts add-iam-policy-binding "$(account $other)" --project "$project" \
+            --member "serviceAccount:$(account fakenews-dagster)" --role roles/iam.serviceAccountUser
+    done
+    gcloud artifacts repositories add-iam-policy-binding fakenews --project "$project" --location "$region" \
+        --member "serviceAccount:$(account fakenews-dagster)" --role roles/artifactregistry.reader
+    gcloud run services add-iam-policy-binding fakenews --project "$project" --region "$region" \
+        --member "serviceAccount:$(account fakenews-dagster)" --role roles/run.developer
+    for role in roles/cloudbuild.builds.editor roles/monitoring.viewer; do
+        gcloud projects add-iam-policy-binding "$project" \
+            --member "serviceAccount:$(account fakenews-dagster)" --role "$role" --condition None
     done
 fi

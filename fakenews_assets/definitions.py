@@ -10,6 +10,7 @@ from fakenews_assets.automation.sensors.failures import failure_notifier
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
 from fakenews_assets.automation.sensors.refresh import champion_changed, refresh_downstream
 from fakenews_assets.automation.sensors.retraining import drift_sensor, new_rows_sensor
+from fakenews_assets.automation.sensors.rollout import rollout_sensor
 from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
 from fakenews_assets.data.admission import assets as admitting
@@ -20,7 +21,9 @@ from fakenews_assets.governance import assets as audit
 from fakenews_assets.monitoring import assets as monitoring
 from fakenews_assets.selection import assets as selection
 from fakenews_assets.serving import assets as serving
+from fakenews_assets.serving.settings import RolloutSettings
 from fakenews_assets.training import assets as training
+from fakenews_resources.cloud_run import CloudRun
 from fakenews_resources.engine.resource import engine_from_environment
 from fakenews_resources.landing import Landing
 from fakenews_resources.news.resource import NewsSource
@@ -54,6 +57,7 @@ defs = dg.Definitions(
         drift_sensor,
         refresh_downstream,
         champion_changed,
+        rollout_sensor,
         failure_notifier,
     ],
     resources={
@@ -65,6 +69,7 @@ defs = dg.Definitions(
             root=os.environ.get("FAKENEWS_LANDING", "landing"),
             settle_seconds=float(os.environ.get("FAKENEWS_LANDING_SETTLE_SECONDS", "10")),
         ),
+        "cloud_run": CloudRun(service=RolloutSettings().service),
         "notifier": notifier_from_environment(),
         "tracker": tracker_from_environment(storage),
     },

@@ -143,6 +143,12 @@ build_bento = dg.define_asset_job(
     description="Build the champion's bento, test it, and write the build context of its container.",
 )
 
+roll_out_champion = dg.define_asset_job(
+    "roll_out_champion",
+    selection=["rollout"],
+    description="Take the next step of the rollout on Cloud Run: build and try a revision, judge a trial, or go back.",
+)
+
 predict_batch = dg.define_asset_job(
     "predict_batch",
     selection=["batch_predictions"],
@@ -200,6 +206,7 @@ all_jobs = [
     compare_candidates,
     select_champion,
     build_bento,
+    roll_out_champion,
     predict_batch,
     full_lifecycle,
     retrain,

@@ -1,4 +1,4 @@
-"""Assets of the group serving: the champion's bento, its container context, and batch predictions."""
+"""Assets of the group serving: the champion's bento, its container context, its rollout, and batch predictions."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,8 +20,11 @@ from fakenews_assets.serving.checks import (
     bento_answers,
     context_is_complete,
 )
+from fakenews_assets.serving.settings import RolloutSettings, RolloutStep
+from fakenews_resources.cloud_run import CloudRun
 from fakenews_resources.engine.in_process import ShippedFolder
 from fakenews_resources.engine.resource import Engine
+from fakenews_resources.notifier import Notice, Notifier
 from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, checked
 
@@ -86,16 +89,17 @@ def fakenews_bento(
 def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The build context for `docker build`: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
     from fakenews_assets.serving.bento import BentoFailed, import_bento
-    from fakenews_assets.serving.container import export_context, faults
+    from fakenews_assets.serving.container import CONTEXT_FOLDER, export_context, faults
 
     draft = storage.draft()
-    context = draft.path / "context"
+    context = draft.path / CONTEXT_FOLDER
     try:
         with TemporaryDirectory() as home:
             bento = import_bento(fakenews_bento.path, Path(home))
             export_context(bento.path, context)
     except BentoFailed as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    draft.meta.update(model_id=bento.model_id)
     files = [path for path in context.rglob("*") if path.is_file()]
     yield checked(
         draft,
@@ -108,6 +112,43 @@ def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg
                 f"`docker build -t {bento.tag} context` or `bentoml containerize {bento.tag}`"
             ),
         },
+    )
+
+
+@_asset(deps=["container_context"], kinds={"googlecloud"}, code_version="1", pool="rollout")
+@plain_config
+def rollout(
+    context: dg.AssetExecutionContext,
+    config: RolloutStep,
+    storage: Storage,
+    cloud_run: CloudRun,
+    notifier: Notifier,
+    champion: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """Which revision of the service on Cloud Run answers with the champion, and with how much of the traffic. Each
+    materialization takes one step: it builds and tries the next revision, judges a trial, or goes back."""
+    from fakenews_assets.selection.champion import ChampionRecord
+    from fakenews_assets.serving.rollout import RolloutRecord, context_in, take_step
+    from fakenews_resources.cloud_run import CloudRunFailed
+
+    store, draft = storage.store, storage.draft()
+    storage.read(context, "container_context")
+    before = RolloutRecord.read(store.current("rollout").path) if store.exists("rollout") else None
+    chosen = ChampionRecord.read(champion.path)
+    try:
+        record = take_step(before, chosen.pointer, context_in(store), config, cloud_run, RolloutSettings())
+    except CloudRunFailed as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    record.write(draft.path)
+    draft.meta.update(
+        record.model_dump(mode="json", include={"stage", "champion"}), model_id=record.revision.bundle
+    )
+    if record.stage == "withdrawn":
+        text = f"{record.reason} {record.before} answers. Roll the champion back, or promote another one."
+        notifier.notify(Notice(f"{record.revision.name} was withdrawn", text, run_id=context.run.run_id))
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={**record.named, "build_log": dg.MetadataValue.url(record.revision.build_log)},
     )
 
 

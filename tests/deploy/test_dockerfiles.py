@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from fakenews_assets.serving.bento import LOCK, PACKAGES
+from fakenews_assets.serving.bento import PACKAGES
 from fakenews_assets.serving.container import copied_by
 from tests.deploy.files import DEPLOY, REPOSITORY
 
@@ -38,8 +38,8 @@ def test_what_the_graphs_image_copies_is_sent_to_the_build():
         if line[:1] == "!"
     }
     assert sent == set(sources)
-    # What a bento and its container context are made of, beside the code.
-    assert {"requirements.lock", "deploy/Dockerfile"} <= sent
+    # What the packages link to.
+    assert {"deploy/Dockerfile", "deploy/cloudbuild.yaml"} <= sent
 
 
 def test_the_graphs_image_keeps_no_test_runner():
@@ -64,7 +64,7 @@ def test_the_dependencies_install_without_the_sources(tmp_path: Path):
 
 @pytest.mark.compute
 def test_a_wheel_holds_all_that_a_checkout_has_in_its_packages(tmp_path: Path):
-    """The bento's builder reads the lock and a Dockerfile, which lie outside of them and are linked."""
+    """The bento's builder reads a lock, and a Dockerfile that lies outside of them and is linked."""
     listed = subprocess.check_output(
         [
             "git",
@@ -73,8 +73,8 @@ def test_a_wheel_holds_all_that_a_checkout_has_in_its_packages(tmp_path: Path):
             "pyproject.toml",
             "README.md",
             "LICENSE",
-            "requirements.lock",
             "deploy/Dockerfile",
+            "deploy/cloudbuild.yaml",
         ],
         cwd=REPOSITORY,
         text=True,
@@ -87,4 +87,4 @@ def test_a_wheel_holds_all_that_a_checkout_has_in_its_packages(tmp_path: Path):
     with ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
         assert held == {name for name in listed if name.split("/")[0] in PACKAGES}
-        assert wheel.read("fakenews_assets/serving/requirements.lock") == LOCK.read_bytes()
+        assert wheel.read("fakenews_assets/serving/Dockerfile") == (DEPLOY / "Dockerfile").read_bytes()

@@ -186,9 +186,9 @@ Grant = tuple[str, str, str, str]
 
 
 def grants(folder: Path, *asked: str) -> list[Grant]:
-    """What `iam.sh` grants; with an argument more, in a project that has a cluster."""
+    """What `iam.sh` grants; with `kubernetes`, in a project that has a cluster."""
     command = ["bash", str(DEPLOY / "iam.sh"), "p1", "r1", *asked]
-    calls = recorded(command, folder, cluster=bool(asked))
+    calls = recorded(command, folder, cluster="kubernetes" in asked)
     granted = [call for call in calls if "add-iam-policy-binding" in call]
     found: list[Grant] = []
     for call in granted:
@@ -230,13 +230,29 @@ def test_pods_act_as_the_accounts_once_there_is_a_cluster(tmp_path: Path):
     }
 
 
+def test_dagster_may_ship_champions_where_that_is_asked_for(tmp_path: Path):
+    (tmp_path / "without").mkdir()
+    (tmp_path / "with").mkdir()
+    more = set(grants(tmp_path / "with", "rollout")) - set(grants(tmp_path / "without"))
+    assert more == {
+        ("fakenews-dagster", role, kind, "")
+        for role, kind in (
+            ("roles/iam.serviceAccountUser", "iam service-accounts"),
+            ("roles/artifactregistry.reader", "artifacts repositories"),
+            ("roles/run.developer", "run services"),
+            ("roles/cloudbuild.builds.editor", "projects add-iam-policy-binding"),
+            ("roles/monitoring.viewer", "projects add-iam-policy-binding"),
+        )
+    }
+
+
 @pytest.mark.parametrize("arguments", [[], ["p1"], ["p1", "r1", "cluster"]])
 def test_the_accounts_script_says_how_it_is_used(arguments: list[str]):
     ended = subprocess.run(
         ["bash", str(DEPLOY / "iam.sh"), *arguments], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert "usage: iam.sh PROJECT REGION [kubernetes]" in ended.stderr
+    assert "usage: iam.sh PROJECT REGION [kubernetes] [rollout]" in ended.stderr
 
 
 def test_prefixes_and_names_are_those_of_the_other_files():

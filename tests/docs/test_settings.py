@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.automation.limits import RetrainSettings
+from fakenews_assets.serving.settings import RolloutSettings
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "settings.md").read_text()
@@ -19,7 +20,7 @@ ROWS = {
 """Default as the page shows it, by variable."""
 
 
-@pytest.mark.parametrize("settings", [ServiceSettings, RetrainSettings])
+@pytest.mark.parametrize("settings", [ServiceSettings, RetrainSettings, RolloutSettings])
 def test_settings_classes_are_documented_with_their_defaults(settings: type[BaseSettings]) -> None:
     prefix = settings.model_config["env_prefix"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
     for name, field in settings.model_fields.items():
@@ -42,7 +43,7 @@ def test_the_variables_of_code_and_page_are_the_same() -> None:
     read = set(re.findall(r"\bFAKENEWS_[A-Z_]*[A-Z]\b", code))
     classes = {
         f"{settings.model_config['env_prefix']}{name}".upper()  # pyright: ignore[reportTypedDictNotRequiredAccess]
-        for settings in (ServiceSettings, RetrainSettings)
+        for settings in (ServiceSettings, RetrainSettings, RolloutSettings)
         for name in settings.model_fields
     }
-    assert set(ROWS) == (read - {"FAKENEWS_BENCH_NEWS", "FAKENEWS_RETRAIN"}) | classes
+    assert set(ROWS) == (read - {"FAKENEWS_BENCH_NEWS", "FAKENEWS_RETRAIN", "FAKENEWS_ROLLOUT"}) | classes

@@ -23,6 +23,7 @@ from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.card.corpus import BatchFacts, Corpus, SourceFacts, SplitFacts
 from fakenews_assets.selection.card.page import to_html
 from fakenews_assets.selection.sbom import write_sbom
+from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.hashing import hash_files, version_of
 from tests.support.models import build_tiny_classifier
 
@@ -69,7 +70,7 @@ CORPUS = Corpus(
 
 
 def make_champion(
-    models: Path,
+    models: Path | Backend,
     *,
     seed: int = 0,
     encoder: str | None = None,
@@ -79,7 +80,7 @@ def make_champion(
     """Bundle an untrained classifier and make it the champion.
 
     Args:
-        models: the folder of bundles.
+        models: the bundles.
         seed: decides the weights.
         encoder: pretrained encoder that it is said to descend from.
         behind: versions of what it is said to be made of, besides splits.
@@ -88,7 +89,8 @@ def make_champion(
     Returns:
         The bundle's sha.
     """
-    draft = models / f".draft-{seed}"
+    models = as_backend(models)
+    draft = models.root / f".draft-{seed}"
     build_tiny_classifier(draft / "model", seed=seed)
     (draft / "model_card.md").write_text(CARD)
     (draft / MODEL_CARD_PAGE).write_text(to_html(CARD, {}))
