@@ -37,7 +37,9 @@ def materialize(
     storage = Storage(root=str(root))
     draft = storage.store.draft()
     for seed, split in enumerate(("train", "val")):
-        articles = separable_articles(96, seed=seed).with_columns(source=pl.lit(None, pl.String))
+        articles = separable_articles(96, seed=seed).with_columns(
+            source=pl.lit(None, pl.String), batch=pl.lit("b1")
+        )
         articles.write_parquet(draft.path / f"{split}.parquet")
     storage.store.commit("splits", draft)
     return dg.materialize(
