@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, time
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 from pydantic import Field, TypeAdapter, ValidationError
@@ -32,6 +32,7 @@ _RETRY_S: Final = 8
 
 _GROWING: Final = "still being written"
 _UNKNOWN_FORMAT: Final = "of no known format"
+_NESTED: Final = "in subfolders, which are not watched"
 _MAPPING: Final = "mapping.toml"
 
 
@@ -86,7 +87,8 @@ def batch_name_of(file_name: str, identity: str) -> str:
 class Landing(dg.ConfigurableResource):
     """A folder or prefix that is watched for new files, and never written to.
 
-    Hidden files, names that end in `.part`, `.partial`, `.tmp`, `.crdownload` or `~`, and subfolders are left out.
+    Hidden files, names that end in `.part`, `.partial`, `.tmp`, `.crdownload` or `~`, and subfolders are left out. Files in subfolders are named as
+    waiting.
     """
 
     root: str = Field(
@@ -167,6 +169,11 @@ def _look_into_folder(
                     mapping = next((one.read_text("utf-8") for one in beside if one.is_file()), "")
                     found = replace(found, mapping=mapping)
                 yield path.name, found
+            elif stat.S_ISDIR(state.st_mode):
+                inner = sorted(one.name for one in path.iterdir() if _counts(one.name))
+                yield from (
+                    (f"{path.name}/{name}", _NESTED) for name in inner if name.lower().endswith(SUFFIXES)
+                )
         except FileNotFoundError:  # taken away meanwhile, or a link to nothing
             continue
         except (OSError, UnicodeDecodeError):
@@ -204,15 +211,16 @@ def _look_into_bucket(root: str) -> Iterator[tuple[str, LandedFile | str]]:
     prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
     missing = f"no bucket {bucket}: create it, or watch another folder"
     with gcs_errors(root, missing, "could not be listed ({}): check the network"):
-        blobs = list(
-            storage.Client().list_blobs(
-                bucket,
-                prefix=prefix,
-                delimiter="/",
-                timeout=_TIMEOUT_S,
-                retry=DEFAULT_RETRY.with_timeout(_RETRY_S),
-            )
+        listed: Any = storage.Client().list_blobs(  # whose types lack `prefixes`
+            bucket,
+            prefix=prefix,
+            delimiter="/",
+            timeout=_TIMEOUT_S,
+            retry=DEFAULT_RETRY.with_timeout(_RETRY_S),
         )
+        blobs = list(listed)
+    for folder in sorted(listed.prefixes):
+        yield folder.removeprefix(prefix), _NESTED
     mappings = {blob.name: blob for blob in blobs if blob.name.endswith(_MAPPING)}
     for blob in blobs:
         name = blob.name.removeprefix(prefix)

@@ -7,7 +7,8 @@ from typing import Final
 DAGSTER_FOLDER: Final = ".dagster"
 """Folder below the project's that is DAGSTER_HOME: it links to `dagster.yaml`, and Dagster keeps its state there."""
 
-_MARK: Final = "dagster.yaml"
+PROJECT_MARK: Final = "dagster.yaml"
+"""File by which a folder is known to be a project's."""
 
 
 def find_project() -> Path | None:
@@ -15,8 +16,8 @@ def find_project() -> Path | None:
     home = os.environ.get("DAGSTER_HOME")
     for start in (Path.cwd(), *([Path(home)] if home else [])):
         for folder in (start, *start.parents):
-            if (folder / _MARK).is_file():
-                return (folder / _MARK).resolve().parent
+            if (folder / PROJECT_MARK).is_file():
+                return (folder / PROJECT_MARK).resolve().parent
     return None
 
 

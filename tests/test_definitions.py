@@ -180,14 +180,14 @@ def test_dagsters_state_lies_in_a_folder_of_its_own_wherever_a_command_starts(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, below = project / ".dagster", project / "below"
-    home.mkdir()
-    (home / "dagster.yaml").symlink_to((REPOSITORY / ".dagster" / "dagster.yaml").readlink())
     below.mkdir()
     monkeypatch.chdir(below)
     monkeypatch.delenv("DAGSTER_HOME")
     use_project_home()
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("news_batches", ["b"])
+    link = (home / "dagster.yaml").readlink()
+    assert link == (REPOSITORY / ".dagster" / "dagster.yaml").readlink(), "it is made as it was shipped"
     assert not any(below.iterdir())
     assert sorted(path.name for path in project.iterdir()) == [".dagster", "below", "dagster.yaml"]
 

@@ -21,22 +21,32 @@ from fakenews_assets.compression.partitions import DEFAULT_CANDIDATES
 from fakenews_assets.data.partitions import note_on_unregistered
 from fakenews_assets.data.receiving.receiving import digest_of
 from fakenews_assets.data.splits.splitting import CLUSTERING_FILE
-from fakenews_resources.project import DAGSTER_FOLDER, find_project
+from fakenews_resources.project import DAGSTER_FOLDER, PROJECT_MARK, find_project
 from fakenews_resources.storage.hashing import hash_file
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.store import Store
 
 
 def use_project_home() -> None:
-    """Point DAGSTER_HOME at the project's own, unless it is set."""
-    if os.environ.get("DAGSTER_HOME"):
-        return
+    """Point DAGSTER_HOME at the project's own, which is made if it is missing, unless another is set."""
     project = find_project()
-    if project is None:
+    own = project / DAGSTER_FOLDER if project else None
+    home = os.environ.get("DAGSTER_HOME")
+    if home and Path(home) != own:
+        if not Path(home).is_dir() or not Path(home).is_absolute():
+            raise CommandFailed(
+                f"DAGSTER_HOME is {home}, which is not the absolute path of a folder. Make that folder, or unset"
+                " DAGSTER_HOME to use the project's own."
+            )
+        return
+    if own is None:
         raise CommandFailed(
             "No dagster.yaml here or above. Run this inside the project's folder, or set DAGSTER_HOME."
         )
-    os.environ["DAGSTER_HOME"] = str(project / DAGSTER_FOLDER)
+    if not own.is_dir():
+        own.mkdir()
+        (own / PROJECT_MARK).symlink_to(Path("..") / PROJECT_MARK)
+    os.environ["DAGSTER_HOME"] = str(own)
 
 
 def load_graph() -> dg.Definitions:

@@ -69,7 +69,8 @@ def _refuse_at_launch(config: type[dg.Config], settings: type[BaseModel]) -> Non
 
 def _sentence(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg']}" if where else error["msg"]
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
 
 
 def _item(annotation: Any) -> type:

@@ -23,7 +23,8 @@ from fakenews_assets.data.checks import (
     split_checks,
     to_result,
 )
-from fakenews_assets.data.cleaning.cleaning import BatchRejected, CleaningSummary
+from fakenews_assets.data.cleaning.cleaning import BatchRejected
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.corpus import (
     CleanBatch,
     CleanNewsSettings,
@@ -80,7 +81,7 @@ _SPLIT_LINEAGE = {
 }
 
 
-@_asset(partitions_def=news_batches, kinds={"csv"}, code_version="2", retry_policy=FETCHING)
+@_asset(partitions_def=news_batches, kinds={"csv"}, code_version="3", retry_policy=FETCHING)
 @plain_config
 @not_retried_otherwise()
 def raw_news(
@@ -143,7 +144,7 @@ def _first_with(context: dg.AssetExecutionContext, storage: Storage, sha256: str
 @_asset(
     partitions_def=news_batches,
     kinds={"polars", "parquet"},
-    code_version="9",
+    code_version="10",
     check_specs=batch_check_specs(),
     metadata=columns(ARTICLE_SCHEMA),
 )

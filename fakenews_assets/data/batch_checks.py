@@ -11,8 +11,8 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fakenews_assets.data.cleaning.cleaning import CleaningSummary
 from fakenews_assets.data.cleaning.label_flips import LabelFlipEvidence, Meaning
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, Label
 
 _BY_CHANCE: Final = 1e-6

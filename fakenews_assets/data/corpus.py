@@ -11,7 +11,8 @@ from pydantic import Field
 from fakenews_assets.common import progress
 from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.batch_checks import BatchLimits, CheckOutcome, check_batch, fake_share
-from fakenews_assets.data.cleaning.cleaning import CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving.raw_files import raw_files, read_mapping
 from fakenews_assets.data.text.preparation import TextPreparation, default_rules, read_rules

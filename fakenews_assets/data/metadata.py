@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakenews_assets.common.metadata import counts, row_count
-from fakenews_assets.data.cleaning.cleaning import CleaningSummary
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.receiving.receiving import columns_read
 
 

@@ -56,6 +56,7 @@ SPLIT_SCHEMA: Final = pl.Schema(
 RAW_SCHEMA: Final = pl.Schema(
     {
         "row": pl.Int64,
+        "line": pl.Int64,
         "title": pl.String,
         "text": pl.String,
         "label": pl.String,
@@ -66,7 +67,8 @@ RAW_SCHEMA: Final = pl.Schema(
     }
 )
 """Columns of a file as read, before anything is judged: every value is still text. `row` counts the
-records of the file from 0. A column that the file lacks is all null."""
+records of the batch from 1, and `line` is where a record begins in its file; null in Parquet. A column that the file lacks is
+all null."""
 
 
 class Reason(StrEnum):
@@ -82,16 +84,15 @@ class Reason(StrEnum):
 QUARANTINE_SCHEMA: Final = pl.Schema(
     {
         "row": pl.Int64,
+        "line": pl.Int64,
         "reason": pl.String,
         "detail": pl.String,
-        "line": pl.Int64,
         "lines": pl.Int64,
         "record": pl.String,
     }
 )
-"""Columns of a quarantine table: record number in the file, a `Reason`, what exactly was
-wrong, where an unreadable record begins (else null) and how many lines it takes up (else 1), and the start of the record
-itself (the whole of it stays in the raw bytes)."""
+"""Columns of a quarantine table: `row` and `line` as in `RAW_SCHEMA`, a `Reason`, what exactly was wrong, how many lines an
+unreadable record takes up (else 1), and the start of the record itself (the whole of it stays in the raw bytes)."""
 
 
 def article_id(title: str, text: str) -> str:

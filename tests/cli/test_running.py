@@ -32,6 +32,17 @@ def test_a_storage_that_cannot_be_used_is_a_message(command: str, monkeypatch: p
     assert "\nFailed: Cannot store in s3://x: set FAKENEWS_STORAGE to a path" in f"\n{result.output}"
 
 
+@pytest.mark.parametrize("home", ["/nowhere/at/all", "relative"])
+def test_a_home_of_dagster_that_is_no_folder_is_a_message(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", home)
+    result = CliRunner().invoke(app, ["register"])
+    assert isinstance(result.exception, SystemExit)
+    assert f"Failed: DAGSTER_HOME is {home}, which is not the absolute path of a folder." in result.output
+
+
 def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise CommandFailed(LIKE_MARKUP)

@@ -16,8 +16,8 @@ from fakenews_assets.data.batch_checks import (
     fake_share,
 )
 from fakenews_assets.data.checks import BATCH_CHECKS
-from fakenews_assets.data.cleaning.cleaning import CleaningSummary
 from fakenews_assets.data.cleaning.label_flips import LabelFlipDetector, LabelFlipEvidence, Meaning
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 
 ARTICLES = pl.DataFrame(

@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fakenews_assets.data.cleaning.cleaning import CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.receiving.raw_files import read_mapping
 from fakenews_assets.data.receiving.receiving import RawNewsSettings, columns_read, store_raw_files
 from fakenews_assets.data.receiving.recipe_folders import with_recipe
@@ -95,6 +96,7 @@ def test_what_was_given_goes_before_the_recipe(tmp_path: Path) -> None:
     [
         ("URLs,Headline,Body,Label", {}, {"1": "real", "0": "fake"}),
         ("URLs,Headline,Body,Label", {"labels": {"1": "fake", "0": "real"}}, {"1": "fake", "0": "real"}),
+        ("URLs,Headline,Body,Label", {"columns": {"url": ""}}, {"1": "real", "0": "fake"}),
         ("URLs,Headline,Body,Label", {"columns": {"label": "Label"}}, {}),
         ("URLs,Headline,Body,Label", {"file_labels": ("real",)}, {}),
         ("URLs,Headline,Body,Author,Label", {}, {}),
@@ -112,6 +114,30 @@ def test_a_file_of_a_known_data_set_is_recognised_by_its_columns(
     )
     assert read_mapping(Artifact(tmp_path / "batch")).labels == labels
     assert ("1 = real" in columns_read(manifest)[0]) == (labels.get("1") == "real")
+
+
+def test_a_recognised_file_gives_all_columns_of_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / OWN_FOLDER).mkdir()
+    (tmp_path / OWN_FOLDER / "mine.toml").write_text(
+        'name = "Mine"\nknown_columns = ["headline", "wann", "wo", "urteil"]\n[[file]]\npath = "all.csv"\n'
+        '[columns]\npublished_at = "wann"\nurl = "wo"\nlabel = "urteil"\n[labels]\nfalsch = "fake"\n'
+    )
+    for number, given in enumerate(({}, {"columns": {"url": ""}}, {"labels": {"falsch": "real"}})):
+        (tmp_path / "news.csv").write_text("headline,wann,wo,urteil\nA,31.12.2017,//a.example/b,falsch\n")
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        arrived = received(tmp_path / "news.csv", "x")
+        manifest = store_raw_files([arrived], "b", folder, {}, RawNewsSettings.model_validate(given))
+        said = {"published_at": "wann", "url": "wo", "label": "urteil", **given.get("columns", {})}
+        read = read_mapping(Artifact(folder))
+        assert (read.columns, read.day_first) == (said, True)
+        assert read.labels == {"falsch": "real" if "labels" in given else "fake"}
+        used = {field: name for field, name in said.items() if name}
+        assert manifest["files"][0]["columns"] == {"title": "headline", **used}
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +159,24 @@ def test_a_folder_without_the_files_says_what_is_missing(tmp_path: Path) -> None
         with_recipe(RawNewsSettings(uri=f"isot:{tmp_path}"))
     with pytest.raises(NotFound, match=r"lacks politifact_real\.csv"):
         with_recipe(RawNewsSettings(uri=f"fakenewsnet:{tmp_path}"))
+
+
+def test_the_folder_of_an_archive_may_lie_within(tmp_path: Path) -> None:
+    for below in ("News _dataset", "fake-news-main/dataset"):
+        folder = tmp_path / below.split("/")[0]
+        (tmp_path / below).mkdir(parents=True)
+        unpacked(tmp_path / below, "isot")
+        (tmp_path / "__MACOSX").mkdir(exist_ok=True)
+        settings = with_recipe(RawNewsSettings(uri=f"isot:{tmp_path}"))
+        assert settings.uris == tuple(str(tmp_path / below / name) for name in ("True.csv", "Fake.csv"))
+        folder.rename(tmp_path.parent / f"{tmp_path.name}-{folder.name}")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        unpacked(tmp_path / name, "isot")
+    with pytest.raises(BadAddress, match=r"lies in .*/one and in .*/two: name one of them"):
+        with_recipe(RawNewsSettings(uri=f"isot:{tmp_path}"))
+    with pytest.raises(NotFound, match=r"True\.csv is a file: unpack it, and name the folder"):
+        with_recipe(RawNewsSettings(uri=f"isot:{tmp_path / 'one' / 'True.csv'}"))
 
 
 @pytest.mark.parametrize(

@@ -70,14 +70,19 @@ def test_a_complete_file(folder: Path, look: Look, tmp_path: Path) -> None:
 def test_what_is_no_news_file(folder: Path, look: Look) -> None:
     for name in (".news.csv", "a.csv.part", "b.partial", "c.csv.tmp", "d.crdownload", "e.csv~"):
         (folder / name).write_bytes(CONTENT)
-    (folder / "below").mkdir()
-    (folder / "below" / "news.csv").write_bytes(CONTENT)
     (folder / "folder.csv").mkdir()
     os.mkfifo(folder / "pipe.csv")
     (folder / "gone.csv").symlink_to(folder / "nowhere.csv")
     assert look() == Landed([], {})
     (folder / "scan.pdf").write_bytes(CONTENT)
     assert look() == Landed([], {"of no known format": ["scan.pdf"]})
+
+
+def test_files_in_subfolders_are_named(folder: Path, look: Look) -> None:
+    (folder / "below" / "deeper").mkdir(parents=True)
+    for name in ("news.csv", "b.csv.part", ".c.csv", "scan.pdf", "deeper/d.csv"):
+        (folder / "below" / name).write_bytes(CONTENT)
+    assert look() == Landed([], {"in subfolders, which are not watched": ["below/news.csv"]})
 
 
 @pytest.mark.parametrize("suffix", ["csv", "CSV", "csv.gz", "tsv", "jsonl", "ndjson.gz", "parquet"])
@@ -276,7 +281,10 @@ def test_a_bucket(bucket: storage.Bucket, tmp_path: Path) -> None:
     md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
     for root in ("gs://news/land", "gs://news/land/"):
         landed = Landing(root=root).look(tmp_path)
-        assert landed.waiting == {"of no known format": ["scan.pdf"]}
+        assert landed.waiting == {
+            "of no known format": ["scan.pdf"],
+            "in subfolders, which are not watched": ["below/"],
+        }
         (file,) = landed.files
         assert (file.name, file.size_bytes, file.identity) == ("news may.csv", len(CONTENT), md5)
         assert file.batch == f"news_may-{md5[:8]}"

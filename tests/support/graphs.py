@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from fakenews_assets.data.cleaning.cleaning import CleaningSummary
 from fakenews_assets.data.cleaning.label_flips import LabelFlipEvidence, Meaning
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.splits.splitting import ClusteringSettings, SplitSettings
 from fakenews_assets.definitions import defs
 from fakenews_assets.models.settings import BaselineTuning, EncoderSpec

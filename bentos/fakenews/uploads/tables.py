@@ -148,11 +148,11 @@ class Upload:
     def _row(self, found: Record | Reject) -> Row:
         if isinstance(found, Reject):
             others = ("",) * len(self._others)
-            return Row(found.number + 1, Article("", ""), others, f"line {found.line:,}: {found.detail}")
+            return Row(found.number, Article("", ""), others, f"line {found.line:,}: {found.detail}")
         text = "" if self._text is None else found.cells[self._text] or ""
         article = Article(found.cells[self._title] or "", "" if text and is_missing(text.strip()) else text)
         others = tuple(found.cells[at] or "" for at in self._others)
-        return Row(found.number + 1, article, others, _fault(article))
+        return Row(found.number, article, others, _fault(article))
 
 
 def harmless(cell: str) -> str:

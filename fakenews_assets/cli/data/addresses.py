@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.data.receiving.receiving import digest_of
+from fakenews_assets.data.receiving.recipe_folders import recipes_for
 from fakenews_assets.data.recipes.recipe import recipes
 from fakenews_resources.landing import batch_name_of
 from fakenews_resources.news.base import BadAddress
@@ -39,12 +40,20 @@ def local_files(addresses: Sequence[str]) -> list[Path]:
         if path is None:
             continue
         if path.is_dir():
-            raise CommandFailed(
-                f"{path} is a folder. Name its files; several make one batch. For a published data set, name its recipe:"
-                f" {', '.join(f'{name}:{path}' for name in sorted(recipes()))}."
+            fitting = recipes_for(path)
+            recipe = (
+                f"It has the files of a published data set: fakenews ingest {fitting[0]}:{path}"
+                if fitting
+                else f"For a published data set, put its recipe before the folder: {', '.join(sorted(recipes()))}, each with a"
+                " colon"
             )
+            raise CommandFailed(f"{path} is a folder. Name its files; several make one batch. {recipe}.")
         if not path.is_file():
-            raise CommandFailed(f"No file at {path}. Check the path.")
+            scheme = address.rsplit("/", 1)[-1].partition(":")
+            unknown = (
+                f" Or is {scheme[0]} a recipe? Known are {', '.join(sorted(recipes()))}." if scheme[1] else ""
+            )
+            raise CommandFailed(f"No file at {path}. Check the path.{unknown}")
         files.append(path)
     return files if len(files) == len(addresses) else []
 

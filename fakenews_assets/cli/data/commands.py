@@ -45,13 +45,14 @@ def ingest(
     ] = None,
     title_words: Annotated[
         int | None,
-        typer.Option(help="Make titles of so many first words of the text, if no column holds them.", min=0),
+        typer.Option(help="Make titles of so many first words of the text, where there is none.", min=0),
     ] = None,
     labels: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WORD=MEANING,...",
-            help="What words of the label column mean: real, fake or unlabelled, such as true=real,false=fake.",
+            help="What words of the label column mean: real, fake or unlabelled, such as true=real,false=fake. A word with"
+            " a comma stands in quotes: '\"true, mostly\"=real'.",
         ),
     ] = None,
     label: Annotated[
@@ -105,12 +106,18 @@ def ingest(
         fakenews ingest articles.csv --label-by-rating
     """
     from fakenews_assets.cli.data import ingesting
-    from fakenews_assets.cli.data.options import columns_given, emptied, labels_given, labels_of_files
+    from fakenews_assets.cli.data.options import (
+        columns_given,
+        emptied,
+        header_given,
+        labels_given,
+        labels_of_files,
+    )
 
     if fake_below > real_from:
         raise typer.BadParameter("must not be above --real-from", param_hint="--fake-below")
     given = {
-        "header": tuple(filter(None, (name.strip() for name in (header or "").split(",")))),
+        "header": header_given(header or ""),
         "columns": columns_given(column or []),
         "labels": labels_given(labels or []),
         "file_labels": labels_of_files(label or [], len(addresses)),

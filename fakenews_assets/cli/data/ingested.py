@@ -36,6 +36,11 @@ def show_batch(runner: GraphRunner, batch: str, *, rated: bool = False) -> None:
     table = Table("batch", *counts, title="Ingested", title_justify="left")
     table.add_row(batch, *(f"{count:,}" for count in counts.values()))
     runner.console.print(table)
+    if repeated := _in_earlier_batches(runner, batch, stored):
+        _say(
+            runner,
+            f"{repeated:,} of {summary['rows_out']:,} articles are in earlier batches too; a model is trained on each once.",
+        )
     manifest = runner.store.current(f"raw_news/{batch}").meta
     for file in manifest["files"]:
         _say(runner, f"Read {file['file']} as {file['read_as']}.")
@@ -57,6 +62,20 @@ def show_batch(runner: GraphRunner, batch: str, *, rated: bool = False) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def _in_earlier_batches(runner: GraphRunner, batch: str, clean: Artifact) -> int:
+    """How many articles of a batch are in batches that were received before; 0 in a bucket, whose batches would all be
+    fetched for it."""
+    if runner.store.address.startswith("gs://"):
+        return 0
+    others = corpus_batches(runner.store, runner.instance) - {batch}
+    found = runner.store.current_of(f"clean_news/{name}" for name in sorted(others)).values()
+    earlier = [one.scan("articles") for one in found if one.meta["received_at"] < clean.meta["received_at"]]
+    if not earlier:
+        return 0
+    known = pl.concat([articles.select("article_id") for articles in earlier])
+    return clean.scan("articles").join(known, on="article_id", how="semi").select(pl.len()).collect().item()
 
 
 def columns_of(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> str:

@@ -12,10 +12,11 @@ from rich.markup import escape
 
 from fakenews_assets.cli.data.addresses import batch_name, local_files, sha256_of, typed
 from fakenews_assets.cli.data.ingested import show_batch, show_next, untrainable
-from fakenews_assets.cli.data.options import as_options
+from fakenews_assets.cli.data.options import OPTIONS, as_options
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.data.admission.admission import OVERRULABLE, AdmissionSettings
+from fakenews_assets.data.fields.mapping import faults_of
 from fakenews_assets.data.partitions import corpus_batches, received_batches, registered_batches
 from fakenews_assets.data.receiving.claims import Claims
 from fakenews_assets.data.receiving.receiving import RawNewsSettings, repeats
@@ -109,7 +110,7 @@ def _settings(addresses: Sequence[str], given: Mapping[str, Any]) -> RawNewsSett
         first, *more = addresses
         return with_recipe(RawNewsSettings(uri=first, more_uris=tuple(more), **given))
     except ValidationError as error:
-        raise CommandFailed("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
+        raise CommandFailed(faults_of(error, OPTIONS)) from error
     except SourceError as error:
         raise CommandFailed(str(error)) from error
 

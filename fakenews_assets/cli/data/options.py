@@ -1,21 +1,46 @@
 """Options of `fakenews ingest` that say how a batch is read."""
 
+import csv
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
+
+from fakenews_assets.data.fields.labels import as_line, as_pairs
+from fakenews_assets.data.fields.mapping import FIELDS
+
+OPTIONS: Final = {
+    "header": "--header",
+    "columns": "--column",
+    "labels": "--labels",
+    "file_labels": "--label",
+    "title_words": "--title-words",
+    "source": "--source",
+}
+"""The options of the settings of `BatchMapping`."""
 
 
 def columns_given(options: Sequence[str]) -> dict[str, str]:
     """Read `text=content`, one pair per option. Raises typer.BadParameter."""
-    return dict(_pair(option, "--column", "FIELD=NAME, such as text=content") for option in options if option)
+    given = dict(
+        _pair(option, "--column", "FIELD=NAME, such as text=content") for option in options if option
+    )
+    for field, name in given.items():
+        if field not in FIELDS and name in FIELDS:
+            raise typer.BadParameter(f"the field comes first: write {name}={field}", param_hint="--column")
+    return given
 
 
 def labels_given(options: Sequence[str]) -> dict[str, str]:
-    """Read `true=real,false=fake`. Raises typer.BadParameter."""
-    pairs = [part for option in options for part in option.split(",") if part.strip()]
+    """Read `true=real,false=fake`; a word with a comma stands in quotes. Raises typer.BadParameter."""
+    pairs = [part for option in options for part in _parts(option)]
     return dict(_pair(pair, "--labels", "WORD=MEANING, such as true=real,false=fake") for pair in pairs)
+
+
+def header_given(option: str) -> tuple[str, ...]:
+    """Read `id,title,label`; a name with a comma stands in quotes."""
+    return tuple(part.strip() for part in _parts(option))
 
 
 def labels_of_files(options: Sequence[str], files: int) -> tuple[str, ...]:
@@ -24,7 +49,8 @@ def labels_of_files(options: Sequence[str], files: int) -> tuple[str, ...]:
         return ()
     if len(options) != files:
         raise typer.BadParameter(
-            f"give it once for each of the {files} files, in their order", param_hint="--label"
+            f"give one for each file, in their order: there are {len(options)} for {files}",
+            param_hint="--label",
         )
     return tuple(option.strip().lower() for option in options)
 
@@ -40,15 +66,20 @@ def emptied(**options: Sequence[str] | int | None) -> tuple[str, ...]:
 def as_options(mapping: Mapping[str, Any]) -> list[str]:
     """The options that give these settings of `BatchMapping`, quoted for the shell."""
     options = [
-        *([("--header", ",".join(mapping["header"]))] if "header" in mapping else []),
+        *([("--header", as_line(mapping["header"]))] if "header" in mapping else []),
         *(("--column", f"{field}={name}") for field, name in mapping.get("columns", {}).items()),
-        *([("--labels", ",".join(map("=".join, mapping["labels"].items())))] if "labels" in mapping else []),
+        *([("--labels", as_pairs(mapping["labels"]))] if "labels" in mapping else []),
         *(("--label", label) for label in mapping.get("file_labels", ())),
         *([("--title-words", str(mapping["title_words"]))] if "title_words" in mapping else []),
         *([("--source", mapping["source"])] if "source" in mapping else []),
     ]
     order = {"True": ["--day-first"], "False": ["--month-first"]}.get(str(mapping.get("day_first")), [])
     return [*map(shlex.join, options), *order]
+
+
+def _parts(option: str) -> list[str]:
+    """The parts of one line of CSV that are not blank."""
+    return [part for line in csv.reader([option], skipinitialspace=True) for part in line if part.strip()]
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:

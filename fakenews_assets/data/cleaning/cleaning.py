@@ -3,9 +3,8 @@
 A batch is processed in chunks, so memory does not grow with the file.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,21 +13,21 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from fakenews_assets.common import progress
-from fakenews_assets.data.cleaning.label_flips import LabelFlipDetector, LabelFlipEvidence
 from fakenews_assets.data.cleaning.parsing import parse_rows
 from fakenews_assets.data.cleaning.quarantine import kinds_of_rejects
+from fakenews_assets.data.cleaning.summary import CleaningSummary, Tally
 from fakenews_assets.data.fields.columns import RawChunk
-from fakenews_assets.data.fields.labels import meanings_of, question
+from fakenews_assets.data.fields.labels import question
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving.raw_files import read_files
-from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Label, Reason, article_id
+from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Reason, article_id
 from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _RECORD_CHARACTERS: Final = 500
 _DATE_CHARACTERS: Final = 40
-_WORDS_KEPT: Final = 12
+_LONG_TITLE: Final = "title longer than"
 
 
 class CleaningLimits(BaseModel):
@@ -39,40 +38,14 @@ class CleaningLimits(BaseModel):
     max_title_chars: int = Field(default=1_000, gt=0, description="A longer title goes to quarantine.")
     max_text_chars: int = Field(default=200_000, gt=0, description="A longer text goes to quarantine.")
     max_reject_share: float = Field(
-        default=0.05, ge=0, le=1, description="A batch with a larger share of rejected rows fails as a whole."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="A batch with a larger share of rejected rows fails as a whole. Rows without a title do not count.",
     )
-
-
-class CleaningSummary(BaseModel):
-    """Counts of one batch. `rows_in = rows_out + rejected`, always."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rows_in: int
-    rows_out: int
-    rejected: dict[str, int]
-    boilerplate: dict[str, int]
-    fake: int
-    real: int
-    unlabelled: int
-    rated: int
-    """Rows whose label comes from their publisher's rating."""
-    missing_text: int
-    undated: int
-    unread_dates: int = 0
-    """Undated rows that have a value where their date should stand."""
-    unread_date: str = ""
-    """The first such value."""
-    words: dict[str, str] = {}
-    """What the words of the label column are read as, the most common ones first."""
-    repeated: int
-    """Rows with the article_id of an earlier row of the batch."""
-    evidence: LabelFlipEvidence
-
-    @property
-    def labelled(self) -> int:
-        """Rows with a label."""
-        return self.fake + self.real
+    max_untitled_share: float = Field(
+        default=0.5, ge=0, le=1, description="A batch with a larger share of rows without a title fails too."
+    )
 
 
 class BatchRejected(ValueError):
@@ -110,12 +83,12 @@ def clean_batch(
 
     Raises:
         UnreadableFile: a file as a whole cannot be read.
-        BatchRejected: more than `limits.max_reject_share` of its rows are invalid, or all.
+        BatchRejected: more of its rows are invalid than `limits` allow, or all.
     """
-    tally = _Tally()
+    tally = Tally()
     rejects: list[pl.DataFrame] = []
     mapping = mapping or BatchMapping()
-    worker = partial(_chunk_cleaner, batch, preparation, limits, mapping, labels, frozenset(erased))
+    worker = partial(partial, _clean_chunk, batch, preparation, limits, mapping, labels, frozenset(erased))
     for number, cleaned in enumerate(over(worker, read_files(raw, mapping))):
         cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
         rejects.append(cleaned.rejects)
@@ -135,76 +108,11 @@ def clean_batch(
     return tally.summary(quarantine, mapping, repeated=tally.rows_out - ids)
 
 
-@dataclass
-class _Tally:
-    rows_in: int = 0
-    lines_in: int = 0
-    rows_out: int = 0
-    labels: Counter[int | None] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    """The label column as written."""
-    boilerplate: Counter[str] = field(default_factory=Counter)
-    rated: int = 0
-    missing_text: int = 0
-    undated: int = 0
-    unread_dates: int = 0
-    unread_date: str = ""
-    detector: LabelFlipDetector = field(default_factory=LabelFlipDetector)
-
-    def add(self, later: "_Tally") -> None:
-        self.rows_in += later.rows_in
-        self.lines_in += later.lines_in
-        self.rows_out += later.rows_out
-        self.labels.update(later.labels)
-        self.words.update(later.words)
-        self.boilerplate.update(later.boilerplate)
-        self.rated += later.rated
-        self.missing_text += later.missing_text
-        self.undated += later.undated
-        self.unread_dates += later.unread_dates
-        self.unread_date = self.unread_date or later.unread_date
-        self.detector.add(later.detector)
-
-    def summary(self, quarantine: pl.DataFrame, mapping: BatchMapping, repeated: int) -> CleaningSummary:
-        return CleaningSummary(
-            rows_in=self.rows_in,
-            rows_out=self.rows_out,
-            rejected=dict(
-                quarantine.group_by("reason").len().sort("len", "reason", descending=[True, False]).rows()
-            ),
-            boilerplate=dict(self.boilerplate),
-            fake=self.labels[Label.FAKE],
-            real=self.labels[Label.REAL],
-            unlabelled=self.labels[None],
-            rated=self.rated,
-            missing_text=self.missing_text,
-            undated=self.undated,
-            unread_dates=self.unread_dates,
-            unread_date=self.unread_date,
-            words=meanings_of(
-                sorted(self.words, key=lambda word: (-self.words[word], word))[:_WORDS_KEPT], mapping.labels
-            ),
-            repeated=repeated,
-            evidence=self.detector.evidence(),
-        )
-
-
 @dataclass(frozen=True)
 class _CleanChunk:
     articles: pl.DataFrame
     rejects: pl.DataFrame
-    tally: _Tally
-
-
-def _chunk_cleaner(
-    batch: str,
-    preparation: TextPreparation,
-    limits: CleaningLimits,
-    mapping: BatchMapping,
-    labels: PublisherLabels | None,
-    erased: Collection[str],
-) -> Callable[[RawChunk], _CleanChunk]:
-    return partial(_clean_chunk, batch, preparation, limits, mapping, labels, erased)
+    tally: Tally
 
 
 def _clean_chunk(
@@ -216,7 +124,7 @@ def _clean_chunk(
     erased: Collection[str],
     chunk: RawChunk,
 ) -> _CleanChunk:
-    tally = _Tally()
+    tally = Tally()
     rows = parse_rows(chunk.rows, mapping, labels)
     # Long fields go first: no pattern should have to look through twenty megabytes.
     long_title, long_text = pl.col("title").str.len_chars(), pl.col("text").str.len_chars()
@@ -232,7 +140,9 @@ def _clean_chunk(
             Reason.ERASED: (pl.col("row").is_in(mute.implode()), pl.lit("")),
             Reason.FIELD_TOO_LONG: (
                 too_long,
-                pl.format("title {} characters, text {}", long_title.fill_null(0), long_text.fill_null(0)),
+                pl.when(long_title > limits.max_title_chars)
+                .then(pl.lit(f"{_LONG_TITLE} {limits.max_title_chars:,} characters"))
+                .otherwise(pl.lit(f"text longer than {limits.max_text_chars:,} characters")),
             ),
             Reason.LABEL_OUT_OF_RANGE: (
                 bad_label,
@@ -258,6 +168,8 @@ def _clean_chunk(
     articles = rows.with_columns(batch=pl.lit(batch)).select(ARTICLE_SCHEMA.names())
 
     all_rejects = pl.concat([chunk.rejects, *rejects, *unusable])
+    if chunk.file:  # in which the lines are counted
+        all_rejects = all_rejects.with_columns(detail=pl.format("{}: {}", pl.lit(chunk.file), "detail"))
     tally.rows_in = len(articles) + len(all_rejects)
     tally.lines_in = chunk.lines
     tally.rows_out = len(articles)
@@ -295,9 +207,9 @@ def _sift(
             rejects.append(
                 rows.filter(bad).select(
                     "row",
+                    "line",
                     reason=pl.lit(str(reason)),
                     detail=detail,
-                    line=pl.lit(None, pl.Int64),
                     lines=pl.lit(1, pl.Int64),
                     record=record,
                 )
@@ -310,7 +222,7 @@ def _article_ids(rows: pl.DataFrame) -> pl.Series:
     return pl.Series(map(article_id, rows["title"], rows["text"]), dtype=pl.String)
 
 
-def _refuse_if_unclear(batch: str, tally: _Tally, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
+def _refuse_if_unclear(batch: str, tally: Tally, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
     unclear = quarantine.filter(pl.col("reason") == Reason.LABEL_OUT_OF_RANGE)
     if len(unclear) > limits.max_reject_share * tally.rows_in:
         raise BatchRejected(
@@ -318,19 +230,39 @@ def _refuse_if_unclear(batch: str, tally: _Tally, quarantine: pl.DataFrame, limi
         )
 
 
-def _refuse_if_bad(batch: str, tally: _Tally, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
-    # An erased article says nothing about the file.
-    bad = quarantine.filter(pl.col("reason") != Reason.ERASED)
+def _refuse_if_bad(batch: str, tally: Tally, quarantine: pl.DataFrame, limits: CleaningLimits) -> None:
+    # An erased article says nothing about the file, and a missing title little: many files lack some.
+    bad = quarantine.filter(~pl.col("reason").is_in([Reason.ERASED, Reason.EMPTY_TITLE]))
     # An unreadable record may have swallowed others, so its lines count too.
-    unreadable = bad.filter(pl.col("line").is_not_null())["lines"].sum()
+    unreadable = bad.filter(pl.col("reason") == Reason.UNREADABLE_ROW)["lines"].sum()
     share = max(len(bad) / max(tally.rows_in, 1), unreadable / max(tally.lines_in, 1))
-    if share <= limits.max_reject_share and len(quarantine) < tally.rows_in:
+    untitled = (quarantine["reason"] == Reason.EMPTY_TITLE).sum() / max(tally.rows_in, 1)
+    if share > limits.max_reject_share or (len(quarantine) == tally.rows_in and untitled < 1):
+        most = f"{share:.1%} of the file; at most {limits.max_reject_share:.1%} may be"
+        remedy = f"{_on_long_titles(bad)}fix the file and ingest it again, or raise `max_reject_share` of clean_news in the UI"
+        remedy = f"{remedy[0].upper()}{remedy[1:]}"
+    elif untitled > limits.max_untitled_share or untitled == 1:
+        most = f"{untitled:.1%} have no title; at most {limits.max_untitled_share:.1%} may lack it"
+        remedy = (
+            "Name the column that holds the headlines (--column title=NAME), make titles of the first words of the texts"
+            " (--title-words 12), or raise `max_untitled_share` of clean_news in the UI"
+        )
+    else:
         return
-    kinds = kinds_of_rejects(bad)
+    kinds = kinds_of_rejects(quarantine)
     raise BatchRejected(
-        f"Batch {batch!r}: {len(quarantine):,} of {tally.rows_in:,} rows cannot be used ({share:.1%} of the file; at most"
-        f" {limits.max_reject_share:.1%} may be). Fix the file and ingest it again, or raise max_reject_share. Rejected: "
+        f"Batch {batch!r}: {len(quarantine):,} of {tally.rows_in:,} rows cannot be used ({most}). {remedy}. Rejected: "
         + "; ".join(f"{count:,} {kind}" for kind, count in kinds),
         kinds,
         quarantine.head(20),
+    )
+
+
+def _on_long_titles(bad: pl.DataFrame) -> str:
+    """What to do if most rejected rows have texts for titles; empty: they have not."""
+    if 2 * bad["detail"].str.contains(_LONG_TITLE, literal=True).sum() <= len(bad):
+        return ""
+    return (
+        "Most titles are as long as texts. If they are texts, say so, and make titles of their first words: --column title="
+        " --column text=NAME --title-words 12. Else "
     )

@@ -27,9 +27,9 @@ def kinds_of_rejects(quarantine: pl.DataFrame, most: int = 10) -> list[tuple[str
 
 def _in_words(kind: dict[str, str | int | None]) -> str:
     what = f"{kind['reason']}: {kind['detail']}".removesuffix(": ")
-    place = f"line {kind['line']:,}" if kind["line"] is not None else f"row {kind['row']:,}"
+    place = f"row {kind['row']:,}" + (f", line {kind['line']:,}" if kind["line"] is not None else "")
     if isinstance(kind["lines"], int) and kind["lines"] > 1:
-        place += f", {kind['lines']:,} lines"
+        place += f" and the {kind['lines'] - 1:,} after it"
     record = " ".join(str(kind["record"] or "").split()).strip(" |")
     example = f"{record[:_EXAMPLE_CHARS]}…" if len(record) > _EXAMPLE_CHARS else record
     return f"{what} (first at {place}{f': {example}' if example else ''})"

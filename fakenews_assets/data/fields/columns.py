@@ -34,14 +34,19 @@ COLUMNS: Final = {
         "domain", "source_domain", "site_url", "source", "source.name", "publisher", "publisher.name", "site",
         "source_name", "site_name", "outlet", "publication",
     ),
-    "url": ("url", "link", "article_url", "news_url"),
+    "url": ("url", "urls", "link", "links", "article_url", "news_url"),
     "group": ("group", "leaning", "bias"),
     "published_at": (
         "published_at", "published", "date", "publishedat", "publish_date", "published_date", "date_published",
-        "date_publish", "pub_date", "pubdate", "publication_date", "datetime", "timestamp",
+        "date_publish", "pub_date", "pubdate", "publication_date", "publish_time", "published_time", "published_on",
+        "datetime", "date_time", "timestamp", "posted_at", "post_date", "posted", "created_at", "createdat", "created",
+        "created_date", "date_created", "creation_date", "created_utc", "updated_at", "seendate", "seen_date", "first_seen",
+        "crawled_at", "crawl_date", "date_crawled", "scraped_at", "scraped_date", "scrape_date", "date_scraped",
+        "fetched_at", "retrieved_at", "collected_at", "date_download",
     ),
 }  # fmt: skip
-"""Each column of a raw table, and the names it may have in a file: the first one present counts."""
+"""Each column of a raw table, and the names it may have in a file: the first one present counts. When an article was
+published goes before when somebody saw it."""
 
 _DATA: Final = r"^\d+$|.{41}"
 """A first line with such a field, a number or a long one, is perhaps no header."""
@@ -49,6 +54,7 @@ _NO_TITLES: Final = rf"^$|{_DATA}|(?:^|_)(?:id|ids|index|row|author|authors|subj
 """Names of columns that hold no headlines."""
 _NO_PROSE: Final = r"^\s*(?:[\[{].*|\S*[\d/]\S*)?\s*$"
 _PROBED: Final = 20
+_HEADLINE_CHARS: Final = 250
 _LABELS_IF_SURE: Final = ("type", "category")
 """Columns that hold labels in some files and topics in others: their words decide."""
 
@@ -84,6 +90,7 @@ class RawChunk:
         columns: where the values come from; the same for all chunks of a file.
         lines: as `TableChunk.lines`.
         read_as: how the file is written, in words.
+        file: its name, if the batch has several.
     """
 
     rows: pl.DataFrame
@@ -91,6 +98,7 @@ class RawChunk:
     columns: ChosenColumns
     lines: int
     read_as: str
+    file: str = ""
 
 
 def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 20_000) -> Iterator[RawChunk]:
@@ -106,7 +114,7 @@ def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 
             also ends at 64 Mi characters.
 
     Yields:
-        Chunks in file order. `row` counts the records of the file from 0, rejects included, so every
+        Chunks in file order. `row` counts the records of the file from 1, rejects included, so every
         number appears once in either table. Blank lines are not records.
 
     Raises:
@@ -122,7 +130,7 @@ def read_raw(path: Path, mapping: BatchMapping | None = None, chunk_rows: int = 
                 values = chunk.values.select(
                     pl.nth(table.names.index(name)).alias(field) for field, name in columns.used.items()
                 )
-                rows = tidy(values.insert_column(0, chunk.numbers), mapping.title_words)
+                rows = tidy(chunk.places.hstack(values), mapping.title_words)
                 if sure := meanings_in(columns.used.get("label", "")):
                     sure = {word: meaning for word, meaning in sure.items() if word not in mapping.labels}
                     plain = plain_labels(rows["label"]).replace_strict(
@@ -164,7 +172,10 @@ def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMap
         if not name:
             continue
         if plain_name(name) not in plain:
-            raise UnreadableFile(f"no column {name!r} for `{field}`; {_listed(names)}")
+            raise UnreadableFile(
+                f"no column {name!r} for `{field}`; {_listed(names)}. Name one of them: --column {field}=NAME (`columns` of"
+                " raw_news in the UI)"
+            )
         used[field] = names[plain.index(plain_name(name))]
     free = [one for one, name in zip(plain, names, strict=True) if name not in used.values()]
     for field, aliases in COLUMNS.items():
@@ -192,11 +203,15 @@ def _title_remedy(names: Sequence[str], used: dict[str, str], values: pl.DataFra
     ]
     likely = [name for name in candidates if plain_name(name) in ("statement", "claim", "news", "tweet")]
     name = next(iter([*likely, *([used["text"]] if "text" in used else []), *candidates]), "NAME")
-    words = (
-        ", or make titles of the first words of the text: --title-words 12 (`title_words`)"
-        if "text" in used
-        else ""
-    )
+    words = ""
+    if "text" in used:
+        words = ", or make titles of the first words of the text: --title-words 12 (`title_words`)"
+    elif name in names and values.width and _is_long(values.to_series(names.index(name))):
+        text = shlex.quote(f"text={name}")
+        words = f", or, since it looks like the text, make titles of its first words: --column {text} --title-words 12"
+    row = _header_below(values)
+    if row:
+        words += f". If the header is row {row}, delete what stands above it"
     looks_like_data = any(re.search(_DATA, one) for one in names)
     header = (
         ". If the first line is no header, name the columns: --header NAME,NAME,... (`header`)"
@@ -205,6 +220,20 @@ def _title_remedy(names: Sequence[str], used: dict[str, str], values: pl.DataFra
     )
     option = shlex.quote(f"title={name}")
     return f"Say which one holds the headlines: --column {option} (`columns` of raw_news in the UI){words}{header}"
+
+
+def _header_below(values: pl.DataFrame) -> int:
+    """The first row that holds a name of titles, in lines counted from that of the names; 0: there is none."""
+    for at, row in enumerate(values.head(_PROBED).iter_rows(), 2):
+        if any(plain_name(cell or "") in COLUMNS["title"] for cell in row):
+            return at
+    return 0
+
+
+def _is_long(values: pl.Series) -> bool:
+    """Whether most of the first values are longer than headlines."""
+    long = values.drop_nulls().head(_PROBED).str.len_chars() > _HEADLINE_CHARS
+    return 2 * long.sum() > len(long)
 
 
 def _is_no_prose(values: pl.Series) -> bool:
@@ -223,15 +252,16 @@ def tidy(values: pl.DataFrame, title_words: int = 0) -> pl.DataFrame:
     """Give text columns the form of `RAW_SCHEMA`: absent columns and missing values null.
 
     Args:
-        values: `row` and the columns that the file has.
-        title_words: first words of the text that make a title where there is no such column.
+        values: `row`, `line` and the columns that the file has.
+        title_words: first words of the text that make a title where there is none.
     """
-    if title_words and "title" not in values.columns:
-        words = pl.col("text").str.extract(rf"^\s*(\S+(?:\s+\S+){{0,{title_words - 1}}})")
-        values = values.with_columns(title=words)
     absent = [pl.lit(None, pl.String).alias(name) for name in COLUMNS if name not in values.columns]
     given = (pl.when(_is_given(pl.col(name))).then(name).alias(name) for name in COLUMNS)
-    return values.with_columns(absent).with_columns(given).select(RAW_SCHEMA.names())
+    rows = values.with_columns(absent).with_columns(given)
+    if title_words:
+        words = pl.col("text").str.extract(rf"^\s*(\S+(?:\s+\S+){{0,{title_words - 1}}})")
+        rows = rows.with_columns(title=pl.coalesce("title", words))
+    return rows.select(RAW_SCHEMA.names())
 
 
 def _is_given(value: pl.Expr) -> pl.Expr:

@@ -28,6 +28,10 @@ _ZONES: Final = {"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -
 _NUMBER: Final = r"^[0-9]+(?:\.[0-9]*)?$"
 _IN_FIGURES: Final = r"^(?<first>[0-9]{1,2})[/.-](?<second>[0-9]{1,2})[/.-](?:[0-9]{4}|[0-9]{2})$"
 _FOREIGN_DIGIT: Final = r"[\p{N}--[0-9]]"
+_COMPACT: Final = r"^\s*([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})"
+"""A time of ISO 8601 without hyphens and colons."""
+_YEARS: Final = (1600, 2200)
+"""Another year is a mistake or of another calendar, such as 2560 for 2017 in Thailand, or 1396 in Iran."""
 _LONGEST_DAY: Final = 40
 """Characters; a longer one is no day, and is not tried."""
 
@@ -85,7 +89,8 @@ def parse_dates(values: pl.Series, *, day_first: bool = False) -> pl.Series:
     """Read dates as times in UTC. The default zone is UTC, the default time of day midnight.
 
     Understood are ISO 8601, RFC 2822, days in English words or in figures, seconds to nanoseconds since 1970, and
-    Excel's days. A month or a year is its first day. Null: the value is empty, impossible, without a year, in other digits than 0 to 9, or no date.
+    Excel's days. A month or a year is its first day. Null: the value is empty, impossible, without a year, before 1600 or after
+    2200, in other digits than 0 to 9, or no date.
 
     Args:
         values: (n,) text.
@@ -98,12 +103,14 @@ def parse_dates(values: pl.Series, *, day_first: bool = False) -> pl.Series:
 
 
 def _parsed(values: pl.Series, day_first: bool) -> pl.Series:
-    rows = _days(values.str.strip_chars())
+    rows = _days(values.str.strip_chars().str.replace(_COMPACT, "${1}-${2}-${3}T${4}:${5}:${6}"))
     days = rows["day"].unique().drop_nulls()
     read = pl.Series([_day(day, day_first) for day in days], dtype=pl.Datetime("us"))
     rows = rows.with_columns(rows["day"].replace_strict(days, read, default=None, return_dtype=read.dtype))
     written = pl.col("day") + _time_of_day()
-    return rows.select(pl.coalesce(_from_number(), written).dt.replace_time_zone("UTC")).to_series()
+    moment = pl.coalesce(_from_number(), written)
+    plausible = pl.when(moment.dt.year().is_between(*_YEARS)).then(moment)
+    return rows.select(plausible.dt.replace_time_zone("UTC")).to_series()
 
 
 def _days(values: pl.Series) -> pl.DataFrame:

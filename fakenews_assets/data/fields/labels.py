@@ -1,7 +1,9 @@
 """Reads labels: words and numbers that are sure, and those that a person has explained."""
 
+import csv
+import io
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -84,12 +86,25 @@ def question(words: Mapping[str, int]) -> str:
             f"The column of labels holds {len(ordered):,} different words or more, such as {named}. Name another one"
             " (--column label=NAME), or none (--column label=)."
         )
-    answer = ",".join(f"{word}={_suggestion(word)}" for word in ordered)
-    blanks = " with real, fake or unlabelled for each ?" if "?" in answer else ""
+    suggested = {word: _suggestion(word) for word in ordered}
+    answer = as_pairs(suggested)
+    blanks = " with real, fake or unlabelled for each ?" if "?" in suggested.values() else ""
     return (
         f"The labels {named} do not say which articles are fake. Say what they mean{blanks}"
         f": --labels {shlex.quote(answer)} (`labels` of raw_news in the UI)."
     )
+
+
+def as_pairs(meanings: Mapping[str, str]) -> str:
+    """Words and their meanings as `--labels` takes them: one line of CSV, such as `false=fake,"true, mostly"=real`."""
+    return as_line([f"{word}={meaning}" for word, meaning in meanings.items()])
+
+
+def as_line(values: Iterable[str]) -> str:
+    """One line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
 
 
 def _suggestion(word: str) -> str:

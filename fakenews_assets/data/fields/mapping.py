@@ -1,16 +1,36 @@
 """What a person has said about the rows of a batch: which column holds what, what a label means, who published them."""
 
 import tomllib
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from fakenews_assets.data.fields.labels import MEANINGS, plain_labels
 from fakenews_assets.data.fields.sources import normalise_source
 from fakenews_assets.data.schema import RAW_SCHEMA
 
-FIELDS: Final = tuple(name for name in RAW_SCHEMA if name != "row")
+FIELDS: Final = tuple(name for name in RAW_SCHEMA if name not in ("row", "line"))
+
+
+def faults_of(error: ValidationError, names: Mapping[str, str] | None = None) -> str:
+    """What is wrong with settings that a person wrote. Args: names: what the person calls some of them."""
+    return "; ".join(_fault(fault, names or {}) for fault in error.errors())
+
+
+def _fault(fault: ErrorDetails, names: Mapping[str, str]) -> str:
+    where = ".".join(names.get(str(part), str(part)) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{where} is no setting"
+    said = (
+        fault["msg"]
+        .removeprefix("Value error, ")
+        .replace("Input should", "it should")
+        .replace("Field", "it is")
+    )
+    return f"{where}: {said}" if where else said
 
 
 class BatchMapping(BaseModel):
@@ -34,7 +54,7 @@ class BatchMapping(BaseModel):
     title_words: int = Field(
         default=0,
         ge=0,
-        description="Make the title of a table without one of so many first words of the text.",
+        description="Make a title of so many first words of the text where there is none.",
     )
     source: str = Field(
         default="", description="Publisher of the rows that name none: a domain, an address or a name."
@@ -81,11 +101,17 @@ class BatchMapping(BaseModel):
         """Read a mapping that lies beside a file; `label` there is the label of all its rows.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is none; the message says why.
         """
         table = tomllib.loads(text)
         label = table.pop("label", "")
-        return cls.model_validate({**table, **({"file_labels": [label]} if label else {})})
+        try:
+            return cls.model_validate({**table, **({"file_labels": [str(label)]} if label else {})})
+        except ValidationError as error:
+            known = ", ".join(["label", *(name for name in cls.model_fields if name != "file_labels")])
+            raise ValueError(
+                f"{faults_of(error, {'file_labels': 'label'})}. A mapping may hold {known}"
+            ) from error
 
     def over(self, earlier: "BatchMapping") -> "BatchMapping":
         """These settings, and the earlier ones where these are empty."""

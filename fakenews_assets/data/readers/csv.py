@@ -79,7 +79,7 @@ class CsvTable(TextTable):
             lines.begin_record()
         reader = self.csv.reader(lines)
         self._shape = RecordShape(len(self.names))  # every reading knows as much as the first
-        number = blank = recoveries = 0
+        number, blank, recoveries = 1, 0, 0
         names = list(self.names)
         while True:
             lines.begin_record()
@@ -99,17 +99,17 @@ class CsvTable(TextTable):
                 lines.put_back(lines.record[1:])
             written = tuple(lines.record)
             if fault:
-                yield Piece(written, Reject(number, fault, "".join(written), lines.first_line, len(written)))
+                yield Piece(written, Reject(number, lines.first_line, fault, "".join(written), len(written)))
             elif any(map(str.strip, cells)) and cells != names:
                 self._shape.learn(cells)
-                yield Piece(written, Record(number, cells, lines.chars, len(written)))
+                yield Piece(written, Record(number, lines.first_line, cells, lines.chars, len(written)))
             else:
                 yield Piece(written, None)
                 blank += 1
                 number -= 1
-            number += 1
             if self._limits.rows is not None and number + blank > self._limits.rows:
                 raise too_many_rows(self._limits.rows)
+            number += 1
 
     def _skip(self, error: csv.Error | RunawayRecord, lines: Lines) -> str:
         """Pass over a record with too many characters. Returns its fault; empty: it is none, or swallowed others."""

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from fakenews_assets.data.readers.shape import RecordShape
+
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?[,;\t|]*\s*', re.IGNORECASE)
 """A first line by which a file tells Excel its delimiter."""
 _SPACED_QUOTE: Final = re.compile(r' +".*')
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|""|\\.)*"')
 _PREAMBLE_ROWS: Final = 10
 """Most lines before a header, such as a title or a comment."""
 _PREAMBLE: Final = re.compile(r"\s*(?:#|\S+\s+\S)")
@@ -20,6 +23,7 @@ _SURE_SHARE: Final = 0.9
 _LIKELY: Final = 0.5
 _NAME_CHARS: Final = 40
 """A row after a title or comments is the header only if it has no longer field."""
+_NAME: Final = re.compile(rf"(?=.*[^\W\d_]).{{1,{_NAME_CHARS}}}")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class CsvDialect:
         names: of the columns.
         delimiter: between fields.
         header_line: number of the last line of the header, from 1; records follow.
-        quote: around fields.
+        quote: around fields; empty: a quote is a character like others.
         escape: before a quote within a field; None: such a quote is doubled.
         spaced: whether a space may stand between a delimiter and a quote.
     """
@@ -45,7 +49,7 @@ class CsvDialect:
     def reader(self, lines: Iterable[str]) -> Any:
         """A reader of records. Quoting is taken strictly (RFC 4180): a lax reader joins records at a stray quote and
         goes on with the sum of them, a strict one refuses it."""
-        return csv.reader(lines, strict=True, **self._settings())
+        return csv.reader(lines, strict=True, **self.settings)
 
     def row(self, line: str) -> list[str] | None:
         """The fields of a line that is a record; None: it is none."""
@@ -55,17 +59,20 @@ class CsvDialect:
             return None
         return cells if len(cells) == len(self.names) else None
 
-    def _settings(self) -> dict[str, Any]:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As the module `csv` takes them."""
         return {
             "delimiter": self.delimiter,
-            "quotechar": self.quote,
+            "quotechar": self.quote or None,
+            "quoting": csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
             "escapechar": self.escape,
             "skipinitialspace": self.spaced,
         }
 
     def writer(self, cells: io.StringIO, line_end: str) -> Any:
         """A writer of records that `reader` reads."""
-        return csv.writer(cells, lineterminator=line_end, **self._settings())
+        return csv.writer(cells, lineterminator=line_end, **self.settings)
 
 
 def find_dialect(sample: str, escaped: Sequence[str] = ()) -> CsvDialect:
@@ -111,11 +118,9 @@ class _Reading:
 def _reading(lines: list[str], delimiter: str) -> _Reading:
     """What a delimiter makes of a file, and how well it fits: best is one that stands in the first line and gives most
     rows as many fields, then one that does so in a later line."""
-    quote = (
-        "'" if lines and re.match(r"\s*'[^']*'\s*(?:$|" + re.escape(delimiter) + r"\s*')", lines[0]) else '"'
-    )
+    quote = _quote(lines, delimiter)
     rows, ends = _rows(lines, delimiter, quote, spaced=False)
-    spaced = sum(any(map(_SPACED_QUOTE.match, row)) for row in rows) > len(rows) / 2
+    spaced = bool(quote) and sum(any(map(_SPACED_QUOTE.match, row)) for row in rows) > len(rows) / 2
     if spaced:
         rows, ends = _rows(lines, delimiter, quote, spaced=True)
     header = _header_at(rows)
@@ -130,9 +135,37 @@ def _reading(lines: list[str], delimiter: str) -> _Reading:
     return _Reading(dialect, (parts and header == 0 and share >= _LIKELY, parts, share, len(names)))
 
 
+def _quote(lines: list[str], delimiter: str) -> str:
+    """What quotes fields; empty: nothing does."""
+    if lines and re.match(r"\s*'[^']*'\s*(?:$|" + re.escape(delimiter) + r"\s*')", lines[0]):
+        return "'"
+    return "" if delimiter == "\t" and _is_unquoted(lines) else '"'
+
+
+def _is_unquoted(lines: list[str]) -> bool:
+    """Whether every line between tabs is a record, not so where quotes count, and more of them are those of a sentence than
+    doubled ones."""
+    tabs = {line.count("\t") for line in lines if line.strip()}
+    if len(tabs) != 1 or not tabs.pop() or _is_sound(lines):
+        return False
+    cells = [cell for line in lines if '"' in line for cell in line.rstrip("\r\n").split("\t")]
+    opened = [cell for cell in cells if cell.startswith('"')]
+    quoted = [cell for cell in opened if _QUOTED.fullmatch(cell)]
+    return len(opened) - len(quoted) > sum('""' in cell[1:-1] or "\\" in cell for cell in quoted)
+
+
+def _is_sound(lines: list[str]) -> bool:
+    """Whether lines are records of one length between tabs where quotes count."""
+    try:
+        return len({len(row) for row in csv.reader(lines, delimiter="\t", strict=True) if row}) == 1
+    except csv.Error:
+        return False
+
+
 def _rows(lines: list[str], delimiter: str, quote: str, spaced: bool) -> tuple[list[list[str]], list[int]]:
     """The rows that are not blank, read laxly, and the line where each ends."""
-    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=spaced)
+    settings = CsvDialect((), delimiter, 0, quote, spaced=spaced).settings
+    reader = csv.reader(lines, **settings)
     rows, ends = [], []
     try:
         for row in reader:
@@ -145,6 +178,31 @@ def _rows(lines: list[str], delimiter: str, quote: str, spaced: bool) -> tuple[l
 
 
 def _header_at(rows: list[list[str]]) -> int:
+    """The row that names the columns: the first, what stands before it being a title, comments or names of groups."""
+    at = _after_title(rows)
+    return at + _names_groups(rows[at:])
+
+
+def _names_groups(rows: list[list[str]]) -> bool:
+    """Whether the first row names groups of columns, as merged cells do: it lacks names that the second has, whose cells
+    are short, differ, and are of another kind than those below."""
+    if len(rows) < 3 or len(rows[0]) != len(rows[1]):
+        return False
+    if not any(
+        name.strip() and not group.strip() for group, name in zip(rows[0][1:], rows[1][1:], strict=True)
+    ):
+        return False
+    names = [name.strip().lower() for name in rows[1] if name.strip()]
+    if len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
+        return False
+    shape = RecordShape(len(rows[1]))
+    for row in rows[2:]:
+        if len(row) == len(rows[1]):
+            shape.learn(row)
+    return shape.tells and shape.differs(rows[1])
+
+
+def _after_title(rows: list[list[str]]) -> int:
     """The first row as wide as most, if what stands before it are lines of one field, such as a title or comments."""
     if len(rows) < 3:
         return 0

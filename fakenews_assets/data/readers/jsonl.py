@@ -65,10 +65,10 @@ class JsonLinesTable(TextTable):
         super().__init__(text, tuple(names.values()), dialect)
 
     def pieces(self) -> Iterator[Piece]:
-        at = 0
+        at = 1
         for number, line in _lines(self._text, self._limits):
             if line is None:
-                yield Piece((), Reject(at, too_long(self._limits.record_chars), "", number))
+                yield Piece((), Reject(at, number, too_long(self._limits.record_chars), ""))
                 at += 1
                 continue
             if not line.strip():
@@ -77,9 +77,9 @@ class JsonLinesTable(TextTable):
             try:
                 values = {name.lower(): value for name, value in flat(line).items()}
             except (ValueError, RecursionError) as error:
-                found = Reject(at, f"not a JSON object: {_kind(error)}", line, number)
+                found = Reject(at, number, f"not a JSON object: {_kind(error)}", line)
             else:
-                found = Record(at, [values.get(key) for key in self._keys], len(line))
+                found = Record(at, number, [values.get(key) for key in self._keys], len(line))
             yield Piece((line,), found)
             at += 1
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from fakenews_assets.data.readers.table import Dialect, Table, TableChunk, UnreadableFile, no_rows
+from fakenews_assets.data.readers.table import PLACES, Dialect, Table, TableChunk, UnreadableFile, no_rows
 from fakenews_assets.data.schema import QUARANTINE_SCHEMA
 
 PARQUET_MAGIC: Final = b"PAR1"
@@ -47,8 +47,8 @@ class ParquetTable(Table):
         for start in range(0, rows, chunk_rows):
             with _damage_named():
                 values = self._scan.select(columns).slice(start, chunk_rows).collect()
-            numbers = pl.int_range(start, start + values.height, dtype=pl.Int64, eager=True).alias("row")
-            yield TableChunk(numbers, values, pl.DataFrame(schema=QUARANTINE_SCHEMA), values.height)
+            places = values.select(row=pl.int_range(start + 1, start + 1 + pl.len()), line=None).cast(PLACES)
+            yield TableChunk(places, values, pl.DataFrame(schema=QUARANTINE_SCHEMA), values.height)
 
 
 @contextmanager

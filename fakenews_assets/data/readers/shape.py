@@ -53,6 +53,16 @@ class RecordShape:
             for at, cell in enumerate(cells)
         )
 
+    def differs(self, cells: Sequence[str]) -> bool:
+        """Whether some value is none of the few words of its column, or has letters where the others have none."""
+        return any(
+            cell not in self._words[at]
+            if self._is_of_few_words(at)
+            else "a" in _form(cell) and not any("a" in form for form in self._forms[at])
+            for at, cell in enumerate(cells)
+            if not self._free[at]
+        )
+
     def _is_of_few_words(self, at: int) -> bool:
         return len(self._words[at]) <= self._learned // 5
 

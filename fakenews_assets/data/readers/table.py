@@ -9,10 +9,13 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.schema import QUARANTINE_SCHEMA, Reason
+from fakenews_assets.data.schema import QUARANTINE_SCHEMA, RAW_SCHEMA, Reason
 
 MAX_CHUNK_CHARS: Final = 64 * 2**20
 """A chunk ends here even if it is short of rows, which bounds memory where articles are long."""
+
+PLACES: Final = pl.Schema({name: RAW_SCHEMA[name] for name in ("row", "line")})
+"""Columns that say where a record stands."""
 
 RECORD_CHARS: Final = 500
 """How much of a record a reject quotes."""
@@ -75,13 +78,15 @@ class Record:
     """A record that could be read.
 
     Attributes:
-        number: of all records of the file from 0, rejects included.
+        number: of all records of the file from 1, rejects included.
+        line: where it begins, from 1; in a spreadsheet and a JSON document, in what it was converted to.
         cells: one for each name of the table; None where the record has no such column.
         chars: how long it is in the file.
         lines: how many it takes up.
     """
 
     number: int
+    line: int
     cells: Sequence[str | None]
     chars: int
     lines: int = 1
@@ -93,16 +98,16 @@ class Reject:
 
     Attributes:
         number: as `Record.number`.
+        line: as `Record.line`.
         detail: the kind of fault, the same for all records of the kind.
         text: the record as written.
-        line: where it begins, from 1; in a spreadsheet and a JSON document, which record it is.
         lines: how many it takes up.
     """
 
     number: int
+    line: int
     detail: str
     text: str
-    line: int
     lines: int = 1
 
 
@@ -111,13 +116,13 @@ class TableChunk:
     """A run of records.
 
     Attributes:
-        numbers: of each row, as `Record.number`.
+        places: columns `row` (as `Record.number`) and `line` of each row; without lines, null.
         values: all columns as text, in the order of `Table.names`; repeated names have a suffix here.
         rejects: QUARANTINE_SCHEMA.
         lines: how many lines of the file the rows and rejects take up; in a file without lines, how many they are.
     """
 
-    numbers: pl.Series
+    places: pl.DataFrame
     values: pl.DataFrame
     rejects: pl.DataFrame
     lines: int
@@ -229,16 +234,18 @@ def _chunk(names: Sequence[str], records: Sequence[Record], rejects: Sequence[Re
     refused = [
         (
             one.number,
+            one.line,
             Reason.UNREADABLE_ROW.value,
             one.detail,
-            one.line,
             one.lines,
             readable(one.text[:RECORD_CHARS]),
         )
         for one in rejects
     ]
     return TableChunk(
-        pl.Series("row", [record.number for record in records], dtype=pl.Int64),
+        pl.DataFrame(
+            {"row": [one.number for one in records], "line": [one.line for one in records]}, schema=PLACES
+        ),
         pl.DataFrame(
             [
                 pl.Series(name, cells, dtype=pl.String)

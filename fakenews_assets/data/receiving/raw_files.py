@@ -35,7 +35,7 @@ def rows_by_file(raw: Artifact, rows: Collection[int]) -> dict[Path, list[int]]:
     ends = [*accumulate(counts, initial=0)]
     parts = zip(raw_files(raw), pairwise(ends), strict=True)
     found = {
-        path: [row - begin for row in sorted(rows) if begin <= row < end] for path, (begin, end) in parts
+        path: [row - begin for row in sorted(rows) if begin < row <= end] for path, (begin, end) in parts
     }
     return {path: mine for path, mine in found.items() if mine}
 
@@ -54,7 +54,6 @@ def read_files(files: Sequence[Path], mapping: BatchMapping) -> Iterator[RawChun
             rows += len(chunk.rows) + len(chunk.rejects)
             numbered = pl.col("row") + first
             read = chunk.rows.with_columns(numbered, label=pl.lit(label) if label else "label")
-            detail = pl.format("{}: {}", pl.lit(file.name), "detail") if len(files) > 1 else pl.col("detail")
-            rejects = chunk.rejects.with_columns(numbered, detail.alias("detail"))
-            yield replace(chunk, rows=read, rejects=rejects)
+            rejects = chunk.rejects.with_columns(numbered)
+            yield replace(chunk, rows=read, rejects=rejects, file=file.name if len(files) > 1 else "")
         first += rows

@@ -13,7 +13,7 @@ from fakenews_assets.data.fields.dates import DayOrder
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.data.receiving.raw_files import MAPPING_FILE, read_files
-from fakenews_assets.data.recipes.recipe import recognised
+from fakenews_assets.data.recipes.recipe import recognised, said_by
 from fakenews_resources.news.base import Received
 
 
@@ -128,9 +128,11 @@ def store_raw_files(
     files = [_moved(one.path, folder) for one in received]
     mapping = settings.mapping.over(BatchMapping.model_validate(settings.kept(known)))
     found, order = _survey(files, mapping)
-    recipe = recognised(found, mapping)
-    known_as, labels = (recipe.name, recipe.labels) if recipe else ("", {})
-    if (used := decided(mapping, order, labels)) != BatchMapping():
+    recipe = recognised(found)
+    said = said_by(recipe, mapping)
+    if said["columns"]:
+        found, order = _survey(files, decided(mapping, order, **said))
+    if (used := decided(mapping, order, **said)) != BatchMapping():
         (folder / MAPPING_FILE).write_text(used.model_dump_json(exclude_defaults=True), encoding="utf-8")
     rows = [one["rows"] for one in found]
     return {
@@ -143,7 +145,7 @@ def store_raw_files(
         "bytes": sum(one.size_bytes for one in received),
         "rows": None if None in rows else sum(rows),
         "mapping": mapping.model_dump(exclude_defaults=True, mode="json"),
-        "recognised": {"as": known_as, "labels": labels},
+        "recognised": {"as": recipe.name if recipe else "", **said},
         "dates": order.model_dump(),
         "day_first": bool(used.day_first),
         "received_at": known.get("received_at") or datetime.now(UTC).isoformat(),
@@ -159,15 +161,20 @@ def repeats(uri: str, first: str) -> str:
     )
 
 
-def decided(mapping: BatchMapping, order: DayOrder, labels: Mapping[str, str]) -> BatchMapping:
-    """A mapping with what the files decide unless it was given: the order of day and month, and what labels mean.
+def decided(
+    mapping: BatchMapping, order: DayOrder, *, columns: Mapping[str, str], labels: Mapping[str, str]
+) -> BatchMapping:
+    """A mapping with what the files decide unless it was given: the order of day and month, columns, and what labels mean.
 
     Args:
         mapping: what was given.
         order: what the dates say.
-        labels: of the recipe that the files were recognised by; empty if there is none.
+        columns: of the recipe that the files were recognised by, as `said_by` has it.
+        labels: the same.
     """
-    found: dict[str, Any] = {"labels": dict(labels)} if labels else {}
+    found: dict[str, Any] = {"columns": {**mapping.columns, **columns}}
+    if labels:
+        found["labels"] = dict(labels)
     if mapping.day_first is None and order.is_day_first:
         found["day_first"] = True
     return mapping.model_copy(update=found)
@@ -183,9 +190,9 @@ def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
     if labels := manifest["recognised"]["labels"]:
         meanings = ", ".join(f"{word} = {meaning}" for word, meaning in labels.items())
         named.append(f"in which {meanings}, because these are the columns of {manifest['recognised']['as']}")
-    words = manifest["mapping"].get("title_words", 0)
-    if words and "title" not in used:
-        named.append(f"title from the first {words} words of the text")
+    if words := manifest["mapping"].get("title_words", 0):
+        missing = ", where it is missing," if "title" in used else ""
+        named.append(f"title{missing} from the first {words} words of the text")
     return ", ".join(named) or "none", ", ".join(map(repr, ignored)) or "none"
 
 

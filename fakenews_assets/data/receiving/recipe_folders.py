@@ -1,11 +1,12 @@
 """Reads the folder of a published data set: `isot:FOLDER` as `isot.toml` says."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.receiving.receiving import RawNewsSettings
 from fakenews_assets.data.recipes.recipe import Recipe, recipes
-from fakenews_resources.news.base import NotFound
+from fakenews_resources.news.base import BadAddress, NotFound, SourceError
 from fakenews_resources.project import project_path
 
 
@@ -21,17 +22,25 @@ def with_recipe(settings: RawNewsSettings) -> RawNewsSettings:
     return _settings(Recipe.read(path), project_path(folder), settings)
 
 
-def _settings(recipe: Recipe, folder: Path, given: RawNewsSettings) -> RawNewsSettings:
+def recipes_for(folder: Path) -> list[str]:
+    """The recipes whose files a folder holds."""
+    found: list[str] = []
+    for name, path in sorted(recipes().items()):
+        with suppress(SourceError):
+            _folder(Recipe.read(path), folder)
+            found.append(name)
+    return found
+
+
+def _settings(recipe: Recipe, asked: Path, given: RawNewsSettings) -> RawNewsSettings:
     """Settings that read a folder; what was given goes before the recipe.
 
     Raises:
         NotFound: a file is missing.
+        BadAddress: the files lie in several folders.
     """
-    present = [one for one in recipe.file if not one.optional or (folder / one.path).is_file()]
-    missing = [one.path for one in present if not (folder / one.path).is_file()]
-    if missing or not present:
-        wanted = ", ".join(missing or [one.path for one in recipe.file])
-        raise NotFound(f"{folder} lacks {wanted} of {recipe.name} ({recipe.url}): fetch and unpack it there")
+    folder = _folder(recipe, asked)
+    present = [one for one in recipe.file if (folder / one.path).is_file()]
     mapping = BatchMapping(
         header=recipe.header,
         columns={**recipe.columns, **given.columns},
@@ -44,3 +53,24 @@ def _settings(recipe: Recipe, folder: Path, given: RawNewsSettings) -> RawNewsSe
     return RawNewsSettings.model_validate(
         {**mapping.model_dump(), **read, "uri": uris[0], "more_uris": tuple(uris[1:])}
     )
+
+
+def _folder(recipe: Recipe, asked: Path) -> Path:
+    """The folder with the files of a recipe: the one asked for, or the only one below it, for archives hold folders."""
+    if asked.is_file():
+        raise NotFound(f"{asked} is a file: unpack it, and name the folder of {recipe.name}")
+    for level in ([asked], asked.glob("*/"), asked.glob("*/*/")):
+        folders = sorted(one for one in level if not _missing(recipe, one))
+        if len(folders) > 1:
+            raise BadAddress(f"{recipe.name} lies in {' and in '.join(map(str, folders))}: name one of them")
+        if folders:
+            return folders[0]
+    wanted = ", ".join(_missing(recipe, asked))
+    raise NotFound(f"{asked} lacks {wanted} of {recipe.name} ({recipe.url}): fetch and unpack it there")
+
+
+def _missing(recipe: Recipe, folder: Path) -> list[str]:
+    """The files that a folder lacks: those that it must hold, or all if it holds none."""
+    lacking = [one for one in recipe.file if not (folder / one.path).is_file()]
+    needed = [one.path for one in lacking if not one.optional]
+    return needed or ([one.path for one in lacking] if len(lacking) == len(recipe.file) else [])

@@ -10,9 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fakenews_assets.data.fields.mapping import BatchMapping
+from fakenews_assets.data.fields.mapping import BatchMapping, faults_of
 from fakenews_resources.news.base import BadAddress
 from fakenews_resources.project import project_path
 
@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     title_words: int = Field(default=0, ge=0, description="See `BatchMapping`.")
     known_columns: tuple[str, ...] = Field(
         default=(),
-        description="A file with exactly these columns is read with `labels` although nobody named the recipe.",
+        description="A file with exactly these columns is read by the recipe although nobody named it.",
     )
 
     @classmethod
@@ -55,6 +55,8 @@ class Recipe(BaseModel):
         """Read a TOML table. Raises BadAddress if it is no recipe."""
         try:
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            raise BadAddress(f"{path} is not a recipe: {faults_of(error)}") from error
         except (OSError, ValueError) as error:
             raise BadAddress(f"{path} is not a recipe: {error}") from error
 
@@ -65,16 +67,12 @@ def recipes() -> Mapping[str, Path]:
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
 
 
-def recognised(files: Sequence[Mapping[str, Any]], mapping: BatchMapping) -> Recipe | None:
-    """The recipe that says what the labels of a batch mean: its files have the columns of that data set, and nothing was
-    given for labels.
+def recognised(files: Sequence[Mapping[str, Any]]) -> Recipe | None:
+    """The recipe of the data set whose columns the files have; None: there is none.
 
     Args:
         files: as in a manifest: each with the `columns` that are used and the names of those that are `ignored`.
-        mapping: what was given for the batch.
     """
-    if mapping.labels or mapping.file_labels or "label" in mapping.columns:
-        return None
     headers = {frozenset([*file["columns"].values(), *file["ignored"]]) for file in files}
     for path in recipes().values():
         with suppress(BadAddress):  # whoever names that recipe is told
@@ -82,3 +80,12 @@ def recognised(files: Sequence[Mapping[str, Any]], mapping: BatchMapping) -> Rec
             if recipe.known_columns and headers == {frozenset(recipe.known_columns)}:
                 return recipe
     return None
+
+
+def said_by(recipe: Recipe | None, mapping: BatchMapping) -> dict[str, dict[str, str]]:
+    """`columns` and `labels` that a recipe gives a batch. Nothing of labels if something was said about them."""
+    if recipe is None:
+        return {"columns": {}, "labels": {}}
+    says_labels = mapping.labels or mapping.file_labels or "label" in mapping.columns
+    columns = {field: name for field, name in recipe.columns.items() if field not in mapping.columns}
+    return {"columns": columns, "labels": {} if says_labels else dict(recipe.labels)}

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from fakenews_assets.data.admission.admission import Admission
 from fakenews_assets.data.batch_checks import BatchLimits, check_batch, fake_share
-from fakenews_assets.data.cleaning.cleaning import CleaningSummary
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.corpus import CleanBatch
 from fakenews_assets.governance.audit.audit_log import AuditLog, shown
 

@@ -82,7 +82,9 @@ def difference(stored: pl.DataFrame, computed: pl.DataFrame) -> str:
             row = rows[0]
             article = f", article {stored['article_id'][row]}" if "article_id" in stored.columns else ""
             values = f"{_short(stored[name][row])} stored, {_short(computed[name][row])} computed"
-            faults.append(f"{name} differs in {len(rows):,} rows, first in row {row}{article}: {values}")
+            faults.append(
+                f"{name} differs in {len(rows):,} rows, first in row {row + 1:,}{article}: {values}"
+            )
     return shown(faults)
 
 
@@ -101,7 +103,8 @@ def _audit_mapping(audit_log: AuditLog, key: str, raw: Artifact) -> None:
     manifest = BatchMapping.model_validate(raw.meta["mapping"])
     asked = RawNewsSettings.model_validate(raw.record.config).mapping.over(manifest)
     read = read_mapping(raw)
-    used = decided(asked, DayOrder.model_validate(raw.meta["dates"]), raw.meta["recognised"]["labels"])
+    said = {name: raw.meta["recognised"][name] for name in ("columns", "labels")}
+    used = decided(asked, DayOrder.model_validate(raw.meta["dates"]), **said)
     fault = "" if asked == manifest and used == read else f"not what was given for the batch: {MAPPING_FILE}"
     audit_log.add(
         "batch mapping",

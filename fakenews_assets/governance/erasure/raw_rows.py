@@ -97,7 +97,7 @@ def blank_rows(path: Path, rows: Collection[int], mapping: BatchMapping, target:
 
 def _blank_parquet(path: Path, rows: Collection[int], texts: Set[str], target: Path) -> None:
     table = pl.read_parquet(path)
-    mine = pl.int_range(pl.len()).is_in(list(rows))
+    mine = pl.int_range(1, pl.len() + 1).is_in(list(rows))
     held = [name for name in table.columns if plain_name(name) in texts]
     blank = (pl.when(~mine).then(name).otherwise(_empty(table.schema[name])).alias(name) for name in held)
     table.with_columns(blank).write_parquet(target)

@@ -63,7 +63,7 @@ def test_a_source_that_names_no_publisher_is_refused_in_words(project: Path) -> 
     (project / "news.csv").write_text("title\nA headline\n")
     result = CliRunner().invoke(app, ["ingest", "news.csv", "--source", "nan"])
     assert result.exit_code == 1
-    assert "Failed: source: " in result.stderr
+    assert "Failed: --source: " in result.stderr
     assert "names no publisher" in result.stderr
 
 
@@ -83,7 +83,7 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
     copy.write_bytes(file.read_bytes())
     result = CliRunner().invoke(app, ["ingest", str(file)], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    assert "1 empty title: empty, or a word for a missing value (first at row 60)" in result.output
+    assert "1 empty title: empty, or a word for a missing value (first at row 61, line 62)" in result.output
     assert "The corpus has 60 labelled articles that no model was trained on. Next:" in result.output
     with dg.DagsterInstance.get() as instance:
         (batch,) = registered_batches(instance)
@@ -94,6 +94,25 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
     with dg.DagsterInstance.get() as instance:
         assert registered_batches(instance) == [batch]
         assert len(instance.get_runs()) == 1, "a copy starts no run"
+
+
+def test_articles_of_earlier_batches_are_counted(project: Path) -> None:
+    def write(name: str, first: int) -> list[str]:
+        rows = [f"Headline number {n} of one site,{n % 2}\n" for n in range(first, first + 40)]
+        (project / name).write_text("title,label\n" + "".join(rows))
+        return ["ingest", name, "--batch", name.removesuffix(".csv")]
+
+    for name, first, said in (
+        ("one.csv", 0, ""),
+        ("two.csv", 30, "10 of 40 "),
+        ("three.csv", 15, "40 of 40 "),
+    ):
+        result = CliRunner().invoke(app, write(name, first))
+        assert result.exit_code == 0, result.output
+        assert ("articles are in earlier batches too" in result.output) == bool(said)
+        assert f"{said}articles are in earlier" in result.output or not said
+    again = CliRunner().invoke(app, write("one.csv", 0))
+    assert "earlier batches" not in again.output, "the others are later"
 
 
 def test_what_no_model_can_be_trained_on_is_said_at_once(project: Path) -> None:

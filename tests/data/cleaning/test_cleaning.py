@@ -10,7 +10,8 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from fakenews_assets.data.cleaning.cleaning import BatchRejected, CleaningLimits, CleaningSummary, clean_batch
+from fakenews_assets.data.cleaning.cleaning import BatchRejected, CleaningLimits, clean_batch
+from fakenews_assets.data.cleaning.summary import CleaningSummary
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.readers.table import UnreadableFile
@@ -77,13 +78,14 @@ def test_every_reject_has_its_reason_and_nothing_is_lost(tmp_path: Path) -> None
     summary, articles, quarantine = clean(tmp_path, content)
     assert articles["title"].to_list() == ["fine", "last"]
     assert dict(quarantine.select("row", "reason").rows()) == {
-        1: "empty title",
         2: "empty title",
-        3: "label out of range",
-        4: "over-long field",
+        3: "empty title",
+        4: "label out of range",
         5: "over-long field",
-        6: "unreadable row",
+        6: "over-long field",
+        7: "unreadable row",
     }
+    assert (quarantine["line"] == quarantine["row"] + 1).all()
     assert summary.rows_in == 8
     assert summary.rows_out + sum(summary.rejected.values()) == summary.rows_in
     assert all(len(record) <= 500 for record in quarantine["record"])
@@ -101,7 +103,7 @@ def test_a_title_of_twenty_megabytes_goes_to_quarantine(tmp_path: Path) -> None:
     summary, articles, quarantine = clean(tmp_path, f'title,label\n"{"x" * 20_000_000}",1\nfine,0\n')
     assert articles["title"].to_list() == ["fine"]
     assert quarantine["reason"].to_list() == ["over-long field"]
-    assert "20000000" in quarantine["detail"][0]
+    assert quarantine["detail"].to_list() == ["title longer than 1,000 characters"]
     assert summary.rejected == {"over-long field": 1}
 
 
@@ -187,7 +189,7 @@ def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:
         "Null and void,None of them came,0,Nan News,2017-03-04\n"
     )
     summary, articles, quarantine = clean(tmp_path, content)
-    assert quarantine.select("row", "reason").rows() == [(0, "empty title"), (1, "empty title")]
+    assert quarantine.select("row", "reason").rows() == [(1, "empty title"), (2, "empty title")]
     columns = articles.select("title", "text", "label", "source", pl.col("published_at").dt.year())
     assert columns.rows() == [
         ("a", "", None, None, None),
@@ -196,15 +198,59 @@ def test_words_for_a_missing_value_are_empty(tmp_path: Path) -> None:
     assert (summary.missing_text, summary.unlabelled, summary.undated) == (1, 1, 1)
 
 
-def test_too_many_rejects_fail_with_the_ten_commonest_reasons(tmp_path: Path) -> None:
+def test_too_many_rejects_fail_with_their_kinds(tmp_path: Path) -> None:
     rows = [f"{'x' * (1001 + n % 12)},1" for n in range(60)] + [f"fine {n},1" for n in range(40)]
     with pytest.raises(
         BatchRejected, match=r"60 of 100 rows cannot be used \(60\.0% of the file; at most 5\.0%"
     ) as caught:
         clean(tmp_path, "title,label\n" + "\n".join(rows) + "\n", CleaningLimits())
-    assert len(caught.value.commonest) == 10
-    assert caught.value.commonest[0][1] == 5
+    ((kind, count),) = caught.value.commonest
+    assert kind.startswith("over-long field: title longer than 1,000 characters (first at row 1, line 2: xxx")
+    assert count == 60
     assert len(caught.value.examples) == 20
+
+
+def test_missing_titles_cost_their_rows_and_not_the_batch(tmp_path: Path) -> None:
+    lines = [f"{'nan' if n % 5 == 0 else f'Title {n}'},Text {n} of the day,{n % 2}\n" for n in range(200)]
+    content = "title,text,label\n" + "".join(lines)
+    summary, articles, _ = clean(tmp_path, content, CleaningLimits())
+    assert (summary.rows_in, summary.rejected, len(articles)) == (200, {"empty title": 40}, 160)
+    (tmp_path / "again").mkdir()
+    made, _, _ = clean(tmp_path / "again", content, CleaningLimits(), mapping=BatchMapping(title_words=3))
+    assert (made.rows_out, made.rejected) == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("row", "remedy"),
+    [
+        (
+            ",A text",
+            r"60 of 100 rows cannot be used \(60\.0% have no title.*--column title=NAME.*--title-words 12",
+        ),
+        (f"{'long ' * 300},A text", r"--column title= --column text=NAME --title-words 12\. Else fix"),
+        ("a,b,c,d", r"100 rows cannot be used \(60\.0% of the file; at most 5\.0% may be\)\. Fix the file"),
+    ],
+)
+def test_a_refusal_says_what_to_do(tmp_path: Path, row: str, remedy: str) -> None:
+    rows = [row] * 60 + [f"fine {n},A text" for n in range(40)]
+    with pytest.raises(BatchRejected, match=remedy):
+        clean(tmp_path, "title,text\n" + "\n".join(rows) + "\n", CleaningLimits())
+
+
+def test_what_news_apis_put_in_for_an_article(tmp_path: Path) -> None:
+    lines = [
+        {"title": "[Removed]", "content": "[Removed]", "publishedAt": "2024-01-02T03:04:05Z"},
+        {
+            "title": "Tax bill",
+            "content": "It passed, at… [+1234 chars]",
+            "publishedAt": "2024-01-02T03:04:05Z",
+        },
+        {"title": "Another", "content": "[deleted]"},
+    ]
+    summary, articles, quarantine = clean(tmp_path, "\n".join(map(json.dumps, lines)), name="news.jsonl")
+    assert quarantine["reason"].to_list() == ["empty title"]
+    assert articles["text"].to_list() == ["It passed, at", ""]
+    assert summary.boilerplate["cut mark"] == 1
 
 
 def test_a_batch_without_one_usable_row_fails_even_when_lenient(tmp_path: Path) -> None:
@@ -233,7 +279,7 @@ def test_an_erased_article_goes_to_quarantine_without_a_word_of_it(tmp_path: Pat
     summary = clean_batch([raw], "b1", folder, preparation=TextPreparation(), limits=limits, erased=erased)
     assert pl.read_parquet(folder / "articles-0000.parquet")["text"].to_list() == ["other"]
     quarantine = pl.read_parquet(folder / "quarantine.parquet")
-    assert quarantine.rows() == [(0, "erased", "", None, 1, ""), (1, "erased", "", None, 1, "")]
+    assert quarantine.rows() == [(1, 2, "erased", "", 1, ""), (2, 3, "erased", "", 1, "")]
     assert (summary.rows_in, summary.rows_out, summary.rejected) == (3, 1, {"erased": 2})
 
 

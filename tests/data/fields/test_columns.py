@@ -20,11 +20,14 @@ def read(tmp_path: Path, content: str, **given: Any) -> RawChunk:
 @pytest.mark.parametrize(
     ("header", "used", "ignored"),
     [
-        ("URLs,Headline,Body,Label", {"title": "Headline", "text": "Body", "label": "Label"}, ("URLs",)),
+        ("URLs,Headline,Body,Label", {"title": "Headline", "text": "Body", "label": "Label", "url": "URLs"}, ()),
         ("id,title,author,content,class", {"title": "title", "text": "content", "label": "class"}, ("id", "author")),
         ("article title,Article-Text,publishedAt", {"title": "article title", "text": "Article-Text", "published_at": "publishedAt"}, ()),
         ("headline,text,content,title", {"title": "title", "text": "text"}, ("headline", "content")),
         (",title,site_url,publish_date", {"title": "title", "source": "site_url", "published_at": "publish_date"}, ()),
+        ("title,seendate,URLs", {"title": "title", "url": "URLs", "published_at": "seendate"}, ()),
+        ("title,scraped_at,Created At", {"title": "title", "published_at": "Created At"}, ("scraped_at",)),
+        ("title,crawl-date", {"title": "title", "published_at": "crawl-date"}, ()),
     ],
 )  # fmt: skip
 def test_names_of_others(tmp_path: Path, header: str, used: dict[str, str], ignored: tuple[str, ...]) -> None:
@@ -43,8 +46,8 @@ def test_what_was_given_goes_first_and_its_column_is_used_once(tmp_path: Path) -
 def test_titles_of_the_first_words(tmp_path: Path) -> None:
     chunk = read(tmp_path, "text\n  One two\tthree four\none\n", title_words=3)
     assert chunk.rows["title"].to_list() == ["One two\tthree", "one"]
-    kept = read(tmp_path, "title,text\nA,One two three\n", title_words=2)
-    assert kept.rows["title"].to_list() == ["A"]
+    some = read(tmp_path, "title,text\nA,One two three\nnan,Four five six\n,\n,None\n", title_words=2)
+    assert some.rows["title"].to_list() == ["A", "Four five", None]
 
 
 @pytest.mark.parametrize(("words", "labels"), [(("fake", "real"), True), (("fake", "satire"), False)])
@@ -81,6 +84,9 @@ def test_what_is_asked(tmp_path: Path, header: str, given: dict[str, Any], messa
         ("Unnamed: 0,news_id,it's\nx,y,A word\n", """--column 'title=it'"'"'s' """),
         ("code,day,links,story line\na7,2017-03-04,['a b'],One word\nb8,2017-03-05,\"['c', 'd']\",Two\n", "--column 'title=story line' "),
         ("7,8,9\n1,2,3\n", "--column title=NAME "),
+        (f"story,n\n{'A sentence of some words. ' * 20},1\n", "--column text=story --title-words 12"),
+        ("label,statement\nx,Short\n", "--column title=statement (`columns` of raw_news in the UI)"),
+        ("Articles,,\nTitle,Text,Label\nA,a,1\n", "If the header is row 2, delete what stands above it"),
         (f"{'A headline of some length ' * 3},real\nx,fake\n", "--column title=NAME "),
     ],
 )  # fmt: skip

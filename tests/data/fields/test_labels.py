@@ -43,6 +43,7 @@ def test_an_explained_word_may_be_written_as_in_the_file() -> None:
     [
         ({"true": 3, "false": 2}, "--labels true=real,false=fake "),
         ({"-1": 2, "1": 3}, "with real, fake or unlabelled for each ?: --labels '1=?,-1=?' "),
+        ({"false": 2, "true, mostly": 1}, """--labels 'false=fake,"true, mostly=?"' """),
         ({"it's $HOME": 1}, """--labels 'it'"'"'s $HOME=?' """),
         ({f"word {n}": 1 for n in range(30)}, "--column label=NAME"),
     ],

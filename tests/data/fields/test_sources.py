@@ -65,7 +65,7 @@ def test_a_publisher_has_one_name(written: str, name: str | None) -> None:
 def test_a_domain_names_the_publisher_before_a_word_does(
     source: str | None, url: str | None, publisher: str
 ) -> None:
-    columns = {"row": 0, "title": "A title", "source": source, "url": url}
+    columns = {"row": 1, "line": 2, "title": "A title", "source": source, "url": url}
     rows = tidy(pl.DataFrame(columns, schema_overrides={"source": pl.String, "url": pl.String}))
     mapping = BatchMapping(source="given.example")
     assert parse_rows(rows, mapping, None)["source"].to_list() == [publisher]

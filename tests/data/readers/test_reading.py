@@ -13,6 +13,7 @@ import pytest
 from pyarrow.parquet import write_table
 
 from fakenews_assets.data.fields.columns import RawChunk, read_raw
+from fakenews_assets.data.readers import encoding
 from fakenews_assets.data.readers import table as reading_table
 from fakenews_assets.data.readers.reading import open_table
 from fakenews_assets.data.readers.table import Limits, UnreadableFile
@@ -38,7 +39,7 @@ def read_whole(path: Path, chunk_rows: int = 100_000) -> RawChunk:
     assert whole.rows.schema == RAW_SCHEMA
     assert whole.rejects.schema == QUARANTINE_SCHEMA
     numbers = sorted(whole.rows["row"].to_list() + whole.rejects["row"].to_list())
-    assert numbers == list(range(len(numbers))), "each record is in one of the tables, once"
+    assert numbers == list(range(1, len(numbers) + 1)), "each record is in one of the tables, once"
     return whole
 
 
@@ -57,8 +58,8 @@ def news(tmp_path: Path) -> Path:
 def test_welfake_header_with_duplicate_serials(news: Path) -> None:
     whole = read(news, ",title,text,label\n0,First,Body,1\n0,Second,,0\n")
     assert whole.rows.rows() == [
-        (0, "First", "Body", "1", None, None, None, None),
-        (1, "Second", None, "0", None, None, None, None),
+        (1, 2, "First", "Body", "1", None, None, None, None),
+        (2, 3, "Second", None, "0", None, None, None, None),
     ]
     assert whole.rejects.is_empty()
 
@@ -67,7 +68,7 @@ def test_names_are_found_whatever_their_case_blanks_and_mark(news: Path) -> None
     whole = read(
         news, '\ufeff" Title ",DATE,Publisher,LABEL,extra,LINK,Bias\nA,2020-01-02,Herald,1,x,//a.b,left\n'
     )
-    assert whole.rows.rows() == [(0, "A", None, "1", "Herald", "//a.b", "left", "2020-01-02")]
+    assert whole.rows.rows() == [(1, 2, "A", None, "1", "Herald", "//a.b", "left", "2020-01-02")]
 
 
 def test_the_plain_name_goes_before_its_aliases(news: Path) -> None:
@@ -93,7 +94,7 @@ def test_words_for_a_missing_value_are_null_in_every_format(tmp_path: Path, word
     frame.write_parquet(tmp_path / "parquet")
     frame.write_ndjson(tmp_path / "jsonl")
     for name in ("csv", "parquet", "jsonl"):
-        rows = read_whole(tmp_path / name).rows.drop("row").rows()
+        rows = read_whole(tmp_path / name).rows.drop("row", "line").rows()
         assert rows == [(None,) * 7, ("kept",) * 7], name
 
 
@@ -143,12 +144,12 @@ def test_rows_with_too_few_or_too_many_columns(news: Path) -> None:
     whole = read(news, "title,text\nA\nB,b\nC,c,c\n")
     assert titles(whole) == ["B"]
     assert whole.rejects.rows() == [
-        (0, Reason.UNREADABLE_ROW, "fewer columns than the header names", 2, 1, "A\n"),
+        (1, 2, Reason.UNREADABLE_ROW, "fewer columns than the header names", 1, "A\n"),
         (
-            2,
+            3,
+            4,
             Reason.UNREADABLE_ROW,
             "more columns than the header names: a delimiter in a field without quotes?",
-            4,
             1,
             "C,c,c\n",
         ),
@@ -165,7 +166,7 @@ def test_records_swallowed_by_a_stray_quote_are_read(news: Path) -> None:
     whole = read(news, 'title,text\nA,a\nB,"b\nC,c\nD,"d"\nE,e\n')
     assert titles(whole) == ["A", "C", "D", "E"]
     assert whole.rejects.drop("reason").rows() == [
-        (1, "a quote opens a field and does not close", 3, 1, 'B,"b\n')
+        (2, 3, "a quote opens a field and does not close", 1, 'B,"b\n')
     ]
 
 
@@ -223,6 +224,69 @@ def test_a_quote_that_swallows_prose_names_where_it_began(news: Path) -> None:
         list(table.chunks())
 
 
+def test_a_record_is_placed_by_its_first_line(news: Path) -> None:
+    whole = read(news, '# of today\ntitle,text\n\nA,"a\na"\n' + "B,b\n" * 20 + "C,c,c\nD,d\n")
+    assert whole.rows.select("row", "line", "title")[[0, 1, -1]].rows() == [
+        (1, 4, "A"),
+        (2, 6, "B"),
+        (23, 27, "D"),
+    ]
+    assert whole.rejects.select("row", "line").rows() == [(22, 26)]
+
+
+SENTENCES = [
+    '"He voted for it."',
+    '"Under this initiative," the officials said, funds are cut.',
+    '"An open quote',
+    'No one said "never".',
+]
+
+
+def test_quotes_of_sentences_between_tabs_quote_nothing(news: Path) -> None:
+    """As in LIAR, whose fields were joined by tabs and nothing more."""
+    whole = read(news, "label\ttitle\tspeaker\n" + "".join(f"1\t{one}\ta\n" for one in SENTENCES * 9))
+    assert titles(whole) == SENTENCES * 9
+    assert whole.rejects.is_empty()
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_quotes_that_a_writer_has_put_between_tabs(news: Path, quoting: Literal[0, 1]) -> None:
+    with news.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=quoting)
+        writer.writerows([["title", "label"], *([one, "1"] for one in SENTENCES)])
+    assert titles(read_whole(news)) == SENTENCES
+
+
+GROUPS = [
+    ["Articles", "", "", "Verdicts", ""],
+    ["News of March", "", "", "", ""],
+    ["", "", "", "", "Checked"],
+    ["Sheet1", "", "", "", ""],
+]
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_a_row_of_groups_stands_above_the_header(news: Path, groups: list[str]) -> None:
+    rows = [
+        [f"Title {n}", f"A text {n}", "2020-01-02", "fake" if n % 2 else "real", "Ann"] for n in range(25)
+    ]
+    with news.open("w", newline="") as file:
+        csv.writer(file).writerows([groups, ["title", "text", "date", "label", "by"], *rows])
+    whole = read_whole(news)
+    assert titles(whole) == [row[0] for row in rows]
+    assert whole.rows["line"][0] == 3
+
+
+def test_a_header_with_unnamed_columns_is_one(news: Path) -> None:
+    rows = [
+        ["A word", "wire", "fake"],
+        *([f"Title {n}", "wire", "real" if n % 2 else "fake"] for n in range(25)),
+    ]
+    with news.open("w", newline="") as file:
+        csv.writer(file).writerows([["title", "", "label"], *rows])
+    assert titles(read_whole(news)) == [row[0] for row in rows]
+
+
 def test_nul_bytes_do_not_break_parsing(news: Path) -> None:
     assert titles(read(news, b"title,label\nA\0B,1\n\0,0\n")) == ["A\0B", "\0"]
 
@@ -253,8 +317,8 @@ def test_a_chunk_of_long_articles_ends_early(news: Path, monkeypatch: pytest.Mon
 def test_chunks_do_not_change_what_is_read(news: Path, chunk_rows: int) -> None:
     lines = [f"title {i},{i}" if i % 4 else "short" for i in range(10)]
     whole = read(news, "title,label\n" + "\n".join(lines), chunk_rows)
-    assert whole.rows["row"].to_list() == [1, 2, 3, 5, 6, 7, 9]
-    assert whole.rejects["row"].to_list() == [0, 4, 8]
+    assert whole.rows["row"].to_list() == [2, 3, 4, 6, 7, 8, 10]
+    assert whole.rejects["row"].to_list() == [1, 5, 9]
 
 
 # Nothing to read
@@ -324,6 +388,21 @@ def test_the_encoding_of_other_languages(news: Path, codec: str, name: str, titl
     assert set(titles(read_whole(news))) == {title}
 
 
+@pytest.mark.parametrize("character", ["é", "“", "😀", "\ud7ff", "\U0010ffff"])
+@pytest.mark.parametrize("block", range(1, 9))
+def test_blocks_may_cut_characters(
+    news: Path, monkeypatch: pytest.MonkeyPatch, block: int, character: str
+) -> None:
+    monkeypatch.setattr(encoding, "_BLOCK", block)
+    for text in (f"title\nab{character}c{character * 3}d", f"title\n{character}"):
+        news.write_text(text, "utf-8")
+        with news.open("rb") as file:
+            assert encoding.find_encoding(file).name == "UTF-8"
+            for cut in range(1, len(character.encode())):
+                news.write_bytes(text.encode() + character.encode()[:cut])
+                assert encoding.find_encoding(file).name != "UTF-8"
+
+
 def test_lines_of_two_encodings_lose_no_row(news: Path) -> None:
     whole = read(news, b"title,text\nA,a\nCaf\xe9,b\nCaf\xc3\xa9,c\nD,\x93d\x94\nE,e\n")
     assert titles(whole) == ["A", "Café", "Café", "D", "E"]
@@ -338,7 +417,7 @@ def test_lines_in_two_encodings_of_many_bytes_are_refused(news: Path) -> None:
 
 def test_a_reject_quotes_at_most_500_characters(news: Path) -> None:
     whole = read(news, b"title,text\nA,a\nB,b\n" + b"x" * 2000)
-    assert whole.rejects["row"].to_list() == [2]
+    assert whole.rejects["row"].to_list() == [3]
     assert whole.rejects["record"].str.len_chars().to_list() == [500]
 
 
@@ -388,11 +467,11 @@ def test_json_lines(tmp_path: Path) -> None:
         ]
     )
     expected = [
-        (0, "A", "a\nb", "1", "Herald", None, None, None),
-        (1, "Café", None, "1.0", None, None, None, "1518739200"),
-        (2, None, None, None, None, None, None, None),
-        (3, "D", None, "true", None, None, None, None),
-        (4, None, "no title", None, None, None, None, None),
+        (1, 1, "A", "a\nb", "1", "Herald", None, None, None),
+        (2, 3, "Café", None, "1.0", None, None, None, "1518739200"),
+        (3, 4, None, None, None, None, None, None, None),
+        (4, 5, "D", None, "true", None, None, None, None),
+        (5, 6, None, "no title", None, None, None, None, None),
     ]
     assert read(tmp_path / "news.jsonl", content).rows.rows() == expected
     assert read(tmp_path / "news.ndjson.gz", gzip.compress(content.encode())).rows.rows() == expected
@@ -450,9 +529,9 @@ def test_parquet_of_any_type(tmp_path: Path) -> None:
     )
     frame.write_parquet(tmp_path / "news.bin")
     assert read_whole(tmp_path / "news.bin", chunk_rows=2).rows.rows() == [
-        (0, "A", "a", "1.0", "x", None, None, "2020-01-02T03:00:00.000000+00:00"),
-        (1, "B", None, None, "y", None, None, None),
-        (2, "A", None, "0.0", None, None, None, None),
+        (1, None, "A", "a", "1.0", "x", None, None, "2020-01-02T03:00:00.000000+00:00"),
+        (2, None, "B", None, None, "y", None, None, None),
+        (3, None, "A", None, "0.0", None, None, None, None),
     ]
 
 
@@ -527,6 +606,8 @@ def test_every_format_reads_the_same(tmp_path: Path) -> None:
     frame.write_csv(tmp_path / "csv")
     frame.write_parquet(tmp_path / "parquet")
     (tmp_path / "jsonl").write_text("".join(json.dumps(row) + "\n" for row in frame.to_dicts()))
-    first, *others = [read_whole(tmp_path / name).rows.rows() for name in ("csv", "parquet", "jsonl")]
+    first, *others = [
+        read_whole(tmp_path / name).rows.drop("line").rows() for name in ("csv", "parquet", "jsonl")
+    ]
     assert [row[1:4] for row in first] == frame.rows()
     assert others == [first, first]

@@ -36,13 +36,13 @@ def test_labels_and_rejects_are_those_of_the_file(tmp_path: Path) -> None:
     chunks = list(read_files(raw_files(raw), read_mapping(raw)))
     rows, rejects = (pl.concat(getattr(chunk, name) for chunk in chunks) for name in ("rows", "rejects"))
     assert rows.select("row", "title", "label").rows() == [
-        (0, "A", "real"), (1, "B", "real"), (2, "C", "fake"), (4, "E", "fake"),
+        (1, "A", "real"), (2, "B", "real"), (3, "C", "fake"), (5, "E", "fake"),
     ]  # fmt: skip
-    assert rejects["row"].to_list() == [3]
-    assert rejects["detail"][0].startswith("2-news.csv: fewer columns")
+    assert rejects.select("row", "line").rows() == [(4, 3)]
+    assert {chunk.file for chunk in chunks} == {"news.csv", "2-news.csv"}
     first, second = raw_files(raw)
-    assert rows_by_file(raw, [1, 2, 4]) == {first: [1], second: [0, 2]}
-    assert rows_by_file(raw, [3]) == {second: [1]}
+    assert rows_by_file(raw, [2, 3, 5]) == {first: [2], second: [1, 3]}
+    assert rows_by_file(raw, [4]) == {second: [2]}
 
 
 def test_the_digest_of_several_files_names_them_in_order(tmp_path: Path) -> None:

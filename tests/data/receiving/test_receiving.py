@@ -52,7 +52,7 @@ def test_a_new_batch_gets_the_file_and_a_manifest(arrived: Received, folder: Pat
         ],
         **file,
         "mapping": {},
-        "recognised": {"as": "", "labels": {}},
+        "recognised": {"as": "", "columns": {}, "labels": {}},
         "day_first": False,
         "dates": {"day_first": 0, "month_first": 0, "either": 0, "stops": 0},
     }

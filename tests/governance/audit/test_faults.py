@@ -353,7 +353,7 @@ FAULTS = (
     Fault("the decision", decision_edited, (("version", "selected_model"), ("decision", HISTORY_FILE))),
     Fault("the decision, re-hashed", decision_edited_and_rehashed, (("version", "selected_model"), ("decision", HISTORY_FILE))),
     Fault("a label after training, re-hashed", label_after_training, (("version", CLEAN), ("cleaning", CLEAN), ("splits", "splits ")), "label differs in 1 rows"),
-    Fault("a label of a train article, re-hashed", label_in_split, (("version", "splits"), ("splits", "splits train")), "label differs in 1 rows, first in row 4, article"),
+    Fault("a label of a train article, re-hashed", label_in_split, (("version", "splits"), ("splits", "splits train")), "label differs in 1 rows, first in row 5, article"),
     Fault("a label of a test article, re-hashed", label_in_test_split, (("version", "splits"), ("splits", "splits test"), ("test split", "evaluation/baseline")), "label differs"),
     Fault("an input in a record", upstream_edited, (("record", "splits"),), CLEAN),
     Fault("a setting in a record", setting_edited, (("record", "baseline_model"),), "seed"),

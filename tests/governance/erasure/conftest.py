@@ -105,7 +105,7 @@ def build_corpus(store: Store, name: str, rows: str) -> pl.DataFrame:
         sha256=file["sha256"],
         mapping={},
         dates={},
-        recognised={"as": "", "labels": {}},
+        recognised={"as": "", "columns": {}, "labels": {}},
         source_uri=name,
     )
     received = store.commit("raw_news/b1", raw)

@@ -52,4 +52,4 @@ def test_nothing_else_is_excused(corpus: Store, tmp_path: Path) -> None:
     elsewhere = pl.when(pl.col("excluded").is_null()).then(pl.lit("f" * 32)).otherwise("cluster_id")
     pl.read_parquet(file).with_columns(cluster_id=elsewhere).write_parquet(file)
     (found,) = [fault for name, fault in faults(audit_corpus(corpus)) if name == "article_clusters"]
-    assert found.startswith("cluster_id differs in 1 rows, first in row 2")
+    assert found.startswith("cluster_id differs in 1 rows, first in row 3")

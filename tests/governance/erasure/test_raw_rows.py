@@ -37,7 +37,7 @@ def blanked(tmp_path: Path, data: bytes, name: str = "news.csv") -> tuple[dict[i
 
 def test_a_record_of_a_csv_file(tmp_path: Path) -> None:
     rows, found = blanked(tmp_path, CSV)
-    assert rows == {2: "Tax bill passes"}
+    assert rows == {3: "Tax bill passes"}
     assert found == CSV.replace(b'2;"Tax bill passes";"It passed, at\r\nlast.";1', b'2;;"\r\n";1')
     # Every record keeps its number, and its lines, which quarantine names.
     (tmp_path / "again.csv").write_bytes(found)
@@ -90,12 +90,12 @@ def test_a_line_of_json_that_is_cut_and_may_hold_it(tmp_path: Path) -> None:
             text = "It passed, at last, on Friday."
             held = (text[at : at + 16] in torn for at in range(len(text) - 15))
             assert (lines[2] == "{}") is any(held)
-            assert find_torn_rows(raw, Wording(), [2]) == [2], "it is known to hold it"
+            assert find_torn_rows(raw, Wording(), [3]) == [3], "it is known to hold it"
 
 
 def test_a_gzipped_one(tmp_path: Path) -> None:
     rows, found = blanked(tmp_path, gzip.compress(CSV), "news.csv.gz")
-    assert list(rows) == [2]
+    assert list(rows) == [3]
     assert b"Tax bill" not in gzip.decompress(found)
 
 
@@ -110,7 +110,7 @@ def test_a_line_of_json(tmp_path: Path) -> None:
         '{"title":"last"}',
     ]
     rows, found = blanked(tmp_path, "\n".join(lines).encode(), "news.jsonl")
-    assert list(rows) == [2]
+    assert list(rows) == [3]
     kept = found.decode().split("\n")
     assert kept[:3] + kept[4:] == lines[:3] + lines[4:]
     assert json.loads(kept[3]) == {"Title": "", "text": "", "label": 0, "link": ""}
@@ -122,7 +122,7 @@ def test_a_row_of_a_parquet_file(tmp_path: Path) -> None:
     )
     table.write_parquet(tmp_path / "source.parquet")
     rows, _ = blanked(tmp_path, (tmp_path / "source.parquet").read_bytes(), "news.parquet")
-    assert list(rows) == [1]
+    assert list(rows) == [2]
     assert pl.read_parquet(tmp_path / "target").rows() == [("a", "x", 0), ("", "", 1)]
 
 
@@ -133,6 +133,6 @@ def test_a_column_that_was_named_in_a_file_without_a_header(tmp_path: Path) -> N
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     first.write_text("1,Another,x,0\n")
     second.write_text('2,Tax bill passes,"It passed, at last.",1\n3,last,y,0\n')
-    assert find_rows([first, second], mapping, TextPreparation(), MINE) == {1: "Tax bill passes"}
-    blank_rows(second, [0], mapping, tmp_path / "target")
+    assert find_rows([first, second], mapping, TextPreparation(), MINE) == {2: "Tax bill passes"}
+    blank_rows(second, [1], mapping, tmp_path / "target")
     assert (tmp_path / "target").read_text() == "2,,,1\n3,last,y,0\n"

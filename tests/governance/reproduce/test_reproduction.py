@@ -98,7 +98,7 @@ def test_one_changed_label_is_a_failure_that_names_its_table(
     change(scratch, "splits", edit)
     line = lines(compare(watched.store, scratch, bundle, None))["splits"]
     assert (line.verdict, line.fails) == ("different", True)
-    assert line.note.startswith("val.parquet: label differs in 1 rows, first in row 0")
+    assert line.note.startswith("val.parquet: label differs in 1 rows, first in row 1")
 
 
 def test_the_same_rows_written_otherwise_are_told_apart(watched: Watched, bundle: Bundle, scratch: Store):
