@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.deploy.files import DEPLOY, read
+from tests.deploy.files import DEPLOY, read, resource
 
 BUCKET = "news"
 """Stands where the files leave the bucket's name blank."""
@@ -36,8 +34,7 @@ def of_service(name: str) -> dict[str, str]:
             (container,) = read("cloudrun.service.yaml")["spec"]["template"]["spec"]["containers"]
             image, own = "Dockerfile", _of_pod(container["env"])
         case _:
-            documents = yaml.safe_load_all((DEPLOY / "kubernetes" / "service.yaml").read_text())
-            (deployment,) = (one for one in documents if one["kind"] == "Deployment")
+            deployment = resource("gke", "Deployment", "fakenews-service")
             (container,) = deployment["spec"]["template"]["spec"]["containers"]
             image, own = "Dockerfile", _of_pod(container["env"])
     return of_image(DEPLOY / image) | own
@@ -50,7 +47,15 @@ def of_graph(name: str) -> dict[str, str]:
     else:
         (code,) = read("kubernetes/values.yaml")["dagster-user-deployments"]["deployments"]
         own = _of_pod(code["env"])
+        for one in code["envConfigMaps"]:
+            if one["name"] == "fakenews-settings":
+                own |= {name: _filled(value) for name, value in of_site().items()}
     return of_image(DEPLOY / "Dockerfile.dagster") | own
+
+
+def of_site() -> dict[str, str]:
+    """The settings that graph and service share on Kubernetes."""
+    return resource("gke", "ConfigMap", "fakenews-settings")["data"]
 
 
 def _of_compose(service: str) -> dict[str, str]:
@@ -59,5 +64,13 @@ def _of_compose(service: str) -> dict[str, str]:
 
 
 def _of_pod(env: list[Mapping[str, Any]]) -> dict[str, str]:
-    values = {one["name"]: one.get("value", API_KEY) for one in env}
-    return {name: re.sub(r"__BUCKET__|PROJECT-fakenews", BUCKET, value) for name, value in values.items()}
+    return {one["name"]: _filled(_value(one)) for one in env}
+
+
+def _value(one: Mapping[str, Any]) -> str:
+    setting = one.get("valueFrom", {}).get("configMapKeyRef")
+    return of_site()[setting["key"]] if setting else one.get("value", API_KEY)
+
+
+def _filled(value: str) -> str:
+    return re.sub(r"__BUCKET__|PROJECT-fakenews", BUCKET, value)

@@ -10,7 +10,7 @@ import pytest
 
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.definitions import defs
-from tests.deploy.environments import of_service
+from tests.deploy.environments import of_service, of_site
 from tests.deploy.files import DEPLOY, faults, read
 
 BUILD = read("cloudbuild.yaml")
@@ -141,12 +141,6 @@ def test_the_service_takes_every_variable_of_cloud_run(monkeypatch: pytest.Monke
     read = ServiceSettings()
     # Cloud Run refuses requests of more than 32 MiB.
     assert max(read.max_csv_bytes, read.max_json_bytes) < 32 * 2**20
-
-
-def helm_variables() -> dict[str, str]:
-    """What the graph's pods are given."""
-    (deployment,) = read("kubernetes/values.yaml")["dagster-user-deployments"]["deployments"]
-    return {one["name"]: one["value"] for one in deployment["env"]}
 
 
 # Accounts
@@ -289,4 +283,4 @@ def test_the_training_job_names_an_asset_and_options_that_exist():
         key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()
     }
     given = {one["name"]: one["value"] for one in spec["env"]}
-    assert given["FAKENEWS_STORAGE"] == helm_variables()["FAKENEWS_STORAGE"]
+    assert given["FAKENEWS_STORAGE"] == of_site()["FAKENEWS_STORAGE"]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import kubernetes_validate
 import pytest
@@ -17,11 +17,12 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster_gcp.gcs import GCSComputeLogManager
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
+from kubernetes.client import ApiClient
 
 from fakenews_assets.automation import pods
 from tests.deploy import chart
-from tests.deploy.files import DEPLOY, REPOSITORY, read
+from tests.deploy.files import DEPLOY, REPOSITORY, read, resource
 
 VALUES = read("kubernetes/values.yaml")
 ON_GPUS = read("kubernetes/values-gpu.yaml")
@@ -181,63 +182,108 @@ def test_what_the_chart_passes_to_dagster_is_what_dagster_takes():
     )
 
 
-def test_runs_inherit_from_the_code_what_they_need():
-    """As the chart's helper `k8sContainerContext` renders it."""
-    assert DEPLOYMENT["includeConfigInLaunchedRuns"] == {"enabled": True}
-    context = K8sContainerContext.create_from_config(
-        {
-            "k8s": {
-                "image_pull_policy": DEPLOYMENT["image"]["pullPolicy"],
-                "env_config_maps": [one["name"] for one in DEPLOYMENT["envConfigMaps"]],
-                "volume_mounts": DEPLOYMENT["volumeMounts"],
-                "volumes": DEPLOYMENT["volumes"],
-                "resources": DEPLOYMENT["resources"],
-                "env": DEPLOYMENT["env"],
+def run_context() -> K8sContainerContext:
+    """What each run is given: by the launcher, and by its code location as the chart's `k8sContainerContext` renders it."""
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    of_launcher = K8sContainerContext(
+        security_context=launcher["securityContext"],
+        run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(
+            {
+                "pod_spec_config": launcher["runK8sConfig"]["podSpecConfig"],
+                "job_spec_config": launcher["runK8sConfig"]["jobSpecConfig"],
             }
-        }
+        ),
     )
-    container = context.run_k8s_config.container_config
-    assert {one["name"] for one in container["env"]} == {
-        "FAKENEWS_STORAGE",
-        "FAKENEWS_CACHE",
-        "FAKENEWS_LANDING",
+    assert DEPLOYMENT["includeConfigInLaunchedRuns"] == {"enabled": True}
+    return of_launcher.merge(
+        K8sContainerContext.create_from_config(
+            {
+                "k8s": {
+                    "image_pull_policy": DEPLOYMENT["image"]["pullPolicy"],
+                    "env_config_maps": [one["name"] for one in DEPLOYMENT["envConfigMaps"]],
+                    "volume_mounts": DEPLOYMENT["volumeMounts"],
+                    "volumes": DEPLOYMENT["volumes"],
+                    "resources": DEPLOYMENT["resources"],
+                    "env": DEPLOYMENT["env"],
+                }
+            }
+        )
+    )
+
+
+def job_of_run(tag: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The Kubernetes Job that the launcher makes for a run, whose tag describes its pod."""
+    context = run_context().merge(
+        K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(tag or {}))
+    )
+    config = DagsterK8sJobConfig(
+        job_image="dagster",
+        dagster_home="/opt/dagster/dagster_home",
+        instance_config_map="dagster-instance",
+        postgres_password_secret=VALUES["global"]["postgresqlSecretName"],
+    )
+    job = construct_dagster_k8s_job(config, ["dagster"], "run", context.run_k8s_config)
+    return cast("dict[str, Any]", ApiClient().sanitize_for_serialization(job))
+
+
+def check_job(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pod's template and its container. Kubernetes accepts them, and nothing is mounted or set twice."""
+    kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+    template = job["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    for names in (
+        [one["mountPath"] for one in container["volumeMounts"]],
+        [one["name"] for one in container["env"]],
+    ):
+        assert len(names) == len(set(names)), names
+    assert {one["name"] for one in container["volumeMounts"]} == {
+        one["name"] for one in template["spec"]["volumes"]
     }
+    return template, container
+
+
+def test_runs_inherit_from_the_code_what_they_need():
+    template, container = check_job(job_of_run())
+    maps = {one["configMapRef"]["name"] for one in container["envFrom"] if "configMapRef" in one}
+    assert maps == {"fakenews-settings", "fakenews-training-pod"}
     assert container["resources"]["limits"] == {"memory": "8Gi"}
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert template["spec"]["securityContext"]["runAsNonRoot"]
 
 
 @pytest.mark.parametrize("values", [VALUES, ON_GPUS])
-def test_a_trainings_pod_is_one_that_kubernetes_accepts(
+def test_a_trainings_pod_keeps_its_work_and_is_not_evicted(
     values: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
     (manifest,) = values["extraManifests"]
     kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
-    assert DEPLOYMENT["envConfigMaps"] == [{"name": manifest["metadata"]["name"]}]
+    assert {"name": manifest["metadata"]["name"]} in DEPLOYMENT["envConfigMaps"]
     # Helm would take these for its own.
     assert "{{" not in manifest["data"][pods.TRAINING_POD]
 
     monkeypatch.setenv(pods.TRAINING_POD, manifest["data"][pods.TRAINING_POD])
     (described,) = pods.training_pod().values()
-    config = UserDefinedDagsterK8sConfig.from_dict(described)
-    spec = config.pod_spec_config
-    whole = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "x"},
-        "spec": {
-            "containers": [{"name": "dagster", "image": "y", **config.container_config}],
-            "nodeSelector": spec.get("node_selector", {}),
-            "tolerations": spec.get("tolerations", []),
-        },
-    }
-    kubernetes_validate.validate(whole, kubernetes_validate.latest_version(), strict=True)
-    gpus = config.container_config["resources"]["limits"].get("nvidia.com/gpu")
+    template, container = check_job(job_of_run(described))
+    assert template["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    claim = resource("gke", "PersistentVolumeClaim")["metadata"]["name"]
+    (work,) = [
+        one["name"]
+        for one in template["spec"]["volumes"]
+        if one.get("persistentVolumeClaim") == {"claimName": claim}
+    ]
+    (path,) = [one["mountPath"] for one in container["volumeMounts"] if one["name"] == work]
+    assert {"name": "FAKENEWS_CACHE", "value": path} in container["env"]
+    assert template["spec"]["securityContext"]["fsGroup"] == template["spec"]["securityContext"]["runAsUser"]
+    gpus = container["resources"]["limits"].get("nvidia.com/gpu")
     assert gpus == ("1" if values is ON_GPUS else None)
 
 
 def test_every_pod_is_nobody():
     for part in (DEPLOYMENT, VALUES["dagsterWebserver"], VALUES["dagsterDaemon"]):
         assert part["podSecurityContext"]["runAsNonRoot"]
+        assert part["securityContext"]["readOnlyRootFilesystem"]
         assert not part["securityContext"]["allowPrivilegeEscalation"]
+        assert {"/tmp"} <= {one["mountPath"] for one in part["volumeMounts"]}  # noqa: S108
         assert "requests" in part["resources"]
     assert VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"][
         "securityContext"

@@ -1,48 +1,95 @@
-"""Manifests by the schemas of Kubernetes, and that they fit together and with the images."""
+"""Manifests, rendered by Kustomize, by the schemas of Kubernetes; that they fit together and with images and settings."""
 
+import os
 import re
-from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from fakenews_assets.training.settings import FinetunedBertSettings
-from tests.deploy.files import DEPLOY, read
+from bentos.fakenews.http import server
+from bentos.fakenews.http.middleware import BYTES_PER_SECOND
+from bentos.fakenews.settings import ServiceSettings
+from tests.deploy.files import DEPLOY, kustomize, rendered, resource
 
 KUBERNETES = DEPLOY / "kubernetes"
+FOLDERS = sorted(
+    file.parent.relative_to(KUBERNETES).as_posix()
+    for file in KUBERNETES.rglob("kustomization.yaml")
+    if yaml.safe_load(file.read_text())["kind"] == "Kustomization"
+)
 VERSIONS = ("1.31", kubernetes_validate.latest_version())
 
 USER = 1034
 """Of both images; what is shared has to belong to one user."""
-
-
-def documents(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((KUBERNETES / name).read_text()))
+SERVICE = "fakenews-service"
 
 
 def service(kind: str) -> dict[str, Any]:
-    (found,) = (document for document in documents("service.yaml") if document["kind"] == kind)
+    return resource("gke", kind, SERVICE)
+
+
+def pod(deployment: str = SERVICE) -> dict[str, Any]:
+    return resource("gke", "Deployment", deployment)["spec"]["template"]["spec"]
+
+
+def container(deployment: str = SERVICE) -> dict[str, Any]:
+    (found,) = pod(deployment)["containers"]
     return found
 
 
-def pod() -> dict[str, Any]:
-    return service("Deployment")["spec"]["template"]["spec"]
+def variables() -> dict[str, str | None]:
+    return {one["name"]: one.get("value") for one in container()["env"]}
+
+
+def is_of_kubernetes(document: dict[str, Any]) -> bool:
+    """Whether Kubernetes itself defines a resource, rather than an operator."""
+    group = document["apiVersion"].rpartition("/")[0]
+    return "." not in group or group in ("networking.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", ["service.yaml"])
-def test_kubernetes_knows_every_field(name: str, version: str):
-    for document in documents(name):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_kubernetes_knows_every_field(folder: str, version: str):
+    for document in filter(is_of_kubernetes, rendered(folder)):
         kubernetes_validate.validate(document, version, strict=True)
 
 
 def test_a_field_that_it_does_not_know_is_noticed():
-    deployment = service("Deployment")
+    deployment = yaml.safe_load(yaml.safe_dump(service("Deployment")))
     deployment["spec"]["template"]["spec"]["containers"][0]["reedinessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
+
+
+def test_a_folder_is_an_overlay_or_part_of_one():
+    overlays = {
+        name: yaml.safe_load((KUBERNETES / name / "kustomization.yaml").read_text()) for name in FOLDERS
+    }
+    used = {
+        (KUBERNETES / name / part).resolve()
+        for name, file in overlays.items()
+        for part in file.get("resources", []) + file.get("components", [])
+    }
+    alone = {"external-secrets", "gke", "gke-gpu", "ray"}
+    folders = {file.parent for file in KUBERNETES.rglob("kustomization.yaml")}
+    assert {folder.name for folder in folders - used} == alone
+
+
+def test_names_of_a_site_stand_in_one_file():
+    """The two others are not made by Kustomize, or not part of an overlay."""
+    blank = re.compile(r"(?<![\w$])(?:PROJECT|REGION|TAG)(?!\w)")
+    found = {
+        file.relative_to(KUBERNETES).as_posix()
+        for file in KUBERNETES.rglob("*.yaml")
+        if any(blank.search(line.split("#")[0]) for line in file.read_text().splitlines())
+    }
+    assert found == {"site/kustomization.yaml", "values.yaml", "external-secrets/api-key.yaml"}
+    pods = [one for folder in ("gke", "gke-gpu", "ray") for one in rendered(folder)]
+    images = set(re.findall(r"image: (\S+)", yaml.safe_dump_all(pods)))
+    assert images == {f"REGION-docker.pkg.dev/PROJECT/fakenews/{name}:TAG" for name in ("dagster", "service")}
 
 
 def test_the_parts_of_the_service_mean_the_same_pods():
@@ -59,86 +106,129 @@ def test_the_parts_of_the_service_mean_the_same_pods():
 
 
 def test_a_budget_never_stands_in_the_way_of_a_drained_node():
-    assert (
-        service("PodDisruptionBudget")["spec"]["minAvailable"]
-        < service("HorizontalPodAutoscaler")["spec"]["minReplicas"]
-    )
+    assert service("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert service("HorizontalPodAutoscaler")["spec"]["minReplicas"] > 1
 
 
 def test_probes_ask_what_the_service_answers_at_its_port():
-    (container,) = pod()["containers"]
-    (port,) = container["ports"]
+    (port,) = container()["ports"]
     assert re.search(rf'"--port", "{port["containerPort"]}"', (DEPLOY / "Dockerfile").read_text())
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+    assert container()["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
     for probe in ("livenessProbe", "startupProbe"):
         # A service without a champion is alive: to restart it would bring none.
-        assert container[probe]["httpGet"] == {"path": "/livez", "port": port["name"]}
+        assert container()[probe]["httpGet"] == {"path": "/livez", "port": port["name"]}
     assert service("Service")["spec"]["ports"][0]["targetPort"] == port["name"]
-    assert service("NetworkPolicy")["spec"]["ingress"][0]["ports"] == [{"port": port["name"]}]
 
 
-def test_the_service_is_nobody_and_may_write_only_tmp():
-    (container,) = pod()["containers"]
-    security = pod()["securityContext"] | container["securityContext"]
-    assert security["runAsNonRoot"]
-    assert security["runAsUser"] == USER
-    assert security["readOnlyRootFilesystem"]
-    assert not security["allowPrivilegeEscalation"]
-    assert security["capabilities"] == {"drop": ["ALL"]}
-    environment = {one["name"]: one for one in container["env"]}
-    writable = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert writable == {"/tmp"}  # noqa: S108
-    assert "secretKeyRef" in environment["FAKENEWS_API_KEY"]["valueFrom"]
+def test_a_rollout_takes_no_replica_before_the_next_one_is_ready():
+    assert service("Deployment")["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_a_replica_that_ends_finishes_the_longest_request_of_json(monkeypatch: pytest.MonkeyPatch):
+    for name, value in variables().items():
+        if name.startswith("FAKENEWS_") and value:
+            monkeypatch.setenv(name, value)
+    own = ServiceSettings()
+    receiving = own.body_seconds + own.max_json_bytes / BYTES_PER_SECOND
+    taking = own.body_seconds
+    assert own.shutdown_seconds >= receiving + own.max_backlog_seconds + taking
+    (_, sleep) = container()["lifecycle"]["preStop"]["exec"]["command"]
+    sending = own.log_send_seconds
+    whole = float(sleep) + own.shutdown_seconds + server._LAST_SECONDS + sending
+    assert pod()["terminationGracePeriodSeconds"] >= whole
+    # Endpoints are removed when it is told to end, which a readiness probe would take longer to notice.
+    assert float(sleep) >= 3 * container()["readinessProbe"]["periodSeconds"]
+
+
+def test_pods_are_nobody_and_may_write_only_what_is_mounted():
+    for name, writable in ((SERVICE, {"/tmp"}), ("fakenews-monitor", {"/tmp", "/var/lib/fakenews"})):  # noqa: S108
+        own = container(name)
+        security = pod(name)["securityContext"] | own["securityContext"]
+        assert security["runAsNonRoot"]
+        assert security["runAsUser"] == USER
+        assert security["readOnlyRootFilesystem"]
+        assert not security["allowPrivilegeEscalation"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        empty = {one["name"] for one in pod(name)["volumes"] if "emptyDir" in one}
+        mounts = {one["mountPath"] for one in own["volumeMounts"] if one["name"] in empty}
+        assert mounts == writable
+    key = next(one for one in container()["env"] if one["name"] == "FAKENEWS_API_KEY")
+    assert "secretKeyRef" in key["valueFrom"]
 
 
 def test_the_users_of_the_images_are_those_of_the_manifests():
     for name in ("Dockerfile", "Dockerfile.dagster"):
         assert f"USER {USER}:{USER}\n" in (DEPLOY / name).read_text()
-    text = "".join(file.read_text() for file in KUBERNETES.glob("*.yaml"))
-    assert set(re.findall(r"runAs(?:User|Group): (\d+)", text)) == {str(USER)}
+    text = "".join(file.read_text() for file in KUBERNETES.rglob("*.yaml"))
+    assert set(re.findall(r'(?:runAs(?:User|Group)|fsGroup)"?: (\d+)', text)) == {str(USER)}
 
 
-def test_the_two_ray_nodes_are_pods_that_kubernetes_accepts():
-    """The resource itself belongs to KubeRay, whose schema no package has; its pods are Kubernetes' own."""
-    cluster = read("kubernetes/raycluster.yaml")
-    assert (cluster["apiVersion"], cluster["kind"]) == ("ray.io/v1", "RayCluster")
-    assert set(cluster["spec"]) == {"rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs"}
-    assert cluster["spec"]["rayVersion"] == version("ray")
-    (workers,) = cluster["spec"]["workerGroupSpecs"]
-    assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
-    for group in (cluster["spec"]["headGroupSpec"], workers):
-        template = group["template"]
-        whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, **template}
-        kubernetes_validate.validate(whole, VERSIONS[-1], strict=True)
-        assert "volumes" not in template["spec"]
+def test_probes_clients_and_prometheus_get_in_and_the_log_gets_out():
+    policy = service("NetworkPolicy")["spec"]
+    (entrance,) = policy["ingress"]
+    (port,) = container()["ports"]
+    assert entrance["ports"] == [{"port": port["name"]}]
+    namespaces = [one.get("namespaceSelector", {}).get("matchLabels") for one in entrance["from"]]
+    assert {"kubernetes.io/metadata.name": "monitoring"} in namespaces
+    # https://docs.cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges
+    blocks = {one["ipBlock"]["cidr"] for one in entrance["from"] if "ipBlock" in one}
+    assert blocks == {"35.191.0.0/16", "130.211.0.0/22"}
+    assert resource("service", "NetworkPolicy", SERVICE)["spec"]["ingress"][0]["from"] == [
+        one for one in entrance["from"] if "ipBlock" not in one
+    ]
+    out = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert out == {53, 443, 80, 988}
 
 
-def test_ray_nodes_are_probed_at_ports_that_they_open():
-    """The operator's own probes ask Ray's dashboard by wget; the image has neither."""
-    spec = read("kubernetes/raycluster.yaml")["spec"]
-    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
-        (container,) = group["template"]["spec"]["containers"]
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        for probe in ("livenessProbe", "readinessProbe"):
-            assert container[probe]["tcpSocket"]["port"] in ports
-        assert str(ports["node"]) == group["rayStartParams"]["node-manager-port"]
+def test_the_gateway_ends_tls_and_keeps_metrics_inside():
+    listeners = {one["name"]: one for one in resource("gke", "Gateway")["spec"]["listeners"]}
+    assert listeners["https"]["tls"]["mode"] == "Terminate"
+    (secret,) = listeners["https"]["tls"]["certificateRefs"]
+    assert f"create secret tls {secret['name']} " in (DEPLOY / "README.md").read_text()
+    route = resource("gke", "HTTPRoute", "fakenews")["spec"]
+    assert route["parentRefs"] == [{"name": "fakenews", "sectionName": "https"}]
+    assert route["hostnames"] == [listeners["https"]["hostname"]]
+    metrics, rest = route["rules"]
+    assert metrics["matches"] == [{"path": {"type": "Exact", "value": "/metrics"}}]
+    assert "backendRefs" not in metrics
+    own = service("Service")
+    assert rest["backendRefs"] == [{"name": SERVICE, "port": own["spec"]["ports"][0]["port"]}]
+    plain = resource("gke", "HTTPRoute", "fakenews-to-https")["spec"]
+    assert plain["parentRefs"][0]["sectionName"] == "http"
+    assert "backendRefs" not in plain["rules"][0]
 
 
-def test_nodes_that_train_together_find_each_other_and_are_configured_alike():
-    settings, service, job = documents("training-nodes.yaml")
-    for document in (settings, service, job):
-        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
-    run = yaml.safe_load(settings["data"]["run.yaml"])
-    config = FinetunedBertSettings.model_validate(run["ops"]["finetuned_bert"]["config"])
-    pod, name = job["spec"]["template"]["spec"], job["metadata"]["name"]
-    (container,) = pod["containers"]
-    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
-    assert config.num_nodes == job["spec"]["completions"] == job["spec"]["parallelism"]
-    assert job["spec"]["completionMode"] == "Indexed"
-    # One process a node: Lightning would start further ones by this process' own command.
-    assert (config.devices, config.strategy) == (1, "ddp")
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert pod["subdomain"] == service["metadata"]["name"]
-    assert environment["MASTER_ADDR"] == f"{name}-0.{pod['subdomain']}"
-    assert int(environment["MASTER_PORT"]) == service["spec"]["ports"][0]["port"]
-    assert service["spec"]["selector"] == {"job-name": name}
+def test_googles_load_balancer_waits_for_the_longest_answer_and_asks_the_readiness():
+    (port,) = container()["ports"]
+    health = resource("gke", "HealthCheckPolicy")["spec"]
+    assert health["default"]["config"]["httpHealthCheck"] == {
+        "port": port["containerPort"],
+        "requestPath": container()["readinessProbe"]["httpGet"]["path"],
+    }
+    backend = resource("gke", "GCPBackendPolicy")["spec"]
+    for policy in (health, backend):
+        assert policy["targetRef"] == {"group": "", "kind": "Service", "name": SERVICE}
+    own = ServiceSettings()
+    assert backend["default"]["timeoutSec"] >= own.body_seconds + own.max_csv_bytes / BYTES_PER_SECOND
+    draining = backend["default"]["connectionDraining"]["drainingTimeoutSec"]
+    assert draining >= float(variables()["FAKENEWS_SHUTDOWN_SECONDS"] or 0)
+    # Else a connection would be closed here while the load balancer sends a request on it.
+    assert int(variables()["FAKENEWS_KEEP_ALIVE_SECONDS"] or 0) > 600
+
+
+def test_the_secret_of_the_example_is_the_one_that_the_service_reads(tmp_path: Path):
+    """With an overlay of one's own, as for another cluster."""
+    folders = {
+        name: os.path.relpath(KUBERNETES / name, tmp_path) for name in ("service", "site", "external-secrets")
+    }
+    overlay = {"resources": [folders.pop("service")], "components": list(folders.values())}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    made = {one["kind"]: one for one in kustomize(tmp_path)}
+    store, secret = made["SecretStore"], made["ExternalSecret"]
+    assert secret["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": store["metadata"]["name"]}
+    (one,) = secret["spec"]["data"]
+    given = next(one for one in container()["env"] if one["name"] == "FAKENEWS_API_KEY")["valueFrom"]
+    assert given["secretKeyRef"] == {"name": secret["spec"]["target"]["name"], "key": one["secretKey"]}
+    assert f"secrets add-iam-policy-binding {one['remoteRef']['key']} " in (DEPLOY / "iam.sh").read_text()
+    account = store["spec"]["provider"]["gcpsm"]["auth"]["workloadIdentity"]["serviceAccountRef"]
+    assert account == {"name": made["ServiceAccount"]["metadata"]["name"]}

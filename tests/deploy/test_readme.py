@@ -1,13 +1,15 @@
 """Commands of deploy/README.md and of the way to Google Cloud exist, as far as that can be seen offline.
 
-Make targets, files and the options of `fakenews` are looked up where they are defined. Of `docker`, `gcloud`, `helm` and
-`kubectl` there is only a list here of subcommands and options that their documentation names: it catches a slip of the
-pen, not a change on their side.
+Make targets, files and the options of `fakenews` are looked up where they are defined, and kubectl parses its own. Of
+`docker`, `gcloud` and `helm` there is only a list here of subcommands and options that their documentation names: it catches
+a slip of the pen, not a change on their side.
 """
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from dagster_dg_cli.cli.launch import launch_command
@@ -15,7 +17,7 @@ from typer.main import get_command
 
 from fakenews_assets.cli import app
 from fakenews_assets.definitions import defs
-from tests.deploy.files import DEPLOY, REPOSITORY
+from tests.deploy.files import DEPLOY, KUBECTL, REPOSITORY
 
 README = (DEPLOY / "README.md").read_text()
 WAY = (REPOSITORY / "docs" / "how-to" / "google-cloud.md").read_text()
@@ -44,12 +46,6 @@ KNOWN = {
     "gcloud ai custom-jobs create": {"--region", "--display-name", "--config"},
     "helm repo add": set(),
     "helm upgrade": {"--install", "--namespace", "--version", "--values"},
-    "kubectl create namespace": set(),
-    "kubectl create secret generic": {"--namespace", "--from-file"},
-    "kubectl apply": {"--namespace", "--filename"},
-    "kubectl port-forward": {"--namespace"},
-    "kubectl rollout restart": {"--namespace"},
-    "kubectl rollout status": {"--namespace"},
 }
 OF_COMPOSE = {"--file"}
 PLAIN = {"cp", "mkdir", "sed", "openssl", "tr", "curl", "export"}
@@ -84,6 +80,8 @@ def fault(words: list[str]) -> str | None:
         return _fault_of_dg(words[1:])
     if program == "fakenews":
         return _fault_of_ours(words[1:])
+    if program == "kubectl":
+        return _fault_of_kubectl(words[1:])
     if program in PLAIN or program.startswith("deploy/"):
         return None
     subcommand = next(
@@ -119,6 +117,18 @@ def _fault_of_ours(words: list[str]) -> str | None:
     return f"fakenews {words[0]} has no {wrong}" if wrong else None
 
 
+def _fault_of_kubectl(words: list[str]) -> str | None:
+    """It parses the options before it shows its help. A subcommand that it does not know is an argument to it."""
+    asked = subprocess.run([KUBECTL, *words, "--help"], capture_output=True, text=True, check=False)
+    if asked.returncode or asked.stderr:
+        return asked.stderr
+    plain = [word for before, word in pairwise(["", *words]) if "--" not in (before[:2], word[:2])]
+    if "Available Commands:" in asked.stdout and len(plain) > 1:
+        return f"kubectl {plain[0]} has no {plain[1]}"
+    folder = words[words.index("--kustomize") + 1] if "--kustomize" in words else ""
+    return None if (REPOSITORY / folder).is_dir() else f"there is no folder {folder}"
+
+
 def _fault_of_dg(words: list[str]) -> str | None:
     named = dict(zip(words[1::2], words[2::2], strict=True))
     options = {option for parameter in launch_command.params for option in parameter.opts}
@@ -147,6 +157,9 @@ def test_a_command_exists(words: list[str]):
         "docker compose --file deploy/compose.yaml exec code fakenews audti",
         "docker compose --file deploy/compose.yaml upp",
         "kubectl apply --file x",
+        "kubectl aply --filename x",
+        "kubectl create secrets generic x",
+        "kubectl apply --kustomize deploy/kubernetes/gkee",
         "gcloud run service describe fakenews",
         "podman ps",
     ],
@@ -159,7 +172,7 @@ def test_files_that_the_page_names_exist():
     named = set(re.findall(r"(?<![\w/$])deploy/[\w./-]+\w", "\n".join(" ".join(words) for words in ALL)))
     named -= {"deploy/.env"}  # made by the command before
     assert "deploy/compose.yaml" in named
-    assert {name for name in named if not (REPOSITORY / name).is_file()} == set()
+    assert {name for name in named if not (REPOSITORY / name).exists()} == set()
     links = set(re.findall(r"\]\(([^)#:]+)\)", README))
     assert {link for link in links if not (DEPLOY / link).exists()} == set()
 
@@ -173,7 +186,9 @@ def test_every_file_has_its_place_on_the_page():
                 for other in ("compose.yaml", "cloudbuild.yaml")
                 if other != file.name
             )
-            assert file.name in text or file.parent.name in ("datasources", "dashboards"), file
+            folders = [folder.relative_to(DEPLOY) for folder in file.parents if folder.is_relative_to(DEPLOY)]
+            linked = any(f"]({folder})" in text for folder in folders)
+            assert file.name in text or linked or file.parent.name in ("datasources", "dashboards"), file
 
 
 def test_blanks_that_the_commands_fill_are_those_of_the_files():
