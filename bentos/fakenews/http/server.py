@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any, ClassVar, Final
 
@@ -55,7 +56,12 @@ class Protocol(HttpToolsProtocol):
     """Time for the head of a request to arrive, and for a client to take anything of what was sent."""
     idle_seconds: ClassVar[int] = 75
     """How long a connection is kept for the next request."""
+    parting_seconds: ClassVar[float] = 2
+    """How long a service that stops waits for the next request of a connection in use, to say with the answer that it was
+    the last one. Closed at once, the connection would lose a request that is under way."""
     _head_timer: asyncio.TimerHandle | None = None
+    _answered: float = -inf
+    """`monotonic` of the last answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
@@ -84,6 +90,19 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_came()
         super().on_headers_complete()
+        if Server.ends_at is not None and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        self._answered = monotonic()
+        super().on_response_complete()
+
+    def shutdown(self) -> None:
+        left = self._answered + self.parting_seconds - monotonic()
+        if left > 0 and self.cycle is not None and self.cycle.response_complete:
+            self.loop.call_later(left, super().shutdown)
+        else:
+            super().shutdown()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.seconds, self.transport.abort)
