@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from safetensors import safe_open
+
+_NOT_COUNTED: Final = (".bin", ".onnx")
+"""Weights of exported models: rounded, folded and merged, they are no longer the parameters that were trained."""
 
 
 def folder_bytes(folder: Path) -> int:
@@ -26,10 +30,10 @@ def parameter_count(folder: Path) -> int | None:
     Integer tensors are not counted: they are position tables and the like, which training never moves.
 
     Returns:
-        The count over all `.safetensors` and `.npz` files, or None when there are none.
+        The count over all `.safetensors` and `.npz` files; None where there are none, or others hold weights too.
     """
     files = [*folder.rglob("*.safetensors"), *folder.rglob("*.npz")]
-    if not files:
+    if not files or any(path.suffix in _NOT_COUNTED for path in folder.rglob("*")):
         return None
     return sum(prod(shape) for file in files for shape in _float_shapes(file))
 

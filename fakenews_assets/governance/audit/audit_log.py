@@ -46,6 +46,16 @@ class AuditCheck(BaseModel):
         return not self.fault
 
 
+class Batch(BaseModel):
+    """Origin of a batch, according to its record."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    source_uri: str
+    received_at: datetime | None
+
+
 class Facts(BaseModel):
     """Origin of a bundle, according to its records. The checks confirm or refute them."""
 
@@ -60,6 +70,8 @@ class Facts(BaseModel):
     config: dict[str, Any] = Field(description="Configuration of every value, by key.")
     package_versions: dict[str, str]
     warm_start: tuple[str, ...] = Field(description="Bundles of the warm starts, the latest first.")
+    batches: tuple[Batch, ...] = Field(description="Those whose raw bytes are readable.")
+    training_articles: int | None = Field(description="None where the splits are not readable.")
 
 
 class Promotion(BaseModel):

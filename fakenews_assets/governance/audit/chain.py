@@ -5,13 +5,16 @@
 Some parts are only hashed, and the report says so: see `HASHED_ONLY`.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import polars as pl
 
 from fakenews_assets.governance.audit.answer import Answer, audit_answer, find_answer
-from fakenews_assets.governance.audit.audit_log import Audit, AuditLog, Facts, Promotion
+from fakenews_assets.governance.audit.audit_log import Audit, AuditLog, Batch, Facts, Promotion
 from fakenews_assets.governance.audit.bundle_files import (
     audit_commit,
     audit_copies,
@@ -29,6 +32,7 @@ from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, RegistryError
 from fakenews_assets.selection.bundling import git_commit
+from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.store import Store
 
@@ -157,4 +161,23 @@ def _facts(manifest: Manifest, versions: Versions, made_at: datetime | None) -> 
         config=manifest.config,
         package_versions=manifest.package_versions,
         warm_start=versions.warm_start,
+        batches=tuple(
+            _batch(key, one.meta)
+            for key, one in sorted(versions.readable.items())
+            if key.startswith("raw_news/")
+        ),
+        training_articles=_training_articles(versions.readable.get("splits")),
     )
+
+
+def _batch(key: str, meta: Mapping[str, Any]) -> Batch:
+    """What a record says of its batch. Only the bytes beside it are hashed: it may say anything."""
+    received_at = None
+    with suppress(ValueError):
+        received_at = datetime.fromisoformat(str(meta.get("received_at")))
+    source = str(meta.get("source_uri", "an unknown place"))
+    return Batch(name=key.partition("/")[2], source_uri=source, received_at=received_at)
+
+
+def _training_articles(splits: Artifact | None) -> int | None:
+    return None if splits is None else splits.scan("train").select(pl.len()).collect().item()

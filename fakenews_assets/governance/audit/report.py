@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fakenews_assets.common import markdown
 from fakenews_assets.governance.audit.audit_log import Audit, AuditCheck
+from fakenews_assets.governance.audit.summary import summary, withheld
 
 AUDIT_FILE = "audit.json"
 REPORT_FILE = "audit.md"
@@ -33,11 +34,12 @@ def findings(audit: Audit) -> list[str]:
 
 
 def to_markdown(audit: Audit) -> str:
-    """The whole audit in Markdown: verdict, checks, facts, and how to repeat it."""
+    """The whole audit in Markdown: verdict, summary, checks, facts, and how to repeat it."""
     parts = [
         f"# Audit of {markdown.cell(audit.subject)}",
         f"**{verdict(audit)}**",
         *_list(findings(audit)),
+        *(markdown.cell(sentence) for sentence in summary(audit)),
     ]
     if audit.not_checked:
         parts += ["Not recomputed:", *_list(audit.not_checked)]
@@ -64,7 +66,7 @@ def to_markdown(audit: Audit) -> str:
 
 
 def to_terminal(audit: Audit) -> RenderableType:
-    """Checks, facts and, last, the verdict with every fault."""
+    """Checks and facts, and last, where a reader's eye is, the summary and the verdict with every fault."""
     checks = Table(title=f"Audit of {audit.subject}", title_justify="left")
     for head in ("", "what", "name", "recorded", "computed anew"):
         checks.add_column(head, overflow="fold")
@@ -79,7 +81,8 @@ def to_terminal(audit: Audit) -> RenderableType:
     notes += [Text(f"Admitted by a person: {note}", style="yellow") for note in audit.admitted]
     faults = [Text(f"✗ {finding}", style="red") for finding in findings(audit)]
     style = "bold green" if audit.intact else "bold red"
-    return Group(checks, facts, *notes, *faults, Text(verdict(audit), style=style))
+    sentences = [Text(sentence) for sentence in summary(audit)]
+    return Group(checks, facts, *notes, *sentences, *faults, Text(verdict(audit), style=style))
 
 
 def _values(check: AuditCheck) -> tuple[str, ...]:
@@ -96,6 +99,8 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
     for name, value in audit.answer.items():
         if value is not None and name not in _NOT_SHOWN:
             yield name, str(value)
+    if audit.answer and (note := withheld(audit.answer)):
+        yield "note", note
     yield "bundle", audit.bundle or "unknown"
     if (facts := audit.facts) is not None:
         yield "candidate", facts.candidate

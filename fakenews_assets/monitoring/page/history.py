@@ -8,7 +8,7 @@ import polars as pl
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
 from fakenews_assets.monitoring.log.records import labels_in_force
 from fakenews_assets.monitoring.performance import PerformanceVerdict
-from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS
+from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS, UPLOAD_ENDPOINT
 from fakenews_resources.storage.artifact import Artifact
 
 
@@ -21,6 +21,7 @@ class Traffic:
     unsure: int
     feedback: int
     latency_p50_ms: float | None
+    """Without the rows of files."""
     latency_p95_ms: float | None
 
     @property
@@ -67,14 +68,16 @@ def count_traffic(answers: pl.LazyFrame, feedback: pl.LazyFrame) -> Traffic:
         feedback: columns of `FEEDBACK_SCHEMA`.
     """
     unsure = pl.col("abstained")
+    # The rows of a file wait for those before them.
+    waited = pl.col("latency_ms").filter(pl.col("endpoint") != UPLOAD_ENDPOINT)
     row = (
         answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS))
         .select(
             real=(~unsure & (pl.col("predicted_label") == 0)).sum(),
             fake=(~unsure & (pl.col("predicted_label") == 1)).sum(),
             unsure=unsure.sum(),
-            latency_p50_ms=pl.col("latency_ms").quantile(0.5),
-            latency_p95_ms=pl.col("latency_ms").quantile(0.95),
+            latency_p50_ms=waited.quantile(0.5),
+            latency_p95_ms=waited.quantile(0.95),
         )
         .collect()
         .row(0, named=True)

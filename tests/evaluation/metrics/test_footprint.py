@@ -28,6 +28,9 @@ def test_unknown_formats_have_no_parameter_count(tmp_path: Path):
 
     assert parameter_count(tmp_path) is None
 
+    np.savez(tmp_path / "linear.npz", weights=np.zeros(3))  # an ensemble with one of them
+    assert parameter_count(tmp_path) is None
+
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_no_files_is_an_error(tmp_path: Path, name: str):

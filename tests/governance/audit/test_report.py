@@ -4,6 +4,7 @@ from rich.console import Console
 
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.report import findings, to_markdown, to_terminal, verdict
+from fakenews_assets.governance.audit.summary import summary
 from tests.governance.audit.conftest import Project, flip_byte
 
 
@@ -54,3 +55,32 @@ def test_an_audit_survives_its_json(untouched: Audit) -> None:
         untouched.facts,
         untouched.promotion,
     )
+
+
+def test_the_summary_tells_answer_article_model_data_and_decision(untouched: Audit) -> None:
+    sentences = summary(untouched)
+    answer, day = untouched.answer, f"{untouched.answer['time']:%Y-%m-%d}"
+    verdict_of_it = "unsure" if answer["abstained"] else ("real", "fake")[answer["predicted_label"]]
+    assert sentences[0].startswith(f"Answer: {verdict_of_it}")
+    assert f"to /predict at {day}" in sentences[0]
+    assert sentences[1].startswith(f"Article: “{answer['title']}” (a title of {len(answer['title'])} and")
+    assert sentences[2].startswith(f"Model: baseline, bundle {untouched.bundle[:12]}, made at ")
+    assert re.match(
+        r"Data: trained on [\d,]+ articles of batch b1, received at 20\d\d-.* UTC from .+\.", sentences[3]
+    )
+    assert "Decision: promoted by selected_model at " in sentences[4]
+    assert (
+        "because: first champion. The rule: the fastest candidate that is at most 0.5 points" in sentences[4]
+    )
+    assert to_markdown(untouched).index(sentences[4]) < to_markdown(untouched).index("## Checks")
+    assert summary(Audit.model_validate_json(untouched.model_dump_json())) == sentences
+
+
+def test_the_summary_gives_no_number_that_the_answer_withheld(untouched: Audit) -> None:
+    answer = untouched.answer | {"out_of_distribution": True, "abstained": True, "title": None, "text": None}
+    audit = untouched.model_copy(update={"answer": answer})
+    assert summary(audit)[0].startswith(
+        "Answer: unsure, the article being unlike those that the model knows, to /predict"
+    )
+    assert "; the log holds no words of it." in summary(audit)[1]
+    assert "| note | probability and label were withheld from the answer" in to_markdown(audit)
