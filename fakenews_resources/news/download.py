@@ -131,7 +131,8 @@ def download(
             retrying(_attempt, client, url, partial, policy, progress)
     except _Interrupted as error:
         raise Unreachable(
-            f"{shown} could not be fetched: {error}. {partial.size} bytes are kept; run again to resume"
+            f"{shown} could not be fetched: {error}. Check the address and the network. {partial.size} bytes are kept; run again"
+            " to resume"
         ) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise BadAddress(f"{shown} cannot be fetched ({error}): check the address") from error

@@ -1,5 +1,6 @@
 """Addresses as people type them, and names for the batches that they hold."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,7 @@ def local_files(addresses: Sequence[str]) -> list[Path]:
         if path.is_dir():
             fitting = recipes_for(path)
             recipe = (
-                f"It has the files of a published data set: fakenews ingest {fitting[0]}:{path}"
+                f"It has the files of a published data set: fakenews ingest {shlex.quote(f'{fitting[0]}:{path}')}"
                 if fitting
                 else f"For a published data set, put its recipe before the folder: {', '.join(sorted(recipes()))}, each with a"
                 " colon"
@@ -54,6 +55,8 @@ def local_files(addresses: Sequence[str]) -> list[Path]:
                 f" Or is {scheme[0]} a recipe? Known are {', '.join(sorted(recipes()))}." if scheme[1] else ""
             )
             raise CommandFailed(f"No file at {path}. Check the path.{unknown}")
+        if path in files:
+            raise CommandFailed(f"{path} is named twice. Name each file once.")
         files.append(path)
     return files if len(files) == len(addresses) else []
 
@@ -75,5 +78,5 @@ def batch_name(address: str, files: Sequence[Path] = (), sha256: str = "") -> st
     if files:
         stem = address.split(":")[0] if ":" in address and not Path(address).exists() else files[0].name
         return batch_name_of(stem, sha256)
-    stem = address.split(":")[0] if "://" not in address else address.rsplit("/", 1)[-1].split(".")[0]
-    return f"{stem}-{datetime.now(UTC):%Y%m%d}"
+    stem = address if "://" in address else address.split(":")[0]
+    return batch_name_of(stem.rsplit("/", 1)[-1], f"{datetime.now(UTC):%Y%m%d}")

@@ -26,7 +26,10 @@ def register(batches: Sequence[str]) -> None:
     with GraphRunner() as runner:
         new = unregistered_batches(runner.store, runner.instance)
         if unknown := set(batches) - runner.store.partitions("raw_news"):
-            raise CommandFailed(f"No batch of this name is stored: {', '.join(sorted(unknown))}.")
+            stored = some_of(sorted(runner.store.partitions("raw_news"))) or "none"
+            raise CommandFailed(
+                f"No batch of this name is stored: {', '.join(sorted(unknown))}. Stored are: {stored}."
+            )
         chosen = [name for name in new if not batches or name in batches]
         runner.instance.add_dynamic_partitions("news_batches", chosen)
         runner.console.print(

@@ -17,7 +17,7 @@ from fakenews_assets.cli.executing import code_location
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.cli.steps import shown_step
 from fakenews_assets.common.progress import report
-from fakenews_assets.data.partitions import registered_batches
+from fakenews_assets.data.partitions import registered_batches, some_of
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
@@ -124,7 +124,8 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
     with _graph_at_rest() as (runner, store), _refusals():
         known = batch in registered_batches(runner.instance)
         if not known and not store.exists(f"raw_news/{batch}"):
-            raise CommandFailed(f"No batch {batch!r}.")
+            stored = some_of(sorted(store.partitions("raw_news"))) or "none"
+            raise CommandFailed(f"No batch {batch!r}. Stored are: {stored}.")
         if not trained_on(store, batch) and not _confirmed(yes, f"Delete batch {batch} and its raw bytes?"):
             runner.console.print("Nothing was deleted.")
             return

@@ -193,7 +193,7 @@ def _column(path: Path, table: pl.DataFrame, asked: str, usual: Sequence[str], s
     found = next((names[one] for one in wanted if one in names), None)
     if found is None:
         raise RatingsRefused(
-            f"{path.name} has no column {' or '.join(wanted)}; columns found: {', '.join(table.columns[:20])}."
+            f"{path.name} has no column {' or '.join(wanted[:4])}; columns found: {', '.join(table.columns[:20])}."
             f" Name one with --{setting.replace('_', '-')} (`{setting}` in the Launchpad)"
         )
     return found

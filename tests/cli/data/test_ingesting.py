@@ -57,6 +57,31 @@ def test_a_path_starts_at_the_working_directory(project: Path, monkeypatch: pyte
     assert result.exit_code == 0, result.output
     assert "The corpus has 50 labelled articles" in result.output
     assert "is a folder" in CliRunner().invoke(app, ["ingest", "../below"]).stderr
+    (below / "Fake.csv").touch()
+    (below / "True.csv").touch()
+    assert f"fakenews ingest isot:{below}/../below." in CliRunner().invoke(app, ["ingest", "../below"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["izot:folder"], "Or is izot a recipe? Known are fakenewsnet, isot, jruvika"),
+        (["news.csv", "news.csv"], "news.csv is named twice. Name each file once."),
+        (["news.csv", "--label", "true"], "--label: true: the label of a file is real or fake"),
+        (["news.csv", "--labels", "0=right"], "--labels: right: a label means one of real, fake, unlabelled"),
+        (["news.csv", "--column", "headline=title"], "the field comes first: write title=headline"),
+        (["news.csv", "--column", "headline=x"], "--column: headline: not one of title, text, label"),
+        (["news.csv", "--label", "real", "--label", "fake"], "in their order: there are 2 for 1"),
+        (["gs://"], "gs:// names no object"),
+        (["news.csv", "gs://"], "gs:// names no object"),
+    ],
+)
+def test_a_wrong_command_says_what_to_do(project: Path, arguments: list[str], said: str) -> None:
+    (project / "news.csv").write_text("title\nA headline\n")
+    result = CliRunner().invoke(app, ["ingest", *arguments], env={"COLUMNS": "200"})
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code
+    assert said in result.stderr
 
 
 def test_a_source_that_names_no_publisher_is_refused_in_words(project: Path) -> None:
