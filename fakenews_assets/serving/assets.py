@@ -85,7 +85,7 @@ def fakenews_bento(
     )
 
 
-@_asset(kinds={"docker"}, code_version="2", check_specs=[CONTEXT_IS_COMPLETE])
+@_asset(kinds={"docker"}, code_version="3", check_specs=[CONTEXT_IS_COMPLETE])
 def container_context(storage: Storage, fakenews_bento: Artifact) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The build context for `docker build`: the bento, BentoML's Dockerfile, and one that needs no BentoML."""
     from fakenews_assets.serving.bento import BentoFailed, import_bento
@@ -144,7 +144,7 @@ def rollout(
         record.model_dump(mode="json", include={"stage", "champion"}), model_id=record.revision.bundle
     )
     if record.stage == "withdrawn":
-        text = f"{record.reason} {record.before} answers. Roll the champion back, or promote another one."
+        text = f"{record.reason} {record.before} answers."
         notifier.notify(Notice(f"{record.revision.name} was withdrawn", text, run_id=context.run.run_id))
     return dg.MaterializeResult(
         value=draft,

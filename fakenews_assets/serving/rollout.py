@@ -2,7 +2,7 @@
 
 The champion's image becomes a revision that first gets a share of the traffic: a trial. When the time of the trial is
 over, the revision gets all of the traffic, or none if it failed more often or answered more slowly than the one before.
-A champion that came back by a rollback gets all of the traffic at once.
+After a rollback, the revision of the earlier champion gets all of the traffic at once.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from fakenews_resources.cloud_run import CloudRun, CloudRunFailed, Served
 from fakenews_resources.storage.store import Store
 
 Stage = Literal["trial", "all", "withdrawn"]
-Step = Literal["none", "build", "judge", "back"]
+Step = Literal["none", "build", "judge", "back", "withdraw"]
 
 
 class Revision(BaseModel):
@@ -80,7 +80,9 @@ def context_in(store: Store) -> BuiltContext | None:
     if not store.exists("container_context"):
         return None
     found = store.current("container_context")
-    return BuiltContext(found.version, found.meta["model_id"], f"{store.where(found)}/{CONTEXT_FOLDER}")
+    return BuiltContext(
+        found.version, found.meta.get("model_id", ""), f"{store.where(found)}/{CONTEXT_FOLDER}"
+    )
 
 
 def next_step(
@@ -106,6 +108,13 @@ def next_step(
         return "judge", f"The trial of {record.revision.name} is over."
     if _earlier(record, champion):
         return "back", f"{model} is the champion again."
+    if (
+        champion.action == "rollback"
+        and record
+        and record.stage == "trial"
+        and champion.previous == record.champion
+    ):
+        return "withdraw", "The champion on trial was rolled back."
     if context is not None and context.bundle == champion.bundle:
         return "build", f"{model} is the new champion."
     return "none", f"{model} has no container context yet: the job build_bento makes it."
@@ -132,6 +141,8 @@ def take_step(
     if step == "back" and (earlier := _earlier(record, champion)) and record:
         cloud.route({earlier.name: 100})
         return _whole(record, champion, earlier, f"{why} {champion.reason}")
+    if step == "withdraw" and record:
+        return _withdrawn(record, champion, f"{why} {champion.reason}", cloud)
     if record is not None and record.stage == "trial" and record.champion == champion.sequence:
         if wish.finish:
             cloud.route({record.revision.name: 100})
@@ -160,10 +171,10 @@ def _build(
         raise CloudRunFailed(
             f"Cloud Build cannot read {context.address}: FAKENEWS_STORAGE has to name a bucket."
         )
-    shares = cloud.shares()
-    before = max(shares, key=lambda name: shares[name])
     image = cloud.build(context.address)
     name = cloud.deploy(image.reference, f"{champion.bundle[:8]}-{image.build[:8]}")
+    shares = cloud.shares()
+    before = max(shares, key=lambda one: shares[one])
     revision = Revision(
         name=name, image=image.reference, bundle=champion.bundle, context=context.version, build_log=image.log
     )
@@ -197,18 +208,23 @@ def _judge(
         return record.model_copy(update={"reason": reason, "look_at": look_at})
     figures = compared(new, old)
     if fault := worse(new, old, settings):
-        cloud.route({record.before: 100})
-        return record.model_copy(
-            update={
-                "stage": "withdrawn",
-                "shares": {record.before: 100},
-                "since": datetime.now(UTC),
-                "look_at": None,
-                "reason": f"{fault}: {figures}.",
-            }
-        )
+        return _withdrawn(record, champion, f"{fault}: {figures}.", cloud)
     cloud.route({record.revision.name: 100})
     return _whole(record, champion, record.revision, f"The trial held: {figures}.")
+
+
+def _withdrawn(record: RolloutRecord, champion: Pointer, reason: str, cloud: CloudRun) -> RolloutRecord:
+    cloud.route({record.before: 100})
+    return record.model_copy(
+        update={
+            "champion": champion.sequence,
+            "stage": "withdrawn",
+            "shares": {record.before: 100},
+            "since": datetime.now(UTC),
+            "look_at": None,
+            "reason": reason,
+        }
+    )
 
 
 def worse(new: Served, old: Served, settings: RolloutSettings) -> str | None:

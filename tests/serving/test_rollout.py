@@ -1,127 +1,23 @@
 """The next champion ships itself: from the promotion to all of the traffic, and back."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from fakenews_assets.automation.jobs import roll_out_champion
 from fakenews_assets.automation.runs import failure_reasons
-from fakenews_assets.automation.sensors.rollout import rollout_sensor
 from fakenews_assets.registry.champion import Pointer
-from fakenews_assets.selection.assets import champion, rollback_champion
 from fakenews_assets.serving.assets import rollout
-from fakenews_assets.serving.rollout import BuiltContext, RolloutRecord, next_step, take_step, worse
+from fakenews_assets.serving.rollout import BuiltContext, next_step, take_step, worse
 from fakenews_assets.serving.settings import RolloutSettings, RolloutStep
 from fakenews_resources.cloud_run import CloudRun, CloudRunFailed, Served, build_request
-from fakenews_resources.notifier import Notice, Notifier
-from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
-from fakenews_resources.storage.store import Store
-from fakenews_resources.tracking.resource import Tracker
 from tests.support.buckets import Gate
 from tests.support.buckets import gate as gate
-from tests.support.champions import make_champion
-from tests.support.google_cloud import SERVICE, GoogleCloud, google_cloud
-
-OLD = "fakenews-00001-abc"
-"""The revision that was deployed by hand."""
-
-told: list[Notice] = []
-
-
-class Listener(Notifier):
-    def notify(self, notice: Notice) -> None:
-        told.append(notice)
-
-
-class Project:
-    """A graph on a bucket, whose service is on the stand-in for Google Cloud."""
-
-    def __init__(self, cloud: GoogleCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.cloud = cloud
-        self.storage = Storage(root="gs://news/prod")
-        self.instance = dg.DagsterInstance.ephemeral()
-        self.monkeypatch = monkeypatch
-        self.set(service=SERVICE, minutes="30")
-        told.clear()
-        self.defs = dg.Definitions(
-            assets=[champion, rollout],
-            jobs=[roll_out_champion, rollback_champion, dg.define_asset_job("note", selection=["champion"])],
-            sensors=[rollout_sensor],
-            resources={
-                "storage": self.storage,
-                "io_manager": ArtifactIOManager(storage=self.storage),
-                "cloud_run": CloudRun(service=SERVICE, api=cloud.url, poll_seconds=0.01),
-                "notifier": Listener(),
-                "tracker": Tracker(storage=self.storage, mode="off"),
-            },
-        )
-        self.commit("selected_model", {"decision": "none"}, {})
-
-    @property
-    def store(self) -> Store:
-        return self.storage.store
-
-    @property
-    def record(self) -> RolloutRecord:
-        return RolloutRecord.read(self.store.current("rollout").path)
-
-    def set(self, **settings: str) -> None:
-        for name, value in settings.items():
-            self.monkeypatch.setenv(f"FAKENEWS_ROLLOUT_{name.upper()}", value)
-
-    def commit(self, key: str, files: dict[str, str], meta: dict[str, Any]) -> None:
-        draft = self.store.draft()
-        for name, text in files.items():
-            (draft.path / name).write_text(text)
-        draft.meta.update(meta)
-        self.store.commit(key, draft)
-
-    def promote(self, seed: int) -> str:
-        """What a selection leaves behind. Returns: the bundle."""
-        bundle = make_champion(self.store.bundles, seed=seed)
-        self.run("note")
-        return bundle
-
-    def build_bento(self, bundle: str) -> str:
-        """What the job of that name leaves behind. Returns: the context's version."""
-        self.commit("container_context", {"Dockerfile": bundle}, {"model_id": bundle})
-        return self.store.current("container_context").version
-
-    def run(self, job: str, config: dict[str, Any] | None = None, *, success: bool = True) -> dg.DagsterRun:
-        ended = self.defs.resolve_job_def(job).execute_in_process(
-            instance=self.instance, run_config=config, raise_on_error=False
-        )
-        assert ended.success is success
-        return ended.dagster_run
-
-    def roll_out(self, **wish: Any) -> dg.DagsterRun:
-        return self.run("roll_out_champion", {"ops": {"rollout": {"config": wish}}})
-
-    def tick(self) -> str:
-        """What the sensor says if it asks for nothing. A run that it asks for is executed, as the daemon would do."""
-        with dg.build_sensor_context(
-            instance=self.instance,
-            repository_def=self.defs.get_repository_def(),
-            resources={"storage": self.storage},
-        ) as context:
-            found = rollout_sensor.evaluate_tick(context)
-        for request in found.run_requests or []:
-            self.defs.resolve_job_def("roll_out_champion").execute_in_process(
-                instance=self.instance,
-                tags={"dagster/run_key": request.run_key or ""},
-                raise_on_error=False,
-            )
-        return found.skip_message or "asked for a run"
-
-    def end_the_trial(self) -> None:
-        """As if its time were over."""
-        record = self.record
-        early = record.model_copy(update={"look_at": datetime.now(UTC) - timedelta(seconds=1)})
-        self.commit("rollout", {"rollout.json": early.model_dump_json()}, {})
+from tests.support.google_cloud import SERVICE, google_cloud
+from tests.support.rollouts import OLD, Project, told
 
 
 @pytest.fixture
@@ -168,7 +64,7 @@ def test_from_a_promotion_to_all_of_the_traffic_and_back(project: Project) -> No
     assert project.tick() == "asked for a run"
     new = project.record.revision.name
     assert cloud.traffic == {trial.name: 90, new: 10}
-    project.run("rollback_champion", {"ops": {"move_champion_back": {"config": {"reason": "complaints"}}}})
+    project.roll_back("complaints")
     assert project.tick() == "asked for a run"
     assert cloud.traffic == {trial.name: 100}
     assert len(cloud.builds) == 2  # none for the way back
@@ -182,6 +78,17 @@ def test_from_a_promotion_to_all_of_the_traffic_and_back(project: Project) -> No
     metadata = shown.asset_materialization.metadata  # pyright: ignore[reportOptionalMemberAccess]
     assert metadata["traffic"].value == {trial.name: 100}
     assert metadata["model_id"].value == first
+
+
+def test_a_rollback_ends_the_trial_of_the_first_revision_at_once(project: Project) -> None:
+    project.promote(0)
+    project.build_bento(project.promote(1))
+    project.tick()
+    project.roll_back("complaints")
+    assert project.tick() == "asked for a run"
+    assert project.cloud.traffic == {OLD: 100}
+    assert len(project.cloud.builds) == 1
+    assert project.tick() == "withdrawn: The champion on trial was rolled back. complaints"
 
 
 def test_a_failed_build_leaves_the_revision_and_waits_for_a_person(project: Project) -> None:
