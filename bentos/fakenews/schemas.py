@@ -159,7 +159,9 @@ class FeedbackIn(BaseModel):
     )
 
     request_id: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-    label: Literal[0, 1] | None = Field(description="0 real, 1 fake; null takes back what was said before.")
+    label: Annotated[int, Field(strict=True, ge=0, le=1)] | None = Field(
+        description="0 real, 1 fake; null takes back what was said before."
+    )
     row: int = Field(default=1, ge=1, le=MAX_ROW, description="Which article of the request, counted from 1.")
     source: str | None = Field(
         default=None, max_length=200, description="Source of the label, such as a person."
@@ -171,6 +173,27 @@ class FeedbackOut(BaseModel):
 
     request_id: str
     row: int
+
+
+class VerdictReliability(BaseModel):
+    """How often one kind of verdict is right."""
+
+    promised: float | None = Field(
+        description="Least share that is right on new articles by publishers like those of the training split; null: nothing"
+        " is promised."
+    )
+    unseen: float | None = Field(
+        description="Share that was right on test articles by publishers that are not in the training split; null: unknown."
+    )
+
+
+class Reliability(BaseModel):
+    """How often verdicts are right."""
+
+    real: VerdictReliability
+    fake: VerdictReliability
+    confidence: float | None = Field(description="Probability that both promises hold.")
+    unseen_publishers: int = Field(description="Publishers behind `unseen`.")
 
 
 class TrainingBatch(BaseModel):
@@ -217,6 +240,7 @@ class ModelOut(BaseModel):
     evaluation: dict[str, Any] = Field(
         description="Scores on the test split: `rows`, and point estimates by metric."
     )
+    reliability: Reliability
     note: str | None = Field(description="Warning to show beside every score.")
     trained_on: TrainedOn
     model_card: str = Field(description="Markdown.")

@@ -44,6 +44,8 @@ def test_headline_gets_its_verdict_and_its_words(page: "Page"):
     predicted, explained = check(page, TITLE)
 
     expect(page.locator("#verdict-word")).to_have_text(WORDS[predicted["verdict"]])
+    promise = "at least 98% of such verdicts are right, with 95% confidence"
+    expect(page.locator("#how-often")).to_contain_text(promise if predicted["label"] is not None else "")
     expect(page.locator("#probability")).to_have_text(percent(predicted["probability"]))
     meter = page.get_by_role("meter", name="Probability of fake")
     assert float(meter.get_attribute("aria-valuenow") or "") == pytest.approx(
@@ -85,6 +87,8 @@ def test_feedback_reaches_the_service(page: "Page"):
     assert sent.value.ok
     body = json.loads(sent.value.request.post_data or "")
     assert (body["request_id"], body["label"]) == (predicted["request_id"], 1)
+    expect(page.locator("#feedback .feedback-status")).to_contain_text("this article is fake")
+    page.reload()  # it is remembered here
     expect(page.locator("#feedback .feedback-status")).to_contain_text("this article is fake")
     # Said once is said; `force`, for the browser knows that the button no longer does anything.
     page.get_by_role("button", name="It is real").click(force=True)
@@ -139,6 +143,8 @@ def test_what_the_model_knows(page: "Page", service: Server):
     expect(page.get_by_role("heading", level=1)).to_have_text("Model card: tiny")
     # The content policy lets its style pass.
     assert page.locator("body").evaluate("body => getComputedStyle(body).maxWidth") != "none"
+    page.get_by_role("link", name="Back to the page").click()
+    expect(page.get_by_label("Headline", exact=True)).to_be_visible()
 
 
 def test_markup_is_shown_as_text(page: "Page"):
@@ -250,6 +256,7 @@ def test_file_without_titles(stubbed: "Page"):
     payload = {"name": "x.csv", "mimeType": "text/csv", "buffer": b"heading\nOne\n"}
     stubbed.get_by_label("Choose a file").set_input_files(files=[payload])  # pyright: ignore[reportArgumentType]
     expect(stubbed.locator("#file-problem")).to_contain_text("title")
+    expect(stubbed.locator("#file-problem button")).to_have_count(0)  # it would be refused again
     expect(stubbed.locator("#answers")).to_be_hidden()
 
 

@@ -63,9 +63,29 @@ def test_an_answer_has_a_link(page: "Page"):
 def test_a_printed_answer_says_which_it_is(page: "Page"):
     check(page, TITLE)
     page.emulate_media(media="print")
-    for name in ("#verdict-word", "#probability", "#title-words", "#link", "#request-id", "#model-id"):
+    for name in (
+        ".lead",
+        "#how-often",
+        "#checked",
+        "#verdict-word",
+        "#probability",
+        "#title-words",
+        "#link",
+        "#request-id",
+        "#model-id",
+    ):
         expect(page.locator(name)).to_be_visible()
     for name in ("#check", "#print", "#drop", "#history", "#facts", ".copy >> nth=0", "#feedback"):
+        expect(page.locator(name)).to_be_hidden()
+
+
+def test_a_printed_file_has_its_rows(page: "Page"):
+    upload(page, ["First", "Second"])
+    expect(page.locator("#file-status")).to_contain_text("Done")
+    page.emulate_media(media="print")
+    for name in (".lead", "#counts", "#rows >> text=Second"):
+        expect(page.locator(name)).to_be_visible()
+    for name in ("#check", "#drop", "#download", "#history"):
         expect(page.locator(name)).to_be_hidden()
 
 
@@ -73,6 +93,11 @@ def test_links_to_what_the_log_does_not_hold(stubbed: "Page", service: Server):
     stubbed.goto("/#answer=0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00")
     expect(stubbed.locator("#article-problem")).to_contain_text("holds no such answer")
     expect(stubbed.locator("#article-problem button")).to_have_count(0)
+
+    stubbed.goto("/#answer=0192f0c1-7c2a-7d3e-9b1f")
+    expect(stubbed.locator("#article-problem")).to_contain_text("link to an answer is damaged")
+    stubbed.goto("/#answer=0192F0C1-7c2a-7d3e-9b1f-5a4c3d2e1f00).")  # as mail programs leave it
+    expect(stubbed.locator("#article-problem")).to_contain_text("holds no such answer")
 
     kept = {"time": "2026-05-04T12:00:00Z", "row": 1, "title": None, "text": None}
     answer, model = unsure(service, "uncertain", **kept)
@@ -96,13 +121,31 @@ def test_a_pasted_link_is_told_what_to_do(page: "Page"):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     headline = page.get_by_label("Headline", exact=True)
-    for link in ("https://news.example/a-story?id=1", " www.news.example/x ", "HTTP://NEWS.EXAMPLE"):
+    for link in (
+        "https://news.example/a-story?id=1",
+        " www.news.example/x ",
+        "HTTP://NEWS.EXAMPLE",
+        "bit.ly/3xYz12A",
+        "news.example",
+        "news.example:8080/2026/a-story#top",
+        "https://news.example/2020/ budget story.html",
+        "Look at this: https://news.example/a-story",
+        "https://news.example/a https://news.example/b",
+    ):
         headline.fill(link)
         expect(page.locator("#title-error")).to_contain_text("the service opens no pages")
         page.get_by_role("button", name="Check", exact=True).click()
         expect(headline).to_be_focused()
-    headline.fill("See https://news.example for the story")
-    expect(page.locator("#title-error")).to_be_empty()
+    for words in (
+        "See https://news.example for the story",
+        "Amazon.com cuts 9,000 jobs",
+        "U.S. votes",
+        "Node.js/Deno merger falls apart",
+        "No.",
+    ):
+        headline.fill(words)
+        expect(page.locator("#title-error")).to_be_empty()
+    headline.fill("A headline")
     page.get_by_role("textbox", name="Article").fill("https://news.example/a")
     page.get_by_role("button", name="Check", exact=True).click()
     expect(page.locator("#text-error")).to_contain_text("paste the words of the article here")
@@ -122,7 +165,7 @@ def test_what_is_missing_for_a_verdict(stubbed: "Page", service: Server):
     stubbed.get_by_role("button", name="Check", exact=True).click()
     missing = stubbed.locator("#missing-list li")
     expect(missing).to_have_count(2)
-    half = percent((high - low) / 2)
+    half = f"{float(percent((high - low) / 2).removesuffix('%')):g} points"
     expect(missing.first).to_contain_text(f"{half} more for “fake”, or {half} less for “real”")
     expect(missing.last).to_contain_text("paste it below the headline")
 
@@ -243,14 +286,22 @@ def test_a_row_of_a_file_is_counted_opened_and_labelled(page: "Page"):
     expect(row.locator("code")).to_have_text(f"fakenews audit {body['request_id']} --row 3")
     details.click()
     expect(row).to_have_count(0)
+    expect(page.locator("#rows")).to_contain_text("you: fake")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download my labels").click()
+    assert download.value.path().read_text().split() == [
+        "row,true_label,request_id",
+        f"3,1,{body['request_id']}",
+    ]
 
     details.click()
+    expect(row).to_contain_text("this article is fake")
     row.get_by_role("link", name="Open this answer alone").click()
     expect(page.locator("#title-words")).to_have_text("Third")
     expect(page.locator("#audit")).to_have_text(re.compile(r"--row 3$"))
     with page.expect_response("**/feedback") as again:
-        page.locator("#feedback").get_by_role("button", name="It is real").click()
+        page.locator("#feedback").get_by_role("button", name="Take it back").click()
     assert again.value.ok
     body = again.value.request.post_data_json
     assert body is not None
-    assert body["row"] == 3
+    assert (body["row"], body["label"]) == (3, None)

@@ -200,7 +200,8 @@ def test_a_label_is_taken_back(client: httpx.Client, service: Server):
     answered = client.post("/predict", json={"title": TITLES[0]}).json()["request_id"]
     for label in (1, None):
         assert client.post("/feedback", json={"request_id": answered, "label": label}).status_code == 200
-    assert client.post("/feedback", json={"request_id": answered}).status_code == 422
+    for label in ({}, {"label": True}, {"label": 1.0}, {"label": "1"}, {"label": 2}):
+        assert client.post("/feedback", json={"request_id": answered, **label}).status_code == 422
     log = PredictionLog(service.log)
     stored = pl.concat([log.read(day, "feedback") for day in log.days()])
     assert labels_in_force(stored).filter(pl.col("request_id") == answered).collect().is_empty()
@@ -240,6 +241,10 @@ def test_the_model_says_what_it_is(client: httpx.Client, scorer: Scorer):
     }  # fmt: skip
     assert body["log_content"] == "text"
     assert body["evaluation"] == {"rows": 100, "accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
+    assert body["reliability"] == {
+        "real": {"promised": 0.98, "unseen": 0.75}, "fake": {"promised": 0.98, "unseen": None}, "confidence": 0.95,
+        "unseen_publishers": 1,
+    }  # fmt: skip
     assert body["note"].startswith("An untrained model")
     assert body["model_card"].startswith("# Model card")
 

@@ -96,7 +96,9 @@ def make_champion(
     (draft / MODEL_CARD_PAGE).write_text(to_html(CARD, {}))
     write_sbom({}, f"tiny-{seed}", version_of(hash_files(draft / "model")), draft)
     metrics = {"accuracy": 0.5, "macro_f1": 0.5, "threshold": 0.5}
-    evaluation = {"rows": 100, "note": "An untrained model: its scores mean nothing.", "metrics": metrics}
+    unseen = {"precision_real": 0.75, "precision_fake": None, "publishers": [{"publisher": "other.example"}]}
+    note = "An untrained model: its scores mean nothing."
+    evaluation = {"rows": 100, "note": note, "metrics": metrics, "unseen": unseen}
     (draft / "evaluation.json").write_text(json.dumps(evaluation))
     (draft / CORPUS_FILE).write_text(CORPUS.to_json())
     (draft / "prepare.json").write_text(TextPreparation().model_dump_json())

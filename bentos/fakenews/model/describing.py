@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from bentos.fakenews.schemas import ModelOut, TrainedOn, TrainingBatch
+from bentos.fakenews.schemas import ModelOut, Reliability, TrainedOn, TrainingBatch, VerdictReliability
 from bentos.fakenews.settings import ServiceSettings
+from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import CORPUS_FILE, MODEL_CARD_PAGE, Bundle
 from fakenews_assets.registry.champion import Pointer
 
@@ -35,12 +36,23 @@ def describe(bundle: Bundle, pointer: Pointer, settings: ServiceSettings) -> tup
         reads_text=bundle.reads_text,
         trained_on=_trained_on(json.loads((bundle.path / CORPUS_FILE).read_bytes())),
         evaluation={"rows": evaluation["rows"], **scores},
+        reliability=_reliability(calibration, evaluation.get("unseen") or {}),
         note=evaluation["note"],
         model_card=bundle.card,
         shows_corpus=settings.show_corpus,
         log_content=settings.log_content,
     )
     return described, (bundle.path / MODEL_CARD_PAGE).read_text(encoding="utf-8")
+
+
+def _reliability(calibration: Calibration, unseen: dict[str, Any]) -> Reliability:
+    """Args: unseen: of the evaluation on unseen publishers; empty if there was none."""
+    return Reliability(
+        real=VerdictReliability(promised=calibration.promised_real, unseen=unseen.get("precision_real")),
+        fake=VerdictReliability(promised=calibration.promised_fake, unseen=unseen.get("precision_fake")),
+        confidence=calibration.confidence,
+        unseen_publishers=len(unseen.get("publishers", ())),
+    )
 
 
 def _trained_on(corpus: dict[str, Any]) -> TrainedOn:

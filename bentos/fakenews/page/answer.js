@@ -13,7 +13,7 @@ export function permalink(requestId, row) {
 
 export function clearAnswer() {
   for (const id of CLEARED) $(id).hidden = true;
-  for (const id of ["verdict-word", "verdict-reason", "words-status"]) $(id).textContent = "";
+  for (const id of ["verdict-word", "verdict-reason", "how-often", "words-status"]) $(id).textContent = "";
   $("verdict").className = "";
 }
 
@@ -40,6 +40,7 @@ export function showAnswer(answer, article, modelOf, signal) {
     if (signal.aborted) return;
     showPast(answer, article, model);
     showLimits(answer, article, model);
+    $("how-often").textContent = model ? howOften(answer.verdict, model.reliability) : "";
     $("log-note").textContent = model ? LOG_NOTES[model.log_content] : "";
     if (article) showSimilar(model, article, signal);
   });
@@ -66,6 +67,21 @@ function showPast(answer, article, model) {
   if (model === null) told.push("Another model has taken over since; check the article again for its answer.");
   $("past").textContent = told.join(" ");
   $("past").hidden = false;
+}
+
+/** How often such a verdict is right, as far as the model's own evaluation says it. */
+function howOften(verdict, { confidence, unseen_publishers: publishers, ...verdicts }) {
+  if (!(verdict in verdicts)) return "";
+  const { promised, unseen } = verdicts[verdict];
+  const known =
+    promised === null
+      ? "For such verdicts no precision is promised."
+      : `On new articles by publishers like those that it was trained on, at least ${percent(promised)} of such verdicts are right, with ${percent(confidence)} confidence.`;
+  const others =
+    unseen === null
+      ? "They were not tested on other publishers."
+      : `On test articles of ${number(publishers)} other publishers, ${percent(unseen)} were right.`;
+  return `${known} ${others}`;
 }
 
 /** Where the model declines, and from where it leans to fake: only known while that model is described. */
@@ -100,7 +116,7 @@ function missingFor({ probability, abstain_reason }, article, { abstain_between,
   if (abstain_reason === "uncertain") {
     const [low, high] = abstain_between;
     found.push(
-      `${percent(high - probability)} more for “fake”, or ${percent(probability - low)} less for “real”: probabilities in between are no verdict here.`,
+      `${points(high - probability)} more for “fake”, or ${points(probability - low)} less for “real”: probabilities in between are no verdict here.`,
     );
   } else {
     const { real, fake, sources_known: sources } = trained_on;
@@ -115,7 +131,12 @@ function missingFor({ probability, abstain_reason }, article, { abstain_between,
   return found;
 }
 
+function points(share) {
+  return `${Number((100 * share).toFixed(1))} points`;
+}
+
 function keep(answer, row) {
+  $("checked").textContent = moment(answer.time ?? new Date().toISOString());
   const link = new URL(permalink(answer.request_id, row), location.href).href;
   $("link").textContent = link;
   $("link").href = link;

@@ -9,8 +9,10 @@ import { weigh } from "./words.js";
 const MAX_TITLE = 1000;
 const MAX_TEXT = 200_000;
 const COUNT_FROM = 800; // characters of a headline from which the counter is worth looking at
-const LINK = /^(https?:\/\/|www\.)\S+$/i;
-const PERMALINK = /^#answer=([0-9a-f-]{36})(?:&row=(\d{1,8}))?$/;
+const ADDRESS = /(?:https?:\/\/|www\.)\S+/gi;
+const DOMAIN = /^(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}(?:[:/?#]\S*)?$/u; // nytimes.com, bit.ly/3xYz
+const MOST_BESIDE = 3; // words beside an address that make no headline of it: "Look at this"
+const PERMALINK = /^#answer=([0-9a-f-]{36})(?:&row=(\d{1,8}))?[^\p{L}\p{N}]*$/iu; // mail programs add a full stop
 
 let running = new AbortController();
 let modelOf;
@@ -60,9 +62,12 @@ async function check() {
 export function follow() {
   const [, id, row = "1"] = PERMALINK.exec(location.hash) ?? [];
   const signal = begin();
-  if (!id) return;
+  if (!id) {
+    if (location.hash.startsWith("#answer=")) showProblem($("article-problem"), DAMAGED, null);
+    return;
+  }
   asking("Reading the answer …", signal, follow, async (onWait) => {
-    const answer = await callJson(`answers/${id}?row=${row}`, { signal, onWait });
+    const answer = await callJson(`answers/${id.toLowerCase()}?row=${row}`, { signal, onWait });
     const article = answer.title === null ? null : { title: answer.title, text: answer.text ?? "" };
     fill(article?.title, article?.text);
     return async () => {
@@ -102,8 +107,9 @@ async function asking(words, signal, again, ask) {
 }
 
 const GONE = new Error(
-  "The log of this service holds no such answer. It may have been removed since, or the link is of another service.",
+  "The log of this service holds no such answer for you. It may have been removed since, was given to another key, or the link is of another service.",
 );
+const DAMAGED = new Error("This link to an answer is damaged, such as cut short. Ask for it again, and copy all of it.");
 
 /** The article to send, or null after saying what is wrong with it. */
 function sound() {
@@ -132,11 +138,18 @@ function say(field, fault) {
 }
 
 function linkFault(field, value) {
-  if (!LINK.test(value.trim())) return "";
+  if (!isLink(value.trim())) return "";
   const article = $("text-field").hidden ? "" : field === "title" ? ", and the article below" : "";
   return field === "title"
     ? `This is a link, and the service opens no pages. Open it yourself, then paste the headline here${article}.`
     : "This is a link, and the service opens no pages. Open it yourself, then paste the words of the article here.";
+}
+
+/** Whether somebody pasted a link in place of words. A headline that names a site stays one: "Amazon.com cuts jobs". */
+function isLink(text) {
+  if (DOMAIN.test(text)) return true;
+  const rest = text.replace(ADDRESS, " ");
+  return rest !== text && rest.split(/\s+/).filter(Boolean).length <= MOST_BESIDE;
 }
 
 function fill(title = "", text = "") {

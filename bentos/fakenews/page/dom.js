@@ -31,7 +31,8 @@ export function percent(share) {
 
 /** A moment in the reader's own time zone. */
 export function moment(iso) {
-  return new Date(iso).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
+  const parts = { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit" };
+  return new Date(iso).toLocaleString("en-GB", { ...parts, timeZoneName: "short" });
 }
 
 /** A day, which has no time zone. */

@@ -2,19 +2,21 @@
 
 import { callJson, showProblem } from "./api.js";
 import { button, element } from "./dom.js";
+import { labelOf, rememberLabel } from "./history.js";
 
 /**
  * A box that asks for the true label of one answer, and takes it back.
+ * @param {() => void} [onLabel] hears that it was given or taken back
  * @returns {HTMLElement}
  */
-export function feedbackBox(requestId, row, signal) {
+export function feedbackBox(requestId, row, signal, onLabel = () => {}) {
   const question = element("p", "question", "Do you know the truth about this article?");
   const status = element("p", "quiet feedback-status");
   status.setAttribute("role", "status");
   const problem = element("div", "problem");
   problem.setAttribute("role", "alert");
   problem.hidden = true;
-  let said = null;
+  let said = labelOf(requestId, row);
   let sending = false;
   /** @param {0 | 1 | null} label null takes the one before back */
   const say = async (label) => {
@@ -24,15 +26,17 @@ export function feedbackBox(requestId, row, signal) {
     try {
       await callJson("feedback", { json: { request_id: requestId, row, label, source: "page" }, signal });
       said = label;
-      status.textContent =
-        label === null ? "Taken back." : `Thank you. Noted that this article is ${label ? "fake" : "real"}.`;
+      rememberLabel(requestId, row, label);
+      status.textContent = label === null ? "Taken back." : `Thank you. ${noted()}`;
       show();
+      onLabel();
     } catch (error) {
       if (!signal.aborted) showProblem(problem, error, null);
     } finally {
       sending = false;
     }
   };
+  const noted = () => `Noted that this article is ${said ? "fake" : "real"}.`;
   const buttons = ["It is real", "It is fake"].map((words, label) => button(words, () => say(label)));
   const undo = button("Take it back", () => {
     buttons[0].focus(); // before this one goes
@@ -47,6 +51,7 @@ export function feedbackBox(requestId, row, signal) {
     undo.hidden = said === null;
   };
   show();
+  if (said !== null) status.textContent = noted();
   const actions = element("div", "actions", ...buttons, undo);
   actions.setAttribute("role", "group");
   actions.setAttribute("aria-label", question.textContent);

@@ -3,11 +3,12 @@
 import { call, Refusal, showProblem } from "./api.js";
 import { readCsv } from "./csv.js";
 import { $, element, NAMES, number } from "./dom.js";
-import { addRow, allowSorting, emptyTable, paintTable, startTable } from "./table.js";
+import { addRow, allowSorting, emptyTable, labelsAsCsv, paintTable, startTable } from "./table.js";
 
 const REASONS = { out_of_distribution: "unlike the training articles", uncertain: "uncertain" };
 const MOST_REASONS = 6;
 const FORMULA = /^'(?=[=+\-@\t\r\n＝＋－＠])/; // the service's guard against spreadsheet formulas
+const REFUSED = [400, 413, 415, 422];
 const PACKED = /\.(gz|bz2|zip)$/i;
 
 let running = new AbortController();
@@ -75,7 +76,9 @@ async function check(file) {
     if (running.signal !== signal) return;
     const part = read ? ` after ${number(read)} of ${number(total)} rows` : "";
     finish(file, signal.aborted ? `Cancelled${part}.` : `Not finished${part}.`, false);
-    if (!signal.aborted) showProblem($("file-problem"), error, () => check(file));
+    // A file that was refused would be refused again.
+    const again = REFUSED.includes(error.status) ? null : () => check(file);
+    if (!signal.aborted) showProblem($("file-problem"), error, again);
   }
 }
 
@@ -83,7 +86,7 @@ function reset() {
   [pieces, counts, reasons, total, read] = [[], { fake: 0, unsure: 0, real: 0, error: 0 }, new Map(), 0, 0];
   // A cancelled upload ends; labels of the rows that came may follow.
   emptyTable(new AbortController().signal);
-  $("answers").hidden = $("file-problem").hidden = true;
+  $("answers").hidden = $("file-problem").hidden = $("download-labels").hidden = true;
   $("run").hidden = $("cancel").hidden = $("progress").hidden = false;
   $("progress").removeAttribute("value"); // unknown until the service has counted the rows
   $("progress-text").textContent = $("download-name").textContent = "";
@@ -98,7 +101,8 @@ function finish(file, message, whole) {
   $("answers").hidden = !read;
   const name = `answers-${file.name.replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
   $("download-name").textContent = whole ? name : `${name} – only the rows that came`;
-  $("download").onclick = () => save(name);
+  $("download").onclick = () => save(pieces, name);
+  $("download-labels").onclick = () => save([labelsAsCsv()], name.replace("answers-", "labels-"));
   allow(true);
   paint();
 }
@@ -154,9 +158,9 @@ function paint() {
   paintTable();
 }
 
-function save(name) {
+function save(parts, name) {
   const link = document.createElement("a");
-  const url = URL.createObjectURL(new Blob(pieces, { type: "text/csv" }));
+  const url = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
   link.href = url;
   link.download = name;
   link.click();

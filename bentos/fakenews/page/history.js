@@ -1,15 +1,18 @@
-// What was checked in this browser. The service never hears of it.
+// What was checked and labelled in this browser. The service never hears of these lists.
 
 import { permalink } from "./answer.js";
 import { $, element, moment, NAMES } from "./dom.js";
 
 const STORE = "fakenews-history";
 const MOST = 50;
+const MOST_LABELS = 1000;
 
-let kept = { on: true, checks: [] };
+let kept = { on: true, checks: [], labels: [] };
+let labels = new Map(); // also those that are not to be remembered: while the page is open
 
 export function startHistory() {
   kept = { ...kept, ...read() };
+  labels = new Map(kept.labels);
   $("remember").checked = kept.on;
   $("remember").addEventListener("change", () => {
     kept.on = $("remember").checked;
@@ -17,7 +20,8 @@ export function startHistory() {
     show();
   });
   $("forget").addEventListener("click", () => {
-    kept.checks = [];
+    kept.checks = kept.labels = [];
+    labels = new Map();
     write();
     show();
     $("history-status").textContent = "The history is empty now.";
@@ -25,7 +29,8 @@ export function startHistory() {
   // Another tab may have added to it.
   addEventListener("storage", (event) => {
     if (event.key !== STORE) return;
-    kept = { on: true, checks: [], ...read() };
+    kept = { on: true, checks: [], labels: [], ...read() };
+    labels = new Map(kept.labels);
     $("remember").checked = kept.on;
     show();
   });
@@ -39,10 +44,26 @@ export function remember({ request_id: id, verdict }, title) {
   show();
 }
 
+/** The label that was given in this browser to a row of an answer: 0, 1 or null. */
+export function labelOf(requestId, row) {
+  return labels.get(`${requestId} ${row}`) ?? null;
+}
+
+/** @param {0 | 1 | null} label null takes the one before back */
+export function rememberLabel(requestId, row, label) {
+  const key = `${requestId} ${row}`;
+  labels.delete(key);
+  if (label !== null) labels.set(key, label);
+  if (!kept.on) return;
+  kept.labels = [...labels].slice(-MOST_LABELS);
+  write();
+  show();
+}
+
 function show() {
   $("history-status").textContent = "";
   $("history").replaceChildren(...kept.checks.map(line));
-  $("forget").hidden = !kept.checks.length;
+  $("forget").hidden = !kept.checks.length && !kept.labels.length;
   $("history-empty").hidden = kept.checks.length > 0;
 }
 

@@ -3,6 +3,7 @@
 import { permalink } from "./answer.js";
 import { $, button, element, NAMES, number, percent } from "./dom.js";
 import { feedbackBox } from "./feedback.js";
+import { labelOf } from "./history.js";
 
 const PAGE = 200; // rows in the document at a time: what a phone lays out without a pause
 const ORDER = Object.keys(NAMES);
@@ -113,16 +114,35 @@ function line(row) {
   const made = element("tr", "", element("td", "number", number(row.row)), title, verdict, probability, more);
   made.setAttribute("role", "row");
   for (const cell of made.cells) cell.setAttribute("role", "cell");
-  if (row.kind !== "error") more.append(disclosure(row, made));
+  if (row.kind !== "error") {
+    const label = element("span", "given quiet");
+    const showLabel = () => {
+      const given = labelOf(row.requestId, row.row);
+      label.textContent = given === null ? "" : `you: ${given ? "fake" : "real"}`;
+      $("download-labels").hidden = !labelled().length;
+    };
+    more.append(disclosure(row, made, showLabel), label);
+    showLabel();
+  }
   return made;
 }
 
+function labelled() {
+  return rows.filter((row) => labelOf(row.requestId, row.row) !== null);
+}
+
+/** The labels of this file's rows as CSV, which `row` joins with the answers. */
+export function labelsAsCsv() {
+  const lines = labelled().map(({ row, requestId }) => `${row},${labelOf(requestId, row)},${requestId}`);
+  return ["row,true_label,request_id", ...lines, ""].join("\r\n");
+}
+
 /** What the log knows of a row, and a person too. */
-function disclosure(row, above) {
+function disclosure(row, above, onLabel) {
   let details = null;
   const toggle = button("Details", () => {
     if (details) details.remove();
-    else above.after((details = detailsOf(row)));
+    else above.after((details = detailsOf(row, onLabel)));
     if (!details.isConnected) details = null;
     toggle.setAttribute("aria-expanded", String(details !== null));
   });
@@ -131,11 +151,11 @@ function disclosure(row, above) {
   return toggle;
 }
 
-function detailsOf({ row, requestId }) {
+function detailsOf({ row, requestId }, onLabel) {
   const link = element("a", "", "Open this answer alone");
   link.href = permalink(requestId, row);
   const audit = element("code", "", `fakenews audit ${requestId} --row ${row}`);
-  const cell = element("td", "", element("p", "", link), element("p", "quiet", "To audit it: ", audit), feedbackBox(requestId, row, signal));
+  const cell = element("td", "", element("p", "", link), element("p", "quiet", "To audit it: ", audit), feedbackBox(requestId, row, signal, onLabel));
   cell.colSpan = 5;
   cell.setAttribute("role", "cell");
   const made = element("tr", "details", cell);

@@ -1,7 +1,7 @@
 // The words that moved a probability.
 
 import { callJson, showProblem } from "./api.js";
-import { $, element } from "./dom.js";
+import { $, element, number } from "./dom.js";
 
 const FAINT = 0.08; // of the strongest word: less is not coloured
 const MATTERS = 0.005; // of probability: where no word moves it more, colours would exaggerate
@@ -45,7 +45,7 @@ function show(article, { words, words_truncated: truncated }) {
     $(`${field}-words`).hidden = field === "text" && !own.length;
   }
   $("words-truncated").hidden = !truncated;
-  $("words-truncated").textContent = `The model may have read more; the first ${words.length} words were weighed.`;
+  $("words-truncated").textContent = `Only the first ${number(words.length)} words were weighed.`;
   list("for-fake", words, 1);
   list("for-real", words, -1);
   if (strongest < MATTERS) {

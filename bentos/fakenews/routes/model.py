@@ -13,6 +13,7 @@ from bentos.fakenews.routes.asking import runtime_of
 from bentos.fakenews.schemas import ModelOut
 from fakenews_assets.registry.bundle import CARD_BUNDLE, CARD_URL
 
+_BACK: Final = '<nav aria-label="Service"><a href="../">Back to the page</a></nav>'
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
@@ -51,6 +52,7 @@ def _card_page(html: str, bundle: str, url: str) -> Response:
         url: of the service, for the code in the card.
     """
     html = html.replace(CARD_BUNDLE, bundle).replace(CARD_URL, escape(url.rstrip("/")))
+    html = html.replace("<body>", f"<body>\n{_BACK}", 1)
     hashes = "".join(
         f" 'sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
         for style in _STYLE.findall(html)

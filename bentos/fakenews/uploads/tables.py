@@ -165,9 +165,14 @@ def _as_not_a_table() -> Iterator[None]:
     try:
         yield
     except NoTitle as error:
-        raise NotATable(f"The file has {error.found}. Rename the headline column to `title`.") from error
+        raise NotATable(
+            f"The file has {error.found}. Rename the headline column to `title`. A list without a header needs `title` as"
+            " its first line, and texts without headlines need their first words there."
+        ) from error
     except UnreadableFile as error:
         message = str(error)
+        if "parquet" in message.lower() and "not read here" not in message:
+            message += ". Choose CSV: Parquet is not read here"
         raise NotATable(f"{message[0].upper()}{message[1:]}.") from error
 
 
