@@ -5,13 +5,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.definitions import defs
 from tests.deploy.environments import of_service, of_site
 from tests.deploy.files import DEPLOY, faults, read
+from tests.support.google_cloud import faults_of
 
 BUILD = read("cloudbuild.yaml")
 RUN = read("cloudrun.service.yaml")
@@ -97,17 +97,9 @@ def test_the_deployed_file_has_no_blank_left(tmp_path: Path):
 # Cloud Run
 
 
-def test_the_containers_of_cloud_run_are_those_of_kubernetes():
-    """Knative's service is Kubernetes' pod with a few fields more; it has no schema of its own here."""
-    assert (RUN["apiVersion"], RUN["kind"]) == ("serving.knative.dev/v1", "Service")
-    spec = {name: value for name, value in revision()["spec"].items() if name in ("containers", "volumes")}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
-    kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
-    assert set(revision()["spec"]) - set(spec) == {
-        "serviceAccountName",
-        "containerConcurrency",
-        "timeoutSeconds",
-    }
+def test_the_service_is_what_cloud_runs_api_describes():
+    assert faults_of("run.v1", "Service", RUN) == []
+    assert faults_of("run.v1", "Service", {**RUN, "spec": {"trafic": []}}) == [".spec.trafic is unknown"]
 
 
 def test_cloud_run_sends_as_much_as_fills_the_batches():
@@ -270,10 +262,8 @@ def test_prefixes_and_names_are_those_of_the_other_files():
 
 def test_the_training_job_names_an_asset_and_options_that_exist():
     job = read("vertex-training.yaml")
-    # Fields of CustomJobSpec, https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/CustomJobSpec
-    assert set(job) <= {"workerPoolSpecs", "serviceAccount", "scheduling"}
+    assert faults_of("aiplatform.v1", "GoogleCloudAiplatformV1CustomJobSpec", job) == []
     (pool,) = job["workerPoolSpecs"]
-    assert set(pool) <= {"replicaCount", "machineSpec", "diskSpec", "containerSpec"}
     spec = pool["containerSpec"]
     assert spec["command"] == ["dagster", "asset", "materialize"]
     options = dict(zip(spec["args"][::2], spec["args"][1::2], strict=True))

@@ -79,7 +79,7 @@ class GoogleCloud:
         return 200, shown
 
     def _build(self, body: dict[str, Any]) -> tuple[int, Any]:
-        if wrong := _faults("cloudbuild.v1", "Build", body):
+        if wrong := faults_of("cloudbuild.v1", "Build", body):
             return 400, {"error": {"code": 400, "message": "; ".join(wrong)}}
         used = set(re.findall(r"\$\{(_\w+)\}", json.dumps(body)))
         if used != body["substitutions"].keys():
@@ -96,7 +96,7 @@ class GoogleCloud:
         return said | {"results": {"images": [image]}}
 
     def _change(self, mask: list[str], body: dict[str, Any]) -> tuple[int, Any]:
-        if wrong := _faults("run.v2", "GoogleCloudRunV2Service", body):
+        if wrong := faults_of("run.v2", "GoogleCloudRunV2Service", body):
             return 400, {"error": {"code": 400, "message": "; ".join(wrong)}}
         if body["etag"] != self.service["etag"]:
             return 409, {"error": {"code": 409, "message": "the service was changed meanwhile"}}
@@ -141,12 +141,12 @@ class GoogleCloud:
         }
 
 
-def _faults(api: str, schema: str, value: Any, where: str = "") -> list[str]:
+def faults_of(api: str, schema: str, value: Any) -> list[str]:
     """What is wrong with a body by the description of the API: unknown fields and other types."""
     document = json.loads(
         (files("googleapiclient.discovery_cache.documents") / f"{api}.json").read_text(encoding="utf-8")
     )
-    return list(_wrong(document["schemas"], {"$ref": schema}, value, where))
+    return list(_wrong(document["schemas"], {"$ref": schema}, value, ""))
 
 
 def _wrong(schemas: Mapping[str, Any], rule: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
@@ -161,6 +161,8 @@ def _wrong(schemas: Mapping[str, Any], rule: Mapping[str, Any], value: Any, wher
                 yield f"{where}.{name} is unknown"
             else:
                 yield from _wrong(schemas, known, part, f"{where}.{name}")
+    elif rule.get("format") == "int64" and isinstance(value, int):
+        return  # the API's JSON takes numbers for them too
     elif not isinstance(value, _JSON_TYPES[rule["type"]]) or value not in rule.get("enum", [value]):
         yield f"{where} is {value!r}"
 
