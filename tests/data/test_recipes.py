@@ -175,7 +175,7 @@ def test_the_folder_of_an_archive_may_lie_within(tmp_path: Path) -> None:
         unpacked(tmp_path / name, "isot")
     with pytest.raises(BadAddress, match=r"lies in .*/one and in .*/two: name one of them"):
         with_recipe(RawNewsSettings(uri=f"isot:{tmp_path}"))
-    with pytest.raises(NotFound, match=r"True\.csv is a file: unpack it, and name the folder"):
+    with pytest.raises(NotFound, match=r"True\.csv is a file: name the folder of ISOT"):
         with_recipe(RawNewsSettings(uri=f"isot:{tmp_path / 'one' / 'True.csv'}"))
 
 

@@ -145,6 +145,7 @@ _NUMBERED: Final = [(f"{at}", *row) for at, row in enumerate(ROWS, 1)]
 _BACKSLASHED: Final = _csv(quoting=csv.QUOTE_ALL, doublequote=False, escapechar="\\")
 _ONE_LINE: Final = _csv(FLAT)
 _SWALLOWED: Final = [*_ONE_LINE.splitlines(keepends=True)[:4], '"Quote opens, and never closes,1\n']
+_SENTENCES: Final = [(f'"We vote {at}," he said', f'The "last" one, {at}', at % 2) for at in range(12)]
 _COMMAS: Final = [(f"Title, {at}", "text, too", at % 2) for at in range(12)]
 _NESTED: Final = [
     {**one, "source": {"id": None, "name": "Herald"}, "authors": ["A", "B"]} for one in _RECORDS
@@ -160,6 +161,7 @@ READ: Final = [
     Kind("excel_blank_tail.csv", (PLAIN + ",,\n" * 60).encode()),
     Kind("excel_mac.csv", _csv(FLAT, end="\r").encode("mac_roman"), FLAT),
     Kind("tabs.tsv", _csv(delimiter="\t").encode()),
+    Kind("sentences.tsv", "".join(f"{a}\t{b}\t{c}\n" for a, b, c in [_HEADER, *_SENTENCES]).encode(), _SENTENCES),
     Kind("pipes.csv", _csv(delimiter="|").encode()),
     Kind("space_after_comma.csv", _csv(FLAT, quoting=csv.QUOTE_ALL).replace('","', '", "').encode(), FLAT),
     Kind("backslashes.csv", _BACKSLASHED.encode()),

@@ -50,15 +50,21 @@ def local_files(addresses: Sequence[str]) -> list[Path]:
             )
             raise CommandFailed(f"{path} is a folder. Name its files; several make one batch. {recipe}.")
         if not path.is_file():
-            scheme = address.rsplit("/", 1)[-1].partition(":")
-            unknown = (
-                f" Or is {scheme[0]} a recipe? Known are {', '.join(sorted(recipes()))}." if scheme[1] else ""
-            )
-            raise CommandFailed(f"No file at {path}. Check the path.{unknown}")
+            raise CommandFailed(f"No file at {path}. {_advice(path.name)}")
         if path in files:
             raise CommandFailed(f"{path} is named twice. Name each file once.")
         files.append(path)
     return files if len(files) == len(addresses) else []
+
+
+def _advice(name: str) -> str:
+    """What to do about a file that is not there."""
+    recipe, colon, _ = name.partition(":")
+    if not colon:
+        return "Check the path."
+    if recipe.lower() in recipes():
+        return f"Name the folder of {recipe}: {recipe}:FOLDER."
+    return f"Check the path. Or is {recipe} a recipe? Known are {', '.join(sorted(recipes()))}."
 
 
 def sha256_of(files: Sequence[Path]) -> str:

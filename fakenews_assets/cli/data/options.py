@@ -49,7 +49,7 @@ def labels_of_files(options: Sequence[str], files: int) -> tuple[str, ...]:
         return ()
     if len(options) != files:
         raise typer.BadParameter(
-            f"give one for each file, in their order: there are {len(options)} for {files}",
+            f"give one per file, in their order (files: {files}, labels: {len(options)})",
             param_hint="--label",
         )
     return tuple(option.strip().lower() for option in options)

@@ -212,14 +212,13 @@ def _title_remedy(names: Sequence[str], used: dict[str, str], values: pl.DataFra
     row = _header_below(values)
     if row:
         words += f". If the header is row {row}, delete what stands above it"
-    looks_like_data = any(re.search(_DATA, one) for one in names)
-    header = (
-        ". If the first line is no header, name the columns: --header NAME,NAME,... (`header`)"
-        if looks_like_data
-        else ""
-    )
+    if any(re.search(_DATA, one) for one in names):
+        return (
+            "If the first line is no header, name the columns: --header NAME,NAME,... (`header` of raw_news in the UI), one of"
+            f" them `title`. Else say which one holds the headlines: --column title=NAME (`columns`){words}"
+        )
     option = shlex.quote(f"title={name}")
-    return f"Say which one holds the headlines: --column {option} (`columns` of raw_news in the UI){words}{header}"
+    return f"Say which one holds the headlines: --column {option} (`columns` of raw_news in the UI){words}"
 
 
 def _header_below(values: pl.DataFrame) -> int:

@@ -193,6 +193,8 @@ def columns_read(manifest: Mapping[str, Any]) -> tuple[str, str]:
     if words := manifest["mapping"].get("title_words", 0):
         missing = ", where it is missing," if "title" in used else ""
         named.append(f"title{missing} from the first {words} words of the text")
+    if source := manifest["mapping"].get("source"):
+        named.append(f"source {source!r} where a row names none")
     return ", ".join(named) or "none", ", ".join(map(repr, ignored)) or "none"
 
 

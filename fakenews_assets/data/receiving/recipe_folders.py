@@ -58,7 +58,7 @@ def _settings(recipe: Recipe, asked: Path, given: RawNewsSettings) -> RawNewsSet
 def _folder(recipe: Recipe, asked: Path) -> Path:
     """The folder with the files of a recipe: the one asked for, or the only one below it, for archives hold folders."""
     if asked.is_file():
-        raise NotFound(f"{asked} is a file: unpack it, and name the folder of {recipe.name}")
+        raise NotFound(f"{asked} is a file: name the folder of {recipe.name}, which is unpacked")
     for level in ([asked], asked.glob("*/"), asked.glob("*/*/")):
         folders = sorted(one for one in level if not _missing(recipe, one))
         if len(folders) > 1:
