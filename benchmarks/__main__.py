@@ -9,6 +9,7 @@ AREAS = (
     "training",
     "quality",
     "publishers",
+    "linear_publishers",
     "compression",
     "serving",
     "monitoring",

@@ -70,6 +70,11 @@ class Fold:
     """`test`: the articles of the publishers that are held out."""
 
 
+def default_publishers_path() -> Path:
+    """The file of many publishers, from the environment or beside the repository."""
+    return Path(os.environ.get(PUBLISHERS_VARIABLE, ROOT / "../shared/data/publishers_news.csv.gz"))
+
+
 def load_publishers(path: Path) -> tuple[pl.DataFrame, list[str]]:
     """Clean each corpus of the file as a batch.
 
@@ -93,31 +98,31 @@ def load_publishers(path: Path) -> tuple[pl.DataFrame, list[str]]:
     return pl.concat(batches.values()), list(batches)
 
 
-def divide(articles: pl.DataFrame, batches: list[str], folds: int) -> Iterator[Fold]:
-    """Hold out each part of the publishers in turn."""
+def divide(articles: pl.DataFrame, batches: list[str], folds: int, seed: int = 0) -> Iterator[Fold]:
+    """Hold out each part of the publishers in turn; the seed decides which publishers are held out together."""
     # Hardly any row is kept for the splits that nothing reads here.
     settings = SplitSettings(train=0.88, val=0.10, selection=0.01, test=0.01, unseen_publishers=0)
     clusters = assign_clusters(articles, find_links(articles, NearDuplicateSettings()), batches, settings)
     splits = {name: rows.collect() for name, rows in split_articles(articles, clusters).splits.items()}
     rows = pl.concat(splits.values())
-    fold_of = _folds_of_publishers(rows, folds)
+    fold_of = _folds_of_publishers(rows, folds, seed)
     for number in range(folds):
-        unseen = rows.filter(pl.col("source").replace_strict(fold_of) == number)
+        unseen = rows.filter(pl.col("source").replace_strict(fold_of, default=None) == number)
         # A near-duplicate of a held-out article is not trained on either, whoever printed it.
         near = pl.col("cluster_id").is_in(unseen["cluster_id"].implode())
         yield Fold(number, NewsSplits(splits["train"].filter(~near), splits["val"].filter(~near), unseen))
 
 
-def _folds_of_publishers(rows: pl.DataFrame, folds: int) -> dict[str, int]:
+def _folds_of_publishers(rows: pl.DataFrame, folds: int, seed: int) -> dict[str, int]:
     """The fold of each publisher.
 
     Of the largest publishers of a corpus and label each fold gets one, of the next as well, and so on. Drawn at random,
     folds are not alike: a few publishers wrote much of a corpus, and which of them are held out moves the score by more
     than any choice of a model does.
     """
-    kinds = rows.group_by("batch", "label", "source").len()
+    kinds = rows.drop_nulls("source").group_by("batch", "label", "source").len()
     publishers = kinds.sort("batch", "label", "len", "source", descending=[False, False, True, False])
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     fold_of: dict[str, int] = {}
     for _, kind in publishers.unique("source", keep="first", maintain_order=True).group_by(
         "batch", "label", maintain_order=True
@@ -194,8 +199,7 @@ def main(
     ] = 128,
 ) -> None:
     """Measure and write results/publishers.json."""
-    default = Path(os.environ.get(PUBLISHERS_VARIABLE, ROOT / "../shared/data/publishers_news.csv.gz"))
-    articles, batches = load_publishers(news or default)
+    articles, batches = load_publishers(news or default_publishers_path())
     settings = FinetuneSettings(max_tokens=max_tokens, evaluations_per_epoch=1)
     alone = _train_on_few_publishers(isot or default_news_path(), settings)
     tables: dict[str, list[pl.DataFrame]] = {}

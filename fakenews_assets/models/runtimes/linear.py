@@ -27,7 +27,7 @@ _TOKENS: Final[dict[Terms, str]] = {"words": r"\b\w\w+\b", "words_and_punctuatio
 _CHARACTER_RUNS: Final = (3, 5)
 
 _WEIGHTS: Final = (0.5, 4.0)
-"""Of an article in the training: bounds, so that a batch of few articles does not outweigh the others."""
+"""Bounds of the mean weight within a label of a batch, so that a batch of few articles does not outweigh the others."""
 
 _DIMENSIONS: Final = 256
 """Of the embedding."""
@@ -130,7 +130,7 @@ def fit_baseline(train: pl.DataFrame, settings: BaselineSettings) -> BaselineCla
 
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned. Several batches are
-            told apart by the column `batch`.
+            told apart by the column `batch`, publishers by `source`.
         settings: settings of the model.
 
     Raises:
@@ -145,7 +145,7 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
     TF-IDF takes most of the time. It is computed once for neighbours that differ in C alone.
     """
     articles = [Article(title, text) for title, text in train.select("title", "text").iter_rows()]
-    labels, weights = train.get_column("label").to_numpy(), _batch_weights(train)
+    labels, weights = train.get_column("label").to_numpy(), _weights(train)
     for _, alike in groupby(settings, lambda one: one.model_copy(update={"inverse_regularization": 1})):
         group = list(alike)
         vectorizer = _vectorizer(group[0])
@@ -153,7 +153,7 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
         terms = vectorizer.get_feature_names_out().tolist()
         for one in group:
             regression = LogisticRegression(C=one.inverse_regularization, max_iter=1000)
-            weighted = weights if one.balance_batches else np.ones(len(labels))
+            weighted = weights if one.balance else np.ones(len(labels))
             regression.fit(features, labels, sample_weight=weighted)
             yield BaselineClassifier(
                 one,
@@ -164,12 +164,18 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
             )
 
 
-def _batch_weights(train: pl.DataFrame) -> NDArray[np.float64]:
-    if "batch" not in train.columns or train["batch"].n_unique() == 1:
-        return np.ones(train.height)
-    of_its_kind = train.select(pl.len().over("batch", "label")).to_series()
-    kinds = train.select("batch", "label").n_unique()
-    return (train.height / kinds / of_its_kind).clip(*_WEIGHTS).to_numpy()
+def _weights(train: pl.DataFrame) -> NDArray[np.float64]:
+    """Weight of each article; equal ones where neither publishers nor batches are known."""
+    kind = ["batch", "label"] if "batch" in train.columns else ["label"]
+    weights = np.ones(train.height)
+    if "source" in train.columns:
+        of_publisher = pl.when(pl.col("source").is_not_null()).then(pl.len().over(*kind, "source") ** -0.5)
+        mean_one = of_publisher / of_publisher.mean().over(kind)
+        weights *= train.select(mean_one.fill_null(1.0)).to_series().to_numpy()
+    if "batch" in train.columns and train["batch"].n_unique() > 1:
+        of_its_kind = train.select(pl.len().over(kind)).to_series()
+        weights *= (train.height / train.select(kind).n_unique() / of_its_kind).clip(*_WEIGHTS).to_numpy()
+    return weights
 
 
 def _prior_shift(labels: NDArray[np.int8], weights: NDArray[np.float64]) -> float:

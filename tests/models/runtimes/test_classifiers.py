@@ -243,8 +243,7 @@ def test_a_small_batch_counts_as_much_as_a_large_one() -> None:
     train = train.with_columns(text=pl.lit("")).cast({"label": pl.Int8})
     vote, rain = Article("vote"), Article("rain")
     by_rows, balanced = (
-        fit_baseline(train, BaselineSettings(balance_batches=alike)).log_odds([vote, rain])
-        for alike in (False, True)
+        fit_baseline(train, BaselineSettings(balance=alike)).log_odds([vote, rain]) for alike in (False, True)
     )
     one_batch = train.with_columns(batch=pl.lit("both"))
     together = fit_baseline(one_batch, BaselineSettings()).log_odds([vote, rain])
@@ -266,6 +265,28 @@ def test_weights_leave_the_share_of_fakes() -> None:
     )
     found = fit_baseline(train, BaselineSettings()).predict([Article("vote")])
     assert found.probability[0] == pytest.approx(0.18, abs=0.005)
+
+
+def test_a_publisher_counts_by_the_root_of_its_articles() -> None:
+    """A word is of real articles by rows, and of fakes by publishers; nobody knows who wrote the last rows."""
+    train = pl.DataFrame(
+        [("vote", 0, "large")] * 64
+        + [("vote", 1, "a"), ("vote", 1, "b"), ("vote", 1, "c"), ("vote", 1, "d")] * 4
+        + [("rain", 1, "large too")] * 64
+        + [("rain", 0, "e"), ("rain", 0, "f"), ("rain", 0, "g"), ("rain", 0, "h")] * 4
+        + [("else", 0, None), ("else", 1, None)] * 40,
+        ["title", "label", "source"],
+        orient="row",
+        schema_overrides={"label": pl.Int8},
+    ).with_columns(text=pl.lit(""))
+    words = [Article("vote"), Article("rain"), Article("else")]
+    by_rows, balanced = (
+        fit_baseline(train, BaselineSettings(balance=alike)).log_odds(words) for alike in (False, True)
+    )
+
+    # Four publishers of four articles weigh 4 * 2, one of 64 weighs 8.
+    assert by_rows[1] - by_rows[0] > 1
+    assert balanced == pytest.approx([0, 0, 0], abs=0.05)
 
 
 def test_a_folder_without_a_classifier(tmp_path: Path) -> None:

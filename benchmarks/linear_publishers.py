@@ -1,0 +1,111 @@
+"""The linear model on publishers that it was not trained on: what weights and another corpus change.
+
+    python -m benchmarks.linear_publishers [--news FILE] [--other FILE] [--partitions 3] [--folds 4]
+
+The rows and the figure are those of `benchmarks.publishers`. Which publishers are held out together moves the score by
+more than a recipe does, so that recipes are compared fold by fold. `--other` is a file in WELFake's columns: its articles
+with a text are trained on as a batch of their own. It does not say who published them.
+"""
+
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import polars as pl
+import typer
+from rich.console import Console
+
+from benchmarks.common import default_news_path, describe_machine, load_news, write_results
+from benchmarks.publishers import default_publishers_path, divide, load_publishers
+from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
+from fakenews_assets.models.predictions import articles_of
+from fakenews_assets.models.runtimes.linear import fit_baseline
+from fakenews_assets.models.settings import BaselineSettings
+
+console = Console()
+
+OTHER: Final = "other"
+RECIPE: Final = "and publishers by the root of their articles"
+
+
+def fold_scores(train: pl.DataFrame, unseen: pl.DataFrame) -> dict[str, float]:
+    """ROC AUC on unseen articles, by how the model was trained; each is the one before it and one change."""
+    rated = train.filter(pl.col("batch") != OTHER)
+    fits = {
+        "batches and labels weigh alike": rated.drop("source"),
+        RECIPE: rated,
+        "and another corpus": train,
+    }
+    found: dict[str, float] = {}
+    for name, rows in fits.items():
+        odds = fit_baseline(rows, BaselineSettings()).log_odds(articles_of(unseen))
+        score = unseen_roc_auc(unseen, pl.Series(odds))
+        assert score is not None
+        found[name] = score
+    return found
+
+
+def main(
+    news: Annotated[Path | None, typer.Option(help="Rows of many publishers.")] = None,
+    other: Annotated[Path | None, typer.Option(help="Rows of another corpus, in WELFake's columns.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Ways to divide the publishers.")] = 3,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the publishers.")] = 4,
+) -> None:
+    """Measure and write results/linear_publishers.json."""
+    articles, batches = load_publishers(news or default_publishers_path())
+    more = load_news(other or default_news_path())
+    known = pl.concat([more.train, more.val, more.test]).filter(pl.col("text") != "").select(articles.columns)
+    articles = pl.concat([articles, known.with_columns(batch=pl.lit(OTHER))])
+    batches = [*batches, OTHER]
+    rows: list[dict[str, Any]] = []
+    for seed in range(partitions):
+        for fold in divide(articles, batches, folds, seed):
+            scores = fold_scores(fold.news.train, fold.news.test)
+            rows.append({"partition": seed, "fold": fold.number, "roc_auc": scores})
+            console.print(rows[-1])
+    write(rows)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """Write the scores, and the gain of each training over the one before it."""
+    names = list(rows[0]["roc_auc"])
+    scores = {name: np.array([row["roc_auc"][name] for row in rows]) for name in names}
+    partitions = np.array([row["partition"] for row in rows])
+    gains = {later: scores[later] - scores[first] for first, later in pairwise(names)}
+    errors = {name: float(gain.std(ddof=1) / len(gain) ** 0.5) for name, gain in gains.items()}
+    numbers = {
+        "linear_unseen_auc": float(scores[RECIPE].mean()),
+        "publisher_weights_gain": float(gains[RECIPE].mean()),
+        "publisher_weights_gain_se": errors[RECIPE],
+        "other_corpus_gain": float(gains[names[-1]].mean()),
+        "other_corpus_gain_se": errors[names[-1]],
+    }
+    of = {
+        (name, number): scores[name][partitions == number].mean()
+        for name, number in product(names, np.unique(partitions))
+    }
+    gain_of = {
+        name: f"{gain.mean():+.4f} ± {errors[name]:.4f}, {(gain > 0).sum()} of {len(gain)} folds"
+        for name, gain in gains.items()
+    }
+    lines = [
+        "Linear model (words, pairs and signs, case kept, C = 10), title and text. Each partition divides the publishers"
+        " anew and holds each part out once. The gain is over the row above, fold by fold, with its standard error over"
+        " folds; folds of one partition share training articles.",
+        "",
+        "| training |" + "".join(f" partition {n + 1} |" for n in np.unique(partitions)) + " gain |",
+        "| --- |" + " ---: |" * (len(np.unique(partitions)) + 1),
+        *(
+            f"| {name} |"
+            + "".join(f" {of[name, number]:.3f} |" for number in np.unique(partitions))
+            + f" {gain_of.get(name, '')} |"
+            for name in names
+        ),
+    ]
+    raw = {"folds": rows, "machine": describe_machine(["scikit-learn"])}
+    write_results("linear_publishers", numbers, raw, "Linear model on unseen publishers", lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)
