@@ -109,6 +109,13 @@ def _cell(value: Any) -> str:
     return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>' if value else "<c/>"
 
 
+def _unsound_sheet() -> bytes:
+    """A workbook whose cells name an entity that nobody defines."""
+    with zipfile.ZipFile(io.BytesIO(xlsx([_HEADER, *ROWS]))) as sound:
+        members = {name: sound.read(name).replace(b"</t>", b"&e;</t>") for name in sound.namelist()}
+    return zip_of(**members)
+
+
 def _parquet() -> bytes:
     file = io.BytesIO()
     pl.DataFrame(_RECORDS).write_parquet(file)
@@ -239,6 +246,7 @@ REFUSED: Final = [
     Kind("cut.csv.gz", gzip.compress(PLAIN.encode())[:-30], refusal="cut or damaged"),
     Kind("two_sheets.xlsx", xlsx([_HEADER, *ROWS[:6]], [_HEADER, *ROWS[6:]]), refusal="several sheets: 'sheet1'"),
     Kind("cut.xlsx", xlsx([_HEADER, *ROWS])[:-30], refusal="cut or damaged"),
+    Kind("entities.xlsx", _unsound_sheet(), refusal="not a sound spreadsheet"),
     Kind("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, refusal="not a sound spreadsheet"),
     Kind("empty.csv", b"\n", refusal="empty"),
     Kind("header.csv", b"title,text\n", refusal="a header and no rows"),
@@ -246,6 +254,7 @@ REFUSED: Final = [
     Kind("no_title.csv", b"id,body\n1,B\n", refusal="no `title` column; columns found: 'id', 'body'"),
     Kind("values.json", json.dumps(ROWS).encode(), refusal="holds no objects"),
     Kind("broken.json", b'[{"title": "A"}, {"title" "B"}]', refusal="Expecting ':' delimiter at line 1, column 27"),
+    Kind("digits.json", b'[{"title": ' + b"1" * 5000 + b"}]", refusal="a number of more than 4,300 digits"),
     Kind("error.json", b'{"message": "Not Found"}', refusal="columns found: 'message'"),
     Kind("broken.jsonl", b"{'title': 'A'}\n{'title': 'B'}\n", refusal="property name enclosed in double quotes"),
     Kind("open_quote.csv", b'title,text\nA,a\nB,"b\n' + b"prose\n" * 50, refusal="begins at line 3 runs to the end"),

@@ -35,16 +35,16 @@ def write_sheet() -> None:
 
     try:
         workbook = CalamineWorkbook.from_path(_INPUT)
+        shown = [
+            sheet.name
+            for sheet in workbook.sheets_metadata
+            if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
+        ]
+        filled = [sheet for name in shown if (sheet := workbook.get_sheet_by_name(name)).height]
     except PasswordError as error:
         raise Refused("the spreadsheet has a password: save it without one") from error
     except CalamineError as error:
         raise Refused(f"not a sound spreadsheet ({error}): save it again as xlsx or CSV") from error
-    shown = [
-        sheet.name
-        for sheet in workbook.sheets_metadata
-        if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
-    ]
-    filled = [sheet for name in shown if (sheet := workbook.get_sheet_by_name(name)).height]
     if not filled:
         raise Refused("the spreadsheet is empty: it needs a header and rows")
     if len(filled) > 1:
@@ -72,6 +72,10 @@ def write_records(codec: str) -> None:
         raise Refused("its JSON is nested too deeply to be a table") from None
     except json.JSONDecodeError as error:
         raise Refused(f"not sound JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+    except ValueError:  # Python's limit
+        raise Refused(
+            f"its JSON holds a number of more than {sys.get_int_max_str_digits():,} digits"
+        ) from None
     records = _records(found[0]) if len(found) == 1 else found
     for record in records:
         json.dump(record, sys.stdout, ensure_ascii=False)
