@@ -112,8 +112,16 @@ class Steps(ABC):
         elif kind in (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE):
             self.finish(name, failed=kind == dg.DagsterEventType.STEP_FAILURE)
         elif kind == dg.DagsterEventType.STEP_UP_FOR_RETRY:
-            wait = entry.get_dagster_event().step_retry_data.seconds_to_wait or 0
-            self.note(name, f"could not fetch, tries again in {wait:.0f} s")
+            retry = entry.get_dagster_event().step_retry_data
+            # Dagster puts its own exception around the step's, whose message begins with its class.
+            reason = (
+                retry.error.cause.message.partition(": ")[2].strip()
+                if retry.error and retry.error.cause
+                else ""
+            )
+            self.note(
+                name, f"tries again in {retry.seconds_to_wait or 0:.0f} s: {reason or 'could not fetch'}"
+            )
         elif kind is None and entry.user_message.startswith(f"{name}: "):
             self.note(name, entry.user_message.removeprefix(f"{name}: "))
 

@@ -44,3 +44,18 @@ def test_a_step_that_runs_elsewhere_is_shown_by_its_log() -> None:
         steps.mark(logged("splits: 3 of 5 batches (60%)"))
         steps.mark(logged("one of many other messages"))
     assert file.getvalue() == "splits: 3 of 5 batches (60%)\n"
+
+
+def test_a_step_that_is_tried_again_says_why() -> None:
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def splits() -> None:
+        raise dg.Failure("https://a.example could not be fetched: refused", allow_retries=True)
+
+    file = io.StringIO()
+    with dg.DagsterInstance.ephemeral() as instance, shown_steps(Console(file=file), ["splits"]) as steps:
+        run = dg.materialize([splits], instance=instance, raise_on_error=False)
+        (retried,) = instance.get_records_for_run(
+            run.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY
+        ).records
+        steps.mark(retried.event_log_entry)
+    assert file.getvalue() == "splits: tries again in 0 s: https://a.example could not be fetched: refused\n"

@@ -88,6 +88,7 @@ def clean_batch(
     tally = Tally()
     rejects: list[pl.DataFrame] = []
     mapping = mapping or BatchMapping()
+    # Each worker process makes itself the function of a chunk.
     worker = partial(partial, _clean_chunk, batch, preparation, limits, mapping, labels, frozenset(erased))
     for number, cleaned in enumerate(over(worker, read_files(raw, mapping))):
         cleaned.articles.write_parquet(folder / f"articles-{number:04d}.parquet")
@@ -239,8 +240,9 @@ def _refuse_if_bad(batch: str, tally: Tally, quarantine: pl.DataFrame, limits: C
     untitled = (quarantine["reason"] == Reason.EMPTY_TITLE).sum() / max(tally.rows_in, 1)
     if share > limits.max_reject_share or (len(quarantine) == tally.rows_in and untitled < 1):
         most = f"{share:.1%} of the file; at most {limits.max_reject_share:.1%} may be"
-        remedy = f"{_on_long_titles(bad)}fix the file and ingest it again, or raise `max_reject_share` of clean_news in the UI"
-        remedy = f"{remedy[0].upper()}{remedy[1:]}"
+        remedy = (
+            f"{_mend(bad)} the file and ingest it again, or raise `max_reject_share` of clean_news in the UI"
+        )
     elif untitled > limits.max_untitled_share or untitled == 1:
         most = f"{untitled:.1%} have no title; at most {limits.max_untitled_share:.1%} may lack it"
         remedy = (
@@ -258,11 +260,11 @@ def _refuse_if_bad(batch: str, tally: Tally, quarantine: pl.DataFrame, limits: C
     )
 
 
-def _on_long_titles(bad: pl.DataFrame) -> str:
-    """What to do if most rejected rows have texts for titles; empty: they have not."""
+def _mend(bad: pl.DataFrame) -> str:
+    """The beginning of a remedy, which says more if most rejected rows have texts for titles."""
     if 2 * bad["detail"].str.contains(_LONG_TITLE, literal=True).sum() <= len(bad):
-        return ""
+        return "Fix"
     return (
         "Most titles are as long as texts. If they are texts, say so, and make titles of their first words: --column title="
-        " --column text=NAME --title-words 12. Else "
+        " --column text=NAME --title-words 12. Else fix"
     )

@@ -34,7 +34,7 @@ COLUMNS: Final = {
         "domain", "source_domain", "site_url", "source", "source.name", "publisher", "publisher.name", "site",
         "source_name", "site_name", "outlet", "publication",
     ),
-    "url": ("url", "urls", "link", "links", "article_url", "news_url"),
+    "url": ("url", "link", "article_url", "news_url"),
     "group": ("group", "leaning", "bias"),
     "published_at": (
         "published_at", "published", "date", "publishedat", "publish_date", "published_date", "date_published",

@@ -143,8 +143,8 @@ def _quote(lines: list[str], delimiter: str) -> str:
 
 
 def _is_unquoted(lines: list[str]) -> bool:
-    """Whether every line between tabs is a record, not so where quotes count, and more of them are those of a sentence than
-    doubled ones."""
+    """Whether quotes between tabs are those of sentences: each line is a record without quoting, and not with it, and fewer
+    quotes are doubled than stand alone."""
     tabs = {line.count("\t") for line in lines if line.strip()}
     if len(tabs) != 1 or not tabs.pop() or _is_sound(lines):
         return False

@@ -20,12 +20,12 @@ def read(tmp_path: Path, content: str, **given: Any) -> RawChunk:
 @pytest.mark.parametrize(
     ("header", "used", "ignored"),
     [
-        ("URLs,Headline,Body,Label", {"title": "Headline", "text": "Body", "label": "Label", "url": "URLs"}, ()),
+        ("URLs,Headline,Body,Label", {"title": "Headline", "text": "Body", "label": "Label"}, ("URLs",)),
         ("id,title,author,content,class", {"title": "title", "text": "content", "label": "class"}, ("id", "author")),
         ("article title,Article-Text,publishedAt", {"title": "article title", "text": "Article-Text", "published_at": "publishedAt"}, ()),
         ("headline,text,content,title", {"title": "title", "text": "text"}, ("headline", "content")),
         (",title,site_url,publish_date", {"title": "title", "source": "site_url", "published_at": "publish_date"}, ()),
-        ("title,seendate,URLs", {"title": "title", "url": "URLs", "published_at": "seendate"}, ()),
+        ("title,seendate,links", {"title": "title", "published_at": "seendate"}, ("links",)),
         ("title,scraped_at,Created At", {"title": "title", "published_at": "Created At"}, ("scraped_at",)),
         ("title,crawl-date", {"title": "title", "published_at": "crawl-date"}, ()),
     ],
