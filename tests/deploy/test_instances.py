@@ -1,5 +1,10 @@
 """The instance files are what Dagster can load, and choose as the laptop's does."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +35,12 @@ ENVIRONMENT = {
     "DAGSTER_K8S_INSTANCE_CONFIG_MAP": "dagster-instance",
     "DAGSTER_K8S_PG_PASSWORD_SECRET": "dagster-postgresql-secret",
 }
+
+
+@dg.asset
+def greeting() -> None:
+    """Runs in a moment."""
+    print("hello from the run")  # noqa: T201
 
 
 @pytest.fixture
@@ -99,10 +110,6 @@ def test_a_run_keeps_its_history_in_postgres_and_its_output_in_the_bucket(tmp_pa
     config["compute_logs"]["config"]["local_dir"] = str(tmp_path / "staged")
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config))
 
-    @dg.asset
-    def greeting() -> None:
-        print("hello from the run")  # noqa: T201
-
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         result = dg.materialize([greeting], instance=instance)
         instance.add_dynamic_partitions("news_batches", ["b"])
@@ -133,3 +140,59 @@ def test_the_workspace_of_compose_names_the_code_server():
     assert server["grpc_server"]["host"] in command
     dockerfile = (REPOSITORY / "deploy" / "Dockerfile.dagster").read_text()
     assert f'"--port", "{server["grpc_server"]["port"]}"' in dockerfile
+
+
+@pytest.mark.skipif(shutil.which("pg_dump") is None, reason="PostgreSQL's programs are not on the path")
+def test_a_restored_copy_of_postgres_has_the_history(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+):
+    """By the commands of the page, into another database. A migration finds nothing to do."""
+    page = (
+        (REPOSITORY / "docs" / "how-to" / "back-up.md")
+        .read_text()
+        .split("\n## Postgres\n")[1]
+        .split("\n## ")[0]
+    )
+    copy, restore = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "of no account")
+    environment = {
+        "BACKUP": str(tmp_path),
+        "DAGSTER_PG_HOST": "127.0.0.1",
+        "PGPORT": str(postgres.port),
+        "PATH": os.environ["PATH"],
+    }
+
+    def run(commands: str) -> None:
+        subprocess.run(["bash", "-euc", commands], env=environment, check=True)
+
+    def home(database: str) -> Path:
+        config = read("compose/dagster.yaml")
+        storage = config["storage"]["postgres"]["postgres_db"]
+        storage |= {"hostname": "127.0.0.1", "port": postgres.port, "db_name": database}
+        folder = tmp_path / database
+        folder.mkdir()
+        own = {"storage": config["storage"], "telemetry": config["telemetry"]}
+        (folder / "dagster.yaml").write_text(yaml.safe_dump(own))
+        return folder
+
+    run("createdb --host $DAGSTER_PG_HOST --username dagster dagster")
+    with dg.DagsterInstance.from_config(str(home("dagster"))) as instance:
+        result = dg.materialize([greeting], instance=instance)
+        instance.add_dynamic_partitions("news_batches", ["b"])
+    run(copy)
+    run("createdb --host $DAGSTER_PG_HOST --username dagster restored")
+    run(restore.partition("\n")[2].replace("--dbname dagster", "--dbname restored"))
+    folder = home("restored")
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        run_ = instance.get_run_by_id(result.run_id)
+        assert run_ is not None
+        assert run_.is_success
+        assert list(instance.get_dynamic_partitions("news_batches")) == ["b"]
+    migrated = subprocess.run(
+        [sys.executable, "-m", "dagster", "instance", "migrate"],
+        env=os.environ | {"DAGSTER_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert migrated.returncode == 0, migrated.stderr
