@@ -62,7 +62,7 @@ class _BaselineFeatures(BaseModel):
     max_features: int | None = Field(
         default=500_000, ge=1, description="Most terms kept, commonest first; null: no limit."
     )
-    balance: bool = Field(
+    balance_batches: bool = Field(
         default=True,
         description="Whether each label of each batch counts alike in the training, at most four times and at least half"
         " of what its articles are, and each publisher in it by the root of its articles.",

@@ -68,11 +68,11 @@ def test_the_rows_that_the_asset_reads_tell_batches_apart(tmp_path: Path) -> Non
         rows.write_parquet(draft.path / f"{split}.parquet")
     train, _ = training_rows(store.commit("splits", draft, code_version="1", config=None, upstream={}))
     settings = BaselineSettings()
-    assert settings.balance
+    assert settings.balance_batches
 
     words = [Article("vote"), Article("rain")]
     balanced, by_rows = (
-        fit_baseline(train, settings.model_copy(update={"balance": alike})).log_odds(words)
+        fit_baseline(train, settings.model_copy(update={"balance_batches": alike})).log_odds(words)
         for alike in (True, False)
     )
 

@@ -153,7 +153,7 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
         terms = vectorizer.get_feature_names_out().tolist()
         for one in group:
             regression = LogisticRegression(C=one.inverse_regularization, max_iter=1000)
-            weighted = weights if one.balance else np.ones(len(labels))
+            weighted = weights if one.balance_batches else np.ones(len(labels))
             regression.fit(features, labels, sample_weight=weighted)
             yield BaselineClassifier(
                 one,

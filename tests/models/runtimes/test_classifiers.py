@@ -243,7 +243,8 @@ def test_a_small_batch_counts_as_much_as_a_large_one() -> None:
     train = train.with_columns(text=pl.lit("")).cast({"label": pl.Int8})
     vote, rain = Article("vote"), Article("rain")
     by_rows, balanced = (
-        fit_baseline(train, BaselineSettings(balance=alike)).log_odds([vote, rain]) for alike in (False, True)
+        fit_baseline(train, BaselineSettings(balance_batches=alike)).log_odds([vote, rain])
+        for alike in (False, True)
     )
     one_batch = train.with_columns(batch=pl.lit("both"))
     together = fit_baseline(one_batch, BaselineSettings()).log_odds([vote, rain])
@@ -281,7 +282,8 @@ def test_a_publisher_counts_by_the_root_of_its_articles() -> None:
     ).with_columns(text=pl.lit(""))
     words = [Article("vote"), Article("rain"), Article("else")]
     by_rows, balanced = (
-        fit_baseline(train, BaselineSettings(balance=alike)).log_odds(words) for alike in (False, True)
+        fit_baseline(train, BaselineSettings(balance_batches=alike)).log_odds(words)
+        for alike in (False, True)
     )
 
     # Four publishers of four articles weigh 4 * 2, one of 64 weighs 8.
