@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,12 +146,12 @@ class CloudRun(dg.ConfigurableResource):
         found = self._measured(
             "request_count", "REDUCE_SUM", revision, since, "metric.labels.response_code_class"
         )
-        counts = {one["metric"]["labels"]["response_code_class"]: _total(one) for one in found}
+        counts = {one["metric"]["labels"]["response_code_class"]: _value(one) for one in found}
         latencies = self._measured("request_latencies", "REDUCE_PERCENTILE_95", revision, since)
         return Served(
             requests=round(sum(counts.values())),
             failed=round(counts.get("5xx", 0)),
-            p95_ms=_total(latencies[0]) if latencies else None,
+            p95_ms=_value(latencies[0]) if latencies else None,
         )
 
     def _measured(
@@ -171,7 +172,7 @@ class CloudRun(dg.ConfigurableResource):
                 interval_startTime=since.isoformat(),
                 interval_endTime=now.isoformat(),
                 # One value for the whole time. A minute is the least that is allowed.
-                aggregation_alignmentPeriod=f"{max(60, round((now - since).total_seconds()))}s",
+                aggregation_alignmentPeriod=f"{max(60, ceil((now - since).total_seconds()))}s",
                 aggregation_perSeriesAligner="ALIGN_DELTA",
                 aggregation_crossSeriesReducer=reducer,
                 aggregation_groupByFields=["resource.labels.revision_name", *by],
@@ -272,9 +273,9 @@ def _targets(service: Mapping[str, Any], shares: Mapping[str, int]) -> list[dict
     ]
 
 
-def _total(series: Mapping[str, Any]) -> float:
-    values = (one["value"] for one in series["points"])
-    return sum(float(value.get("int64Value", value.get("doubleValue", 0))) for value in values)
+def _value(series: Mapping[str, Any]) -> float:
+    (point,) = series["points"]
+    return float(point["value"].get("int64Value", point["value"].get("doubleValue", 0)))
 
 
 @contextmanager
