@@ -28,6 +28,7 @@ from fakenews_resources.engine.in_process import OrderedMap, in_process
 _RECORD_CHARACTERS: Final = 500
 _DATE_CHARACTERS: Final = 40
 _LONG_TITLE: Final = "title longer than"
+_HEADER_NAMES: Final = "columns than the header names"
 
 
 class CleaningLimits(BaseModel):
@@ -240,9 +241,7 @@ def _refuse_if_bad(batch: str, tally: Tally, quarantine: pl.DataFrame, limits: C
     untitled = (quarantine["reason"] == Reason.EMPTY_TITLE).sum() / max(tally.rows_in, 1)
     if share > limits.max_reject_share or (len(quarantine) == tally.rows_in and untitled < 1):
         most = f"{share:.1%} of the file; at most {limits.max_reject_share:.1%} may be"
-        remedy = (
-            f"{_mend(bad)} the file and ingest it again, or raise `max_reject_share` of clean_news in the UI"
-        )
+        remedy = f"{_mend(bad, tally.rows_in)} the file and ingest it again, or raise `max_reject_share` of clean_news in the UI"
     elif untitled > limits.max_untitled_share or untitled == 1:
         most = f"{untitled:.1%} have no title; at most {limits.max_untitled_share:.1%} may lack it"
         remedy = (
@@ -260,8 +259,13 @@ def _refuse_if_bad(batch: str, tally: Tally, quarantine: pl.DataFrame, limits: C
     )
 
 
-def _mend(bad: pl.DataFrame) -> str:
-    """The beginning of a remedy, which says more if most rejected rows have texts for titles."""
+def _mend(bad: pl.DataFrame, rows: int) -> str:
+    """The beginning of a remedy, which says more if no row fits the header, or most titles are as long as texts."""
+    if bad["detail"].str.contains(_HEADER_NAMES, literal=True).sum() == rows:
+        return (
+            "No row has as many columns as the header names. If you gave it, name each column (--header NAME,NAME,...), or"
+            ' drop it (--header ""). Else fix'
+        )
     if 2 * bad["detail"].str.contains(_LONG_TITLE, literal=True).sum() <= len(bad):
         return "Fix"
     return (

@@ -237,6 +237,14 @@ def test_a_refusal_says_what_to_do(tmp_path: Path, row: str, remedy: str) -> Non
         clean(tmp_path, "title,text\n" + "\n".join(rows) + "\n", CleaningLimits())
 
 
+@pytest.mark.parametrize("row", ["a", "a,b,c"])
+def test_a_header_that_fits_no_row_is_said(tmp_path: Path, row: str) -> None:
+    with pytest.raises(
+        BatchRejected, match=r"No row has as many columns .*--header NAME,NAME,\.\.\.\), or drop it"
+    ):
+        clean(tmp_path, f"{row}\n" * 9, CleaningLimits(), mapping=BatchMapping(header=("title", "text")))
+
+
 def test_what_news_apis_put_in_for_an_article(tmp_path: Path) -> None:
     lines = [
         {"title": "[Removed]", "content": "[Removed]", "publishedAt": "2024-01-02T03:04:05Z"},
