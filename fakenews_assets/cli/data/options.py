@@ -86,4 +86,4 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not equals or not name.strip():
         raise typer.BadParameter(f"{text!r}: write {form}", param_hint=option)
-    return name.strip().strip('"'), value.strip().strip('"')
+    return name.strip(), value.strip().strip('"')
