@@ -3,7 +3,8 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from fakenews_assets.models.classifier import AbstainReason, Article, Predictions
 
@@ -15,6 +16,10 @@ MAX_ROWS: Final = 1_000
 """Most articles of one JSON request; send more as a CSV file."""
 MAX_ROW: Final = 10_000_000
 """Largest number of an article in its request."""
+
+MAX_ARTICLE_BYTES: Final = 12 * (MAX_TITLE + MAX_TEXT) + 1024
+"""Bytes of an article in JSON at most, where every character stands as two escapes."""
+_MOST_NAMES: Final = 32
 
 EXAMPLE_TITLE: Final = "Senate passes budget bill after late-night vote"
 _REQUEST_ID: Final = "0192f0c1-7c2a-7d3e-9b1f-5a4c3d2e1f00"
@@ -28,7 +33,20 @@ Text = Annotated[
 ]
 
 
-class ArticleIn(BaseModel):
+class _Asked(BaseModel):
+    """A body whose names are all known. Of very many unknown ones each would be an error of its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_names(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > _MOST_NAMES:
+            raise PydanticCustomError(
+                "too_many_names", "There are more than {most} names", {"most": _MOST_NAMES}
+            )
+        return value
+
+
+class ArticleIn(_Asked):
     """An article."""
 
     model_config = ConfigDict(
@@ -43,7 +61,7 @@ class ArticleIn(BaseModel):
         return Article(self.title, self.text or "")
 
 
-class BatchIn(BaseModel):
+class BatchIn(_Asked):
     """Several articles."""
 
     model_config = ConfigDict(
@@ -151,7 +169,7 @@ class ExplanationOut(PredictionOut):
     )
 
 
-class FeedbackIn(BaseModel):
+class FeedbackIn(_Asked):
     """The true label of an answered article."""
 
     model_config = ConfigDict(

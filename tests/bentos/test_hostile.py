@@ -19,6 +19,7 @@ from schemathesis import GenerationMode
 
 from tests.support.servers import Server
 
+JSON = {"Content-Type": "application/json"}
 POSTED = ("/predict", "/predict_batch", "/predict_csv", "/explain", "/feedback")
 
 
@@ -72,9 +73,32 @@ def test_no_request_makes_the_service_fail(service: Server, path: str, mode: Gen
 @pytest.mark.parametrize("path", POSTED)
 def test_malformed_bodies_are_refused(client: httpx.Client, path: str, content: bytes, kind: str):
     answer = client.post(path, content=content, headers={"Content-Type": kind})
-    assert answer.status_code in (400, 415, 422)
+    assert answer.status_code in (400, 413, 415, 422)
     assert answer.json()["error"]["message"]
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict", {"title": "x", **{str(name): 1 for name in range(50_000)}}),
+        ("/predict_batch", {"articles": [{"title": "x", **{str(name): 1 for name in range(40)}}] * 1000}),
+        ("/feedback", {str(name): 1 for name in range(40)}),
+    ],
+)
+def test_unknown_names_are_told_in_one_sentence(client: httpx.Client, path: str, body: dict):
+    refused = client.post(path, json=body)
+    assert refused.status_code == 422
+    assert "There are more than 32 names" in refused.json()["error"]["message"]
+
+
+def test_a_body_is_as_large_as_its_kind_may_be(client: httpx.Client):
+    longest = {"title": "é" * 1_000, "text": "\N{PERSONAL COMPUTER}" * 200_000}
+    assert client.post("/predict", content=json.dumps(longest), headers=JSON).status_code == 200
+    for path, size, told in (("/predict", 3_000_000, "2 MiB"), ("/feedback", 70_000, "64 KiB")):
+        refused = client.post(path, content=b" " * size + b"{}", headers=JSON)
+        assert refused.status_code == 413
+        assert f"larger than {told}" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -53,6 +54,48 @@ def test_dead_and_half_sent_connections_are_closed(
     for one in connections:
         while not closed(one):
             pass
+
+
+CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+ARTICLE = b'{"title": "Senate passes the budget", "text": "' + b"words " * 2_000 + b'"}'
+
+
+def in_chunks(body: bytes, size: int) -> bytes:
+    parts = (body[at : at + size] for at in range(0, len(body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+def answers(address: tuple[str, int], sent: bytes, count: int) -> bytes:
+    """What the server sends until it closes the connection or has answered as often as wanted."""
+    found = b""
+    with socket.create_connection(address, timeout=PATIENCE) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+        with suppress(ConnectionError):
+            while found.count(b"HTTP/1.1 ") < count and (more := connection.recv(2**20)):
+                found += more
+    return found
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /livez HTTP/1.1\r\nX-Long: " + b"x" * 2_000_000 + b"\r\n\r\n", id="header"),
+        pytest.param(b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 1_000 + b"\r\n", id="headers"),
+        pytest.param(CHUNKED + in_chunks(ARTICLE, 4096) + b"0\r\n" + b"a: b\r\n" * 400_000 + b"\r\n", id="trailers"),
+        pytest.param(CHUNKED + in_chunks(ARTICLE * 20, 1) + b"0\r\n\r\n", id="chunks of one byte"),
+        pytest.param(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000, id="pipelined"),
+    ],
+)  # fmt: skip
+def test_what_is_sent_beside_bodies_is_limited(address: tuple[str, int], sent: bytes) -> None:
+    assert b"HTTP/1.1 200" not in answers(address, sent, 1_000)
+
+
+def test_chunks_trailers_and_requests_in_a_row_are_answered(address: tuple[str, int]) -> None:
+    chunked = CHUNKED + in_chunks(ARTICLE, 64) + b"0\r\nX-Sum: 1\r\n\r\n"
+    assert answers(address, chunked, 1).startswith(b"HTTP/1.1 200")
+    row = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 20
+    assert answers(address, row, 20).count(b"HTTP/1.1 200") == 20
 
 
 def read_all(connection: socket.socket) -> None:

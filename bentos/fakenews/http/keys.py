@@ -125,6 +125,8 @@ def _read(file: Path | None) -> dict[bytes, str]:
     """Names by digest."""
     if file is None:
         return {}
+    if file.exists() and not file.is_file():
+        raise BadKeys(f"{file} is no regular file: reading it could last for ever.")
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -21,6 +21,7 @@ from bentos.fakenews.http.server import ABORT, Server
 from bentos.fakenews.http.tracing import Tracing
 from bentos.fakenews.model.batching import Overloaded
 from bentos.fakenews.model.runtime import Runtime
+from bentos.fakenews.schemas import MAX_ARTICLE_BYTES
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.records import Caller
 from fakenews_assets.monitoring.windows import KSERVE_PATH
@@ -42,6 +43,12 @@ _TYPES: Final = {
     CSV_PATH: "multipart/form-data",
 }
 """Content types of the bodies."""
+
+_MOST_BYTES: Final = {
+    **dict.fromkeys(("/predict", "/explain", "/similar"), MAX_ARTICLE_BYTES),
+    "/feedback": 64 * 1024,
+}
+"""Bodies that cannot be as large as a batch. Reading JSON of a few megabytes stops everything else meanwhile."""
 
 BYTES_PER_SECOND: Final = 128 * 1024
 """Least pace of a body and of taking an answer. It bounds how long an upload has its place: twenty minutes, about."""
@@ -79,7 +86,7 @@ class Middleware:
         request_id = new_request_id()
         begin = perf_counter()
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        limit = self.settings.max_csv_bytes if path == CSV_PATH else self.settings.max_json_bytes
+        limit = self._limit_of(path)
         headers = dict(scope["headers"])
         trace = traceparent(headers)
         span = self._tracing.begin(headers, trace[0] if trace else None) if self._tracing else None
@@ -166,6 +173,13 @@ class Middleware:
             if self._access_log:
                 self._access_log.write(scope, method, status, seconds, sent)
 
+    def _limit_of(self, path: str) -> int:
+        """Bytes of a body."""
+        if path == CSV_PATH:
+            return self.settings.max_csv_bytes
+        most = self.settings.max_json_bytes
+        return min(most, _MOST_BYTES.get(path, most))
+
     def _refusal(
         self, scope: Scope, path: str, limit: int, headers: Mapping[bytes, bytes]
     ) -> JSONResponse | None:
@@ -237,4 +251,5 @@ def _type_fault(path: str, headers: Mapping[bytes, bytes]) -> str:
 
 
 def _too_large(limit: int) -> str:
-    return f"The body is larger than {limit / 2**20:,.0f} MiB, the limit here."
+    size = f"{limit / 2**20:,.0f} MiB" if limit >= 2**20 else f"{limit / 2**10:,.0f} KiB"
+    return f"The body is larger than {size}, the limit here."

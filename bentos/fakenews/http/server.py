@@ -23,6 +23,15 @@ ABORT: Final = "fakenews.abort"
 _LOGGERS: Final = ("bentos", "fakenews_assets", "fakenews_resources")
 _LOOK_SECONDS: Final = 1
 """How often BentoML's supervisor looks whether the service's process is alive, to start another one."""
+_HEAD_BYTES: Final = 64 * 1024
+"""Most bytes of a request beside its body: its head, its trailers, and what parts a body into chunks, for which a quarter of
+the body comes on top. What arrives in one piece with the end of a request does not count."""
+_HEADERS: Final = 200
+_PIPELINED: Final = 32
+"""Most requests of one connection that wait for the answer to the one before."""
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _LAST_SECONDS: Final = 2
 """After the grace time, for the last lines of files to be sent."""
 
@@ -49,8 +58,15 @@ class Server(uvicorn.Server):
         return cls.ends_at is not None and monotonic() > cls.ends_at
 
 
+class TooMuch(ValueError):
+    """Ends the parsing of what a client has sent."""
+
+
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that closes a connection on which nothing happens. uvicorn waits for ever for a head or a reader."""
+    """HTTP/1.1 that closes a connection on which nothing happens, and one that sends much beside bodies.
+
+    uvicorn waits for ever for a head or a reader, and takes heads, trailers and pipelined requests of any size and number.
+    """
 
     seconds: ClassVar[float] = 15
     """Time for the head of a request to arrive, and for a client to take anything of what was sent."""
@@ -60,6 +76,13 @@ class Protocol(HttpToolsProtocol):
     """How long a service that stops waits for the next request of a connection in use, to say with the answer that it was
     the last one. Closed at once, the connection would lose a request that is under way."""
     _head_timer: asyncio.TimerHandle | None = None
+    _in_head = True
+    _is_ended = False
+    """Whether a request has ended in the piece that is being read."""
+    _body_bytes = 0
+    """Of the request that is being read."""
+    _other_bytes = 0
+    """The same beside its body."""
     _answered: float = -inf
     """`monotonic` of the last answer."""
 
@@ -76,18 +99,48 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        before, self._is_ended = self._body_bytes, False
         super().data_received(data)
+        if self.transport.is_closing():
+            return
+        self._other_bytes += 0 if self._is_ended else len(data) - (self._body_bytes - before)
+        if self._other_bytes > _HEAD_BYTES + self._body_bytes // 4:
+            if self._in_head and (self.cycle is None or self.cycle.response_complete):
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+            else:
+                self.transport.abort()
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _PIPELINED:
+            self.transport.abort()
+            raise TooMuch
         super().on_message_begin()
+        self._in_head = True
         if self._head_timer is None:  # it came together with the request before
             self._await_head()
         extensions: dict[str, Any] = {ABORT: self.transport.abort}
         self.scope["extensions"] = extensions
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer, which nothing here reads
+        if len(self.headers) >= _HEADERS:
+            raise TooMuch
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_ended, self._body_bytes, self._other_bytes = True, 0, 0
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._head_came()
         super().on_headers_complete()
         if Server.ends_at is not None and self.cycle is not None:

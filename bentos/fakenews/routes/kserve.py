@@ -55,7 +55,7 @@ class InferenceRequest(BaseModel):
 
     id: str | None = Field(default=None, max_length=1000)
     inputs: list[InputTensor] = Field(min_length=1, max_length=2)
-    outputs: list[OutputName] | None = None
+    outputs: list[OutputName] | None = Field(default=None, max_length=len(_OUTPUTS))
 
 
 @router.get("")
