@@ -196,3 +196,16 @@ def test_a_restored_copy_of_postgres_has_the_history(
         check=False,
     )
     assert migrated.returncode == 0, migrated.stderr
+
+
+def test_a_run_waits_for_a_code_server_that_starts_again(tmp_path: Path):
+    """`python -m benchmarks.outages` kills it: without a wait the run failed for ever. The limits still hold."""
+    config = read("compose/dagster.yaml")
+    elsewhere = {"storage", "local_artifact_storage", "compute_logs"}
+    own = {name: value for name, value in config.items() if name not in elsewhere}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(own))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    assert queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay >= 60
+    assert queue.max_concurrent_runs == config["concurrency"]["runs"]["max_concurrent_runs"]

@@ -31,7 +31,7 @@ def alerts() -> dict[str, Any]:
 
 
 def test_the_alarms_are_those_of_compose():
-    assert yaml.safe_load(ALERTS.read_text()) == alerts()
+    assert yaml.safe_load(ALERTS.read_text()) == alerts(), "python -m tests.deploy.test_kubernetes_monitoring"
     assert resource("gke", "PrometheusRule")["spec"] == alerts()["spec"]
 
 
