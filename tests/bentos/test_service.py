@@ -311,14 +311,14 @@ def test_limits_on_rows_and_bytes(client: httpx.Client):
     assert "at most 1000 items" in answer.json()["error"]["message"]
     assert client.post("/predict_batch", json={"articles": []}).status_code == 422
 
-    huge = json.dumps({"title": "x", "text": "x" * (9 * 2**20)}).encode()
+    huge = json.dumps({"articles": [{"title": "x", "text": "x" * (9 * 2**20)}]}).encode()
     kind = {"Content-Type": "application/json"}
-    answer = client.post("/predict", content=huge, headers=kind)
+    answer = client.post("/predict_batch", content=huge, headers=kind)
     assert answer.status_code == 413
     assert "larger than 8 MiB" in answer.json()["error"]["message"]
     # The same without a length in the header.
     pieces = (huge[at : at + 2**16] for at in range(0, len(huge), 2**16))
-    answer = client.post("/predict", content=pieces, headers=kind)
+    answer = client.post("/predict_batch", content=pieces, headers=kind)
     assert answer.status_code == 413
 
 

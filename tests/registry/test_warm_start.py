@@ -101,7 +101,9 @@ def tiny(tmp_path: Path, store: Store) -> dict[str, Any]:
     """A configuration of finetuned_bert; its splits are in the store."""
     draft = store.draft()
     for seed, split in enumerate(("train", "val")):
-        articles = separable_articles(64, seed=seed).with_columns(source=pl.lit(None, pl.String))
+        articles = separable_articles(64, seed=seed).with_columns(
+            source=pl.lit(None, pl.String), batch=pl.lit("b1")
+        )
         articles.write_parquet(draft.path / f"{split}.parquet")
     store.commit("splits", draft)
     folder = build_tiny_bert(tmp_path / "tiny")
