@@ -194,6 +194,9 @@ def _upload(content: bytes, *, declared: int | None = None) -> bytes:
     return head.encode() + body
 
 
+_UNKNOWN: Final = {"title": "x", **{str(number): 1 for number in range(750)}}
+_CHUNKED: Final = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 ATTACKS: Final[dict[str, Attack]] = {
     "190,000 faulty rows": _file(b"title,text\n" + b",x\n" * 190_000),
     "10,000 faulty rows, answered": _file(b"title,text\n" + b",x\n" * 10_000),
@@ -211,6 +214,8 @@ ATTACKS: Final[dict[str, Attack]] = {
         "/predict_batch", {"articles": [{"title": "A long read", "text": _MARKUP}] * 30}
     ),
     "8 MiB that are no JSON": _body("/predict_batch", {"articles": "x" * (8 * 2**20 - 100)}),
+    "720,000 unknown names": _body("/predict", {str(number): 1 for number in range(720_000)}),
+    "1,000 articles of 750 unknown names": _body("/predict_batch", {"articles": [_UNKNOWN] * 1_000}),
     "an explanation of 8,000 characters": _body("/explain", {"title": "A long read", "text": _LONG_TEXT}),
     "4 clients that never read": _connections(
         4, lambda _: _upload(b"title\n" + b"Senate passes the budget\n" * 30_000), receive=4096
@@ -220,6 +225,14 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "12 uploads of 32 MB that do not end": _connections(
         12, lambda _: _upload(b"title\n" + b"x" * 32_000_000, declared=100_000_000)
+    ),
+    "4 heads of 50 MB": _connections(4, lambda _: b"GET /livez HTTP/1.1\r\nX-A: " + b"x" * 50_000_000),
+    "8 bodies with 50 MB of trailers": _connections(
+        8, lambda _: _CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X-A: 0123456789abcdef\r\n" * 2_200_000
+    ),
+    "4 bodies in 2,000,000 chunks of a byte": _connections(4, lambda _: _CHUNKED + b"1\r\n \r\n" * 2_000_000),
+    "50,000 requests ahead of their answers": _connections(
+        1, lambda _: b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 50_000
     ),
 }
 """What is done to the service, by name."""
