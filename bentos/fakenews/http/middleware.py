@@ -21,7 +21,7 @@ from bentos.fakenews.http.server import ABORT, Server
 from bentos.fakenews.http.tracing import Tracing
 from bentos.fakenews.model.batching import Overloaded
 from bentos.fakenews.model.runtime import Runtime
-from bentos.fakenews.schemas import MAX_ARTICLE_BYTES
+from bentos.fakenews.schemas import MAX_ARTICLE_BYTES, MAX_ROWS
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.records import Caller
 from fakenews_assets.monitoring.windows import KSERVE_PATH
@@ -49,6 +49,10 @@ _MOST_BYTES: Final = {
     "/feedback": 64 * 1024,
 }
 """Bodies that cannot be as large as a batch. Reading JSON of a few megabytes stops everything else meanwhile."""
+
+_MOST_QUOTES: Final = 20 * MAX_ROWS
+"""Quotes of a JSON body that no backslash precedes: at least one for each string, and of a full batch less than half of this.
+A body of many names takes longest to read."""
 
 BYTES_PER_SECOND: Final = 128 * 1024
 """Least pace of a body and of taking an answer. It bounds how long an upload has its place: twenty minutes, about."""
@@ -134,7 +138,7 @@ class Middleware:
             else:
                 # An upload has its place from its first byte to the last one of its answer: it fills a disk meanwhile.
                 async with _runtime(scope).uploads if path == CSV_PATH else nullcontext():
-                    await self.app(scope, self._limited(receive, limit, begin), answer)
+                    await self.app(scope, self._limited(receive, path, limit, begin), answer)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
@@ -208,13 +212,13 @@ class Middleware:
             return problem(scope, 413, "too_large", _too_large(limit))
         return None
 
-    def _limited(self, receive: Receive, limit: int, begin: float) -> Receive:
-        """Limit the size and the duration of a body."""
-        size = 0
+    def _limited(self, receive: Receive, path: str, limit: int, begin: float) -> Receive:
+        """Limit the size, the strings and the duration of a body."""
+        size = quotes = 0
         complete = False
 
         async def limited() -> Message:
-            nonlocal size, complete
+            nonlocal size, quotes, complete
             if complete:
                 return await receive()
             due = begin + self.settings.body_seconds + size / BYTES_PER_SECOND
@@ -224,10 +228,16 @@ class Middleware:
             except TimeoutError:
                 raise HTTPException(408, "The body came too slowly; send it again.") from None
             if message["type"] == "http.request":
-                size += len(message.get("body", b""))
+                body = message.get("body", b"")
+                size += len(body)
+                quotes += body.count(b'"') - body.count(b'\\"')
                 complete = not message.get("more_body", False)
                 if size > limit:
                     raise HTTPException(413, _too_large(limit))
+                if path != CSV_PATH and quotes > _MOST_QUOTES:
+                    raise HTTPException(
+                        413, f"The body has more names and strings than {MAX_ROWS:,} articles need."
+                    )
             return message
 
         return limited
