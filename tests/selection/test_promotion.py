@@ -1,6 +1,7 @@
 """The decision on a challenger, and the champion as an artifact of Weights & Biases."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +63,11 @@ def test_a_champion_becomes_an_artifact_that_the_registry_knows(
 
     assert run_step(store.root, body, "offline") == []
     (folder,) = runs(store.root)
-    (found,) = (one.artifact for one in records(folder) if one.HasField("artifact"))
+    deadline = time.monotonic() + 60  # another process writes the records
+    while not (logged := [one.artifact for one in records(folder) if one.HasField("artifact")]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (found,) = logged
     assert (found.name, found.type) == ("fakenews-champion", "model")
     assert set(found.aliases) == {"champion", bundle.sha[:12], "latest"}
     assert json.loads(found.metadata)["bundle"] == bundle.sha
