@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -167,3 +167,10 @@ def _commit() -> str:
         check=False,
     )
     return answer.stdout.strip() or "unknown"
+
+
+def logged_ids(log: Path) -> Iterator[str]:
+    """Request ids of a prediction log."""
+    for file in log.rglob("*.jsonl"):
+        with file.open(encoding="utf-8") as lines:
+            yield from (json.loads(line)["request_id"] for line in lines)

@@ -128,11 +128,8 @@ def parts(folder: Path, storage: Path) -> list[Part]:
     def at(name: str) -> str:
         return f"--host 127.0.0.1 --port {ports[name]}"
 
-    binaries, data, workspace = (
-        _cluster(folder),
-        folder / "postgres",
-        f"--workspace {home / 'workspace.yaml'}",
-    )
+    binaries, data = _cluster(folder), folder / "postgres"
+    workspace = f"--workspace {home / 'workspace.yaml'}"
     given = [
         part(
             "postgres",

@@ -15,9 +15,8 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -26,7 +25,7 @@ import httpx
 import typer
 import yaml
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, logged_ids
 from fakenews_resources.processes import Server, end, serving
 
 DEPLOYMENT: Final = ROOT / "deploy" / "kubernetes" / "service" / "deployment.yaml"
@@ -81,9 +80,7 @@ async def client(
                 counts.outcomes[body["error"]["code"] if answer.status != 200 else "answered"] += 1
                 if answer.status == 200:
                     counts.ids.append(body["request_id"])
-            except httpcore.NetworkError as error:
-                counts.outcomes[type(error).__name__] += 1
-            except httpcore.ProtocolError as error:
+            except (httpcore.NetworkError, httpcore.ProtocolError) as error:
                 counts.outcomes[type(error).__name__] += 1
             counts.seconds.append(time.monotonic() - due)
             due += every
@@ -168,7 +165,7 @@ async def roll_out(storage: Path, rate: float, lag: float, pre_stop: float | Non
     """Two replicas, replaced one after the other while clients ask."""
     own = manifest()
     if pre_stop is not None:
-        own = Manifest(own.environment, own.probe_seconds, pre_stop, own.grace)
+        own = replace(own, pre_stop=pre_stop)
     endpoints, counts, over = Endpoints(), Counts(), asyncio.Event()
     async with AsyncExitStack() as stack:
         replicas = Replicas(own, storage, endpoints, stack, lag)
@@ -191,14 +188,6 @@ async def roll_out(storage: Path, rate: float, lag: float, pre_stop: float | Non
     return counts
 
 
-def logged(storage: Path) -> set[str]:
-    """Request ids that the prediction log holds."""
-    lines: Iterable[str] = (
-        line for file in (storage / "service_log").rglob("*.jsonl") for line in file.read_text().splitlines()
-    )
-    return {json.loads(line).get("request_id", "") for line in lines}
-
-
 def main(
     storage: Annotated[Path, typer.Option(help="A store with a champion, in a folder. Its log grows.")] = ROOT
     / ".fakenews",
@@ -212,7 +201,7 @@ def main(
 ) -> None:
     """Roll out under load; exit 1 if anything is lost."""
     counts = asyncio.run(roll_out(storage, rate, lag, pre_stop))
-    missing = len(set(counts.ids) - logged(storage))
+    missing = len(set(counts.ids) - set(logged_ids(storage / "service_log")))
     ordered = sorted(counts.seconds)
     typer.echo(f"requests: {sum(counts.outcomes.values())}, by outcome: {dict(counts.outcomes)}")
     typer.echo(f"answers that the log lacks: {missing}")

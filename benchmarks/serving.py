@@ -11,7 +11,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from itertools import cycle
@@ -28,6 +28,7 @@ from benchmarks.common import (
     default_news_path,
     describe_machine,
     load_news,
+    logged_ids,
     resident_mib,
     write_results,
 )
@@ -274,13 +275,6 @@ def recovery(probe: Result, flood: Result) -> tuple[float, float | None]:
         if one.second >= ended and well:
             return limit / 5, one.second - ended
     return limit / 5, None
-
-
-def logged_ids(log: Path) -> Iterator[str]:
-    """Request ids of a prediction log."""
-    for file in log.rglob("*.jsonl"):
-        with file.open(encoding="utf-8") as lines:
-            yield from (json.loads(line)["request_id"] for line in lines)
 
 
 def main(

@@ -10,8 +10,8 @@ import polars as pl
 from fakenews_assets.monitoring.settings import LOOK_BACK_DAYS, WindowSettings
 
 KSERVE_PATH: Final = "/v2/models/fakenews/infer"
-UPLOAD_ENDPOINT: Final = "/predict_csv"
-JUDGED_ENDPOINTS: Final = ("/predict", "/predict_batch", UPLOAD_ENDPOINT, KSERVE_PATH)
+CSV_PATH: Final = "/predict_csv"
+JUDGED_ENDPOINTS: Final = ("/predict", "/predict_batch", CSV_PATH, KSERVE_PATH)
 """Endpoints whose articles count. `/explain` is left out, because the page also sends its article to `/predict`."""
 
 

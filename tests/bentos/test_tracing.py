@@ -1,10 +1,9 @@
 """Spans, as a real collector receives them."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from bentos.fakenews.http.tracing import Tracing
 from bentos.fakenews.settings import ServiceSettings
+from tests.support.answering import answering
 from tests.support.servers import serve
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra otel is not installed")
@@ -40,15 +40,8 @@ def collector() -> Iterator[tuple[str, list[Any]]]:
         def log_message(self, format: str, *args: Any) -> None:
             """Silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", spans
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(Receiver) as address:
+        yield address, spans
 
 
 def attributes(span: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from fakenews_resources.news.base import ChecksumMismatch, NotFound, Refused, Unreachable
 from fakenews_resources.news.download import Checksum, DownloadPolicy, download
 from fakenews_resources.news.welfake import receive_welfake
+from tests.support.answering import answering
 
 BODY = bytes(range(256)) * 4096
 HALF = len(BODY) // 2
@@ -66,15 +67,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def script() -> Iterator[Script]:
     script = Script()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("ScriptedHandler", (Handler,), {"script": script}))
-    script.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield script
-    script.released.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(type("ScriptedHandler", (Handler,), {"script": script})) as script.url:
+        yield script
+        script.released.set()
 
 
 def whole(content: bytes = BODY, **headers: str) -> Answer:

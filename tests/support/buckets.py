@@ -24,6 +24,7 @@ from google.cloud import storage
 
 from fakenews_resources.processes import free_port
 from fakenews_resources.storage import bucket as module
+from tests.support.answering import answering
 
 Fault = Literal["429", "503", "reset", "cut", "lost"]
 """A status; the connection reset, or cut in the middle of what is sent or of what is read; done, but the answer lost."""
@@ -85,17 +86,11 @@ def open_bucket(name: str = "news") -> Iterator[Gate]:
     emulator = create_server("127.0.0.1", port, in_memory=True, default_bucket=name)
     emulator.start()
     gate = Gate(port)
-    server = _Quiet(("127.0.0.1", 0), _handler(gate))
-    server.daemon_threads = True
-    gate.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
     try:
-        yield gate
+        with answering(_handler(gate), _Quiet) as address:
+            gate.port = int(address.rpartition(":")[2])
+            yield gate
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
         threading.Thread(target=emulator.stop).start()  # it takes half a second
 
 

@@ -5,16 +5,17 @@ Requests are held against the descriptions of the APIs that Google's client carr
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.support.answering import answering
 
 SERVICE: Final = "projects/p1/locations/r1/services/fakenews"
 _JSON_TYPES: Final = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "any": object}
@@ -196,17 +197,8 @@ def _handler(cloud: GoogleCloud) -> type[BaseHTTPRequestHandler]:
 def google_cloud() -> Iterator[GoogleCloud]:
     """A server for the length of the block."""
     cloud = GoogleCloud()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(cloud))
-    server.daemon_threads = True
-    cloud.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(_handler(cloud)) as cloud.url:
         yield cloud
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture

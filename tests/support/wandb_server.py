@@ -6,11 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
+
+from tests.support.answering import answering
 
 Mood = Literal["well", "broken", "silent", "absent", "unauthorized"]
 
@@ -230,16 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
 def serving() -> Iterator[WandbServer]:
     """A server for the length of the block."""
     server = WandbServer()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), type("OwnHandler", (_Handler,), {"server_of": server}))
-    http.daemon_threads = True
-    server.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.released.set()
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with answering(type("OwnHandler", (_Handler,), {"server_of": server})) as server.url:
+        yield server
+        server.released.set()
 
 
 KEY: Final = "0123456789" * 4

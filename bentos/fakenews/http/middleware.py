@@ -24,15 +24,13 @@ from bentos.fakenews.model.runtime import Runtime
 from bentos.fakenews.schemas import MAX_ARTICLE_BYTES, MAX_ROWS
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.monitoring.log.records import Caller
-from fakenews_assets.monitoring.windows import KSERVE_PATH
+from fakenews_assets.monitoring.windows import CSV_PATH, KSERVE_PATH
 from fakenews_resources.request_ids import new_request_id
 
 logger = logging.getLogger(__name__)
 
 OPEN: Final = ("/", "/docs", "/openapi.json", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
 """Paths that need no API key; neither does anything below /page/."""
-CSV_PATH: Final = "/predict_csv"
-
 JUDGING: Final = ("/predict", "/predict_batch", CSV_PATH, "/explain", KSERVE_PATH)
 """Paths that need the model."""
 

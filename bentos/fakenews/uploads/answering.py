@@ -8,12 +8,12 @@ from typing import BinaryIO, Final
 
 from fastapi import Request
 
-from bentos.fakenews.http.middleware import CSV_PATH
 from bentos.fakenews.http.server import Server
 from bentos.fakenews.model.runtime import Answered, Runtime
 from bentos.fakenews.schemas import verdict_fields
 from bentos.fakenews.settings import ServiceSettings
 from bentos.fakenews.uploads.tables import Row, Upload
+from fakenews_assets.monitoring.windows import CSV_PATH
 
 _ROWS_AT_ONCE: Final = 64
 """Rows that are read, answered and sent together: few enough that the first answers come at once."""

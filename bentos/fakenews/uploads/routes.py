@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import FastAPI, File, Request, UploadFile
 from fastapi.responses import Response, StreamingResponse
 
-from bentos.fakenews.http.middleware import CSV_PATH
 from bentos.fakenews.http.problems import problem
 from bentos.fakenews.routes.asking import runtime_of
 from bentos.fakenews.uploads.answering import answer_rows, open_upload
 from bentos.fakenews.uploads.tables import HEADER, NotATable
+from fakenews_assets.monitoring.windows import CSV_PATH
 
 
 def add_uploads(app: FastAPI) -> None:

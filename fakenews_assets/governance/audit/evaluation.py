@@ -22,6 +22,7 @@ from fakenews_assets.governance.audit.data import difference
 from fakenews_assets.governance.audit.versions import Versions
 from fakenews_assets.models.bootstrap import macro_f1_of_predictions
 from fakenews_assets.models.calibration import Calibration, inside_band
+from fakenews_assets.models.classifier import Classifier
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.registry.bundle import Bundle, Manifest, load_bundled
 
@@ -60,8 +61,9 @@ def audit_evaluation(
         test, erased = seen_rows(splits, "test").collect(), versions.ledger.erased
         held_out, selection = unseen_rows(splits, "test").collect(), splits.scan("selection").collect()
         unseen, chosen_on = (pl.read_parquet(stored.path / file) for file in (UNSEEN_FILE, SELECTION_FILE))
+        classifier = load_bundled(bundle) if bundle else None
         sound = [
-            _audit_table(audit_log, split, f"{key} {file}", table, articles, bundle, erased)
+            _audit_table(audit_log, split, f"{key} {file}", table, articles, classifier, erased)
             for split, file, table, articles in (
                 ("test split", PREDICTIONS_FILE, predictions, test),
                 ("test split", UNSEEN_FILE, unseen, held_out),
@@ -78,10 +80,10 @@ def _audit_table(
     name: str,
     predictions: pl.DataFrame,
     articles: pl.DataFrame,
-    bundle: Bundle | None,
+    classifier: Classifier | None,
     erased: Collection[str],
 ) -> bool:
-    """Compare a table of predictions with its split, article by article, and with what the bundle predicts now.
+    """Compare a table of predictions with its split, article by article, and with what the model predicts now.
 
     Returns:
         Whether the table is of these articles.
@@ -90,9 +92,8 @@ def _audit_table(
     fault = difference(predictions.select("article_id", "true_label"), labelled)
     audit_log.agree(split, name, f"{articles.height:,} articles", fault)
     left = ~articles["article_id"].is_in(list(erased))  # of the others nobody can be asked
-    if not fault and bundle is not None and left.any():
-        candidate = bundle.manifest.candidate
-        asked = ask_again(load_bundled(bundle), candidate, predictions.filter(left), articles.filter(left))
+    if not fault and classifier is not None and left.any():
+        asked = ask_again(classifier, classifier.name, predictions.filter(left), articles.filter(left))
         recorded = f"{asked.articles:,} articles, within {asked.allowed:g}"
         audit_log.add("predictions", name, recorded, f"largest difference {asked.largest:.2g}", asked.fault)
     return not fault

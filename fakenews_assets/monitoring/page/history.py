@@ -8,7 +8,7 @@ import polars as pl
 from fakenews_assets.monitoring.drift.verdict import DRIFT_PAGES, DriftVerdict
 from fakenews_assets.monitoring.log.records import labels_in_force
 from fakenews_assets.monitoring.performance import PerformanceVerdict
-from fakenews_assets.monitoring.windows import JUDGED_ENDPOINTS, UPLOAD_ENDPOINT
+from fakenews_assets.monitoring.windows import CSV_PATH, JUDGED_ENDPOINTS
 from fakenews_resources.storage.artifact import Artifact
 
 
@@ -69,7 +69,7 @@ def count_traffic(answers: pl.LazyFrame, feedback: pl.LazyFrame) -> Traffic:
     """
     unsure = pl.col("abstained")
     # The rows of a file wait for those before them.
-    waited = pl.col("latency_ms").filter(pl.col("endpoint") != UPLOAD_ENDPOINT)
+    waited = pl.col("latency_ms").filter(pl.col("endpoint") != CSV_PATH)
     row = (
         answers.filter(pl.col("endpoint").is_in(JUDGED_ENDPOINTS))
         .select(
