@@ -4,7 +4,7 @@
 
 The rows and the figure are those of `benchmarks.publishers`. Which publishers are held out together moves the score by
 more than a recipe does, so that recipes are compared fold by fold. `--other` is a file in WELFake's columns: its articles
-with a text are trained on as a batch of their own. It does not say who published them.
+with a text are trained on as a batch of their own. Of its fakes it does not say who published them.
 """
 
 from itertools import pairwise, product
@@ -16,8 +16,8 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from benchmarks.common import default_news_path, describe_machine, load_news, write_results
-from benchmarks.publishers import default_publishers_path, divide, load_publishers
+from benchmarks.common import default_news_path, describe_machine, write_results
+from benchmarks.publishers import OTHER, default_publishers_path, divide, load_publishers, with_other
 from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
 from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.models.runtimes.linear import fit_baseline
@@ -25,7 +25,6 @@ from fakenews_assets.models.settings import BaselineSettings
 
 console = Console()
 
-OTHER: Final = "other"
 RECIPE: Final = "and publishers by the root of their articles"
 
 
@@ -53,11 +52,8 @@ def main(
     folds: Annotated[int, typer.Option(min=2, help="Parts of the publishers.")] = 4,
 ) -> None:
     """Measure and write results/linear_publishers.json."""
-    articles, batches = load_publishers(news or default_publishers_path())
-    more = load_news(other or default_news_path())
-    known = pl.concat([more.train, more.val, more.test]).filter(pl.col("text") != "").select(articles.columns)
-    articles = pl.concat([articles, known.with_columns(batch=pl.lit(OTHER))])
-    batches = [*batches, OTHER]
+    rated = load_publishers(news or default_publishers_path())
+    articles, batches = with_other(*rated, other or default_news_path())
     rows: list[dict[str, Any]] = []
     for seed in range(partitions):
         for fold in divide(articles, batches, folds, seed):
