@@ -14,25 +14,32 @@ SENSOR_SECONDS: Final = int(os.environ.get("FAKENEWS_SENSOR_SECONDS", "30"))
 _FAILURE: Final = f"{dg.Failure.__module__}.{dg.Failure.__qualname__}: "
 """What Dagster puts before the description of a `dagster.Failure` outside a step."""
 
-_AT_WORK: Final = [
+_IN_PROGRESS: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_WAITING: Final = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 
 
-def runs_at_work(
+def runs_in_progress(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, location: str | None
 ) -> list[dg.DagsterRun]:
-    """The runs of this code location that may be reading or writing now.
+    """The runs of this code location that are at work or wait for their turn.
 
     Args:
         instance: may serve other projects too.
         repository: this graph.
         location: name of the code location; None: unknown, and a run belongs here if its job does.
     """
-    return _runs_of(instance, repository, location, _AT_WORK)
+
+    def is_ours(run: dg.DagsterRun) -> bool:
+        if run.remote_job_origin and location:
+            return run.remote_job_origin.location_name == location
+        return repository.has_job(run.job_name)
+
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS)) if is_ours(run)]
 
 
 def run_in_progress(context: dg.SensorEvaluationContext) -> str | None:
@@ -40,22 +47,8 @@ def run_in_progress(context: dg.SensorEvaluationContext) -> str | None:
     assert context.repository_def is not None
     origin = context.code_location_origin
     location = origin.location_name if origin else None
-    running = _runs_of(context.instance, context.repository_def, location, [*_WAITING, *_AT_WORK])
+    running = runs_in_progress(context.instance, context.repository_def, location)
     return f"Run {running[0].run_id[:8]} of {running[0].job_name} is in progress." if running else None
-
-
-def _runs_of(
-    instance: dg.DagsterInstance,
-    repository: dg.RepositoryDefinition,
-    location: str | None,
-    statuses: Sequence[dg.DagsterRunStatus],
-) -> list[dg.DagsterRun]:
-    def is_ours(run: dg.DagsterRun) -> bool:
-        if run.remote_job_origin and location:
-            return run.remote_job_origin.location_name == location
-        return repository.has_job(run.job_name)
-
-    return [run for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses))) if is_ours(run)]
 
 
 def requested_run(instance: dg.DagsterInstance, run_key: str | None) -> dg.DagsterRun | None:

@@ -18,6 +18,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.steps import Steps
 from fakenews_assets.common import progress
+from fakenews_assets.common.launching import USER_TAG, current_user
 from fakenews_resources.launcher import HOST_TAG, executes_here, why_lost
 from fakenews_resources.project import find_project
 from fakenews_resources.storage.io_manager import STORAGE_TAG
@@ -79,13 +80,13 @@ def execute(instance: dg.DagsterInstance, request: Request, storage: str, steps:
     Raises:
         CommandFailed: the daemon stopped before it launched the run, which is then canceled.
     """
-    origin = code_location()
+    origin, user = code_location(), {USER_TAG: current_user()}
     if origin and daemon_runs(instance):
-        run = _created(instance, request, origin, {STORAGE_TAG: storage}, {})
+        run = _created(instance, request, origin, {**user, STORAGE_TAG: storage}, {})
         instance.submit_run(run.run_id, None)  # pyright: ignore[reportArgumentType]  # the queue looks at no workspace
         return _followed(instance, run.run_id, steps)
     # Dagster would start a lost run again by itself, but the person at the terminal is there to do it.
-    tags = {HOST_TAG: platform.node(), "dagster/max_retries": "0"}
+    tags = {**user, HOST_TAG: platform.node(), "dagster/max_retries": "0"}
     loggers = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     run = _created(instance, request, origin, tags, loggers)
     executes_here(instance, run)

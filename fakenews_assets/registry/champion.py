@@ -49,6 +49,9 @@ class Pointer(BaseModel):
     reason: str
     run_id: str | None
     promoted_by: str = Field(description="Who or what moved it.")
+    launched_by: str | None = Field(
+        default=None, description="Who or what launched the run; None: there was none, or it is not recorded."
+    )
     promoted_at: datetime
 
 
@@ -99,7 +102,14 @@ class ChampionRegistry:
         return promoted
 
     def promote(
-        self, bundle_sha: str, *, expected: str | None, reason: str, run_id: str | None, promoted_by: str
+        self,
+        bundle_sha: str,
+        *,
+        expected: str | None,
+        reason: str,
+        run_id: str | None,
+        promoted_by: str,
+        launched_by: str | None = None,
     ) -> Pointer:
         """Make a bundle the champion, if the champion is still the one it was compared with.
 
@@ -109,6 +119,7 @@ class ChampionRegistry:
             reason: why, for the history.
             run_id: the run that decided, if any.
             promoted_by: who or what decided.
+            launched_by: who or what launched that run.
 
         Raises:
             ChampionMoved: the champion is not `expected`.
@@ -120,10 +131,16 @@ class ChampionRegistry:
         champion = self._require(expected, in_force)
         if champion is not None and champion.bundle == bundle_sha:
             raise ValueError(f"{bundle_sha} is the champion already; there is nothing to promote.")
-        return self._move(in_force, champion, bundle_sha, "promote", reason, run_id, promoted_by)
+        return self._move(in_force, champion, bundle_sha, "promote", reason, run_id, promoted_by, launched_by)
 
     def rollback(
-        self, *, reason: str, run_id: str | None, promoted_by: str, expected: str | None = None
+        self,
+        *,
+        reason: str,
+        run_id: str | None,
+        promoted_by: str,
+        launched_by: str | None = None,
+        expected: str | None = None,
     ) -> Pointer:
         """Make the previous champion's bundle champion again. A second rollback goes one further back.
 
@@ -131,6 +148,7 @@ class ChampionRegistry:
             reason: why, for the history.
             run_id: the run that decided, if any.
             promoted_by: who or what decided.
+            launched_by: who or what launched that run.
             expected: bundle of the champion to roll back; None: the current one.
 
         Raises:
@@ -144,7 +162,9 @@ class ChampionRegistry:
         if champion is None or len(promoted) < 2:
             raise RegistryError("No earlier champion to go back to; promote another bundle instead.")
         open_bundle(self.backend.fetch(promoted[-2]))
-        return self._move(in_force, champion, promoted[-2], "rollback", reason, run_id, promoted_by)
+        return self._move(
+            in_force, champion, promoted[-2], "rollback", reason, run_id, promoted_by, launched_by
+        )
 
     def _pointer(self, document: Document | None) -> Pointer | None:
         return pointer_in(document, self.backend) if document else None
@@ -168,6 +188,7 @@ class ChampionRegistry:
         reason: str,
         run_id: str | None,
         promoted_by: str,
+        launched_by: str | None,
     ) -> Pointer:
         pointer = Pointer(
             sequence=1,
@@ -177,6 +198,7 @@ class ChampionRegistry:
             reason=reason,
             run_id=run_id,
             promoted_by=promoted_by,
+            launched_by=launched_by,
             promoted_at=datetime.now(UTC),
         )
         try:

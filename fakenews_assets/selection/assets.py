@@ -9,6 +9,7 @@ import dagster as dg
 from fakenews_assets.common import markdown
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
+from fakenews_assets.common.launching import launcher_of
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.selection.checks import promotion_checks, selection_check_specs, warning_checks
 from fakenews_assets.selection.settings import Rollback, SelectionSettings
@@ -79,7 +80,7 @@ def selected_model(
     # decision stale; no kill leaves a champion without its decision, which an audit would take for one moved by hand.
     if decision.promoted:
         try:
-            promotion.promote(store, decision, run_id)
+            promotion.promote(store, decision, run_id, launcher_of(context.run.tags))
         except RegistryError as error:  # another selection was faster: compare with its champion
             raise dg.RetryRequested(max_retries=1) from error
         promotion.track_champion(tracked, challenge.bundle)
@@ -144,7 +145,10 @@ def move_champion_back(
     registry = ChampionRegistry(storage.store.bundles)
     try:
         pointer = registry.rollback(
-            reason=config.reason, run_id=context.run_id, promoted_by=config.promoted_by
+            reason=config.reason,
+            run_id=context.run_id,
+            promoted_by=config.promoted_by,
+            launched_by=launcher_of(context.run.tags),
         )
     except (RegistryError, BundleError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -222,8 +222,14 @@ def decide_promotion(
     )
 
 
-def promote(store: Store, decision: Decision, run_id: str | None) -> None:
+def promote(store: Store, decision: Decision, run_id: str | None, launched_by: str | None = None) -> None:
     """Make the chosen bundle the champion, if the champion is still the one that it was compared with.
+
+    Args:
+        store: the graph's values.
+        decision: what was decided.
+        run_id: the run that decided, if any.
+        launched_by: who or what launched that run.
 
     Raises:
         RegistryError: it is not; see `ChampionRegistry.promote`.
@@ -234,6 +240,7 @@ def promote(store: Store, decision: Decision, run_id: str | None) -> None:
         reason=decision.reason,
         run_id=run_id,
         promoted_by="selected_model",
+        launched_by=launched_by,
     )
 
 

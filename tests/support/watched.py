@@ -64,8 +64,17 @@ class Watched:
         content: Literal["hash", "text"] = "text",
         endpoint: str = "/predict",
         model_id: str | None = None,
+        together: bool = False,
     ) -> list[str]:
         """Log what the champion says of articles, from noon on, as the service does.
+
+        Args:
+            articles: with the columns `title` and `text`.
+            day: of the log.
+            content: of the log.
+            endpoint: that was asked.
+            model_id: of the bundle that answered; by default the champion's.
+            together: whether all articles are rows of one request.
 
         Returns:
             Request ids, in the order of the articles.
@@ -75,7 +84,7 @@ class Watched:
 
         asked = articles_of(articles)
         scores = Scorer.open(self.store.bundles.root / self.champion).score(asked)
-        ids = [new_request_id() for _ in asked]
+        ids = [new_request_id()] * len(asked) if together else [new_request_id() for _ in asked]
         noon = datetime.combine(day, time(12), UTC)
         log = PredictionLog(self.store.root / "service_log", now=lambda: noon)
         predictions = prediction_records(scores.article_ids, scores.predictions)
@@ -87,7 +96,7 @@ class Watched:
                     prediction,
                     time=noon + timedelta(milliseconds=at),
                     request_id=request_id,
-                    row=1,
+                    row=at + 1 if together else 1,
                     endpoint=endpoint,
                     model_id=model_id or self.champion,
                     latency_ms=5.0,

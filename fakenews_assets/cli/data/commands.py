@@ -152,11 +152,10 @@ def admit(
 
         fakenews admit news-1f2e3d4c --because "all of them are of one fact-checker"
     """
-    import getpass
-
     from fakenews_assets.cli.data import ingesting
+    from fakenews_assets.common.launching import current_user
 
-    ingesting.admit(batch, because, by or getpass.getuser())
+    ingesting.admit(batch, because, by or current_user())
 
 
 @app.command(rich_help_panel=_PANEL)

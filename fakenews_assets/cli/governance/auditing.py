@@ -19,18 +19,18 @@ from fakenews_resources.storage.io_manager import Storage, storage_from_environm
 from fakenews_resources.storage.store import Store
 
 
-def audit(subject: str, row: int) -> bool:
+def audit(subject: str, row: int | None) -> bool:
     """Print an audit.
 
     Args:
         subject: a request id, a bundle's sha or its beginning; empty for the champion.
-        row: which article of the request.
+        row: which article of the request; None: the only one.
 
     Returns:
         Whether every check passed.
 
     Raises:
-        CommandFailed: there is no such request or bundle.
+        CommandFailed: there is no such request or bundle, or the request has several rows and none is given.
     """
     console = Console()
     try:
@@ -42,13 +42,13 @@ def audit(subject: str, row: int) -> bool:
     return found.intact
 
 
-def _audit(subject: str, row: int) -> Audit:
+def _audit(subject: str, row: int | None) -> Audit:
     storage = storage_from_environment()
     with storage.afresh() as store:
         return _audit_in(store, storage, subject, row)
 
 
-def _audit_in(store: Store, storage: Storage, subject: str, row: int) -> Audit:
+def _audit_in(store: Store, storage: Storage, subject: str, row: int | None) -> Audit:
     if not subject:
         return audit_champion(store)
     if is_sha_beginning(subject):

@@ -25,7 +25,12 @@ def audit(
             help="A request id, or a bundle's SHA or its first eight digits; default: the champion."
         ),
     ] = "",
-    row: Annotated[int, typer.Option(help="Which article of the request, counted from 1.", min=1)] = 1,
+    row: Annotated[
+        int | None,
+        typer.Option(
+            help="Which article of the request, counted from 1; needed where it has several.", min=1
+        ),
+    ] = None,
 ) -> None:
     """Trace a prediction or a bundle back to its raw data and recompute each step; exit 1 on mismatch.
 
@@ -93,11 +98,13 @@ def prune(
 @abort_on_failure()
 def erase(
     article_id: Annotated[
-        str, typer.Argument(help="The `article_id` in clean_news or in the prediction log.")
-    ],
+        str, typer.Argument(help="The `article_id` in clean_news or in the prediction log; or use --title.")
+    ] = "",
+    *,
     reason: Annotated[
         str, typer.Option(help="Reason to record in the tombstone, which stays: do not quote the article.")
     ],
+    title: Annotated[str, typer.Option(help="Title of the article, whole, instead of its id.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Blank the article in the raw bytes too.")] = False,
     yes: Yes = False,
     by: By = "",
@@ -107,10 +114,12 @@ def erase(
     Example:
 
         fakenews erase ARTICLE_ID --reason "request 17" --raw
+
+        fakenews erase --title "Water board votes against itself" --reason "request 17"
     """
     from fakenews_assets.cli.governance import retention
 
-    retention.erase_article(article_id, reason, raw=raw, yes=yes, by=by)
+    retention.erase_article(article_id, title, reason, raw=raw, yes=yes, by=by)
 
 
 @app.command(rich_help_panel=_DELETION)

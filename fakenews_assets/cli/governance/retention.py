@@ -1,6 +1,5 @@
 """`fakenews prune`, `erase` and `retire-batch`: deletion, with a tombstone for each."""
 
-import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,16 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fakenews_assets.automation.runs import runs_at_work
+from fakenews_assets.automation.runs import runs_in_progress
 from fakenews_assets.cli.errors import CommandFailed
 from fakenews_assets.cli.executing import code_location
 from fakenews_assets.cli.running import GraphRunner
 from fakenews_assets.cli.steps import shown_step
+from fakenews_assets.common.launching import current_user
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.partitions import registered_batches, some_of
 from fakenews_assets.data.readers.table import UnreadableFile
 from fakenews_assets.governance.erasure.erasure import Erased, erase
-from fakenews_assets.governance.erasure.finding import UnknownArticle, holders
+from fakenews_assets.governance.erasure.finding import UnknownArticle, articles_titled, holders
 from fakenews_assets.governance.erasure.quoting import TELLING_CHARS
 from fakenews_assets.governance.pruning.pruning import MODELS, plan_pruning, prune
 from fakenews_assets.governance.pruning.retiring import BatchInUse, retire_batch, trained_on
@@ -59,26 +59,32 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
         if dry_run or not _confirmed(yes, "Delete all of these?"):
             console.print("Nothing was deleted.")
             return
+        _require_rest(runner)
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
         with shown_step(console, "deleting"):
-            prune(store, gone, by=by or getpass.getuser(), reason=reason)
+            prune(store, gone, by=by or current_user(), reason=reason)
         console.print(
             f"Deleted {_size(gone)}; recorded in {Tombstones(store).backend.address}.", soft_wrap=True
         )
 
 
-def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str) -> None:
+def erase_article(article_id: str, title: str, reason: str, *, raw: bool, yes: bool, by: str) -> None:
     """Erase an article, then print where it may remain.
 
     Raises:
-        CommandFailed: no file holds it, or a run is in progress.
+        CommandFailed: no file holds it, several have this title, or a run is in progress.
     """
+    if bool(article_id) == bool(title):
+        raise CommandFailed("Name the article: give its id, or --title with the whole title.")
     storage = storage_from_environment()
     with _graph_at_rest() as (runner, store), _refusals():
         console = runner.console
+        if title:
+            article_id = _id_of(store, storage.log_backend(store), title)
         if not _confirmed(yes, f"Erase {article_id}? This cannot be undone."):
             console.print("Nothing was erased.")
             return
+        _require_rest(runner)
         # From the bucket itself: an erasure that was killed may have changed the local copy.
         with shown_step(console, "erasing"), storage.afresh() as fresh:
             log = storage.log_backend(fresh)
@@ -86,7 +92,7 @@ def erase_article(article_id: str, reason: str, *, raw: bool, yes: bool, by: str
                 fresh,
                 log,
                 article_id,
-                by=by or getpass.getuser(),
+                by=by or current_user(),
                 reason=reason,
                 raw=raw,
             )
@@ -129,7 +135,8 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
         if not trained_on(store, batch) and not _confirmed(yes, f"Delete batch {batch} and its raw bytes?"):
             runner.console.print("Nothing was deleted.")
             return
-        tombstone = retire_batch(store, batch, by=by or getpass.getuser(), reason=reason)
+        _require_rest(runner)
+        tombstone = retire_batch(store, batch, by=by or current_user(), reason=reason)
         runner.instance.delete_dynamic_partition("news_batches", batch)
         runner.console.print(_removed_table(tombstone.removed))
         runner.console.print(
@@ -142,18 +149,38 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
 
 @contextmanager
 def _graph_at_rest() -> Iterator[tuple[GraphRunner, Store]]:
-    """The graph while no run is at work: a run may hold versions that no record names yet."""
+    """The graph while no run is at work."""
     with GraphRunner() as runner:
-        origin = code_location()
-        runs = runs_at_work(
-            runner.instance, runner.defs.get_repository_def(), origin.location_name if origin else None
-        )
-        if runs:
-            names = ", ".join(f"{run.job_name} ({run.run_id[:8]})" for run in runs)
-            raise CommandFailed(
-                f"Runs in progress: {names}. Wait until they end, or terminate them, then try again."
-            )
+        _require_rest(runner)
         yield runner, runner.store
+
+
+def _require_rest(runner: GraphRunner) -> None:
+    """Raise CommandFailed while a run is at work, which may hold versions that no record names yet, or waits for its turn.
+
+    Called again once a person has confirmed: runs start in the meantime.
+    """
+    origin = code_location()
+    repository = runner.defs.get_repository_def()
+    runs = runs_in_progress(runner.instance, repository, origin.location_name if origin else None)
+    if runs:
+        names = ", ".join(f"{run.job_name} ({run.run_id[:8]}, {run.status.value.lower()})" for run in runs)
+        raise CommandFailed(
+            f"Runs in progress: {names}. Wait until they end, or terminate or delete them, then try again."
+        )
+
+
+def _id_of(store: Store, log: Backend, title: str) -> str:
+    """Id of the one article with this title. Raises CommandFailed where there is none, or several."""
+    found = articles_titled(store, log.fetch(), title)
+    if len(found) != 1:
+        listed = "".join(f"\n  {article_id}  {text}" for article_id, text in found.items())
+        raise CommandFailed(
+            f"Several articles have this title. Erase each by its id:{listed}"
+            if found
+            else f"No article in {store.address}, and none in the service's log, has this title. Give all of its words."
+        )
+    return next(iter(found))
 
 
 @contextmanager

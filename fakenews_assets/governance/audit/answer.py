@@ -1,11 +1,13 @@
 """Audits one answer of the service: its log line, and the model's answer recomputed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
+from polars.exceptions import ComputeError, PolarsError
 
 from fakenews_assets.evaluation.metrics.agreement import tolerance_of
 from fakenews_assets.governance.audit.audit_log import AuditLog
@@ -18,7 +20,8 @@ from fakenews_assets.monitoring.log.prediction_log import days_of, log_at
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.scorer import Scorer
 from fakenews_resources.request_ids import time_of
-from fakenews_resources.storage.backend import Backend
+from fakenews_resources.storage.backend import Backend, StoreError
+from fakenews_resources.storage.ledger import Ledger
 from fakenews_resources.storage.store import Store
 
 _MARGIN: Final = timedelta(minutes=10)
@@ -26,7 +29,7 @@ _MARGIN: Final = timedelta(minutes=10)
 
 
 class UnknownRequest(LookupError):
-    """No log holds the request; the message says what to do."""
+    """No log holds the request, or it has several rows; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,18 @@ class Answer:
     """By column of `PREDICTION_LOG_SCHEMA`."""
 
 
-def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str, row: int) -> Answer:
+def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str, row: int | None) -> Answer:
     """Find an answer in the service's log and in `prediction_log`, and compare the two.
 
+    Args:
+        audit_log: receives the checks.
+        store: the graph's values.
+        log: where the service's log is.
+        request_id: from the answer.
+        row: which article of the request; None: the only one.
+
     Raises:
-        UnknownRequest: neither holds it.
+        UnknownRequest: neither holds it, or it has several articles and no row is given.
     """
     try:
         came = time_of(request_id)
@@ -53,6 +63,7 @@ def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str
             f"{request_id!r} is not a request id. Take it from an answer's `request_id`; for a bundle give at least"
             " eight digits of its sha."
         ) from error
+    row = row or _only_row(store, log, request_id)
     name = f"{request_id} row {row}"
     line = _logged(audit_log, log, request_id, row, name)
     for day in days_of(request_id):
@@ -66,7 +77,26 @@ def find_answer(audit_log: AuditLog, store: Store, log: Backend, request_id: str
     return Answer(name, came, line)
 
 
-def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle: Bundle | None) -> None:
+def _only_row(store: Store, log: Backend, request_id: str) -> int:
+    """The row of a request of one article. Raises UnknownRequest where it has several."""
+    rows = set[int]()
+    with suppress(ComputeError):  # a damaged line: the audit of the row that is asked for names it
+        rows |= set(log_at(log, days_of(request_id)).find(request_id)["row"])
+    for key in (f"prediction_log/{day}" for day in days_of(request_id)):
+        with suppress(StoreError, OSError, PolarsError):
+            stored = store.current(key).scan("predictions").filter(pl.col("request_id") == request_id)
+            rows |= set(stored.select("row").collect()["row"])
+    if len(rows) > 1:
+        raise UnknownRequest(
+            f"Request {request_id} has {len(rows):,} rows, {min(rows)} to {max(rows)}. Say which with --row, counted as"
+            " in the answer."
+        )
+    return rows.pop() if rows else 1
+
+
+def audit_answer(
+    audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle: Bundle | None, ledger: Ledger
+) -> None:
     """Predict the logged article with the bundle again, and compare.
 
     Args:
@@ -74,6 +104,7 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
         answer: what was logged.
         manifest: of the bundle that is said to have answered.
         bundle: the same, if it is intact.
+        ledger: the tombstones: the article may have been erased since.
     """
     line = answer.line
     with audit_log.reading("answer", answer.name):
@@ -83,9 +114,12 @@ def audit_answer(audit_log: AuditLog, answer: Answer, manifest: Manifest, bundle
             audit_log.not_checked.append("The probability: the bundle that answered is missing or damaged.")
             return
         if line["title"] is None:
-            audit_log.not_checked.append(
-                "The probability and the article's id: the log holds no titles (FAKENEWS_LOG_CONTENT=hash)."
-            )
+            why = "the log holds no titles (FAKENEWS_LOG_CONTENT=hash)"
+            for erasure in (one for one in ledger.done if line["article_id"] in one.article_ids):
+                told = f"erased on {erasure.at:%Y-%m-%d %H:%M} UTC by {erasure.by}: {erasure.reason}"
+                audit_log.taken_out.append(f"The article of {answer.name}: {told}.")
+                why = f"the article was {told}"
+            audit_log.not_checked.append(f"The probability and the article's id: {why}.")
             return
         asked = [Article(line["title"], line["text"] or "")]
         scorer = Scorer.open(bundle.path)

@@ -81,6 +81,7 @@ class Promotion(BaseModel):
 
     action: str
     promoted_by: str
+    launched_by: str | None
     promoted_at: datetime
     run_id: str | None
     reason: str

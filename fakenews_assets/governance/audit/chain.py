@@ -77,17 +77,17 @@ def audit_bundle(store: Store, sha: str) -> Audit:
     return _audit_chain(AuditLog(), store, sha, f"bundle {sha}", None)
 
 
-def audit_request(store: Store, log: Backend | Path, request_id: str, row: int = 1) -> Audit:
+def audit_request(store: Store, log: Backend | Path, request_id: str, row: int | None = None) -> Audit:
     """Audit one answer of the service, and the bundle that gave it.
 
     Args:
         store: the graph's values.
         log: where the service's log is.
         request_id: from the answer.
-        row: which article of the request.
+        row: which article of the request; None: the only one.
 
     Raises:
-        UnknownRequest: no log holds it.
+        UnknownRequest: no log holds it, or it has several articles and no row is given.
     """
     audit_log = AuditLog()
     answer = find_answer(audit_log, store, as_backend(log), request_id, row)
@@ -115,7 +115,7 @@ def _audit_chain(audit_log: AuditLog, store: Store, sha: str, subject: str, answ
     bundle = Bundle(folder, sha, manifest) if intact else None
     made_at = audit_record(audit_log, store.bundles, sha)
     if answer is not None:
-        audit_answer(audit_log, answer, manifest, bundle)
+        audit_answer(audit_log, answer, manifest, bundle, ledger)
     versions = audit_versions(audit_log, store, ledger, manifest, made_at)
     audit_copies(audit_log, folder, manifest, versions)
     audit_sbom(audit_log, folder, manifest)

@@ -53,6 +53,7 @@ def audit_champion_history(
     return Promotion(
         action=last.action,
         promoted_by=last.promoted_by,
+        launched_by=last.launched_by,
         promoted_at=last.promoted_at,
         run_id=last.run_id,
         reason=last.reason,

@@ -113,7 +113,8 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
     if (promotion := audit.promotion) is not None:
         yield (
             promotion.action,
-            f"by {promotion.promoted_by} at {promotion.promoted_at}, run {promotion.run_id}",
+            f"by {promotion.promoted_by} at {promotion.promoted_at}, run {promotion.run_id},"
+            f" launched by {promotion.launched_by or 'an unknown caller'}",
         )
         yield "because", promotion.reason
         rule = promotion.policy.model_dump() if promotion.policy else {}

@@ -69,7 +69,9 @@ def _decision(promotion: Promotion) -> str:
             f" {policy.max_unseen_loss_points:g} of ROC AUC on unseen publishers, below the best"
         )
     who = f"{_ACTIONS[promotion.action]} by {promotion.promoted_by} at {_minute(promotion.promoted_at)}"
-    run = f", run {promotion.run_id[:8]}" if promotion.run_id else ""
+    run = f", in run {promotion.run_id[:8]}" if promotion.run_id else ""
+    if run and promotion.launched_by:
+        run += f", which {promotion.launched_by} launched"
     return f"{who}{run}, because: {promotion.reason}. {rule}"
 
 

@@ -18,12 +18,14 @@ from fakenews_assets.governance.erasure.blanking import holds_text, log_tables, 
 from fakenews_assets.governance.erasure.log_lines import lines_about, log_segments
 from fakenews_assets.governance.erasure.quoting import TEXTS, Wording, spellings
 from fakenews_assets.governance.erasure.raw_rows import find_rows, find_torn_rows
+from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.bundle import PREPARE_FILE
 from fakenews_resources.storage.ledger import Erasure
 from fakenews_resources.storage.store import Store
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLOCK: Final = 1 << 24
+_SHOWN_CHARS: Final = 60
 
 
 class UnknownArticle(LookupError):
@@ -64,6 +66,29 @@ def content_of(store: Store, service_log: Path, article_id: str, earlier: Sequen
     titles, texts = (frozenset({*received[name], *cleaned[name]}) - {""} for name in TEXTS)
     ids |= {id_of(title, "") for title in cleaned["title"] if title}
     return Content(frozenset(ids), Wording(titles, texts))
+
+
+def articles_titled(store: Store, service_log: Path, title: str) -> dict[str, str]:
+    """The articles with this title, as received or as cleaned: their ids, with the beginning of their texts.
+
+    Args:
+        store: the graph's values.
+        service_log: folder of the service's log.
+        title: the whole title. Case and spaces around it do not matter.
+    """
+    asked = pl.DataFrame({"title": [title], "text": [""]})
+    wanted = pl.concat([asked, TextPreparation().apply(asked)])["title"].str.strip_chars().str.to_lowercase()
+    mine = pl.col("title").str.strip_chars().str.to_lowercase().is_in(wanted.filter(wanted != "").implode())
+    log = PredictionLog(service_log)
+    tables = [log.read(day, "predictions") for day in log.days()]
+    tables += [pl.scan_parquet(path) for _, _, path in tables_of(store)]
+    shown = ("article_id", pl.col("text").fill_null("").str.head(_SHOWN_CHARS))
+    found = [
+        table.filter(mine).select(shown).unique().collect()
+        for table in tables
+        if {"article_id", *TEXTS} <= set(table.collect_schema())
+    ]
+    return dict(pl.concat(found).iter_rows()) if found else {}
 
 
 def rows_in_raw(store: Store, content: Content, earlier: Sequence[Erasure]) -> dict[str, dict[int, str]]:

@@ -165,8 +165,12 @@ class PredictionLog:
         except (OSError, sqlite3.Error) as error:
             logger.warning("Could not index the prediction log; feedback scans its lines: %s", error)
 
-    def find(self, request_id: str, row: int) -> pl.DataFrame:
+    def find(self, request_id: str, row: int | None = None) -> pl.DataFrame:
         """What the log holds of one row of a request, in `PREDICTION_LOG_SCHEMA`: one line, if all is well.
+
+        Args:
+            request_id: of the request.
+            row: which article; None: all of them.
 
         Raises:
             ValueError: not an id of this service.
@@ -221,7 +225,7 @@ class PredictionLog:
             ]
 
     def _find(
-        self, day: date, request_id: str, row: int, covered: Mapping[str, int] | None = None
+        self, day: date, request_id: str, row: int | None, covered: Mapping[str, int] | None = None
     ) -> pl.DataFrame:
         """Rows of the lines, after the bytes of each file that are `covered`, and of the table."""
         # Only the lines that name the id are parsed: a day may have millions. Those that turn into a table meanwhile
@@ -275,6 +279,6 @@ class PredictionLog:
         return self.root / day.isoformat() / f"{kind}.parquet"
 
 
-def _only(frames: Sequence[pl.LazyFrame], request_id: str, row: int) -> pl.DataFrame:
-    wanted = (pl.col("request_id") == request_id) & (pl.col("row") == row)
+def _only(frames: Sequence[pl.LazyFrame], request_id: str, row: int | None) -> pl.DataFrame:
+    wanted = (pl.col("request_id") == request_id) & (True if row is None else pl.col("row") == row)
     return pl.concat([PREDICTION_LOG_SCHEMA.to_frame().lazy(), *frames]).filter(wanted).unique().collect()

@@ -6,6 +6,7 @@ from typer.testing import CliRunner, Result
 
 from fakenews_assets.cli import app
 from fakenews_assets.common import progress
+from tests.governance.erasure.conftest import subject_of
 from tests.support.watched import Watched, sample_articles
 
 
@@ -20,6 +21,27 @@ def test_a_sound_chain_ends_with_status_0(watched: Watched) -> None:
         assert result.exit_code == 0, result.output
         assert "recomputing the chain: done in" in result.output
         assert "The chain is intact" in result.output
+
+
+def test_a_request_of_several_rows_asks_for_one_of_them(watched: Watched) -> None:
+    request_id = watched.answer(sample_articles(3), datetime.now(UTC).date(), together=True)[0]
+    result = run(request_id)
+    assert result.exit_code == 1
+    assert "has 3 rows, 1 to 3. Say which with --row" in " ".join(result.output.split())
+    assert run(request_id, "--row", 2).exit_code == 0
+
+
+def test_an_answer_whose_article_was_erased_says_so_with_its_tombstone(watched: Watched) -> None:
+    subject = subject_of(watched.store, "train")
+    request_id, _ = watched.answer(subject.frame(), datetime.now(UTC).date())
+    erase = ["erase", subject.article_id, "--reason", "order 17", "--by", "the court", "--yes"]
+    assert CliRunner().invoke(app, erase).exit_code == 0
+    result = run(request_id)
+    told = " ".join(result.output.split())
+    assert result.exit_code == 0, result.output
+    assert "the article was erased on 20" in told
+    assert "UTC by the court: order 17" in told
+    assert "holds no titles" not in told
 
 
 def test_a_broken_one_ends_with_status_1_and_names_the_fault(watched: Watched) -> None:

@@ -3,7 +3,9 @@
 import os
 import time
 
+import polars as pl
 import pytest
+from dagster import DagsterRunStatus
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -51,16 +53,58 @@ def test_pruning_shows_asks_and_removes(watched: Watched, outdated: str) -> None
     assert "Nothing to prune" in run("prune").output
 
 
-@pytest.mark.usefixtures("outdated")
-def test_nothing_is_deleted_while_a_run_is_at_work(watched: Watched) -> None:
+def create_run(status: DagsterRunStatus) -> None:
+    """A run of the graph that is at work, or waits."""
     with GraphRunner(Console(quiet=True)) as runner:
         job = runner.defs.resolve_job_def("prepare_corpus")
-        started = runner.instance.create_run_for_job(job)
-        runner.instance.report_run_canceling(started)
+        runner.instance.create_run_for_job(job, status=status)
+
+
+@pytest.mark.usefixtures("outdated")
+@pytest.mark.parametrize("status", [DagsterRunStatus.CANCELING, DagsterRunStatus.NOT_STARTED])
+def test_nothing_is_deleted_while_a_run_is_at_work_or_waits(
+    watched: Watched, status: DagsterRunStatus
+) -> None:
+    create_run(status)
     for command in (("prune", "--yes"), ("erase", "0" * 32, "--reason", "x", "--yes")):
         result = run(*command)
         assert result.exit_code == 1
         assert "Runs in progress: prepare_corpus" in result.output
+    assert not (watched.store.root / "tombstones").exists()
+
+
+def test_nothing_is_deleted_if_a_run_starts_while_a_person_confirms(
+    watched: Watched, outdated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def confirm_late(_: str) -> bool:
+        create_run(DagsterRunStatus.STARTED)
+        return True
+
+    monkeypatch.setattr("typer.confirm", confirm_late)
+    result = run("prune")
+    assert result.exit_code == 1
+    assert "Runs in progress: prepare_corpus" in result.output
+    assert outdated in watched.store.versions("notes")
+
+
+def test_an_article_is_erased_by_its_title(watched: Watched) -> None:
+    subject = subject_of(watched.store, "train")
+    reason = ("--reason", "order 17", "--yes")
+    assert "Name the article: give its id, or --title" in run("erase", *reason).output
+    assert "has this title" in run("erase", "--title", subject.title[:-1], *reason).output
+    result = run("erase", "--title", f" {subject.title.upper()} ", *reason, "--raw")
+    assert result.exit_code == 0, result.output
+    assert held_by(watched.store, subject.title) == []
+
+
+def test_articles_of_one_title_are_listed_and_none_is_erased(watched: Watched) -> None:
+    twice = pl.DataFrame({"title": ["Two of one title"] * 2, "text": ["The first.", "The second."]})
+    watched.answer(twice)
+    result = run("erase", "--title", "Two of one title", "--reason", "x", "--yes")
+    assert result.exit_code == 1
+    assert "Several articles have this title" in result.output
+    assert "The first." in result.output
+    assert "The second." in result.output
     assert not (watched.store.root / "tombstones").exists()
 
 

@@ -2,6 +2,7 @@ import re
 
 from rich.console import Console
 
+from fakenews_assets.common.launching import current_user
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.report import findings, to_markdown, to_terminal, verdict
 from fakenews_assets.governance.audit.summary import summary
@@ -69,9 +70,8 @@ def test_the_summary_tells_answer_article_model_data_and_decision(untouched: Aud
         r"Data: trained on [\d,]+ articles of batch b1, received at 20\d\d-.* UTC from .+\.", sentences[3]
     )
     assert "Decision: promoted by selected_model at " in sentences[4]
-    assert (
-        "because: first champion. The rule: the fastest candidate that is at most 0.5 points" in sentences[4]
-    )
+    assert f", which {current_user()} launched, because: first champion." in sentences[4]
+    assert "The rule: the fastest candidate that is at most 0.5 points" in sentences[4]
     assert to_markdown(untouched).index(sentences[4]) < to_markdown(untouched).index("## Checks")
     assert summary(Audit.model_validate_json(untouched.model_dump_json())) == sentences
 
