@@ -9,8 +9,7 @@ NEWS ?= ../shared/data/news_sample.csv.gz
 PORT ?= 3000
 SERVE_PORT ?= 3001
 MONITOR_PORT ?= 3002
-WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST := $(BIN)/python -m pytest --dist worksteal --numprocesses
 
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export HF_HUB_OFFLINE ?= 1
@@ -64,7 +63,7 @@ check: install  ## Check style, layers and the types of changed files, and run t
 
 .PHONY: fast
 fast: install
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) $(or $(WORKERS),2) -m "not slow"
 
 .PHONY: test
 test: install  ## Check style, layers and types, and run all tests, offline
@@ -73,7 +72,8 @@ test: install  ## Check style, layers and types, and run all tests, offline
 .PHONY: suite
 suite: install
 	@echo "Running the tests"
-	@$(PYTEST) -m "not alone"
+	@# Slow tests wait for servers and daemons half of their time: three workers keep two processors busy.
+	@$(PYTEST) $(or $(WORKERS),3) -m "not alone"
 	@echo "Running those that measure how long others wait, one at a time"
 	@# Only their files: collecting all tests takes half a minute, with nothing beside it.
 	@$(BIN)/python -m pytest -m alone $$(grep -rlE --include='test_*.py' 'mark\.alone\b' tests)

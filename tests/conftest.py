@@ -1,8 +1,10 @@
 """Fixtures of the whole suite."""
 
+import gc
 import os
 import secrets
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +20,8 @@ SLOW_FIXTURES = {
     "own_wandb": "server",
     "shown": "server",
     "bento": "server",
+    "guarded": "server",
+    "inside": "server",
     "loop": "daemon",
     "gate": "bucket",
     "bucket": "bucket",
@@ -25,13 +29,19 @@ SLOW_FIXTURES = {
     "teacher": "training",
     "make_settings": "training",
     "never_interrupted": "training",
+    "rated": "runs",
 }
 """Fixtures that make their tests slow, and the mark that says so. Other slow tests carry their mark themselves."""
 
 SLOW = {*SLOW_FIXTURES.values(), "runs", "compute"}
 """Marks of slow tests; pyproject.toml says what each stands for."""
 
-pytest_plugins = ["tests.support.rated", "tests.support.watched", "tests.support.wandb_server"]
+pytest_plugins = [
+    "tests.support.ordering",
+    "tests.support.rated",
+    "tests.support.watched",
+    "tests.support.wandb_server",
+]
 
 # A test that is slow on a busy machine has found nothing.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -72,14 +82,27 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage.
+
+    The imports leave more than a million objects, and almost none is garbage. Looking through them took a fifth of the
+    time, and would take more in each later look.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow fixtures, and all that have such a mark as slow; the longest ones come first."""
+    """Mark the tests of slow fixtures, and all that have such a mark as slow."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in SLOW_FIXTURES:
                 item.add_marker(SLOW_FIXTURES[fixture])
         if any(item.get_closest_marker(mark) for mark in SLOW):
             item.add_marker("slow")
-    # A worker that began one of them last would keep all others waiting for its end.
-    items.sort(key=lambda item: item.get_closest_marker("daemon") is None)

@@ -17,7 +17,6 @@ from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.monitoring.drift.abstentions import compare_abstentions
 from fakenews_assets.monitoring.drift.drift import EMBEDDING, Compared, feature_drifts
 from fakenews_assets.monitoring.drift.features import article_features
-from fakenews_assets.monitoring.drift.pages import write_drift_pages
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
 from fakenews_assets.monitoring.log.records import FEEDBACK_SCHEMA, PREDICTION_LOG_SCHEMA
 from fakenews_assets.monitoring.page.history import Day, read_day
@@ -149,6 +148,8 @@ def _drift(draft: Artifact, reference: pl.DataFrame, answers: pl.DataFrame, page
     )
     verdict.write(draft.path)
     if pages:
+        from fakenews_assets.monitoring.drift.pages import write_drift_pages
+
         split = reference.height
         compared = Compared(
             numbers[0].with_columns(pl.Series(EMBEDDING, scores[:split])),

@@ -48,6 +48,7 @@ def is_refused(address: tuple[str | None, int | None]) -> bool:
     return False
 
 
+@pytest.mark.server
 def test_a_service_that_is_told_to_stop(tmp_path: Path, models: Path) -> None:
     upload = "title\n" + "".join(f"headline number {row}\n" for row in range(ROWS))
     with serve(tmp_path, models, {"FAKENEWS_SHUTDOWN_SECONDS": "2"}) as server:

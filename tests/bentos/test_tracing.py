@@ -48,6 +48,7 @@ def attributes(span: Any) -> dict[str, Any]:
     return {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
 
 
+@pytest.mark.server
 def test_spans_of_a_request_reach_a_collector(tmp_path: Path, models: Path) -> None:
     with collector() as (address, spans):
         environment = {"FAKENEWS_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": address}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from jsonschema.validators import validator_for
 
 REPOSITORY = Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
@@ -44,6 +43,9 @@ def resource(folder: str, kind: str, name: str | None = None) -> dict[str, Any]:
 
 def faults(document: Any, schema: str) -> list[str]:
     """What is wrong with a document by one of the published schemas that check-jsonschema carries."""
+    # It takes a second to import, for the grammar of international addresses, and most who read this file ask for nothing.
+    from jsonschema.validators import validator_for
+
     rules = json.loads((files("check_jsonschema.builtin_schemas.vendor") / f"{schema}.json").read_text())
     validator = validator_for(rules)(rules)
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]

@@ -64,6 +64,7 @@ def splits(splits: Artifact) -> pl.DataFrame:
     return split_table({split: splits.scan(split) for split in SPLITS})
 
 
+@pytest.mark.longest
 def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
     source = str(sample(project / "news.csv", seed=1))
     variants = ("distilled-2l", "finetuned-openvino-int8", "ensemble-finetuned-openvino-int8")

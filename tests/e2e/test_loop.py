@@ -159,6 +159,7 @@ def loop(watched: Watched) -> Iterator[Loop]:
         yield Loop(watched.root, instance)
 
 
+@pytest.mark.longest
 def test_the_world_changes_and_the_service_follows(loop: Loop) -> None:
     first = loop.champion()
     environment = {

@@ -225,6 +225,7 @@ def _pruning_removes_what_is_outdated_from_the_bucket(world: World, store: Store
     world.fakenews("audit")
 
 
+@pytest.mark.longest
 def test_the_whole_life_on_a_bucket(world: World, store: Store, tmp_path: Path) -> None:
     """One test, for the world takes a minute to make and workers share out tests."""
     _both_hold_the_same_versions(world, store)

@@ -194,7 +194,7 @@ def race(address: str, own: str, asked: Connection) -> None:
             asked.send("lost")
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.bucket)])
 def shared(
     request: pytest.FixtureRequest,
     registry: ChampionRegistry,

@@ -7,7 +7,7 @@ import pytest
 from tests.support.buckets import gate as gate
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.bucket)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty store."""
     if request.param == "folder":

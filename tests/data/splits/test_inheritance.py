@@ -17,6 +17,8 @@ from fakenews_resources.storage.tombstones import Tombstones
 from tests.governance.erasure.conftest import audit_corpus
 from tests.support.rated import RatedCorpus
 
+pytestmark = pytest.mark.runs
+
 TITLE = "Council votes on the new bridge over the river"
 """Articles of one title are near-duplicates."""
 

@@ -3,7 +3,6 @@
 from datetime import date
 
 import pytest
-from evidently.legacy.utils import dashboard
 
 from fakenews_assets.monitoring.drift.heading import with_heading
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
@@ -36,6 +35,9 @@ def test_only_the_tests_open_on_the_tests(name: str, tab: str) -> None:
 
 def test_evidently_still_has_what_the_heading_changes() -> None:
     """If this fails after an update: find the tab's first state in Evidently's script, and the template's tags."""
+    # Evidently takes seconds to import.
+    from evidently.legacy.utils import dashboard
+
     params = dashboard.TemplateParams("d", dashboard.DashboardInfo(name="d", widgets=[]), {})
     html = dashboard.file_html_template(params)
     for part in ("<head>", "<body>", '<div id="root_', 'useState("metrics")'):
