@@ -78,6 +78,7 @@ class Reason(StrEnum):
     UNREADABLE_ROW = "unreadable row"
     LABEL_OUT_OF_RANGE = "label out of range"
     FIELD_TOO_LONG = "over-long field"
+    NESTED = "nested markup"
     ERASED = "erased"
 
 

@@ -22,7 +22,7 @@ from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.ratings.labelling import PublisherLabels
 from fakenews_assets.data.receiving.raw_files import read_files
 from fakenews_assets.data.schema import ARTICLE_SCHEMA, QUARANTINE_SCHEMA, Reason, article_id
-from fakenews_assets.data.text.preparation import TextPreparation
+from fakenews_assets.data.text.preparation import ROUNDS, TextPreparation
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _RECORD_CHARACTERS: Final = 500
@@ -153,8 +153,8 @@ def _clean_chunk(
         },
     )
     tally.detector.observe(rows, rows["label"])
-    rows, counts = preparation.apply_counting(rows.with_columns(untitled=pl.col("title").is_null()))
-    rows = rows.with_columns(article_id=_article_ids(rows))
+    rows, counts, nested = preparation.apply_counting(rows.with_columns(untitled=pl.col("title").is_null()))
+    rows = rows.with_columns(article_id=_article_ids(rows), nested=nested)
     rows, unusable = _sift(
         rows,
         {
@@ -165,6 +165,10 @@ def _clean_chunk(
                 .otherwise(pl.lit("nothing left after cleaning")),
             ),
             Reason.ERASED: (pl.col("article_id").is_in(list(erased)), pl.lit("")),
+            Reason.NESTED: (
+                pl.col("nested"),
+                pl.lit(f"markup or boilerplate in more than {ROUNDS} layers: send the bare text"),
+            ),
         },
     )
     articles = rows.with_columns(batch=pl.lit(batch)).select(ARTICLE_SCHEMA.names())

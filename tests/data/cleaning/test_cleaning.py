@@ -91,6 +91,13 @@ def test_every_reject_has_its_reason_and_nothing_is_lost(tmp_path: Path) -> None
     assert all(len(record) <= 500 for record in quarantine["record"])
 
 
+def test_markup_in_many_layers_goes_to_quarantine(tmp_path: Path) -> None:
+    # What is stored must stay as it is when it is prepared once more, for scores and ids.
+    _, articles, quarantine = clean(tmp_path, f"title,text\nA,x\nB,&{'amp;' * 50}\nC,y\n")
+    assert articles["title"].to_list() == ["A", "C"]
+    assert quarantine.select("line", "reason").rows() == [(3, "nested markup")]
+
+
 def test_labels_as_words_and_missing_labels(tmp_path: Path) -> None:
     content = "title,label\na,FAKE\nb,real\nc,1\nd,0\ne,\nf,true\n"
     summary, articles, quarantine = clean(tmp_path, content)

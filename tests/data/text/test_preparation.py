@@ -1,14 +1,17 @@
 """Text preparation: what goes, what stays, and that a second pass changes nothing."""
 
+import unicodedata
 from pathlib import Path
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fakenews_assets.data.text import preparation
 from fakenews_assets.data.text.markup import MARKUP_COUNTS
-from fakenews_assets.data.text.preparation import TextPreparation, default_rules, read_rules
+from fakenews_assets.data.text.preparation import ROUNDS, TextPreparation, default_rules, read_rules
 
 
 def prepared(title: str = "", text: str = "") -> tuple[str, str]:
@@ -97,7 +100,7 @@ def test_counts_say_how_often_each_artifact_stood_there() -> None:
             "text": ["X (Reuters) - a", "", "(AP) - <p>b &amp; c"],
         }
     )
-    _, counts = TextPreparation().apply_counting(frame)
+    counts = TextPreparation().apply_counting(frame).counts
     assert counts["media tag"] == 2
     assert counts["wire dateline"] == 2
     assert counts["site suffix"] == 0
@@ -121,6 +124,29 @@ def test_a_second_pass_changes_nothing(rows: list[tuple[str, str]]) -> None:
     assert TextPreparation().apply(once).equals(once)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["&" + "amp;" * 500, "<b" * 500 + ">" * 500, "Via: " * 500, "Photo by " * 500, "(AP" * 500 + ")" * 500],
+    ids=["entities", "tags", "reader calls", "image credits", "wire credits"],
+)
+def test_markup_in_markup_ends_after_a_few_rounds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    normalise = Mock(wraps=preparation._normalise)
+    monkeypatch.setattr(preparation, "_normalise", normalise)
+    frame = pl.DataFrame({"title": ["Tax", "Tax"], "text": ["&amp;amp;", text]})
+    found = TextPreparation().apply_counting(frame)
+    assert normalise.call_count == 1 + ROUNDS  # the titles settle in their first round
+    assert found.articles["text"][0] == "&"
+    assert found.nested.to_list() == [False, True]
+
+
+def test_accents_beside_small_figures_are_composed_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Python's own sorts accents one by one: the square of their number.
+    with monkeypatch.context() as patch:
+        patch.setattr(unicodedata, "normalize", Mock(side_effect=RuntimeError))
+        text = prepared(text="<p>½ Cafe\u0301 10² Ａ")[1]
+    assert text == "½ Café 10² A"
+
+
 def test_settings_survive_json_and_prepare_alike() -> None:
     settings = TextPreparation().model_dump_json()
     frame = pl.DataFrame({"title": ["WATCH: A [VIDEO]"], "text": ["(Reuters) - b"]})
@@ -130,8 +156,8 @@ def test_settings_survive_json_and_prepare_alike() -> None:
 def test_a_users_table_extends_the_default(tmp_path: Path) -> None:
     table = tmp_path / "mine.toml"
     table.write_text('[[rule]]\nname = "own site"\nfield = "title"\npattern = "\\\\s*- Example Daily$"\n')
-    preparation = TextPreparation(rules=default_rules() + read_rules(table))
-    frame, counts = preparation.apply_counting(
+    own = TextPreparation(rules=default_rules() + read_rules(table))
+    frame, counts, _ = own.apply_counting(
         pl.DataFrame({"title": ["A [VIDEO] - Example Daily"], "text": [""]})
     )
     assert frame["title"][0] == "A"
