@@ -43,9 +43,9 @@ _OF_TORCH: Final = re.compile(r"cuda-|nvidia-|triton")
 """Libraries that a build of torch for GPUs names exactly; `make lock` leaves them out."""
 
 _REQUIRED: Final = (
-    "bentoml", "fastapi", "starlette", "python-multipart", "pydantic", "pydantic-settings", "prometheus-client",
-    "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors", "charset-normalizer", "ftfy",
-    "python-calamine",
+    "bentoml", "fastapi", "starlette", "uvicorn", "httptools", "python-multipart", "pydantic", "pydantic-settings",
+    "prometheus-client", "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors",
+    "charset-normalizer", "ftfy", "python-calamine",
 )  # fmt: skip
 _RUNTIMES: Final = {
     "openvino": ("openvino", "tokenizers"),

@@ -16,6 +16,7 @@ from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.serving.bento import (
     LOCK,
     REQUIREMENTS_FILE,
+    SERVICE,
     BentoFailed,
     build,
     requirements,
@@ -26,7 +27,9 @@ from fakenews_assets.serving.verification import compare
 from tests.deploy.environments import of_image
 
 REPOSITORY = Path(__file__).parents[2]
-RUNTIMES = ("openvino", "onnx", "torch", "scikit-learn", "openvino+scikit-learn")
+MODULES = {"openvino": "openvino", "onnx": "onnx", "torch": "torch", "scikit-learn": "linear"}
+"""Of each runtime, what loads its models."""
+RUNTIMES = (*MODULES, "openvino+scikit-learn")
 ARTICLES = [
     Article(f"the {word} number {row}", "a bank" * (row % 3))
     for row, word in enumerate(["hoax", "bank"] * 100)
@@ -100,34 +103,51 @@ def test_every_exported_format_can_be_served():
 
 @pytest.mark.server
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_nothing_is_left_for_an_index_to_choose(runtime: str, tmp_path: Path):
+def test_the_image_has_all_that_the_service_imports_and_nothing_is_left_for_an_index_to_choose(
+    runtime: str, tmp_path: Path
+):
     """An environment with these packages alone lacks none; what is in it is read by uv, which wrote the lock."""
-    missing = missing_beside([one.requirement for one in requirements(runtime)], tmp_path)
+    python = environment_of([one.requirement for one in requirements(runtime)], tmp_path)
     # A build of torch for GPUs names its libraries exactly; they stay out of the lock.
-    assert [line for line in missing if not re.search("`(cuda-|nvidia-|triton)", line)] == []
+    assert [line for line in missing_in(python) if not re.search("`(cuda-|nvidia-|triton)", line)] == []
+    service = [path.with_suffix("").relative_to(REPOSITORY) for path in REPOSITORY.glob("bentos/**/*.py")]
+    assert Path(*SERVICE.partition(":")[0].split(".")) in service
+    names = [".".join(path.parts) for path in service] + ["fakenews_resources.storage.bucket"]
+    names += [f"fakenews_assets.models.runtimes.{MODULES[one]}" for one in runtime.split("+")]
+    command = [python, "-c", "\n".join(f"import {name}" for name in names)]
+    loaded = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert loaded.returncode == 0, loaded.stderr
 
 
 def test_a_package_that_is_left_out_is_noticed(tmp_path: Path):
     every = [one.requirement for one in requirements("openvino")]
-    assert any(
-        "pyasn1" in line for line in missing_beside([one for one in every if one.name != "pyasn1"], tmp_path)
-    )
+    python = environment_of([one for one in every if one.name != "pyasn1"], tmp_path)
+    assert any("pyasn1" in line for line in missing_in(python))
 
 
-def missing_beside(packages: list[Requirement], folder: Path) -> list[str]:
-    """What an environment would lack in which exactly these requirements, of those installed here, are installed."""
+def environment_of(packages: list[Requirement], folder: Path) -> Path:
+    """The interpreter of an environment that has exactly these requirements, of those installed here."""
     venv.create(folder / "venv", symlinks=True)
     (home,) = (folder / "venv").glob("lib/python*/site-packages")
     for requirement in packages:
         if requirement.marker is None or requirement.marker.evaluate():
             found = distribution(requirement.name)
             assert found.version.split("+")[0] in requirement.specifier
-            # Some packages carry others, with theirs further down.
-            own = [path for path in found.files or () if len(path.parts) == 2]
-            (metadata,) = [path for path in own if path.match("*.dist-info/METADATA")]
-            shutil.copytree(str(found.locate_file(metadata.parent)), home / metadata.parent)
+            source = Path(str(found.locate_file("")))
+            for file in found.files or ():
+                # Packages share folders such as `google`, which are none themselves.
+                within = (one for one in reversed(file.parents) if (source / one / "__init__.py").exists())
+                entry = home / next((one for one in within if one.name), file)
+                if ".." not in file.parts and not entry.exists():
+                    entry.parent.mkdir(parents=True, exist_ok=True)
+                    entry.symlink_to(source / entry.relative_to(home))
+    return folder / "venv/bin/python"
+
+
+def missing_in(python: Path) -> list[str]:
+    """What the packages of an environment depend on, and it has not."""
     uv = Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "check", "--offline", "--python", folder / "venv/bin/python"]
+    command = [uv, "pip", "check", "--offline", "--python", python]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert "Checked" in said, said
     return [text for text in said.splitlines() if text.startswith("The package")]
