@@ -20,12 +20,12 @@ class Model:
         self.fail = False
 
     def __call__(self, pieces: list[Piece[str]]) -> list[str]:
-        self.gate.wait(10)
-        if self.fail:
-            raise RuntimeError("out of order")
         names = [piece.job.request_id for piece in pieces]
         self.batches.append(names)
         self.sizes += [len(piece.articles) for piece in pieces]
+        self.gate.wait(10)
+        if self.fail:
+            raise RuntimeError("out of order")
         return names
 
 
@@ -89,9 +89,9 @@ def test_a_large_request_delays_others_by_a_piece():
         assert [len(part) for part in answers[1:]] == [1, 1]
 
     run(scenario, model, max_rows=80, pace=1000, batch_seconds=10)
-    # A headline costs 10: a piece is 51 of them, and the second batch has room for a piece and two requests.
-    assert model.batches[0] == ["large"] * 2
-    assert model.batches[1][:3] == ["large", "a", "b"]
+    # A headline costs 10: a piece is 51 of them.
+    assert model.batches[:2] == [["large"], ["a", "b", "large"]]
+    assert model.sizes[:4] == [51, 1, 1, 51]
     assert sum(model.sizes) == 1002
 
 
@@ -99,11 +99,52 @@ def test_long_articles_fill_a_batch_by_the_time_they_take():
     model = Model()
 
     async def scenario(batcher: Batcher[str]) -> None:
-        await batcher.submit(job("long", 6, text="word " * 10_000))
+        model.gate.clear()
+        jobs = [asyncio.create_task(batcher.submit(job(name, text="word " * 10_000))) for name in "abcdef"]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(*jobs)
 
-    run(scenario, model, max_rows=80, pace=10_400, batch_seconds=0.1)
-    assert next(len(batch) for batch in model.batches) == 2  # 508 each
-    assert model.sizes == [1] * 6
+    run(scenario, model, max_rows=80, pace=20_800, batch_seconds=0.1)
+    assert model.batches[0] == ["a", "b"]  # 508 each; two batches share the time
+
+
+def test_two_batches_share_what_waits_and_few_wait_for_the_one_before():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        waiting = [asyncio.create_task(batcher.submit(job(name))) for name in "abcdefgh"]
+        await until(lambda: model.sizes == [1] * 8)
+        waiting += [asyncio.create_task(batcher.submit(job(name))) for name in "ijklmno"]
+        await asyncio.sleep(0.05)
+        assert len(model.batches) == 1
+        waiting.append(asyncio.create_task(batcher.submit(job("p"))))
+        await until(lambda: len(model.batches) == 2)
+        model.gate.set()
+        await asyncio.gather(*waiting)
+        model.gate.clear()
+        waiting = [asyncio.create_task(batcher.submit(job(name))) for name in "a" * 30]
+        await until(lambda: len(model.batches) == 4)
+        model.gate.set()
+        await asyncio.gather(*waiting)
+
+    run(scenario, model, max_rows=80)
+    assert list(map(len, model.batches)) == [8, 8, 15, 15]
+
+
+def test_the_batches_of_a_slow_model_are_not_made_so_small_that_it_becomes_slower():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        waiting = [asyncio.create_task(batcher.submit(job(str(number)))) for number in range(60)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(*waiting)
+
+    run(scenario, model, max_rows=80, pace=1)
+    assert list(map(len, model.batches)) == [30, 30]
 
 
 def test_large_requests_are_refused_while_much_waits():

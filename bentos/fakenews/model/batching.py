@@ -3,6 +3,9 @@
 While the model works, requests queue; when it is free, it takes a piece of each waiting one in turn as one batch. Batches
 grow with the load, and a large request delays others by its pieces, not by all of it (round robin with a quantum, as
 in Shreedhar and Varghese, "Efficient Fair Queuing Using Deficit Round Robin", SIGCOMM 1995).
+
+Two batches are under way at once where enough waits: one is prepared, or its answers are written down and sent, while the
+model works at the other.
 """
 
 import asyncio
@@ -24,6 +27,8 @@ _PIECE_COST: Final = 512
 """Most cost that a request has in one turn, unless a single article has more: a long article, or two dozen titles."""
 _BATCH_COST: Final = 40
 """What a batch costs beside its articles. Without it the pace of single titles would be taken for that of articles."""
+_LEAST_ROWS: Final = 8
+"""Articles for which a batch beside another one is worth its while: of fewer, each costs the model more."""
 _FORGET: Final = 0.8
 
 
@@ -95,7 +100,7 @@ class Piece(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """Runs one function in one thread over batches of pieces."""
+    """Runs one function over batches of pieces, in a few threads."""
 
     def __init__(
         self,
@@ -106,16 +111,18 @@ class Batcher(Generic[T]):
         max_backlog: float = 60,
         batch_seconds: float = 0.05,
         pace: float = 2000,
+        at_once: int = 2,
     ) -> None:
         """Configure the batcher; `start` starts it.
 
         Args:
-            run: called in its own thread with pieces; returns an answer for each.
+            run: called in one of the threads with pieces; returns an answer for each.
             max_rows: most articles in a batch.
             max_wait: seconds; a job that would wait longer for its first turn is refused.
             max_backlog: seconds; a job of several pieces is refused while so much work waits.
-            batch_seconds: a batch of several pieces is not expected to take longer.
+            batch_seconds: the batches under way are not expected to take longer together, unless each is as small as a piece.
             pace: initial estimate of the cost processed per second; measured afterwards.
+            at_once: most batches under way, each in a thread.
         """
         self._run = run
         self._max_rows = max_rows
@@ -124,12 +131,18 @@ class Batcher(Generic[T]):
         self._batch_seconds = batch_seconds
         self._seconds = batch_seconds
         self._done = pace * batch_seconds
+        self._at_once = at_once
         self._waiting: deque[Job[T]] = deque()
+        self._rows = 0
         self._backlog = 0
         self._turn = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self._running = 0
+        self._running_rows = 0
+        self._ended = 0.0
         self._wake = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="model")
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -138,11 +151,11 @@ class Batcher(Generic[T]):
 
     async def stop(self) -> None:
         """Answer the waiting jobs, then stop."""
-        while self._waiting or self._running:
+        while self._waiting or self._under_way:
             await asyncio.sleep(0.01)
         if self._loop is not None:
             self._loop.cancel()
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     @property
     def wait(self) -> float:
@@ -174,42 +187,64 @@ class Batcher(Generic[T]):
         return await job.answer
 
     async def run_between(self, call: Callable[[], object]) -> None:
-        """Run something in the model's thread between two batches. Requests wait for it."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        """Run something in a thread of the model's. Batches wait for it, or share the processors with it."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
-            pieces = self._take()
-            if not self._waiting:
-                self._wake.clear()
-            if not pieces:
-                continue
-            self._running = _BATCH_COST + sum(piece.cost for piece in pieces)
-            begin = perf_counter()
-            try:
-                answers = await loop.run_in_executor(self._thread, self._run, pieces)
-            except Exception as error:  # noqa: BLE001 - belongs to those who asked; the next batch may do better
-                for piece in pieces:
-                    if not piece.job.answer.done():
-                        piece.job.answer.set_exception(error)
-            else:
-                self._done = _FORGET * self._done + self._running
-                self._seconds = _FORGET * self._seconds + perf_counter() - begin
-                for piece, answer in zip(pieces, answers, strict=True):
-                    piece.job.found.append(answer)
-                    if piece.end == len(piece.job.articles) and not piece.job.answer.done():
-                        piece.job.answer.set_result(piece.job.found)
-            self._running = 0
+            self._wake.clear()
+            while self._may_begin() and (pieces := self._take()):
+                self._count_running(pieces, 1)
+                task = asyncio.create_task(self._answer(pieces))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _may_begin(self) -> bool:
+        if not self._under_way:
+            return self._rows > 0
+        least = max(
+            _LEAST_ROWS, self._running_rows
+        )  # small batches between large ones would cost more than they save
+        return self._under_way < self._at_once and self._rows >= least
+
+    async def _answer(self, pieces: list[Piece[T]]) -> None:
+        begin = perf_counter()
+        try:
+            answers = await asyncio.get_running_loop().run_in_executor(self._threads, self._run, pieces)
+        except Exception as error:  # noqa: BLE001 - belongs to those who asked; the next batch may do better
+            self._count_running(pieces, -1)
+            for piece in pieces:
+                if not piece.job.answer.done():
+                    piece.job.answer.set_exception(error)
+        else:
+            self._count_running(pieces, -1)
+            now = perf_counter()
+            self._done = _FORGET * self._done + _cost_of(pieces)
+            # Time that two batches share counts once.
+            self._seconds = _FORGET * self._seconds + now - max(begin, self._ended)
+            self._ended = now
+            for piece, answer in zip(pieces, answers, strict=True):
+                self._keep(piece.job, answer)
+        self._wake.set()
+
+    def _keep(self, job: Job[T], answer: T) -> None:
+        job.found.append(answer)
+        if job.answer.done():  # its client has left
+            return
+        if job.left:
+            self._queue(job)  # only now: its answers come in order, and it never holds every thread
+        else:
+            job.answer.set_result(job.found)
 
     def _take(self) -> list[Piece[T]]:
-        """A piece of each waiting job in turn, until the batch is full."""
+        """A piece of each waiting job in turn, until the batch is full or has its share of what there is."""
         pieces: list[Piece[T]] = []
-        rows, cost = self._max_rows, self._pace * self._batch_seconds
-        while self._waiting and rows:
+        rows, cost = self._max_rows, max(self._pace * self._batch_seconds / self._at_once, _PIECE_COST)
+        share = max(_LEAST_ROWS, (self._rows + self._running_rows) / self._at_once)
+        while self._waiting and rows and self._max_rows - rows < share:
             job = self._waiting[0]
-            if job.answer.done():  # its client has left, or an earlier piece failed
+            if job.answer.done():  # its client has left
                 self._unqueue()
                 continue
             piece = job.next_piece(rows)
@@ -221,9 +256,14 @@ class Batcher(Generic[T]):
             cost -= piece.cost
             job.taken = piece.end
             job.left -= piece.cost
-            if job.left:
-                self._queue(job)
         return pieces
+
+    def _count_running(self, pieces: list[Piece[T]], sign: int) -> None:
+        self._under_way += sign
+        self._running += sign * _cost_of(pieces)
+        for piece in pieces:
+            self._running_rows += sign * (piece.end - piece.begin)
+            self._backlog += sign * piece.job.left  # which is not in the queue meanwhile
 
     def _queue(self, job: Job[T]) -> None:
         self._waiting.append(job)
@@ -233,11 +273,17 @@ class Batcher(Generic[T]):
         self._count(self._waiting.popleft(), -1)
 
     def _count(self, job: Job[T], sign: int) -> None:
+        rows = sign * (len(job.articles) - job.taken)
+        self._rows += rows
         self._backlog += sign * job.left
         self._turn += sign * min(job.left, _PIECE_COST)
-        metrics.QUEUED.inc(sign * (len(job.articles) - job.taken))
+        metrics.QUEUED.inc(rows)
 
 
 def _cost(article: Article) -> int:
     """Approximate number of tokens of an article, capped for long texts."""
     return 8 + min(len(article.title) + len(article.text), 2000) // 4
+
+
+def _cost_of(pieces: Sequence[Piece[Any]]) -> int:
+    return _BATCH_COST + sum(piece.cost for piece in pieces)

@@ -158,7 +158,7 @@ class Runtime:
         return Answered(parts[0].model, predictions, parts[0].began, parts[-1].ended)
 
     def _answer(self, pieces: list[Piece[Answered]]) -> list[Answered]:
-        """Predict pieces as one batch, log the answers, then release them. Runs in the model's thread."""
+        """Predict pieces as one batch, log the answers, then release them. Runs in one of the model's threads."""
         answers: dict[int, Answered] = {}
         records: list[dict[str, Any]] = []
         for model in dict.fromkeys(piece.job.model for piece in pieces):
