@@ -17,7 +17,7 @@ from fakenews_assets.cli.running import use_project_home
 from fakenews_assets.data import assets as data
 from fakenews_assets.definitions import defs
 from fakenews_assets.serving import assets as serving
-from fakenews_resources.news.base import NotFound, Unreachable
+from fakenews_resources.news.base import NoAnswer, NotFound, Unreachable
 from fakenews_resources.news.resource import FETCHING, fetching_failed, not_retried_otherwise
 
 REPOSITORY = Path(__file__).parents[1]
@@ -198,7 +198,8 @@ def test_what_fetches_from_outside_is_tried_again_if_it_was_out_of_reach() -> No
     fetching = [asset for asset in assets if "news_source" in asset.required_resource_keys]
     assert {asset.key.to_user_string() for asset in fetching} == {"raw_news", "source_ratings"}
     assert all(asset.op.retry_policy == FETCHING for asset in fetching)
-    assert fetching_failed(Unreachable("no route")).allow_retries
+    assert fetching_failed(Unreachable("broke off")).allow_retries
+    assert not fetching_failed(NoAnswer("no route")).allow_retries
     assert not fetching_failed(NotFound("no such file")).allow_retries
 
 

@@ -109,7 +109,12 @@ def raw_news(
                 allow_retries=False,
             )
         received = [
-            news_source.receive(uri, landing / str(number), progress=partial(report, unit="bytes"))
+            news_source.receive(
+                uri,
+                landing / str(number),
+                progress=partial(report, unit="bytes"),
+                tell=lambda said: report(note=said),
+            )
             for number, uri in enumerate(uris)
         ]
         sha256 = digest_of([one.sha256 for one in received])

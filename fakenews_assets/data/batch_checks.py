@@ -221,7 +221,10 @@ def _undecided(evidence: LabelFlipEvidence) -> str:
         return "Undecided: the rows have one label."
     found = f"Undecided: the style tells fakes from reports with a ROC-AUC of {evidence.auc:.2f}, 0.5 being chance."
     if evidence.looks_mixed:
-        return f"{found} Their styles differ, but not by label: part of the labels may be flipped."
+        return (
+            f"{found} The articles differ in style, but not by label. Either part of the labels is flipped, or style says"
+            " nothing about such articles, as with short claims of politicians: look at some of them."
+        )
     return found
 
 

@@ -11,6 +11,8 @@ from fakenews_resources.storage.hashing import digest
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the total, if it is known."""
+Tell = Callable[[str], None]
+"""Called with a sentence that a person who waits should read."""
 
 _TEXTS: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _OTHERS: Final = (".parquet", ".xlsx", ".xls", ".xlsb", ".ods", ".zip")
@@ -61,6 +63,10 @@ class Refused(SourceError):
 
 class Unreachable(SourceError):
     """The source could not be reached in any attempt. Received bytes are kept, so that a retry resumes."""
+
+
+class NoAnswer(Unreachable):
+    """There was no answer, or no further byte, for so long that it is no passing trouble: a person has to look."""
 
 
 class Changed(SourceError):

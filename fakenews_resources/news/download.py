@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,55 +11,27 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_exponential,
-)
+from tenacity import Retrying, retry_if_exception_type
 
 from fakenews_resources.news.base import (
     BadAddress,
     ChecksumMismatch,
+    NoAnswer,
     NotFound,
     Progress,
     Received,
     Refused,
+    Tell,
     Unreachable,
     file_name,
     received,
     without_credentials,
 )
+from fakenews_resources.news.patience import DownloadPolicy, Interrupted, Patience, Pause, telling
 from fakenews_resources.storage.hashing import digest
 
 _BLOCK_BYTES = 2**17
 _GONE = (404, 410)
-
-
-class DownloadPolicy(BaseModel):
-    """Time-outs and retries of a download."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    attempts: int = Field(
-        default=8, ge=1, description="Attempts, the first included; each resumes where the last broke off."
-    )
-    connect_timeout_s: float = Field(
-        default=10, gt=0, description="Longest wait for a connection, in seconds."
-    )
-    read_timeout_s: float = Field(
-        default=60, gt=0, description="Longest silence of a connected server, in seconds."
-    )
-    first_wait_s: float = Field(
-        default=1, ge=0, description="Pause before the second attempt; doubles from there, with jitter."
-    )
-    longest_wait_s: float = Field(
-        default=120,
-        ge=0,
-        description="Longest pause between attempts. A server that asks for more ends the download.",
-    )
 
 
 @dataclass(frozen=True)
@@ -71,14 +42,6 @@ class Checksum:
     hex_digest: str
 
 
-class _Interrupted(Exception):
-    """An attempt failed temporarily. `wait_s` is the wait that the server asked for."""
-
-    def __init__(self, what: str, wait_s: float | None = None) -> None:
-        super().__init__(what)
-        self.wait_s = wait_s
-
-
 def download(
     url: str,
     into: Path,
@@ -86,7 +49,9 @@ def download(
     checksum: Checksum | None = None,
     policy: DownloadPolicy | None = None,
     progress: Progress | None = None,
+    tell: Tell | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Received:
     """Download one file.
 
@@ -102,12 +67,15 @@ def download(
         checksum: what the file must hash to.
         policy: time-outs and retries.
         progress: called as bytes arrive.
+        tell: called before each wait, with why and how long.
         sleep: waits between attempts.
+        clock: seconds, for `patience_s`.
 
     Raises:
         NotFound: at 404 and 410.
         Refused: at any other status that a retry cannot fix.
         Unreachable: if every attempt failed.
+        NoAnswer: the same, if for `patience_s` there was no answer or no further byte.
         ChecksumMismatch: if other bytes arrived; they are kept as `<name>.corrupt`.
         BadAddress: if httpx cannot make a request of the URL.
     """
@@ -119,20 +87,25 @@ def download(
     into.mkdir(parents=True, exist_ok=True)
     partial = _Partial(target, url)
     timeout = httpx.Timeout(policy.read_timeout_s, connect=policy.connect_timeout_s)
+    stop = Patience(policy, lambda: partial.size, clock)
     retrying = Retrying(
-        retry=retry_if_exception_type(_Interrupted),
-        stop=stop_after_attempt(policy.attempts),
-        wait=_Wait(policy),
+        retry=retry_if_exception_type(Interrupted),
+        stop=stop,
+        wait=Pause(policy),
         sleep=sleep,
+        before_sleep=telling(shown, tell),
         reraise=True,
     )
     try:
         with httpx.Client(timeout=timeout, follow_redirects=True) as client:
             retrying(_attempt, client, url, partial, policy, progress)
-    except _Interrupted as error:
-        raise Unreachable(
-            f"{shown} could not be fetched: {error}. Check the address and the network. {partial.size} bytes are kept; run again"
-            " to resume"
+    except Interrupted as error:
+        kept = (
+            f"{partial.size} bytes are kept; run again to resume" if partial.validator() else "Then run again"
+        )
+        kind = NoAnswer if stop.lost_patience else Unreachable
+        raise kind(
+            f"{shown} could not be fetched: {error}. Check the address and the network. {kept}"
         ) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise BadAddress(f"{shown} cannot be fetched ({error}): check the address") from error
@@ -162,11 +135,11 @@ def _attempt(
                 if partial.size == total:
                     return
                 partial.discard()
-                raise _Interrupted("the server no longer has the part that is missing")
+                raise Interrupted("the server no longer has the part that is missing")
             if response.status_code == httpx.codes.PARTIAL_CONTENT:
                 if begin != partial.size or _validator(response) not in (None, validator):
                     partial.discard()
-                    raise _Interrupted("the server sent another part, or version, than was asked for")
+                    raise Interrupted("the server sent another part, or version, than was asked for")
             else:
                 partial.restart(_validator(response))
             with partial.path.open("ab") as file:
@@ -175,11 +148,11 @@ def _attempt(
                     if progress:
                         progress(file.tell(), total)
     except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError) as error:
-        raise _Interrupted(f"{type(error).__name__} ({error})") from error
+        raise Interrupted(f"{type(error).__name__} ({error})") from error
     if total is not None and partial.size != total:
         if partial.size > total:
             partial.discard()
-        raise _Interrupted(f"{partial.size} of {total} bytes arrived")
+        raise Interrupted(f"{partial.size} of {total} bytes arrived")
 
 
 def _judge(response: httpx.Response, policy: DownloadPolicy) -> None:
@@ -193,7 +166,7 @@ def _judge(response: httpx.Response, policy: DownloadPolicy) -> None:
         wait_s = _retry_after_s(response)
         if wait_s is not None and wait_s > policy.longest_wait_s:
             raise Unreachable(f"{shown}: {answer} and asks to wait {wait_s:.0f} s. Run again then, to resume")
-        raise _Interrupted(answer, wait_s)
+        raise Interrupted(answer, wait_s, busy=True)
     if status in _GONE:
         raise NotFound(f"{shown}: {answer}; check the address, or whether the publisher moved the file")
     raise Refused(f"{shown}: {answer}; check the address and whether it needs a login")
@@ -225,21 +198,6 @@ def _retry_after_s(response: httpx.Response) -> float | None:
     with contextlib.suppress(ValueError):
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     return None
-
-
-class _Wait:
-    """Waits as long as the server asked, else exponentially longer with jitter."""
-
-    def __init__(self, policy: DownloadPolicy) -> None:
-        self._policy = policy
-        self._backoff = wait_exponential(multiplier=policy.first_wait_s)
-
-    def __call__(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _Interrupted) and error.wait_s is not None:
-            return error.wait_s
-        jitter = random.uniform(0, self._policy.first_wait_s)
-        return min(self._backoff(state) + jitter, self._policy.longest_wait_s)
 
 
 class _Partial:

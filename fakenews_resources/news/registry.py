@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from fakenews_resources.news.base import BadAddress, Progress, Received, received
+from fakenews_resources.news.base import BadAddress, Progress, Received, Tell, received
 from fakenews_resources.news.download import DownloadPolicy, download
 from fakenews_resources.news.file import path_of, receive_file
 from fakenews_resources.news.gcs import receive_gcs
@@ -24,6 +24,7 @@ def receive(
     into: Path,
     *,
     progress: Progress | None = None,
+    tell: Tell | None = None,
     policy: DownloadPolicy | None = None,
     welfake_base_url: str = ZENODO,
     gcs_client: "storage.Client | None" = None,
@@ -42,6 +43,7 @@ def receive(
         uri: see above.
         into: folder for the file. Pass the same one again to resume a broken download.
         progress: called as bytes arrive.
+        tell: called before a download is tried again, with why and when.
         policy: time-outs and retries of downloads over HTTP.
         welfake_base_url: where WELFake is fetched from.
         gcs_client: client for `gs://`; by default one with the credentials of the environment.
@@ -60,9 +62,11 @@ def receive(
         case "welfake":
             if rest:
                 raise BadAddress(f"`{uri}`: the source takes no settings; write `welfake:`")
-            return receive_welfake(into, base_url=welfake_base_url, policy=policy, progress=progress)
+            return receive_welfake(
+                into, base_url=welfake_base_url, policy=policy, progress=progress, tell=tell
+            )
         case "http" | "https":
-            return download(uri, into, policy=policy, progress=progress)
+            return download(uri, into, policy=policy, progress=progress, tell=tell)
         case "gs":
             return receive_gcs(uri, into, client=gcs_client, progress=progress)
         case other if other != "file" and rest.startswith("//"):

@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from fakenews_resources.news.base import Progress, Received, SourceError, Unreachable
+from fakenews_resources.news.base import NoAnswer, Progress, Received, SourceError, Tell, Unreachable
 from fakenews_resources.news.registry import receive
 
 FETCHING: Final = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
@@ -21,14 +21,18 @@ class NewsSource(dg.ConfigurableResource):
     `file://`, `https://` or `gs://` address fetches a file.
     """
 
-    def receive(self, uri: str, into: Path, progress: Progress | None = None) -> Received:
+    def receive(
+        self, uri: str, into: Path, progress: Progress | None = None, tell: Tell | None = None
+    ) -> Received:
         """Fetch `uri` into the folder `into`; see `fakenews_resources.news.registry.receive`."""
-        return receive(uri, into, progress=progress)
+        return receive(uri, into, progress=progress, tell=tell)
 
 
 def fetching_failed(error: SourceError, **metadata: str) -> dg.Failure:
-    """The failure of a step that could not fetch. Only what was `Unreachable` is tried again, and the retry resumes."""
-    return dg.Failure(str(error), metadata=metadata, allow_retries=isinstance(error, Unreachable))
+    """The failure of a step that could not fetch. Only what was `Unreachable` is tried again, unless there was `NoAnswer`,
+    and the retry resumes."""
+    again = isinstance(error, Unreachable) and not isinstance(error, NoAnswer)
+    return dg.Failure(str(error), metadata=metadata, allow_retries=again)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Zenodo, 2021, https://doi.org/10.5281/zenodo.4561253. The description there has 
 from pathlib import Path
 from typing import Final
 
-from fakenews_resources.news.base import Progress, Received
+from fakenews_resources.news.base import Progress, Received, Tell
 from fakenews_resources.news.download import Checksum, DownloadPolicy, download
 
 ZENODO: Final = "https://zenodo.org"
@@ -22,6 +22,7 @@ def receive_welfake(
     checksum: Checksum = _CHECKSUM,
     policy: DownloadPolicy | None = None,
     progress: Progress | None = None,
+    tell: Tell | None = None,
 ) -> Received:
     """Download `WELFake_Dataset.csv` (about 245 MB), or take the copy that is there already.
 
@@ -31,8 +32,11 @@ def receive_welfake(
         checksum: what the file must hash to; Zenodo announces the default.
         policy: time-outs and retries.
         progress: called as bytes arrive.
+        tell: as in `download`.
 
     Raises:
         SourceError: as `download`.
     """
-    return download(f"{base_url}{_FILE}", into, checksum=checksum, policy=policy, progress=progress)
+    return download(
+        f"{base_url}{_FILE}", into, checksum=checksum, policy=policy, progress=progress, tell=tell
+    )

@@ -1,6 +1,7 @@
 """Downloads against a real server that misbehaves as it is told to."""
 
 import hashlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fakenews_resources.news.base import ChecksumMismatch, NotFound, Refused, Unreachable
+from fakenews_resources.news.base import ChecksumMismatch, NoAnswer, NotFound, Refused, Unreachable
 from fakenews_resources.news.download import Checksum, DownloadPolicy, download
 from fakenews_resources.news.welfake import receive_welfake
 from tests.support.answering import answering
@@ -285,6 +286,31 @@ def test_no_server(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         with pytest.raises(Unreachable, match="ConnectError"):
             download(f"http://127.0.0.1:{taken.getsockname()[1]}/news.csv", tmp_path, policy=QUICK)
+
+
+def ticking(step_s: float) -> Callable[[], float]:
+    """A clock that goes on by so many seconds at each look."""
+    return itertools.count(step=step_s).__next__
+
+
+def test_attempts_without_a_further_byte_end_early_and_are_told(script: Script, tmp_path: Path) -> None:
+    script.answers = [cut()] * 9
+    told: list[str] = []
+    policy = QUICK.model_copy(update={"attempts": 9, "patience_s": 60})
+    with pytest.raises(
+        NoAnswer, match=r"could not be fetched: .*Check the address and the network\. Then run again"
+    ):
+        download(f"{script.url}/news.csv", tmp_path, policy=policy, tell=told.append, clock=ticking(20))
+    assert 2 < len(script.paths) < 6
+    assert len(told) == len(script.paths) - 1
+    assert all("tries again in 0 s" in one and "RemoteProtocolError" in one for one in told)
+
+
+def test_further_bytes_and_busy_servers_are_waited_for(script: Script, tmp_path: Path) -> None:
+    script.answers = [status(503), status(503), cut(ETag='"v1"'), status(503), rest(ETag='"v1"')]
+    policy = QUICK.model_copy(update={"attempts": 9, "patience_s": 60})
+    found = download(f"{script.url}/news.csv", tmp_path, policy=policy, clock=ticking(50))
+    assert found.path.read_bytes() == BODY
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])

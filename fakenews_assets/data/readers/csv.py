@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -32,6 +33,10 @@ _NO_TEXT_LINES: Final = 100
 text."""
 _PADDING: Final = "\0\x1a \t"
 """What old programs end a file with, and blanks."""
+_END: Final = "\\."
+"""Ends the table in a database's text export."""
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 _SHORT: Final = "fewer columns than the header names"
 _WIDE: Final = "more columns than the header names: a delimiter in a field without quotes?"
 _UNCLOSED: Final = "a quote opens a field and does not close"
@@ -86,6 +91,8 @@ class CsvTable(TextTable):
             cells: list[str] = []
             try:
                 cells = next(reader)
+                if self.csv.copied and any("\\" in cell for cell in cells):
+                    cells = [unescaped(cell) for cell in cells]
             except StopIteration:
                 return
             except (csv.Error, RunawayRecord) as error:
@@ -94,6 +101,8 @@ class CsvTable(TextTable):
                 )
             else:
                 fault = self._fault_of(cells, lines.record)
+            if self.csv.copied and cells == [_END]:
+                fault, cells = "", []
             if fault == _UNCLOSED:
                 recoveries += 1
                 lines.put_back(lines.record[1:])
@@ -162,3 +171,10 @@ class CsvTable(TextTable):
             return False
         cells = self.csv.row(line)
         return cells is not None and (not self._shape.tells or self._shape.fits(cells))
+
+
+def unescaped(cell: str) -> str:
+    r"""A field of a database's text export, in which `\n` stands for a line end, as it was. Missing ones stay `\N`."""
+    return (
+        cell if cell in (r"\N", _END) else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), cell)
+    )

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 from fakenews_assets.data.readers.shape import RecordShape
@@ -23,6 +24,11 @@ _SURE_SHARE: Final = 0.9
 _LIKELY: Final = 0.5
 _NAME_CHARS: Final = 40
 """A row after a title or comments is the header only if it has no longer field."""
+_COUNTS: Final = re.compile(
+    r"(?:.*[\W_])?(?:ids?|index|idx|row|nr|no|num|number|serial|key)|#|unnamed.*", re.IGNORECASE
+)
+"""Names of a column of numbers, or of words without blanks that tell records apart."""
+_COUNT: Final = re.compile(r"\s*\S*\d\S*\s*")
 _NAME: Final = re.compile(rf"(?=.*[^\W\d_]).{{1,{_NAME_CHARS}}}")
 
 
@@ -37,6 +43,8 @@ class CsvDialect:
         quote: around fields; empty: a quote is a character like others.
         escape: before a quote within a field; None: such a quote is doubled.
         spaced: whether a space may stand between a delimiter and a quote.
+        copied: whether it is a database's text export (`COPY` of Postgres, `OUTFILE` of MySQL): a backslash stands before a
+            letter for a line end or a tab, and a line of `\\.` ends the table.
     """
 
     names: tuple[str, ...]
@@ -45,11 +53,23 @@ class CsvDialect:
     quote: str = '"'
     escape: str | None = None
     spaced: bool = False
+    copied: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
         """A reader of records. Quoting is taken strictly (RFC 4180): a lax reader joins records at a stray quote and
         goes on with the sum of them, a strict one refuses it."""
+        if self.escape:
+            lines = map(self._escaping_delimiters, lines)
         return csv.reader(lines, strict=True, **self.settings)
+
+    def _escaping_delimiters(self, line: str) -> str:
+        """A line whose backslashes are for `csv`, which drops each: a field `\\N` is missing, and a backslash that escapes
+        neither a quote, a delimiter, a line end nor itself is one of the text."""
+        if "\\" not in line:
+            return line
+        return _backslashes(self.delimiter).sub(
+            lambda found: "" if found["missing"] else found[0] if found["escape"] else "\\\\", line
+        )
 
     def row(self, line: str) -> list[str] | None:
         """The fields of a line that is a record; None: it is none."""
@@ -75,6 +95,13 @@ class CsvDialect:
         return csv.writer(cells, lineterminator=line_end, **self.settings)
 
 
+@cache
+def _backslashes(delimiter: str) -> re.Pattern[str]:
+    """What a backslash of a file may be: a missing field, an escape, or one of the text."""
+    end = re.escape(delimiter)
+    return re.compile(rf'(?P<missing>(?:^|(?<={end}))\\N(?={end}|[\r\n]|$))|(?P<escape>\\["\\\r\n{end}])|\\')
+
+
 def find_dialect(sample: str, escaped: Sequence[str] = ()) -> CsvDialect:
     """Find how a file is written.
 
@@ -90,6 +117,8 @@ def find_dialect(sample: str, escaped: Sequence[str] = ()) -> CsvDialect:
     readings = [_reading(lines[start:], delimiter) for delimiter in candidates]
     best = max(readings, key=lambda reading: reading.fit)
     found = replace(best.dialect, header_line=start + best.dialect.header_line)
+    if found.copied:
+        return found
     with_escape = replace(found, escape="\\")
     votes = sum((with_escape.row(line) is not None) - (found.row(line) is not None) for line in escaped)
     if escaped and not votes:  # such a line is part of a longer record
@@ -130,7 +159,14 @@ def _reading(lines: list[str], delimiter: str) -> _Reading:
     body = rows[header + 1 :]
     names = _with_unnamed(names, body)
     share = sum(len(row) == len(names) for row in body) / len(body) if body else 1.0
-    dialect = CsvDialect(tuple(names), delimiter, ends[header] if ends else len(lines), quote, spaced=spaced)
+    dialect = CsvDialect(
+        tuple(names),
+        delimiter,
+        ends[header] if ends else len(lines),
+        quote,
+        spaced=spaced,
+        copied=delimiter == "\t" and not quote and _is_copied(lines),
+    )
     parts = len(names) > 1
     return _Reading(dialect, (parts and header == 0 and share >= _LIKELY, parts, share, len(names)))
 
@@ -139,7 +175,16 @@ def _quote(lines: list[str], delimiter: str) -> str:
     """What quotes fields; empty: nothing does."""
     if lines and re.match(r"\s*'[^']*'\s*(?:$|" + re.escape(delimiter) + r"\s*')", lines[0]):
         return "'"
-    return "" if delimiter == "\t" and _is_unquoted(lines) else '"'
+    return "" if delimiter == "\t" and (_is_copied(lines) or _is_unquoted(lines)) else '"'
+
+
+def _is_copied(lines: list[str]) -> bool:
+    """Whether lines are of a database's text export: a field between tabs is `\\N`, or the last line `\\.`, and hardly any
+    field is quoted."""
+    ends = bool(lines) and lines[-1].strip() == "\\."
+    cells = [cell for line in lines for cell in line.rstrip("\r\n").split("\t")]
+    quoted = sum(map(bool, map(_QUOTED.fullmatch, cells)))
+    return (ends or "\\N" in cells) and quoted <= len(lines) / 2
 
 
 def _is_unquoted(lines: list[str]) -> bool:
@@ -226,7 +271,9 @@ def _with_unnamed(names: list[str], body: list[list[str]]) -> list[str]:
     if width == len(names) + 1:
         if not any(row[-1].strip() for row in body):
             return [*names, ""]
-        if all(row[0].isdecimal() for row in body[:-1] or body):
+        numbered = all(row[0].isdecimal() for row in body[:-1] or body)
+        # Else the numbers are the named column, and a delimiter in another field is not quoted.
+        if numbered and (not _COUNTS.fullmatch(names[0]) or all(_COUNT.fullmatch(row[1]) for row in body)):
             return ["", *names]
     if width == len(names) - 1 and not names[-1]:
         return names[:-1]

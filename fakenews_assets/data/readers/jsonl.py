@@ -122,12 +122,19 @@ def flat(line: str) -> dict[str, str | None]:
 
 
 def _flatten(prefix: str, found: dict[str, Any], into: dict[str, str | None], depth: int) -> None:
-    for key, value in found.items():
-        name = f"{prefix}{key.strip()}"
+    for key, written in found.items():
+        name, value = f"{prefix}{key.strip()}", _plain(written)
         if isinstance(value, dict) and depth < _MAX_DEPTH:
             _flatten(f"{name}.", value, into, depth + 1)
         else:
             into[name] = _text(value)
+
+
+def _plain(value: Any) -> Any:
+    """A value that MongoDB's export wraps in its type, such as {"$numberInt": "1"}; others as they are."""
+    while isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))).startswith("$"):
+        value = value[name]
+    return value
 
 
 def _text(value: object) -> str | None:
