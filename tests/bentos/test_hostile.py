@@ -92,12 +92,24 @@ def test_unknown_names_are_told_in_one_sentence(client: httpx.Client, path: str,
     assert "There are more than 32 names" in refused.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("ending", ["", "\\"])
-def test_a_body_of_many_names_is_not_read(client: httpx.Client, ending: str):
-    refused = client.post("/predict_batch", json={f"{number}{ending}": 1 for number in range(50_000)})
+@pytest.mark.parametrize(
+    "body",
+    [
+        {str(number): 1 for number in range(50_000)},
+        {f"{number}\\": 1 for number in range(50_000)},
+        {"articles": [1.5] * 100_000},
+        {"articles": [[]] * 100_000},
+    ],
+    ids=["names", "escaped names", "numbers", "lists"],
+)
+def test_a_body_of_many_names_or_values_is_not_read(client: httpx.Client, body: dict):
+    refused = client.post("/predict_batch", json=body)
     assert refused.status_code == 413
-    assert "more names and strings than 1,000 articles need" in refused.json()["error"]["message"]
-    quoted = {"title": 'He said "no\\"', "text": '"' * 8_000}
+    assert "more names and values than 1,000 articles need" in refused.json()["error"]["message"]
+
+
+def test_a_body_of_many_quotes_and_signs_within_strings_is_read(client: httpx.Client):
+    quoted = {"title": 'He said "no\\"', "text": '"[,]' * 2_000}
     assert client.post("/predict_batch", json={"articles": [quoted] * 500}).status_code == 200
 
 

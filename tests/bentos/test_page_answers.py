@@ -1,10 +1,12 @@
 """What the page does around an answer: links to it, history, copies, rows of a file."""
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
+from matplotlib.image import imread
 
 from tests.support.pages import WORDS, check, expect, needs_chromium, percent, refuse, upload
 from tests.support.pages import browser as browser
@@ -257,6 +259,8 @@ def test_axe_finds_nothing(page: "Page", scheme: Literal["light", "dark"]):
     page.get_by_text("Test articles to try").click()
     expect(page.get_by_text("Parameters").first).to_be_visible()
     assert violations() == []
+    ground = imread(BytesIO(page.screenshot()))[-1, 0, :3]
+    assert (ground.mean() < 0.5) == (scheme == "dark")
     page.goto("/model/card")
     assert violations() == []
 

@@ -93,6 +93,7 @@ def test_a_redirect_stays_outside(outside: httpx.Client) -> None:
 def test_a_redirect_does_not_follow_the_host(inside: Server, path: str) -> None:
     answer = httpx.get(inside.url + path, headers={"Host": "evil.example"})
     assert answer.status_code == 307
+    assert answer.headers["x-request-id"]
     assert "//" not in answer.headers["location"]
 
 

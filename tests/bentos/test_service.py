@@ -352,6 +352,20 @@ def test_a_wrong_method_is_told_the_right_one(client: httpx.Client):
     assert answer.json()["error"]["code"] == "wrong_method"
 
 
+def test_bentomls_own_description_is_not_there(client: httpx.Client):
+    # It is made anew for everybody who asks, which takes as long as a dozen predictions.
+    answer = client.get("/docs.json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+def test_a_websocket_is_refused_like_an_unknown_address(client: httpx.Client):
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    answer = client.get("/predict", headers={**upgrade, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/model", "/model/card", "/metrics", "/openapi.json"])
 def test_head_is_get_without_a_body(client: httpx.Client, path: str):
     answer = client.head(path)

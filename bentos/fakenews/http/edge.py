@@ -6,15 +6,20 @@ from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from bentos.fakenews.http.problems import problem_of_bentoml
 from bentos.fakenews.schemas import ArticleIn, BatchIn, BatchOut, ExplanationOut, PredictionOut
+from fakenews_resources.request_ids import new_request_id
 
 _OPERATIONS: Final = (
     ("predict", ArticleIn, PredictionOut),
     ("predict_batch", BatchIn, BatchOut),
     ("explain", ArticleIn, ExplanationOut),
 )
+
+_HIDDEN: Final = ("/docs.json",)
+"""BentoML's own pages beside those of this service. It describes its operations anew for everybody who asks, for 60 ms."""
 
 
 class Edge:
@@ -36,6 +41,10 @@ class Edge:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            refusal = problem_of_bentoml(scope, 404, {})
+            await WebSocket(scope, receive, send).send_denial_response(refusal)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -54,6 +63,9 @@ class Edge:
             # BentoML knows only operations of its own, which would run beside the queue and the limits of this service.
             await JSONResponse(self._schema)(scope, receive, send)
             return
+        if path in _HIDDEN:
+            await problem_of_bentoml(scope, 404, {})(scope, receive, send)
+            return
 
         state = scope.setdefault("state", {})
         replaced = False
@@ -67,6 +79,8 @@ class Edge:
                         (name, _relative(path, value) if name == b"location" else value)
                         for name, value in headers
                     ]
+                    if "request_id" not in state:
+                        headers.append((b"x-request-id", new_request_id().encode()))
                     message = {**message, "headers": headers}
                 elif status >= 400 and "request_id" not in state:  # by which the API knows its requests
                     replaced = True

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from base64 import b64encode
+from functools import lru_cache
 from html import escape
 from typing import Final
 
@@ -20,9 +21,11 @@ _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 def add_model(app: FastAPI) -> None:
     """Answer `/model` and `/model/card`."""
 
-    @app.get("/model", summary="The champion")
-    async def model(request: Request) -> ModelOut:
-        return runtime_of(request).champion().described
+    @app.get("/model", summary="The champion", response_model=ModelOut)
+    async def model(request: Request) -> Response:
+        # FastAPI would check it once more on its way out.
+        described = runtime_of(request).champion().described
+        return Response(described.model_dump_json(), media_type="application/json")
 
     @app.get(
         "/model/card",
@@ -32,7 +35,8 @@ def add_model(app: FastAPI) -> None:
     )
     async def card(request: Request) -> Response:
         champion = runtime_of(request).champion()
-        return _card_page(champion.card, champion.described.model_id, _address(request))
+        page, policy = _card_page(champion.card, champion.described.model_id, _address(request))
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 
 def _address(request: Request) -> str:
@@ -43,8 +47,9 @@ def _address(request: Request) -> str:
     return f"{request.url.scheme}://127.0.0.1:{port}{request.base_url.path}"
 
 
-def _card_page(html: str, bundle: str, url: str) -> Response:
-    """Answer with a bundle's card. The content security policy allows only the card's own pictures and style.
+@lru_cache(maxsize=2)
+def _card_page(html: str, bundle: str, url: str) -> tuple[bytes, str]:
+    """A bundle's card and its content security policy, which allows only the card's own pictures and style.
 
     Args:
         html: the card's page.
@@ -61,4 +66,4 @@ def _card_page(html: str, bundle: str, url: str) -> Response:
         f"default-src 'none'; img-src data:; style-src{hashes}; base-uri 'none'; form-action 'none';"
         " frame-ancestors 'none'"
     )
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
+    return html.encode(), policy
