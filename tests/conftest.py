@@ -5,10 +5,14 @@ import os
 import secrets
 import shutil
 from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
+from tempfile import gettempdir
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -91,15 +95,29 @@ def pytest_collection() -> Generator[None, object, object]:
     """
     gc.disable()
     try:
-        return (yield)
+        with _compiling():
+            return (yield)
     finally:
         gc.freeze()
         gc.enable()
 
 
+def _compiling() -> AbstractContextManager[object]:
+    """After an installation, one worker compiles the libraries, for 20 s, and the others wait instead of doing the same."""
+    last = find_spec("optuna")  # of the large ones that are imported
+    if "PYTEST_XDIST_WORKER" not in os.environ or last is None or last.origin is None:
+        return nullcontext()
+    if Path(cache_from_source(last.origin)).exists():
+        return nullcontext()
+    return FileLock(Path(gettempdir()) / f"fakenews-tests-{os.getuid()}.lock")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow fixtures, and all that have such a mark as slow."""
+    # Here, because the process that hands out tests to workers needs it not.
+    from tests.support.unsynced import sitecustomize as sitecustomize
+
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in SLOW_FIXTURES:

@@ -62,6 +62,7 @@ class Loop:
         self.store = Store(project / ".fakenews")
         self.environment = os.environ | {
             "DAGSTER_HOME": str(project),
+            "PYTHONPATH": str(REPOSITORY / "tests" / "support" / "unsynced"),
             "FAKENEWS_STORAGE": str(self.store.root),
             "FAKENEWS_LANDING": str(self.landing),
             "FAKENEWS_LANDING_SETTLE_SECONDS": "1",

@@ -4,6 +4,7 @@ They are forked from a server that has imported it and nothing has run in: a for
 locks that its threads hold.
 """
 
+import gc
 import os
 import runpy
 import signal
@@ -18,6 +19,8 @@ _CONTEXT: Final = get_context("forkserver")
 # Not the definitions: they read the environment, which is another one in each process.
 _CONTEXT.set_forkserver_preload(
     [
+        "tests.support.unswept",
+        "tests.support.unsynced.sitecustomize",
         "fakenews_assets.cli",
         "fakenews_assets.training.finetuning.finetuning",
         *(
@@ -81,6 +84,8 @@ def _call(
     folder: Path,
     output: Path | None,
 ) -> None:
+    gc.freeze()
+    gc.enable()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
