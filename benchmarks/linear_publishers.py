@@ -1,12 +1,14 @@
-"""The linear model on publishers that it was not trained on: what weights and another corpus change.
+"""The linear model on publishers that it was not trained on: what weights, another corpus, style and ratings change.
 
-    python -m benchmarks.linear_publishers [--news FILE] [--other FILE] [--partitions 3] [--folds 4]
+    python -m benchmarks.linear_publishers [--news FILE] [--other FILE] [--ratings FILE] [--partitions 3] [--folds 4]
 
 The rows and the figure are those of `benchmarks.publishers`. Which publishers are held out together moves the score by
 more than a recipe does, so that recipes are compared fold by fold. `--other` is a file in WELFake's columns: its articles
-with a text are trained on as a batch of their own. Of its fakes it does not say who published them.
+with a text are trained on as a batch of their own. Of its fakes it does not say who published them. `--ratings` is a table
+of publishers' ratings, as `fakenews rate` takes it.
 """
 
+import os
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,8 +18,9 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from benchmarks.common import default_news_path, describe_machine, write_results
+from benchmarks.common import ROOT, default_news_path, describe_machine, write_results
 from benchmarks.publishers import OTHER, default_publishers_path, divide, load_publishers, with_other
+from fakenews_assets.data.ratings.reading import RatingsSettings, read_ratings
 from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
 from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.models.runtimes.linear import fit_baseline
@@ -25,20 +28,33 @@ from fakenews_assets.models.settings import BaselineSettings
 
 console = Console()
 
-RECIPE: Final = "and publishers by the root of their articles"
+RATINGS_VARIABLE: Final = "FAKENEWS_BENCH_RATINGS"
+PUBLISHERS: Final = "and publishers by the root of their articles"
+CORPUS: Final = "and another corpus"
+STYLE: Final = "and style beside words"
+RECIPE: Final = "and targets between label and rating"
+
+
+def default_ratings_path() -> Path:
+    """The table of publishers' ratings, from the environment or beside the repository."""
+    return Path(os.environ.get(RATINGS_VARIABLE, ROOT / "../shared/data/source_ratings.csv.gz"))
 
 
 def fold_scores(train: pl.DataFrame, unseen: pl.DataFrame) -> dict[str, float]:
     """ROC AUC on unseen articles, by how the model was trained; each is the one before it and one change."""
-    rated = train.filter(pl.col("batch") != OTHER)
+    unrated = train.drop("rating")
+    first = unrated.filter(pl.col("batch") != OTHER)
+    words = BaselineSettings(style=0)
     fits = {
-        "batches and labels weigh alike": rated.drop("source"),
-        RECIPE: rated,
-        "and another corpus": train,
+        "batches and labels weigh alike": (first.drop("source"), words),
+        PUBLISHERS: (first, words),
+        CORPUS: (unrated, words),
+        STYLE: (unrated, BaselineSettings()),
+        RECIPE: (train, BaselineSettings()),
     }
     found: dict[str, float] = {}
-    for name, rows in fits.items():
-        odds = fit_baseline(rows, BaselineSettings()).log_odds(articles_of(unseen))
+    for name, (rows, settings) in fits.items():
+        odds = fit_baseline(rows, settings).log_odds(articles_of(unseen))
         score = unseen_roc_auc(unseen, pl.Series(odds))
         assert score is not None
         found[name] = score
@@ -48,16 +64,19 @@ def fold_scores(train: pl.DataFrame, unseen: pl.DataFrame) -> dict[str, float]:
 def main(
     news: Annotated[Path | None, typer.Option(help="Rows of many publishers.")] = None,
     other: Annotated[Path | None, typer.Option(help="Rows of another corpus, in WELFake's columns.")] = None,
+    ratings: Annotated[Path | None, typer.Option(help="Table of publishers' ratings.")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Ways to divide the publishers.")] = 3,
     folds: Annotated[int, typer.Option(min=2, help="Parts of the publishers.")] = 4,
 ) -> None:
     """Measure and write results/linear_publishers.json."""
-    rated = load_publishers(news or default_publishers_path())
-    articles, batches = with_other(*rated, other or default_news_path())
+    named = load_publishers(news or default_publishers_path())
+    articles, batches = with_other(*named, other or default_news_path())
+    table = read_ratings([ratings or default_ratings_path()], RatingsSettings()).table
     rows: list[dict[str, Any]] = []
     for seed in range(partitions):
         for fold in divide(articles, batches, folds, seed):
-            scores = fold_scores(fold.news.train, fold.news.test)
+            train = fold.news.train.join(table, on="source", how="left", maintain_order="left")
+            scores = fold_scores(train, fold.news.test)
             rows.append({"partition": seed, "fold": fold.number, "roc_auc": scores})
             console.print(rows[-1])
     write(rows)
@@ -72,11 +91,10 @@ def write(rows: list[dict[str, Any]]) -> None:
     errors = {name: float(gain.std(ddof=1) / len(gain) ** 0.5) for name, gain in gains.items()}
     numbers = {
         "linear_unseen_auc": float(scores[RECIPE].mean()),
-        "publisher_weights_gain": float(gains[RECIPE].mean()),
-        "publisher_weights_gain_se": errors[RECIPE],
-        "other_corpus_gain": float(gains[names[-1]].mean()),
-        "other_corpus_gain_se": errors[names[-1]],
     }
+    of_change = {"publisher_weights": PUBLISHERS, "other_corpus": CORPUS, "style": STYLE, "ratings": RECIPE}
+    for key, name in of_change.items():
+        numbers |= {f"{key}_gain": float(gains[name].mean()), f"{key}_gain_se": errors[name]}
     of = {
         (name, number): scores[name][partitions == number].mean()
         for name, number in product(names, np.unique(partitions))

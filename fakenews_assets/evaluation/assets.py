@@ -10,6 +10,7 @@ from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import illustrated
 from fakenews_assets.common.plotting import to_png
+from fakenews_assets.data.ratings.reading import with_ratings
 from fakenews_assets.data.splits.splitting import seen_rows
 from fakenews_assets.evaluation.checks import (
     better_than_majority,
@@ -135,7 +136,11 @@ def _champion_of(table: pl.DataFrame, champion: Artifact | None) -> str:
 )
 @plain_config
 def generalization(
-    context: dg.AssetExecutionContext, config: GeneralizationSettings, storage: Storage, splits: Artifact
+    context: dg.AssetExecutionContext,
+    config: GeneralizationSettings,
+    storage: Storage,
+    splits: Artifact,
+    source_ratings: Artifact | None,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     """The recipes, retrained and evaluated on other splits of the corpus with several seeds: by row, by
     near-duplicate cluster, by source and by time. Optional. A killed run resumes."""
@@ -145,7 +150,10 @@ def generalization(
     baseline, finetuning = _recipes(context, storage, config)
     try:
         predictions = measure(
-            {split: seen_rows(splits, split).collect() for split in ("train", "val", "test")},
+            {
+                split: with_ratings(seen_rows(splits, split).collect(), source_ratings)
+                for split in ("train", "val", "test")
+            },
             config,
             baseline,
             finetuning,

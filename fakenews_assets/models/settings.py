@@ -62,6 +62,19 @@ class _BaselineFeatures(BaseModel):
     max_features: int | None = Field(
         default=500_000, ge=1, description="Most terms kept, commonest first; null: no limit."
     )
+    style: float = Field(
+        default=0.01,
+        ge=0,
+        description="What the standardized style features (rates of signs, capitals, long words and the like) are"
+        " multiplied with, beside terms of length one; 0: they are not read.",
+    )
+    rating_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="How far the training target of an article goes from its label to 1 - rating of its publisher, where"
+        " that is known.",
+    )
     balance_batches: bool = Field(
         default=True,
         description="Whether each label of each batch counts alike in the training, at most four times and at least half"

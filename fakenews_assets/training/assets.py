@@ -7,6 +7,7 @@ import dagster as dg
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
 from fakenews_assets.common.metadata import records
+from fakenews_assets.data.ratings.reading import with_ratings
 from fakenews_assets.data.splits.splitting import training_rows
 from fakenews_assets.models.settings import BaselineTuning
 from fakenews_assets.training.metadata import SearchLog, TrainingLog
@@ -15,24 +16,26 @@ from fakenews_assets.training.search.settings import SearchSettings
 from fakenews_assets.training.settings import FinetunedBertSettings, FrozenSettings
 from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage
-from fakenews_resources.storage.store import StoreError
+from fakenews_resources.storage.store import Store, StoreError
 from fakenews_resources.tracking.resource import Tracker
 
 # One training step at a time, however it is launched: two would share the cores and both be slower.
 _asset = partial(asset, group_name="training", owners=["team:ml"], pool="training")
 
 
-@_asset(kinds={"sklearn"}, code_version="4")
+@_asset(kinds={"sklearn"}, code_version="5")
 @plain_config
 def baseline_model(
-    config: BaselineTuning, storage: Storage, splits: Artifact
+    config: BaselineTuning, storage: Storage, splits: Artifact, source_ratings: Artifact | None
 ) -> dg.MaterializeResult[Artifact]:
     """TF-IDF and logistic regression, tuned on the validation split: the bar for every encoder."""
     from fakenews_assets.training.baseline import tune_baseline
 
     train, val = training_rows(splits)
+    if source_ratings is not None:
+        _require_the_ratings_of_the_labels(storage.store, splits, source_ratings)
     try:
-        tuned = tune_baseline(train, val, config)
+        tuned = tune_baseline(with_ratings(train, source_ratings), val, config)
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     draft = storage.draft()
@@ -48,6 +51,19 @@ def baseline_model(
             "trials": records(tuned.trials),
         },
     )
+
+
+def _require_the_ratings_of_the_labels(store: Store, splits: Artifact, ratings: Artifact) -> None:
+    """A bundle names one version of every value, so that one table has to be behind labels and targets."""
+    from fakenews_assets.registry.lineage import ancestors
+
+    labelled_by = ancestors(store, splits).get("source_ratings")
+    if labelled_by is not None and labelled_by.version != ratings.version:
+        raise dg.Failure(
+            "The ratings have changed since they labelled articles of these splits. Label the batches again"
+            " (`fakenews rate FILE`), then make the splits again.",
+            allow_retries=False,
+        )
 
 
 @_asset(kinds={"sklearn", "pytorch"}, code_version="1")

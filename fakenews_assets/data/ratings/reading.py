@@ -119,6 +119,14 @@ def received_files(ratings: Artifact) -> list[Path]:
     return [ratings.path / RECEIVED_FOLDER / one["file"] for one in ratings.meta["files"]]
 
 
+def with_ratings(articles: pl.DataFrame, ratings: Artifact | None) -> pl.DataFrame:
+    """The articles with the `rating` of their `source`, null where there is none; as they are without ratings."""
+    if ratings is None:
+        return articles
+    table = ratings.scan(TABLE).collect()
+    return articles.join(table, on="source", how="left", maintain_order="left")
+
+
 def read_ratings(files: Sequence[Path], settings: RatingsSettings) -> Ratings:
     """Read and merge tables of ratings. Raises RatingsRefused."""
     tables = [_table(file, settings) for file in files]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scipy import stats
 
@@ -182,7 +183,7 @@ def _run(
     work: Path,
 ) -> pl.DataFrame:
     rows = [
-        int(part.select("title", "text", "label", "source").hash_rows(seed=1).sum())
+        int(part.select("title", "text", "label", "source", cs.matches("^rating$")).hash_rows(seed=1).sum())
         for part in (fold.train, fold.val, fold.test)
     ]
     models = [name for name in settings.models if (name == "baseline") == (model == "baseline")]

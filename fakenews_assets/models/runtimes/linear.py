@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_matrix, hstack
 from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +18,7 @@ from sklearn.random_projection import SparseRandomProjection
 
 from fakenews_assets.common import progress
 from fakenews_assets.models.classifier import Article, Predictions
+from fakenews_assets.models.runtimes.style import Standardization, style_features
 from fakenews_assets.models.settings import BaselineSettings, Terms
 
 _SETTINGS_FILE: Final = "baseline.json"
@@ -34,7 +36,7 @@ _DIMENSIONS: Final = 256
 
 
 class BaselineClassifier:
-    """Logistic regression on sub-linear TF-IDF of words and signs, or of runs of characters.
+    """Logistic regression on sub-linear TF-IDF of words and signs, or of runs of characters, and on style.
 
     It is stored without pickles. A fitted and a loaded classifier give identical predictions.
     """
@@ -48,6 +50,7 @@ class BaselineClassifier:
         idf: NDArray[np.float64],
         weights: NDArray[np.float64],
         intercept: float,
+        style: Standardization | None = None,
     ) -> None:
         """Assemble a classifier.
 
@@ -55,13 +58,15 @@ class BaselineClassifier:
             settings: as fitted.
             terms: vocabulary, in the order of the arrays.
             idf: inverse document frequency, shape [terms].
-            weights: evidence for fake, shape [terms].
-            intercept: log odds of fake without any known term.
+            weights: evidence for fake, shape [terms + style features].
+            intercept: log odds of fake without any known term, of average style.
+            style: of the style features; None: there are none.
         """
         self.settings = settings
         self.terms = list(terms)
         self.weights = weights
         self.intercept = intercept
+        self.style = style
         self._vectorizer = _vectorizer(settings, vocabulary={term: index for index, term in enumerate(terms)})
         self._vectorizer.idf_ = idf
 
@@ -80,8 +85,12 @@ class BaselineClassifier:
         """Log odds of fake, shape [n]."""
         if not articles:
             return np.zeros(0)
-        features = self._vectorizer.transform(_documents(articles, self.settings))
-        return features @ self.weights + self.intercept
+        terms = self._vectorizer.transform(_documents(articles, self.settings))
+        odds = terms @ self.weights[: len(self.terms)] + self.intercept
+        if self.style is not None:
+            style = self.style.apply(_style_features(articles, self.settings))
+            odds += self.settings.style * style @ self.weights[len(self.terms) :]
+        return odds
 
     def embed(self, articles: Sequence[Article]) -> NDArray[np.float32]:
         """TF-IDF features in 256 dimensions, as `Embedder` says.
@@ -110,18 +119,24 @@ class BaselineClassifier:
             "weights": self.weights,
             "intercept": np.array([self.intercept]),
         }
+        if self.style is not None:
+            arrays |= {"style_mean": self.style.mean, "style_deviation": self.style.deviation}
         save_file(arrays, folder / _ARRAYS_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> "BaselineClassifier":
         """Load what `save` wrote."""
         arrays = load_file(folder / _ARRAYS_FILE)
+        style = None
+        if "style_mean" in arrays:
+            style = Standardization(arrays["style_mean"], arrays["style_deviation"])
         return cls(
             BaselineSettings.model_validate_json((folder / _SETTINGS_FILE).read_text()),
             json.loads((folder / _VOCABULARY_FILE).read_text()),
             arrays["idf"],
             arrays["weights"],
             float(arrays["intercept"][0]),
+            style,
         )
 
 
@@ -130,7 +145,8 @@ def fit_baseline(train: pl.DataFrame, settings: BaselineSettings) -> BaselineCla
 
     Args:
         train: columns `title`, `text` and `label` (0 real, 1 fake), no nulls, already cleaned. Several batches are
-            told apart by the column `batch`, publishers by `source`.
+            told apart by the column `batch`, publishers by `source`. Of a publisher's quality tells `rating`, from 0 to
+            1, null where it is not known.
         settings: settings of the model.
 
     Raises:
@@ -146,21 +162,29 @@ def fit_baselines(train: pl.DataFrame, settings: Iterable[BaselineSettings]) -> 
     """
     articles = [Article(title, text) for title, text in train.select("title", "text").iter_rows()]
     labels, weights = train.get_column("label").to_numpy(), _weights(train)
+    ratings = train["rating"].to_numpy() if "rating" in train.columns else np.full(len(labels), np.nan)
     for _, alike in groupby(settings, lambda one: one.model_copy(update={"inverse_regularization": 1})):
         group = list(alike)
         vectorizer = _vectorizer(group[0])
-        features = vectorizer.fit_transform(_documents(articles, group[0]))
+        features = csr_matrix(vectorizer.fit_transform(_documents(articles, group[0])))
         terms = vectorizer.get_feature_names_out().tolist()
+        style = None
+        if group[0].style:
+            of_articles = _style_features(articles, group[0])
+            style = Standardization.fit(of_articles)
+            features = csr_matrix(hstack([features, csr_matrix(group[0].style * style.apply(of_articles))]))
         for one in group:
-            regression = LogisticRegression(C=one.inverse_regularization, max_iter=1000)
             weighted = weights if one.balance_batches else np.ones(len(labels))
-            regression.fit(features, labels, sample_weight=weighted)
+            rated = (1 - one.rating_share) * labels + one.rating_share * (1 - ratings)
+            targets = np.where(np.isnan(ratings), labels, rated)
+            regression = _fit(features, targets, weighted, one.inverse_regularization)
             yield BaselineClassifier(
                 one,
                 terms,
                 np.asarray(vectorizer.idf_, dtype=np.float64),
                 np.asarray(regression.coef_)[0],
-                float(np.asarray(regression.intercept_)[0]) + _prior_shift(labels, weighted),
+                float(np.asarray(regression.intercept_)[0]) + _prior_shift(labels, targets, weighted),
+                style,
             )
 
 
@@ -178,13 +202,28 @@ def _weights(train: pl.DataFrame) -> NDArray[np.float64]:
     return weights
 
 
-def _prior_shift(labels: NDArray[np.int8], weights: NDArray[np.float64]) -> float:
-    """What leads from the log odds of the weighted articles to those of the articles.
+def _fit(
+    features: csr_matrix, targets: NDArray[np.float64], weights: NDArray[np.float64], c: float
+) -> LogisticRegression:
+    """Logistic regression on probabilities of fake: an article counts as fake by its target, and as real by the rest."""
+    fake, real = np.flatnonzero(targets > 0), np.flatnonzero(targets < 1)
+    rows = np.concatenate([fake, real])
+    return LogisticRegression(C=c, max_iter=1000).fit(
+        features[rows],
+        np.repeat([1, 0], [len(fake), len(real)]),
+        sample_weight=np.concatenate([(weights * targets)[fake], (weights * (1 - targets))[real]]),
+    )
+
+
+def _prior_shift(
+    labels: NDArray[np.int8], targets: NDArray[np.float64], weights: NDArray[np.float64]
+) -> float:
+    """What leads from the log odds of the weighted targets to those of the articles' labels.
 
     King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9(2), 2001, section 4.1.
     """
     fake = labels == 1
-    return float(np.log(fake.sum() / (~fake).sum()) - np.log(weights[fake].sum() / weights[~fake].sum()))
+    return float(np.log(fake.sum() / (~fake).sum()) - np.log(weights @ targets / (weights @ (1 - targets))))
 
 
 def _vectorizer(settings: BaselineSettings, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
@@ -206,6 +245,16 @@ def _documents(articles: Iterable[Article], settings: BaselineSettings) -> list[
     if settings.inputs == "title":
         return [article.title for article in articles]
     return [f"{article.title}\n{_beginning(article.text, settings.max_words)}" for article in articles]
+
+
+def _style_features(articles: Sequence[Article], settings: BaselineSettings) -> NDArray[np.float64]:
+    """Of the title and, if it is read, of the text; shape [articles, features]."""
+    fields = [[article.title for article in articles]]
+    if settings.inputs != "title":
+        fields.append([_beginning(article.text, settings.max_words) for article in articles])
+    if settings.lowercase:
+        fields = [[line.lower() for line in lines] for lines in fields]
+    return np.hstack([style_features(lines) for lines in fields])
 
 
 def _beginning(text: str, words: int) -> str:
