@@ -13,7 +13,7 @@ from typing import Final
 import dagster as dg
 import psutil
 from dagster import DefaultRunLauncher
-from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.errors import DagsterLaunchFailedError, DagsterUserCodeUnreachableError
 from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RETRIES_TAG
@@ -24,6 +24,8 @@ from typing_extensions import override
 HOST_TAG: Final = "fakenews/host"
 """The machine of a run that executes in the process of a `fakenews` command."""
 
+SHUTS_DOWN: Final = "Tried to start a run on a server after telling it to shut down"
+"""What Dagster's code server says while it waits for the end of its runs, to be replaced."""
 _CLOCK_SECONDS: Final = 2
 """How much later than its first event a process may seem to have begun."""
 
@@ -51,7 +53,13 @@ class WatchedRunLauncher(DefaultRunLauncher):
         if HOST_TAG in run.tags:  # the re-execution of a command's run: no person waits for it at a terminal
             retries = str(self._instance.run_retries_max_retries)
             self._instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: retries})
-        super().launch_run(context)
+        try:
+            super().launch_run(context)
+        except DagsterLaunchFailedError as error:
+            if SHUTS_DOWN not in str(error):
+                raise
+            # This the queue repeats; the other would fail the run for ever.
+            raise DagsterUserCodeUnreachableError(str(error)) from error
 
     @override
     def terminate(self, run_id: str) -> bool:

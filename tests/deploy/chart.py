@@ -22,13 +22,6 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "additionalInstanceConfig": {},
 }
 
-_OF_QUEUE: Final = {
-    "maxConcurrentRuns": "max_concurrent_runs",
-    "tagConcurrencyLimits": "tag_concurrency_limits",
-    "dequeueIntervalSeconds": "dequeue_interval_seconds",
-    "dequeueUseThreads": "dequeue_use_threads",
-    "dequeueNumWorkers": "dequeue_num_workers",
-}
 _OF_POOLS: Final = {
     "defaultLimit": "default_limit",
     "granularity": "granularity",
@@ -58,7 +51,7 @@ def instance(values: Mapping[str, Any]) -> dict[str, Any]:
     filled = _over(DEFAULTS, values)
     daemon, limits = filled["dagsterDaemon"], filled["concurrency"]
     more = filled["additionalInstanceConfig"]
-    sections: dict[str, Any] = {"run_coordinator": _coordinator(daemon["runCoordinator"], limits["enabled"])}
+    sections: dict[str, Any] = {"run_coordinator": _coordinator(daemon["runCoordinator"])}
     if limits["enabled"]:
         parts = {"pools": _named(limits["pools"], _OF_POOLS), "runs": _named(limits["runs"], _OF_RUNS)}
         sections["concurrency"] = {name: part for name, part in parts.items() if part}
@@ -73,15 +66,12 @@ def instance(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**sections, **more}
 
 
-def _coordinator(given: Mapping[str, Any], concurrency: bool) -> dict[str, Any]:
+def _coordinator(given: Mapping[str, Any]) -> dict[str, Any]:
     if not given["enabled"]:
         module = "dagster._core.run_coordinator.sync_in_memory_run_coordinator"
         return {"module": module, "class": "SyncInMemoryRunCoordinator"}
-    assert given["type"] == "QueuedRunCoordinator"
-    config = _named(given["config"]["queuedRunCoordinator"], _OF_QUEUE)
-    if not concurrency:
-        config.setdefault("max_concurrent_runs", -1)
-    return {"module": "dagster.core.run_coordinator", "class": "QueuedRunCoordinator", "config": config}
+    assert given["type"] == "CustomRunCoordinator", "the chart's own type cannot wait for a code server"
+    return dict(given["config"]["customRunCoordinator"])
 
 
 def _named(part: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import kubernetes_validate
 import pytest
 import yaml
-from dagster import DagsterInstance, DagsterInvalidConfigError
+from dagster import DagsterInstance
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster_gcp.gcs import GCSComputeLogManager
@@ -134,14 +134,6 @@ def test_a_queue_that_is_switched_off_is_noticed(tmp_path: Path):
     instance = loaded(chart.instance(values), tmp_path)
     assert not isinstance(instance.run_coordinator, QueuedRunCoordinator)
     assert instance.get_concurrency_config().run_queue_config is None
-
-
-def test_limits_outside_the_charts_own_block_are_noticed(tmp_path: Path):
-    """Without it the chart gives the queue a limit of its own, and Dagster refuses to have two."""
-    values = {name: value for name, value in VALUES.items() if name != "concurrency"}
-    rendered = chart.instance(values) | {"concurrency": {"runs": {"max_concurrent_runs": 2}}}
-    with pytest.raises(DagsterInvalidConfigError, match="max_concurrent_runs"):
-        loaded(rendered, tmp_path)
 
 
 def loaded(config: Mapping[str, Any], folder: Path) -> DagsterInstance:

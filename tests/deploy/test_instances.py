@@ -22,7 +22,7 @@ from tests.deploy.conftest import Postgres
 from tests.deploy.files import REPOSITORY, read
 
 FILES = ("dagster.gcp.yaml", "compose/dagster.yaml")
-SHARED = ("concurrency", "run_monitoring", "run_retries", "telemetry", "nux")
+SHARED = ("concurrency", "run_coordinator", "run_monitoring", "run_retries", "telemetry", "nux")
 
 ENVIRONMENT = {
     "DAGSTER_GCS_BUCKET": "logs",
@@ -199,7 +199,7 @@ def test_a_restored_copy_of_postgres_has_the_history(
 
 
 def test_a_run_waits_for_a_code_server_that_starts_again(tmp_path: Path):
-    """`python -m benchmarks.outages` kills it: without a wait the run failed for ever. The limits still hold."""
+    """As long as compose lets it wait for its runs and a minute more: without a wait the run fails for ever."""
     config = read("compose/dagster.yaml")
     elsewhere = {"storage", "local_artifact_storage", "compute_logs"}
     own = {name: value for name, value in config.items() if name not in elsewhere}
@@ -207,5 +207,7 @@ def test_a_run_waits_for_a_code_server_that_starts_again(tmp_path: Path):
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
-    assert queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay >= 60
+    grace = read("compose.yaml")["services"]["code"]["stop_grace_period"]
+    assert grace == "5m"
+    assert queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay >= 5 * 60 + 60
     assert queue.max_concurrent_runs == config["concurrency"]["runs"]["max_concurrent_runs"]

@@ -1,5 +1,6 @@
 """Which runs are still alive, for run monitoring, and how one of a command is ended."""
 
+import inspect
 import json
 import os
 import platform
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterLaunchFailedError, DagsterUserCodeUnreachableError
 from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import LaunchRunContext
+from dagster._grpc import server
 
-from fakenews_resources.launcher import HOST_TAG, WatchedRunLauncher, executes_here, why_lost
+from fakenews_resources.launcher import HOST_TAG, SHUTS_DOWN, WatchedRunLauncher, executes_here, why_lost
 
 SERVED = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": "/nowhere"})}
 OF_A_COMMAND = {HOST_TAG: platform.node()}
@@ -94,6 +97,24 @@ def test_a_command_s_run_that_is_executed_again_is_retried_as_any_other(
         assert found is not None
         assert found.tags.get("dagster/max_retries") == retries
         assert launched.pop() == run.run_id
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [(SHUTS_DOWN, DagsterUserCodeUnreachableError), ("no such job", DagsterLaunchFailedError)],
+)
+def test_a_code_server_that_is_about_to_end_is_asked_again(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, said: str, error: type[Exception]
+) -> None:
+    """The queue repeats what is unreachable. Else the run had failed for ever, since nobody retries what never started."""
+    assert SHUTS_DOWN in inspect.getsource(server)
+
+    def refuse(*_: object) -> None:
+        raise DagsterLaunchFailedError(said)
+
+    monkeypatch.setattr(dg.DefaultRunLauncher, "launch_run", refuse)
+    with pytest.raises(error, match=said):
+        instance.run_launcher.launch_run(LaunchRunContext(instance.create_run_for_job(work), None))
 
 
 def test_terminating_the_run_of_a_command_interrupts_it(
