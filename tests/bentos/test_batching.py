@@ -95,6 +95,28 @@ def test_a_large_request_delays_others_by_a_piece():
     assert sum(model.sizes) == 1002
 
 
+def test_beside_a_large_request_there_is_one_batch():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        large = asyncio.create_task(batcher.submit(job("large", 100)))
+        await until(lambda: len(model.batches) == 1)
+        small = [asyncio.create_task(batcher.submit(job(str(number)))) for number in range(60)]
+        await asyncio.sleep(0.05)
+        assert len(model.batches) == 1
+        model.gate.set()
+        await asyncio.gather(large, *small)
+        model.gate.clear()
+        before = len(model.batches)
+        small = [asyncio.create_task(batcher.submit(job(str(number)))) for number in range(30)]
+        await until(lambda: len(model.batches) == before + 2)
+        model.gate.set()
+        await asyncio.gather(*small)
+
+    run(scenario, model, max_rows=80)
+
+
 def test_long_articles_fill_a_batch_by_the_time_they_take():
     model = Model()
 

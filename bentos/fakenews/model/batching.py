@@ -4,8 +4,8 @@ While the model works, requests queue; when it is free, it takes a piece of each
 grow with the load, and a large request delays others by its pieces, not by all of it (round robin with a quantum, as
 in Shreedhar and Varghese, "Efficient Fair Queuing Using Deficit Round Robin", SIGCOMM 1995).
 
-Two batches are under way at once where enough waits: one is prepared, or its answers are written down and sent, while the
-model works at the other.
+Two batches of short requests are under way at once where enough waits: one is prepared, or its answers are written down
+and sent, while the model works at the other. A large request would delay others twice as long that way.
 """
 
 import asyncio
@@ -62,6 +62,8 @@ class Job(Generic[T]):
     costs: list[int] = field(init=False)
     left: int = field(init=False)
     """Cost of the articles that the model has not taken yet."""
+    is_large: bool = field(init=False)
+    """Whether it takes more than one piece."""
     taken: int = field(init=False, default=0)
     """Articles that it has taken."""
     found: list[T] = field(init=False, default_factory=list)
@@ -69,6 +71,7 @@ class Job(Generic[T]):
     def __post_init__(self) -> None:
         self.costs = [_cost(article) for article in self.articles]
         self.left = sum(self.costs)
+        self.is_large = self.left > _PIECE_COST
 
     def next_piece(self, max_rows: int) -> "Piece[T]":
         """The next articles: at least one, and no more than `_PIECE_COST` in sum."""
@@ -134,6 +137,7 @@ class Batcher(Generic[T]):
         self._at_once = at_once
         self._waiting: deque[Job[T]] = deque()
         self._rows = 0
+        self._large = 0
         self._backlog = 0
         self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -179,7 +183,7 @@ class Batcher(Generic[T]):
             Overloaded: it is the first job of its request and has several pieces, and the work that waits is too much.
         """
         backlog = (self._backlog + self._running) / self._pace
-        if job.left > _PIECE_COST and not job.is_begun and backlog > self._max_backlog:
+        if job.is_large and not job.is_begun and backlog > self._max_backlog:
             metrics.REFUSED.inc()
             raise Overloaded(backlog)
         self._queue(job)
@@ -203,10 +207,9 @@ class Batcher(Generic[T]):
     def _may_begin(self) -> bool:
         if not self._under_way:
             return self._rows > 0
-        least = max(
-            _LEAST_ROWS, self._running_rows
-        )  # small batches between large ones would cost more than they save
-        return self._under_way < self._at_once and self._rows >= least
+        # Small batches between large ones would cost more than they save.
+        least = max(_LEAST_ROWS, self._running_rows)
+        return not self._large and self._under_way < self._at_once and self._rows >= least
 
     async def _answer(self, pieces: list[Piece[T]]) -> None:
         begin = perf_counter()
@@ -233,15 +236,16 @@ class Batcher(Generic[T]):
         if job.answer.done():  # its client has left
             return
         if job.left:
-            self._queue(job)  # only now: its answers come in order, and it never holds every thread
+            self._queue(job)
         else:
             job.answer.set_result(job.found)
 
     def _take(self) -> list[Piece[T]]:
         """A piece of each waiting job in turn, until the batch is full or has its share of what there is."""
         pieces: list[Piece[T]] = []
-        rows, cost = self._max_rows, max(self._pace * self._batch_seconds / self._at_once, _PIECE_COST)
-        share = max(_LEAST_ROWS, (self._rows + self._running_rows) / self._at_once)
+        at_once = 1 if self._large else self._at_once
+        rows, cost = self._max_rows, max(self._pace * self._batch_seconds / at_once, _PIECE_COST)
+        share = max(_LEAST_ROWS, (self._rows + self._running_rows) / at_once)
         while self._waiting and rows and self._max_rows - rows < share:
             job = self._waiting[0]
             if job.answer.done():  # its client has left
@@ -263,7 +267,9 @@ class Batcher(Generic[T]):
         self._running += sign * _cost_of(pieces)
         for piece in pieces:
             self._running_rows += sign * (piece.end - piece.begin)
-            self._backlog += sign * piece.job.left  # which is not in the queue meanwhile
+            # Not in the queue meanwhile.
+            self._large += sign * piece.job.is_large
+            self._backlog += sign * piece.job.left
 
     def _queue(self, job: Job[T]) -> None:
         self._waiting.append(job)
@@ -275,6 +281,7 @@ class Batcher(Generic[T]):
     def _count(self, job: Job[T], sign: int) -> None:
         rows = sign * (len(job.articles) - job.taken)
         self._rows += rows
+        self._large += sign * job.is_large
         self._backlog += sign * job.left
         self._turn += sign * min(job.left, _PIECE_COST)
         metrics.QUEUED.inc(rows)
