@@ -101,6 +101,11 @@ def columns_of(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
             f" {summary['unread_date']!r}."
         )
     if summary["unlabelled"] == summary["rows_out"]:
+        if any("label" in file["columns"] for file in manifest["files"]) and not summary["words"]:
+            parts.append(
+                "The column of labels holds no value; the formulas of a spreadsheet have some once the program that"
+                " calculates them has saved it."
+            )
         parts.append(
             "To label them, name the column of labels (--column label=NAME), or give all rows of a file one label"
             " (--label real)."
@@ -144,7 +149,7 @@ def show_next(runner: GraphRunner) -> None:
     settings = RetrainSettings()
     _say(
         runner,
-        f"The corpus has {fresh:,} labelled articles that no model was trained on. Next: the same command with --train."
+        f"The corpus has {fresh:,} labelled articles that no model was trained on, repeats counted. Next: the same command with --train."
         f" While `make ui` runs, a retraining starts by itself at {settings.min_new_rows:,} of them, or at"
         f" {settings.min_new_rows_on_trigger:,} after drift.",
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from fakenews_assets.data.fields.labels import are_sure, plain_labels
+from fakenews_assets.data.fields.labels import are_sure, parse_labels, plain_labels
 from fakenews_assets.data.fields.mapping import BatchMapping
 from fakenews_assets.data.fields.missing import MISSING_VALUE
 from fakenews_assets.data.readers.reading import open_table
@@ -55,6 +55,8 @@ _NO_TITLES: Final = rf"^$|{_DATA}|(?:^|_)(?:id|ids|index|row|author|authors|subj
 _NO_PROSE: Final = r"^\s*(?:[\[{].*|\S*[\d/]\S*)?\s*$"
 _PROBED: Final = 20
 _HEADLINE_CHARS: Final = 250
+_CONTRADICTING_SHARE: Final = 0.05
+"""More rows in which two columns of labels contradict each other are no slips."""
 _LABELS_IF_SURE: Final = ("type", "category")
 """Columns that hold labels in some files and topics in others: their words decide."""
 
@@ -181,6 +183,8 @@ def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMap
     for field, aliases in COLUMNS.items():
         if field not in mapping.columns and (alias := next((one for one in aliases if one in free), None)):
             used[field] = names[plain.index(alias)]
+    if "label" in used and "label" not in mapping.columns and not mapping.labels and values.width:
+        _check_labels_agree(names, used["label"], values)
     if "label" not in used and "label" not in mapping.columns:
         for alias in _LABELS_IF_SURE:
             if alias in free and are_sure(plain_labels(values.to_series(plain.index(alias)))):
@@ -191,6 +195,26 @@ def choose_columns(names: Sequence[str], values: pl.DataFrame, mapping: BatchMap
     if "title" not in used and not (mapping.title_words and "text" in used):
         raise NoTitle(f"no `title` column; {_listed(names)}", _title_remedy(names, used, values))
     return ChosenColumns(used, tuple(name for name in names if name and name not in used.values()))
+
+
+def _check_labels_agree(names: Sequence[str], chosen: str, values: pl.DataFrame) -> None:
+    """Raise UnreadableFile if another column, whose name says what its labels mean, contradicts the chosen one."""
+
+    def labels_of(name: str) -> pl.Series:
+        plain = plain_labels(values.to_series(names.index(name)))
+        return parse_labels(plain, meanings_in(name))["label"]
+
+    mine = labels_of(chosen)
+    for name in names:
+        if name != chosen and meanings_in(name):
+            other = labels_of(name)
+            contradicting = int((mine != other).sum())
+            if contradicting > _CONTRADICTING_SHARE * int((mine == other).count()):
+                option = " or ".join(f"--column label={shlex.quote(one)}" for one in (chosen, name))
+                raise UnreadableFile(
+                    f"{chosen!r} and {name!r} contradict each other in {contradicting:,} of its first {len(mine):,} rows. Say"
+                    f" which one holds the labels: {option} (`columns` of raw_news in the UI)"
+                )
 
 
 def _title_remedy(names: Sequence[str], used: dict[str, str], values: pl.DataFrame) -> str:

@@ -11,7 +11,7 @@ import io
 import json
 import resource
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any
@@ -53,8 +53,32 @@ def write_sheet() -> None:
             f"the spreadsheet has several sheets: {listed}. Save each that counts as a file of its own"
         )
     lines = csv.writer(sys.stdout)
-    for row in filled[0].iter_rows():
+    for row in _unmerged(filled[0].iter_rows(), filled[0].merged_cell_ranges or ()):
         lines.writerow(map(_cell, row))
+
+
+def _unmerged(rows: Iterable[list[Any]], merged: Iterable[Sequence[tuple[int, int]]]) -> Iterable[list[Any]]:
+    """Rows in which each cell that was merged with those below it has their common value, which is stored in the first.
+
+    Args:
+        rows: from the first of the sheet on.
+        merged: first and last cell (row, column) of the merged ranges.
+    """
+    columns = sorted(
+        (top, left, bottom) for (top, left), (bottom, right) in merged if left == right and top < bottom
+    )
+    last: dict[int, tuple[int, Any]] = {}
+    at = 0
+    for number, row in enumerate(rows):
+        for column, (bottom, value) in last.items():
+            if number <= bottom and column < len(row):
+                row[column] = value
+        while at < len(columns) and columns[at][0] <= number:
+            top, column, bottom = columns[at]
+            if top == number and column < len(row):
+                last[column] = bottom, row[column]
+            at += 1
+        yield row
 
 
 def _cell(value: object) -> object:

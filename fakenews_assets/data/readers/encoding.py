@@ -18,6 +18,8 @@ _WIDE_BYTES: Final = 16
 _ZERO_OR_ONE: Final = b"0" + b"1" * 255
 _MIXED_SHARE: Final = 0.02
 """Lines of another encoding that happen to be UTF-8 are rarer than this, among those that are not plain ASCII."""
+_FOREIGN_BYTES: Final = 64
+"""Fewer bytes beyond ASCII may be damage."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with BOM"),
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
@@ -31,9 +33,11 @@ _NAMES: Final = {
     "cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1253": "Windows-1253",
     "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256", "cp1257": "Windows-1257",
     "cp1258": "Windows-1258", "mac_roman": "Mac Roman", "cp437": "DOS 437", "cp850": "DOS 850", "koi8_r": "KOI8-R",
+    "cp866": "DOS 866", "mac_cyrillic": "Mac Cyrillic", "iso8859_2": "ISO 8859-2", "iso8859_5": "ISO 8859-5",
+    "iso8859_6": "ISO 8859-6", "tis_620": "TIS-620",
     "gb18030": "GB 18030", "big5": "Big5", "shift_jis": "Shift JIS", "euc_kr": "EUC-KR", "euc_jp": "EUC-JP",
 }  # fmt: skip
-_SINGLE_BYTE: Final = tuple(_NAMES)[:13]
+_SEVERAL_BYTES: Final = ("gb18030", "big5", "shift_jis", "euc_kr", "euc_jp")
 
 _MISPLACED: Final = re.compile(
     "(?<=[a-z])[À-ÖØ-ÞŠŽŸ]|(?<=[a-z])[‚ƒ„†‡ˆ‰‹›˜¡¢¤¥¦§¨ª«¬¯°±²³´µ¶¸¹º»¼½¾¿×÷](?=[a-z])|[ðþýÐÞÝ]"
@@ -68,7 +72,7 @@ def find_encoding(file: BinaryIO) -> Encoding:
     """Find the encoding that fits a file from its beginning to its end.
 
     Raises:
-        UnreadableFile: the file mixes encodings that cannot be told apart.
+        UnreadableFile: its encoding cannot be told, or it mixes some that cannot be told apart.
     """
     file.seek(0)
     head = file.read(_SAMPLE_BYTES)
@@ -83,11 +87,17 @@ def find_encoding(file: BinaryIO) -> Encoding:
     if is_utf8:
         return Encoding("utf-8", "UTF-8", escapes=escapes)
     good, bad, sample = _count(file)
-    codec = _guess(sample)
+    mixed = good >= _MIXED_SHARE * (good + bad)
+    codec = _guess(sample) or ("cp1252" if mixed else None)
+    if codec is None:
+        raise UnreadableFile(
+            "its encoding cannot be told, and it is not UTF-8: save it as UTF-8, or convert it (iconv -f ENCODING -t UTF-8"
+            " THIS_FILE > NEW_FILE)"
+        )
     name = _NAMES.get(codec, codec)
-    if good < _MIXED_SHARE * (good + bad):
+    if not mixed:
         return Encoding(codec, name, escapes=escapes)
-    if codec not in _SINGLE_BYTE:
+    if codec in _SEVERAL_BYTES:
         raise UnreadableFile(
             f"{good:,} lines are UTF-8 and {bad:,} probably {name}: save all of them in one encoding, best UTF-8"
         )
@@ -163,14 +173,18 @@ def _count(file: BinaryIO) -> tuple[int, int, bytes]:
     return good, bad, bytes(sample)
 
 
-def _guess(sample: bytes) -> str:
-    """The codec of a text that is not UTF-8."""
+def _guess(sample: bytes) -> str | None:
+    """The codec of a text that is not UTF-8. None: no codec makes words of it, and it is more than damaged bytes."""
     if _is_western(sample):
         return "cp1252"
     from charset_normalizer import from_bytes  # slow to import, and seldom needed
 
     best = from_bytes(sample, cp_isolation=list(_NAMES)).best()
-    return best.encoding if best else "cp1252"
+    if best:
+        return best.encoding
+    foreign = sum(byte >= 0x80 for byte in sample)
+    damaged = foreign < _FOREIGN_BYTES or 3 * foreign < len(re.findall(rb"[a-zA-Z]", sample))
+    return "cp1252" if damaged else None
 
 
 def _is_western(sample: bytes) -> bool:

@@ -79,7 +79,11 @@ def _open_text(
     exact: bool,
     open_files: ExitStack,
 ) -> Table:
-    encoding = find_encoding(file)
+    try:
+        encoding = find_encoding(file)
+    except UnreadableFile:
+        refuse_binary(head)
+        raise
     if not encoding.wide:
         refuse_binary(head)
     text = _as_text(file, encoding, exact, open_files)

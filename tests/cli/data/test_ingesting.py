@@ -110,7 +110,10 @@ def test_an_admitted_batch_says_what_comes_next_and_its_copy_is_refused(project:
     result = CliRunner().invoke(app, ["ingest", str(file)], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     assert "1 empty title: empty, or a word for a missing value (first at row 61, line 62)" in result.output
-    assert "The corpus has 60 labelled articles that no model was trained on. Next:" in result.output
+    assert (
+        "The corpus has 60 labelled articles that no model was trained on, repeats counted. Next:"
+        in result.output
+    )
     with dg.DagsterInstance.get() as instance:
         (batch,) = registered_batches(instance)
     refusal = CliRunner().invoke(app, ["ingest", str(copy), "--batch", "copy"])

@@ -127,3 +127,22 @@ def test_a_column_that_says_fake_or_real_says_what_yes_means(
 
 def test_true_in_another_column_is_left_to_be_asked_for(tmp_path: Path) -> None:
     assert read(tmp_path, "title,label\nA,True\nB,1\n").rows["label"].to_list() == ["True", "1"]
+
+
+def test_columns_of_labels_that_contradict_each_other_are_asked_about(tmp_path: Path) -> None:
+    rows = [f"Title {n},{n % 2},{n % 2}" for n in range(40)]
+    content = "\n".join(["title,is_fake,is_real", *rows])
+    with pytest.raises(
+        UnreadableFile,
+        match=r"'is_fake' and 'is_real' contradict each other in 40 of its first 40 rows.*--column label=is_fake or",
+    ):
+        read(tmp_path, content)
+    assert read(tmp_path, content, columns={"label": "is_real"}).columns.used["label"] == "is_real"
+    with pytest.raises(UnreadableFile, match="'label' and 'is_real' contradict"):
+        read(tmp_path, content.replace("is_fake", "label"))
+
+
+def test_a_few_labels_that_contradict_each_other_are_slips(tmp_path: Path) -> None:
+    rows = [f"Title {n},{n % 2},{int(n % 2 == 0 or n == 1)}" for n in range(40)]
+    chunk = read(tmp_path, "\n".join(["title,is_fake,is_real", *rows]))
+    assert chunk.columns.used["label"] == "is_fake"

@@ -375,6 +375,16 @@ def test_a_table_in_any_encoding(news: Path, codec: str) -> None:
             "Windows-1250",
             "Prezydent powiedział, że świat źle się kończy, proszę państwa: żołnierze",
         ),
+        ("cp866", "DOS 866", "Президент заявил, что мост откроют летом"),
+        ("mac_cyrillic", "Mac Cyrillic", "Президент заявил, что мост откроют летом"),
+        ("iso8859_5", "ISO 8859-5", "Президент заявил, что мост откроют летом"),
+        (
+            "iso8859_2",
+            "ISO 8859-2",
+            "Premier zapowiedział nową ustawę o podatkach, mieszkańcy Łodzi skarżą się na hałas",
+        ),
+        ("iso8859_6", "ISO 8859-6", "أعلن رئيس الوزراء عن ميزانية جديدة في القاهرة"),
+        ("tis_620", "TIS-620", "นายกรัฐมนตรีประกาศงบประมาณใหม่ ชาวกรุงเทพร้องเรียนเรื่องเสียงดัง"),
         ("cp1254", "Windows-1254", "Cumhurbaşkanı köprünün yazın açılacağını söyledi, şehir"),
         ("shift_jis", "Shift JIS", "大統領は橋が夏に開通すると発表した。市民は歓迎している"),
         ("gb18030", "GB 18030", "总统宣布大桥将在夏天开放，市民表示欢迎"),
@@ -407,6 +417,17 @@ def test_lines_of_two_encodings_lose_no_row(news: Path) -> None:
     whole = read(news, b"title,text\nA,a\nCaf\xe9,b\nCaf\xc3\xa9,c\nD,\x93d\x94\nE,e\n")
     assert titles(whole) == ["A", "Café", "Café", "D", "E"]
     assert whole.rows["text"][3] == "“d”"
+
+
+def test_a_text_whose_encoding_cannot_be_told_is_refused(news: Path) -> None:
+    with pytest.raises(UnreadableFile, match=r"its encoding cannot be told.*iconv"):
+        read(news, b"title\n" + bytes(range(0x80, 0x100)) * 20)
+
+
+def test_a_cut_file_of_utf8_keeps_its_lines(news: Path) -> None:
+    line = "总统宣布大桥将在夏天开放，市民表示欢迎"
+    whole = read(news, ("title\n" + f"{line}\n" * 99 + line * 20).encode()[:-1])
+    assert titles(whole)[:99] == [line] * 99
 
 
 def test_lines_in_two_encodings_of_many_bytes_are_refused(news: Path) -> None:
