@@ -1,7 +1,6 @@
 """Style of articles: how often signs, capitals, figures, long words and the like occur."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
@@ -9,7 +8,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
+_WORD: Final = re.compile(r"\w+")
 _SIGNS: Final = ".,;:!?\"'()-$%&[]/#@*…"
 _ENDS: Final = ".!?"
 _SHAPES: Final = 9
@@ -30,26 +29,28 @@ def style_features(lines: Iterable[str]) -> NDArray[np.float64]:
 
 
 def _of_line(line: str) -> list[float]:
-    tokens = _TOKEN.findall(line)
+    words = _WORD.findall(line)
+    lengths = list(map(len, words))
+    letters = sum(lengths)
+    # What is neither blank nor part of a word is a sign, and each sign is a token.
+    tokens = len(words) + sum(map(len, line.split())) - letters
     if not tokens:
         return [np.nan] * FEATURES
-    times = Counter(tokens)
-    words = [token for token in tokens if token[0].isalnum()]
     count = max(len(words), 1)
-    lengths = [len(word) for word in words]
-    capitals = [length for word, length in zip(words, lengths, strict=True) if length > 1 and word.isupper()]
+    times = {sign: line.count(sign) for sign in _SIGNS}
+    capitals = [length for length in map(len, filter(str.isupper, words)) if length > 1]
     shapes = (
         len(capitals),
         sum(length > 3 for length in capitals),
         sum(word[0].isupper() for word in words),
-        sum(word.isdigit() for word in words),
+        sum(map(str.isdigit, words)),
         sum(length > 7 for length in lengths),
         sum(length < 4 for length in lengths),
-        len({word.lower() for word in words}),
-        sum(lengths),
+        len(set(map(str.lower, words))),
+        letters,
     )
     return [
-        *(times[sign] / len(tokens) for sign in _SIGNS),
+        *(number / tokens for number in times.values()),
         *(shape / count for shape in shapes),
         len(words) / max(sum(times[end] for end in _ENDS), 1),
     ]
