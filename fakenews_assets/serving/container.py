@@ -29,6 +29,9 @@ def export_context(bento: Path, target: Path) -> None:
     """Copy a bento, and beside it the Dockerfile that builds it without BentoML's client."""
     shutil.copytree(bento, target)
     shutil.copy(_PLAIN_SOURCE, target / PLAIN)
+    # BentoML makes its folder, and safetensors its files, for their user alone. The image's user is another one.
+    for path in (target, *target.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
 
 
 def faults(context: Path) -> list[str]:

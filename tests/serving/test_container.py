@@ -193,6 +193,7 @@ def test_the_images_leave_it_to_the_deployment_where_the_log_goes(context: Path)
 
 def test_the_context_is_complete(context: Path):
     assert faults(context) == []
+    assert [path for path in (context, *context.rglob("*")) if not path.stat().st_mode & 0o004] == []
     assert (context / "Dockerfile").read_text().startswith("# The service from an exported build context")
 
 
