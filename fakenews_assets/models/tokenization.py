@@ -26,6 +26,9 @@ _CHUNK = 8192
 _CHARS_PER_TOKEN = 8
 """Of a text that is cut first: nearly always enough for the tokens that are kept. English has half as many."""
 
+_LONGEST_RUN = 1000
+"""Characters without a blank after which a text is cut all the same: signs alone would be read to the end."""
+
 
 class EncoderUnavailable(RuntimeError):
     """The weights of an encoder are not available; the message says what to change."""
@@ -238,5 +241,5 @@ def _read_settings(folder: Path) -> EncodingSettings:
 
 def _beginning(text: str, chars: int) -> str:
     """A text up to the first blank after so many characters: between words, so that its tokens are those of the text."""
-    end = text.find(" ", chars)
-    return text if end < 0 else text[:end]
+    end = text.find(" ", chars, chars + _LONGEST_RUN)
+    return text[: chars + _LONGEST_RUN] if end < 0 else text[:end]

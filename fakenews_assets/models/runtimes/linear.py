@@ -27,6 +27,8 @@ _ARRAYS_FILE: Final = "baseline.safetensors"
 
 _TOKENS: Final[dict[Terms, str]] = {"words": r"\b\w\w+\b", "words_and_punctuation": r"\w+|[^\w\s]"}
 _CHARACTER_RUNS: Final = (3, 5)
+_CHARS_PER_WORD: Final = 50
+"""At which a text is cut too: signs without a blank are one word of any length. Real texts have a quarter of them."""
 
 _WEIGHTS: Final = (0.5, 4.0)
 """Bounds of the mean weight within a label of a batch, so that a batch of few articles does not outweigh the others."""
@@ -76,7 +78,8 @@ class BaselineClassifier:
         progress.advance(len(articles))
         words = self.settings.max_words
         truncated = [
-            self.settings.inputs != "title" and len(one.text.split(maxsplit=words)) > words
+            self.settings.inputs != "title"
+            and (len(one.text) > _CHARS_PER_WORD * words or len(one.text.split(maxsplit=words)) > words)
             for one in articles
         ]
         return Predictions.from_probability(expit(odds), truncated=np.array(truncated, dtype=np.bool_))
@@ -258,4 +261,4 @@ def _style_features(articles: Sequence[Article], settings: BaselineSettings) -> 
 
 
 def _beginning(text: str, words: int) -> str:
-    return " ".join(text.split(maxsplit=words)[:words])
+    return " ".join(text[: _CHARS_PER_WORD * words].split(maxsplit=words)[:words])

@@ -138,6 +138,13 @@ def test_a_bag_of_words_says_what_it_leaves_out() -> None:
     assert [found.is_truncated(row) for row in range(2)] == [False, True]
 
 
+def test_a_bag_of_words_reads_no_endless_word() -> None:
+    baseline = fit_baseline(separable_articles(60), BaselineSettings(max_words=3))
+    found = baseline.predict([Article("x", "!" * length) for length in (150, 150_000)])
+    assert found.probability[0] == found.probability[1]
+    assert [found.is_truncated(row) for row in range(2)] == [False, True]
+
+
 def test_threshold_decides_the_label() -> None:
     probability = np.array([0.2, 0.5, 0.7])
 
