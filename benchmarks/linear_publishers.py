@@ -8,7 +8,6 @@ with a text are trained on as a batch of their own. Of its fakes it does not say
 of publishers' ratings, as `fakenews rate` takes it.
 """
 
-import os
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,9 +17,8 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from benchmarks.common import ROOT, default_news_path, describe_machine, write_results
-from benchmarks.publishers import OTHER, default_publishers_path, divide, load_publishers, with_other
-from fakenews_assets.data.ratings.reading import RatingsSettings, read_ratings
+from benchmarks.common import default_news_path, describe_machine, write_results
+from benchmarks.publishers import OTHER, Ratings, default_publishers_path, divide, load_publishers, with_other
 from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
 from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.models.runtimes.linear import fit_baseline
@@ -28,16 +26,10 @@ from fakenews_assets.models.settings import BaselineSettings
 
 console = Console()
 
-RATINGS_VARIABLE: Final = "FAKENEWS_BENCH_RATINGS"
 PUBLISHERS: Final = "and publishers by the root of their articles"
 CORPUS: Final = "and another corpus"
 STYLE: Final = "and style beside words"
 RECIPE: Final = "and targets between label and rating"
-
-
-def default_ratings_path() -> Path:
-    """The table of publishers' ratings, from the environment or beside the repository."""
-    return Path(os.environ.get(RATINGS_VARIABLE, ROOT / "../shared/data/source_ratings.csv.gz"))
 
 
 def fold_scores(train: pl.DataFrame, unseen: pl.DataFrame) -> dict[str, float]:
@@ -71,12 +63,11 @@ def main(
     """Measure and write results/linear_publishers.json."""
     named = load_publishers(news or default_publishers_path())
     articles, batches = with_other(*named, other or default_news_path())
-    table = read_ratings([ratings or default_ratings_path()], RatingsSettings()).table
+    rated = Ratings.read(ratings)
     rows: list[dict[str, Any]] = []
     for seed in range(partitions):
         for fold in divide(articles, batches, folds, seed):
-            train = fold.news.train.join(table, on="source", how="left", maintain_order="left")
-            scores = fold_scores(train, fold.news.test)
+            scores = fold_scores(rated.of(fold.news.train), fold.news.test)
             rows.append({"partition": seed, "fold": fold.number, "roc_auc": scores})
             console.print(rows[-1])
     write(rows)

@@ -1,6 +1,6 @@
 """Quality on publishers that no model was trained on: every publisher is held out once.
 
-    python -m benchmarks.publishers [--news FILE] [--other FILE] [--folds 4] [--max-tokens 128] [--epochs 2]
+    python -m benchmarks.publishers [--news FILE] [--other FILE] [--ratings FILE] [--folds 4] [--max-tokens 128] [--epochs 2]
 
 `--news` is a CSV file with the columns title, text, source, leaning, label and corpus; each corpus becomes a batch.
 `--other` is a file in WELFake's columns, most of it of one pair of publishers. Its articles with a text are trained on as
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,7 @@ from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings
 from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
+from fakenews_assets.data.ratings.reading import RatingsSettings, read_ratings
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
@@ -57,6 +58,7 @@ from fakenews_assets.training.settings import FinetuneSettings
 console = Console()
 
 PUBLISHERS_VARIABLE: Final = "FAKENEWS_BENCH_PUBLISHERS"
+RATINGS_VARIABLE: Final = "FAKENEWS_BENCH_RATINGS"
 OTHER: Final = "other"
 SELECTED: Final = "ensemble-finetuned-openvino-int8"
 ISOT: Final = "finetuned on one pair of publishers"
@@ -75,6 +77,23 @@ class Fold:
 def default_publishers_path() -> Path:
     """The file of many publishers, from the environment or beside the repository."""
     return Path(os.environ.get(PUBLISHERS_VARIABLE, ROOT / "../shared/data/publishers_news.csv.gz"))
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings of publishers, as `fakenews rate` takes them."""
+
+    table: pl.DataFrame
+
+    @classmethod
+    def read(cls, path: Path | None) -> Self:
+        """From a file; by default from the environment, or beside the repository."""
+        named = os.environ.get(RATINGS_VARIABLE, ROOT / "../shared/data/source_ratings.csv.gz")
+        return cls(read_ratings([path or Path(named)], RatingsSettings()).table)
+
+    def of(self, articles: pl.DataFrame) -> pl.DataFrame:
+        """The articles with the `rating` of their publisher, as training takes them."""
+        return articles.join(self.table, on="source", how="left", maintain_order="left")
 
 
 def load_publishers(path: Path) -> tuple[pl.DataFrame, list[str]]:
@@ -159,12 +178,14 @@ def _folds_of_publishers(rows: pl.DataFrame, folds: int, seed: int) -> dict[str,
     return fold_of
 
 
-def candidates(news: NewsSplits, settings: FinetuneSettings, folder: Path) -> dict[str, Path]:
+def candidates(
+    news: NewsSplits, ratings: Ratings, settings: FinetuneSettings, folder: Path
+) -> dict[str, Path]:
     """Train and export the candidates of one fold, by name."""
     made: dict[str, Path] = {}
     _, made["finetuned"] = finetuned(news, settings, report)
     made["baseline"] = folder / "baseline"
-    tune_baseline(news.train, news.val, BaselineTuning()).classifier.save(made["baseline"])
+    tune_baseline(ratings.of(news.train), news.val, BaselineTuning()).classifier.save(made["baseline"])
     made["finetuned-openvino-int8"] = folder / "int8"
     make_variant(
         made["finetuned"],
@@ -220,6 +241,7 @@ def report(progress: Progress) -> None:
 def main(
     news: Annotated[Path | None, typer.Option(help="Rows of many publishers.")] = None,
     other: Annotated[Path | None, typer.Option(help="Rows of another corpus, in WELFake's columns.")] = None,
+    ratings: Annotated[Path | None, typer.Option(help="Table of publishers' ratings.")] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts of the publishers, and trainings.")] = 4,
     max_tokens: Annotated[
         int, typer.Option(help="Longest input. The default of the graph, 256, takes four times as long.")
@@ -227,7 +249,7 @@ def main(
     epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 2,
 ) -> None:
     """Measure and write results/publishers.json."""
-    more = other or default_news_path()
+    more, rated = other or default_news_path(), Ratings.read(ratings)
     articles, batches = with_other(*load_publishers(news or default_publishers_path()), more)
     settings = FinetuneSettings(max_tokens=max_tokens, epochs=epochs, evaluations_per_epoch=1)
     alone = _train_on_few_publishers(more, settings)
@@ -238,7 +260,7 @@ def main(
         console.print(f"fold {fold.number}: {raw['rows'][-1]}")
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            made = candidates(fold.news, settings.model_copy(update={"seed": fold.number}), folder)
+            made = candidates(fold.news, rated, settings.model_copy(update={"seed": fold.number}), folder)
             for candidate, model in {**made, ISOT: alone}.items():
                 tables.setdefault(candidate, []).append(judge(candidate, model, fold))
             raw["articles_per_second"] = time_lengths(made[SELECTED], fold.news.test, folder)

@@ -71,6 +71,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     config = {
         "finetuned_bert": settings(encoder),
         "distilled_bert": {"epochs": 1},
+        "baseline_model": {"style": 0},  # which would take as long as so small an encoder
         "evaluation": {"resamples": 100},
         "selected_model": {"max_latency_ms": 1000},
     }
