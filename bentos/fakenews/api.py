@@ -73,7 +73,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "X-API-Key", "Authorization", "X-Request-ID", "traceparent"],
-            expose_headers=["X-Request-ID", "traceparent", "X-Rows", "Retry-After"],
+            expose_headers=["X-Request-ID", "traceparent", "X-Rows", "X-Read-As", "Retry-After"],
         )
     add_errors(app)
     add_predictions(app)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import polars as pl
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -49,6 +50,7 @@ class NewRows:
     """Labelled articles that the current model has not been trained or judged on."""
 
     rows: int
+    """Repeats counted, so that there are at most as many; see `distinct_rows`."""
     batches: tuple[str, ...]
     """Key and version of each batch that they are in."""
 
@@ -72,6 +74,26 @@ def new_rows(store: Store, batches: Iterable[str]) -> NewRows:
     new = {key: version for key, version in current.items() if known.get(key) != version}
     labelled = {key: one.labelled for key, one in summaries(store, new).items() if one.labelled}
     return NewRows(sum(labelled.values()), tuple(f"{key} {new[key]}" for key in labelled))
+
+
+def distinct_rows(store: Store, batches: Iterable[str]) -> int:
+    """Of the new labelled articles, how many a model would be trained on: each once, and none that the others repeat.
+
+    It reads the ids of the corpus's articles; those of a bucket are fetched, as the training would do.
+    """
+    known = _behind_model(store)
+    found = store.current_of(f"clean_news/{name}" for name in sorted(batches))
+    ids = {
+        key: one.scan("articles").filter(pl.col("label").is_not_null()).select("article_id")
+        for key, one in found.items()
+    }
+    new = [rows for key, rows in ids.items() if known.get(key) != found[key].version]
+    if not new:
+        return 0
+    rows = pl.concat(new).unique()
+    if old := [rows for key, rows in ids.items() if known.get(key) == found[key].version]:
+        rows = rows.join(pl.concat(old), on="article_id", how="anti")
+    return rows.select(pl.len()).collect().item()
 
 
 def _behind_model(store: Store) -> Mapping[str, str]:

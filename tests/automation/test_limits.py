@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fakenews_assets.automation.limits import NewRows, RetrainSettings, new_rows, unmet_limits
+from fakenews_assets.automation.limits import NewRows, RetrainSettings, distinct_rows, new_rows, unmet_limits
 from fakenews_assets.data.partitions import corpus_batches
 from fakenews_resources.storage.backend import FolderBackend
 from tests.support.graphs import Graph
@@ -134,6 +134,16 @@ def test_a_batch_without_a_partition_does_not_count(graph: Graph) -> None:
     graph.receive("b2", real=400)
     graph.instance.delete_dynamic_partition("news_batches", "b2")
     assert new(graph).rows == 0
+
+
+def test_articles_that_others_repeat_train_nothing(graph: Graph) -> None:
+    graph.receive("b1", real=30, fake=20)
+    graph.train()
+    graph.receive("b2", real=35, fake=25, articles_of="b1")
+    graph.receive("b3", real=10, fake=10)
+    graph.receive("b4", real=10, fake=15, articles_of="b3")
+    assert new(graph).rows == 60 + 20 + 25
+    assert distinct_rows(graph.store, corpus_batches(graph.store, graph.instance)) == 10 + 25
 
 
 def test_new_rows_are_counted_without_fetching_articles(

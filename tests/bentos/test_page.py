@@ -172,7 +172,9 @@ def test_file_of_five_hundred_rows(page: "Page"):
     with page.expect_response("**/predict_csv") as answered:
         upload(page, titles, "my news.csv")
     assert answered.value.headers["x-rows"] == "500"
-    expect(page.locator("#file-status")).to_have_text("Done: 500 rows of my news.csv.")
+    expect(page.locator("#file-status")).to_have_text(
+        "Done: 500 rows of my news.csv, read as CSV in UTF-8, delimited by `,`."
+    )
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "answers-my news.csv"
@@ -233,7 +235,7 @@ def test_file_by_drag_and_drop(page: "Page"):
         table(["One", "Two"]),
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": held})
-    expect(page.locator("#file-status")).to_have_text("Done: 2 rows of dropped.csv.")
+    expect(page.locator("#file-status")).to_contain_text("Done: 2 rows of dropped.csv")
     assert [row[1] for row in shown(page)] == ["One", "Two"]
 
 

@@ -110,6 +110,7 @@ def test_a_large_csv_is_answered_row_by_row(client: httpx.Client, service: Serve
 
     assert answer.status_code == 200
     assert answer.headers["x-rows"] == "10000"
+    assert answer.headers["x-read-as"] == "CSV in UTF-8, delimited by `,`"
     assert [row["title"] for row in rows] == titles
     assert [int(row["row"]) for row in rows] == list(range(1, 10_001))
     # Each answer belongs to its own title: the same title asked about alone gets the same one.

@@ -1,10 +1,12 @@
 """A store whose values are made by hand, and the sensors that look at it."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from fakenews_assets.data.cleaning.label_flips import LabelFlipEvidence, Meaning
 from fakenews_assets.data.cleaning.summary import CleaningSummary
@@ -29,6 +31,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
 """What the values were made with; the defaults where nothing is said."""
 
 
+def to_parquet(table: pl.DataFrame) -> bytes:
+    buffer = BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()
+
+
 class Graph:
     """Values that no run has made."""
 
@@ -49,14 +57,14 @@ class Graph:
         key: str,
         *inputs: str,
         content: str = "",
-        files: Mapping[str, str] | None = None,
+        files: Mapping[str, str | bytes] | None = None,
         meta: Mapping[str, Any] | None = None,
         refused: Mapping[str, str] | None = None,
     ) -> str:
         """Returns: the version."""
         draft = self.store.draft()
-        for name, text in (files or {"content": f"{key} {content}"}).items():
-            (draft.path / name).write_text(text)
+        for name, data in (files or {"content": f"{key} {content}"}).items():
+            (draft.path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
         draft.meta.update(meta or {})
         asset = key.split("/")[0]
         return self.store.commit(
@@ -69,9 +77,20 @@ class Graph:
         ).version
 
     def receive(
-        self, batch: str, *, real: int = 0, fake: int = 0, unlabelled: int = 0, passed: bool = True
+        self,
+        batch: str,
+        *,
+        real: int = 0,
+        fake: int = 0,
+        unlabelled: int = 0,
+        passed: bool = True,
+        articles_of: str = "",
     ) -> str:
-        """Register and store a cleaned batch. Returns: its key and version."""
+        """Register and store a cleaned batch, whose articles are its own or those of another one, from the first on.
+
+        Returns:
+            Its key and version.
+        """
         self.instance.add_dynamic_partitions("news_batches", [batch])
         rows = real + fake + unlabelled
         summary = CleaningSummary(
@@ -90,7 +109,15 @@ class Graph:
                 meaning=Meaning.UNDECIDED, fake=fake, real=real, auc=None, z=None, untied=None
             ),
         )
-        files = {"content": batch, "summary.json": summary.model_dump_json()}
+        labels = pl.Series([0] * real + [1] * fake + [None] * unlabelled, dtype=pl.Int8)
+        articles = pl.DataFrame(
+            {"article_id": [f"{articles_of or batch}-{row}" for row in range(rows)], "label": labels}
+        )
+        files = {
+            "content": batch,
+            "summary.json": summary.model_dump_json(),
+            "articles-000.parquet": to_parquet(articles),
+        }
         refused = {} if passed else {"duplicates": "too many rows repeat an earlier one"}
         version = self.make(f"clean_news/{batch}", files=files, refused=refused)
         return f"clean_news/{batch} {version}"

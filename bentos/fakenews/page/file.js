@@ -62,6 +62,7 @@ async function check(file) {
   try {
     const response = await call("predict_csv", { body, signal, onWait });
     total = Number(response.headers.get("X-Rows")) || 0;
+    const readAs = response.headers.get("X-Read-As");
     $("file-status").textContent = `Checking ${file.name} …`;
     $("answers").hidden = false;
     for await (const found of readCsv(response, (piece) => pieces.push(piece))) {
@@ -71,7 +72,8 @@ async function check(file) {
       later();
     }
     if (total && read < total) throw new Refusal("The service stopped before the last row.");
-    finish(file, `Done: ${number(read)} ${read === 1 ? "row" : "rows"} of ${file.name}.`, true);
+    const rows = `${number(read)} ${read === 1 ? "row" : "rows"}`;
+    finish(file, `Done: ${rows} of ${file.name}${readAs ? `, read as ${readAs}` : ""}.`, true);
   } catch (error) {
     if (running.signal !== signal) return;
     const part = read ? ` after ${number(read)} of ${number(total)} rows` : "";

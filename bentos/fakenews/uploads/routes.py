@@ -30,7 +30,13 @@ def add_uploads(app: FastAPI) -> None:
                 "description": f"Columns {', '.join(HEADER)}, then those of the file besides title and text; one line per"
                 " row of the file, in its order and with its delimiter.",
                 "content": {"text/csv": {"schema": {"type": "string"}}},
-                "headers": {"X-Rows": {"description": "Rows to come.", "schema": {"type": "integer"}}},
+                "headers": {
+                    "X-Rows": {"description": "Rows to come.", "schema": {"type": "integer"}},
+                    "X-Read-As": {
+                        "description": "How the file was found to be written. The encoding of a text that is not Unicode is a guess.",
+                        "schema": {"type": "string"},
+                    },
+                },
             }
         },
     )
@@ -51,5 +57,9 @@ def add_uploads(app: FastAPI) -> None:
         return StreamingResponse(
             answer_rows(request, runtime, upload),
             media_type="text/csv; charset=utf-8",
-            headers={"X-Rows": str(rows), "Content-Disposition": 'attachment; filename="answers.csv"'},
+            headers={
+                "X-Rows": str(rows),
+                "X-Read-As": upload.read_as,
+                "Content-Disposition": 'attachment; filename="answers.csv"',
+            },
         )

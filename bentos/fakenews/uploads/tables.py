@@ -108,6 +108,11 @@ class Upload:
         from_excel = dialect.format == "spreadsheet" or dialect.delimiter == ";" or "BOM" in dialect.encoding
         return "\ufeff" if from_excel or dialect.encoding.startswith("UTF-16") else ""
 
+    @property
+    def read_as(self) -> str:
+        """How the upload was found to be written, in ASCII, such as "CSV in Windows-1250, delimited by `;`"."""
+        return str(self._table.dialect).encode("ascii", "replace").decode()
+
     def count_rows(self, faults: int) -> int:
         """Read the upload once to validate it and count its rows.
 

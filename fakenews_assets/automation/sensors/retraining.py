@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from fakenews_assets.automation.jobs import retrain
-from fakenews_assets.automation.limits import RetrainSettings, new_rows, unmet_limits
+from fakenews_assets.automation.limits import RetrainSettings, distinct_rows, new_rows, unmet_limits
 from fakenews_assets.automation.order import GraphOrder
 from fakenews_assets.automation.runs import SENSOR_SECONDS, run_in_progress, was_requested
 from fakenews_assets.automation.sensors.refresh import inventory_of, requests_downstream
@@ -71,13 +71,16 @@ def _retrain_within_limits(
     settings: RetrainSettings,
     needed: int,
 ) -> dg.RunRequest | dg.SkipReason:
-    fresh = new_rows(store, corpus_batches(store, context.instance))
+    batches = corpus_batches(store, context.instance)
+    fresh = new_rows(store, batches)
+    # Repeats would train nothing; only now, since their ids are read.
+    rows = fresh.rows if fresh.rows < needed else distinct_rows(store, batches)
     now = datetime.now(UTC)
     earlier = context.instance.get_run_records(
         dg.RunsFilter(job_name=retrain.name, created_after=now - settings.remembered)
     )
     started = [record.create_timestamp.astimezone(UTC) for record in earlier]
-    unmet = unmet_limits(now, started, fresh.rows, needed, settings)
+    unmet = unmet_limits(now, started, rows, needed, settings)
     if unmet:
         note = note_on_unregistered(store, context.instance)
         return dg.SkipReason(f"{reason} No retraining: {'; '.join(unmet)}. {note or ''}".rstrip())

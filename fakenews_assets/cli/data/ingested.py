@@ -151,7 +151,7 @@ def show_next(runner: GraphRunner) -> None:
         runner,
         f"The corpus has {fresh:,} labelled articles that no model was trained on, repeats counted. Next: the same command with --train."
         f" While `make ui` runs, a retraining starts by itself at {settings.min_new_rows:,} of them, or at"
-        f" {settings.min_new_rows_on_trigger:,} after drift.",
+        f" {settings.min_new_rows_on_trigger:,} after drift, each counted once.",
     )
 
 

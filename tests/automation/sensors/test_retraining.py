@@ -253,6 +253,8 @@ def test_the_same_articles_are_tried_once(graph: Watched, monkeypatch: pytest.Mo
 
 def test_enough_new_articles_need_no_trigger(graph: Watched) -> None:
     assert graph.tick(new_rows_sensor) == ("New articles. No retraining: 300 of 1,000 new labelled articles.")
+    graph.receive("again", real=900, articles_of="b2")
+    assert graph.tick(new_rows_sensor) == ("New articles. No retraining: 900 of 1,000 new labelled articles.")
     graph.receive("b3", real=700)
     request = graph.asked(new_rows_sensor)
     assert request.tags["fakenews/trigger"] == "new rows"
