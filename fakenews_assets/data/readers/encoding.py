@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -44,6 +45,9 @@ _MISPLACED: Final = re.compile(
 )
 """What Windows-1252 makes of the letters of other tables: capitals and signs within words, letters of Iceland."""
 _MISPLACED_SHARE: Final = 0.1
+_NEVER_TOGETHER: Final = {"øì": 0.05, "øù": 0.05, "õû": 0.05, "šžè": 0.5}
+"""What Windows-1252 makes of letters of Windows-1250 (ř ě, ř ů, ő ű, š ž č), and their least share of the letters beyond
+ASCII: no western language has them together, but English quotes names of all languages."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ def _count(file: BinaryIO) -> tuple[int, int, bytes]:
 def _guess(sample: bytes) -> str | None:
     """The codec of a text that is not UTF-8. None: no codec makes words of it, and it is more than damaged bytes."""
     if _is_western(sample):
-        return "cp1252"
+        return "cp1250" if _is_central_european(sample) else "cp1252"
     from charset_normalizer import from_bytes  # slow to import, and seldom needed
 
     best = from_bytes(sample, cp_isolation=list(_NAMES)).best()
@@ -199,6 +203,16 @@ def _is_western(sample: bytes) -> bool:
     return 3 * letters < sum(map(str.isalpha, text)) and len(
         _MISPLACED.findall(text)
     ) < _MISPLACED_SHARE * len(other)
+
+
+def _is_central_european(sample: bytes) -> bool:
+    """Whether a text that makes sense as Windows-1252 has letters that no western language has together."""
+    letters = [sign for sign in sample.decode("cp1252").lower() if sign > "\x7f" and sign.isalpha()]
+    times = Counter(letters)
+    return any(
+        min(times[one] for one in group) > 2 and sum(times[one] for one in group) >= share * len(letters)
+        for group, share in _NEVER_TOGETHER.items()
+    )
 
 
 def _decoding_others_as(codec: str) -> Callable[[UnicodeError], tuple[str, int]]:

@@ -388,7 +388,27 @@ def test_a_table_in_any_encoding(news: Path, codec: str) -> None:
         ("cp1254", "Windows-1254", "Cumhurbaşkanı köprünün yazın açılacağını söyledi, şehir"),
         ("shift_jis", "Shift JIS", "大統領は橋が夏に開通すると発表した。市民は歓迎している"),
         ("gb18030", "GB 18030", "总统宣布大桥将在夏天开放，市民表示欢迎"),
+        ("cp1250", "Windows-1250", "Obyvatelé si stěžují na hluk, úřad chce most otevřít v létě"),
+        ("cp1250", "Windows-1250", "Građani se žale na buku, općina će otvoriti češće čišćenje šetališta"),
+        (
+            "cp1250",
+            "Windows-1250",
+            "A polgármester szerint a hídról döntő gyűlés nyáron lesz, a lakók örülnek",
+        ),
+        ("cp1250", "Windows-1250", "Primarul anunţă că podul va fi deschis vara, cetăţenii sînt mulţumiţi"),
         ("cp1252", "Windows-1252", "Die Müllabfuhr in München fährt für größere Straßen"),
+        (
+            "cp1252",
+            "Windows-1252",
+            "Borgmesteren åbner broen til sommer, siger Søren Kjær og hans kæreste Thérèse",
+        ),
+        ("cp1252", "Windows-1252", "A câmara não aprovou as contas à região, e os cidadãos põem questões"),
+        ("cp1252", "Windows-1252", "Così il sindaco aprirà il ponte lunedì, perché è più sicuro"),
+        (
+            "cp1252",
+            "Windows-1252",
+            "Žižek meets Thérèse, Søren and José at a café: “naïve”, says Müller, née Lefèvre",
+        ),
     ],
 )
 def test_the_encoding_of_other_languages(news: Path, codec: str, name: str, title: str) -> None:
