@@ -18,7 +18,15 @@ import typer
 from rich.console import Console
 
 from benchmarks.common import default_news_path, describe_machine, write_results
-from benchmarks.publishers import OTHER, Ratings, default_publishers_path, divide, load_publishers, with_other
+from benchmarks.publishers import (
+    OTHER,
+    default_publishers_path,
+    divide,
+    load_publishers,
+    load_ratings,
+    with_other,
+)
+from fakenews_assets.data.ratings.reading import join_ratings
 from fakenews_assets.evaluation.unseen.publishers import unseen_roc_auc
 from fakenews_assets.models.predictions import articles_of
 from fakenews_assets.models.runtimes.linear import fit_baseline
@@ -63,11 +71,11 @@ def main(
     """Measure and write results/linear_publishers.json."""
     named = load_publishers(news or default_publishers_path())
     articles, batches = with_other(*named, other or default_news_path())
-    rated = Ratings.read(ratings)
+    table = load_ratings(ratings)
     rows: list[dict[str, Any]] = []
     for seed in range(partitions):
         for fold in divide(articles, batches, folds, seed):
-            scores = fold_scores(rated.of(fold.news.train), fold.news.test)
+            scores = fold_scores(join_ratings(fold.news.train, table), fold.news.test)
             rows.append({"partition": seed, "fold": fold.number, "roc_auc": scores})
             console.print(rows[-1])
     write(rows)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
 import numpy as np
 import polars as pl
@@ -35,7 +35,7 @@ from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings
 from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
 from fakenews_assets.data.dedup.near_duplicates import NearDuplicateSettings, find_links
-from fakenews_assets.data.ratings.reading import RatingsSettings, read_ratings
+from fakenews_assets.data.ratings.reading import RatingsSettings, join_ratings, read_ratings
 from fakenews_assets.data.schema import ARTICLE_SCHEMA
 from fakenews_assets.data.splits.clusters import assign_clusters
 from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
@@ -79,21 +79,10 @@ def default_publishers_path() -> Path:
     return Path(os.environ.get(PUBLISHERS_VARIABLE, ROOT / "../shared/data/publishers_news.csv.gz"))
 
 
-@dataclass(frozen=True)
-class Ratings:
-    """Ratings of publishers, as `fakenews rate` takes them."""
-
-    table: pl.DataFrame
-
-    @classmethod
-    def read(cls, path: Path | None) -> Self:
-        """From a file; by default from the environment, or beside the repository."""
-        named = os.environ.get(RATINGS_VARIABLE, ROOT / "../shared/data/source_ratings.csv.gz")
-        return cls(read_ratings([path or Path(named)], RatingsSettings()).table)
-
-    def of(self, articles: pl.DataFrame) -> pl.DataFrame:
-        """The articles with the `rating` of their publisher, as training takes them."""
-        return articles.join(self.table, on="source", how="left", maintain_order="left")
+def load_ratings(path: Path | None) -> pl.DataFrame:
+    """The table of publishers' ratings of a file; by default from the environment, or beside the repository."""
+    named = os.environ.get(RATINGS_VARIABLE, ROOT / "../shared/data/source_ratings.csv.gz")
+    return read_ratings([path or Path(named)], RatingsSettings()).table
 
 
 def load_publishers(path: Path) -> tuple[pl.DataFrame, list[str]]:
@@ -179,13 +168,15 @@ def _folds_of_publishers(rows: pl.DataFrame, folds: int, seed: int) -> dict[str,
 
 
 def candidates(
-    news: NewsSplits, ratings: Ratings, settings: FinetuneSettings, folder: Path
+    news: NewsSplits, ratings: pl.DataFrame, settings: FinetuneSettings, folder: Path
 ) -> dict[str, Path]:
     """Train and export the candidates of one fold, by name."""
     made: dict[str, Path] = {}
     _, made["finetuned"] = finetuned(news, settings, report)
     made["baseline"] = folder / "baseline"
-    tune_baseline(ratings.of(news.train), news.val, BaselineTuning()).classifier.save(made["baseline"])
+    tune_baseline(join_ratings(news.train, ratings), news.val, BaselineTuning()).classifier.save(
+        made["baseline"]
+    )
     made["finetuned-openvino-int8"] = folder / "int8"
     make_variant(
         made["finetuned"],
@@ -249,7 +240,7 @@ def main(
     epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 2,
 ) -> None:
     """Measure and write results/publishers.json."""
-    more, rated = other or default_news_path(), Ratings.read(ratings)
+    more, rated = other or default_news_path(), load_ratings(ratings)
     articles, batches = with_other(*load_publishers(news or default_publishers_path()), more)
     settings = FinetuneSettings(max_tokens=max_tokens, epochs=epochs, evaluations_per_epoch=1)
     alone = _train_on_few_publishers(more, settings)

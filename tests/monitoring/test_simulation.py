@@ -1,8 +1,6 @@
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +12,7 @@ from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.monitoring.log.records import Kind
 from fakenews_assets.monitoring.simulation import ServiceError, articles_of, land, send_traffic
 from fakenews_resources.news.sample import SampleSpec, generate
+from tests.support.answering import answering
 from tests.support.champions import make_champion
 from tests.support.servers import Server, serve
 
@@ -110,19 +109,6 @@ def test_a_service_without_a_model(tmp_path: Path) -> None:
         send_traffic(service.url, articles_of(SPEC), feedback_share=0)
 
 
-@contextmanager
-def stub(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 class Busy(BaseHTTPRequestHandler):
     """Refuses as often as its server says, then answers."""
 
@@ -158,7 +144,7 @@ def test_a_busy_service_is_waited_for_as_it_asks(
     refusals: int, retry_after: str | None, pauses: list[float]
 ) -> None:
     waited: list[float] = []
-    with stub(type("OwnBusy", (Busy,), {"refusals": refusals, "retry_after": retry_after})) as url:
+    with answering(type("OwnBusy", (Busy,), {"refusals": refusals, "retry_after": retry_after})) as url:
         if refusals > 10:
             with pytest.raises(ServiceError, match="stays busy: The service is busy"):
                 send_traffic(url, articles_of(SPEC).head(1), feedback_share=0, sleep=waited.append)
@@ -178,7 +164,7 @@ class Other(Busy):
 
 
 def test_another_program_on_that_port() -> None:
-    with stub(Other) as url, pytest.raises(ServiceError, match="Another program answers"):
+    with answering(Other) as url, pytest.raises(ServiceError, match="Another program answers"):
         send_traffic(url, articles_of(SPEC), feedback_share=0)
 
 

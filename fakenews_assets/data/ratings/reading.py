@@ -121,9 +121,11 @@ def received_files(ratings: Artifact) -> list[Path]:
 
 def with_ratings(articles: pl.DataFrame, ratings: Artifact | None) -> pl.DataFrame:
     """The articles with the `rating` of their `source`, null where there is none; as they are without ratings."""
-    if ratings is None:
-        return articles
-    table = ratings.scan(TABLE).collect()
+    return articles if ratings is None else join_ratings(articles, ratings.scan(TABLE).collect())
+
+
+def join_ratings(articles: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """The articles with the `rating` of their `source` in a table of `Ratings`, null where there is none."""
     return articles.join(table, on="source", how="left", maintain_order="left")
 
 
