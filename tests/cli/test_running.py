@@ -2,6 +2,8 @@
 
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +43,33 @@ def test_a_home_of_dagster_that_is_no_folder_is_a_message(
     result = CliRunner().invoke(app, ["register"])
     assert isinstance(result.exception, SystemExit)
     assert f"Failed: DAGSTER_HOME is {home}, which is not the absolute path of a folder." in result.output
+
+
+def test_a_full_disk_of_dagsters_database_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_: int) -> None:
+        with closing(sqlite3.connect(tmp_path / "runs.db")) as database:
+            database.execute("PRAGMA max_page_count = 1")
+            database.execute("CREATE TABLE runs (id)")
+
+    monkeypatch.setattr("fakenews_assets.cli.data.demo.run_demo", fill)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["demo"])
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    said, left = result.output.splitlines()
+    assert said == "Failed: The disk is full: database or disk is full"
+    assert f" MB are left for DAGSTER_HOME ({tmp_path})." in left
+    assert left.endswith("Free space, then run the same command again.")
+
+
+def test_another_fault_of_the_database_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("fakenews_assets.cli.data.demo.run_demo", fail)
+    assert isinstance(CliRunner().invoke(app, ["demo"]).exception, sqlite3.OperationalError)
 
 
 def test_a_message_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Sections of dagster.yaml as Dagster's Helm chart writes them, of those that decide how runs are queued and retried.
 
 Neither Helm nor the chart comes with a package. This module follows the chart's templates `configmap-instance.yaml`,
-`_run-coordinator.tpl` and `_concurrency.tpl`, and its default values.
+`_run-coordinator.tpl` and `_concurrency.tpl`, and its default values; test_chart.py compares it with the chart.
 """
 
 from collections.abc import Mapping
@@ -35,6 +35,7 @@ _OF_MONITORING: Final = {
     "enabled": "enabled",
     "startTimeoutSeconds": "start_timeout_seconds",
     "cancelTimeoutSeconds": "cancel_timeout_seconds",
+    "maxRuntimeSeconds": "max_runtime_seconds",
     "maxResumeRunAttempts": "max_resume_run_attempts",
     "pollIntervalSeconds": "poll_interval_seconds",
     "freeSlotsAfterRunEndSeconds": "free_slots_after_run_end_seconds",

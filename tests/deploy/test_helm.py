@@ -1,6 +1,6 @@
-"""The chart's values. No package carries the chart or its schema: the keys are those that its own values.yaml and
-documentation name (https://docs.dagster.io/deployment/oss/deployment-options/kubernetes), written down here. What the
-chart passes on to Dagster and to Kubernetes is held against these two themselves."""
+"""The chart's values, without the chart, which no package carries (test_chart.py has it). The keys are those that its own
+values.yaml and documentation name (https://docs.dagster.io/deployment/oss/deployment-options/kubernetes), written down here.
+What the chart passes on to Dagster and to Kubernetes is held against these two themselves."""
 
 import json
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ OF_THE_LAUNCHER = {"image", "imagePullPolicy", "jobNamespace", "loadInclusterCon
                    "envSecrets", "envVars", "volumeMounts", "volumes", "labels", "failPodOnRunFailure", "resources",
                    "schedulerName", "securityContext", "runK8sConfig"}  # fmt: skip
 OF_MONITORING = {"enabled", "startTimeoutSeconds", "cancelTimeoutSeconds", "pollIntervalSeconds",
-                 "maxResumeRunAttempts", "freeSlotsAfterRunEndSeconds"}  # fmt: skip
+                 "maxResumeRunAttempts", "maxRuntimeSeconds", "freeSlotsAfterRunEndSeconds"}  # fmt: skip
 
 DEPLOYMENT: Mapping[str, Any] = VALUES["dagster-user-deployments"]["deployments"][0]
 
@@ -110,8 +110,8 @@ def test_limits_and_retries_are_the_laptops():
     rendered = chart.instance(VALUES)
     same = ("concurrency", "run_retries", "telemetry", "nux")
     assert {name: rendered.get(name) for name in same} == {name: laptop[name] for name in same}
-    # A node of a cluster may have to start first; the chart has no value for the longest run.
-    longer = {"start_timeout_seconds", "poll_interval_seconds", "max_runtime_seconds"}
+    # A node of a cluster may have to start first.
+    longer = {"start_timeout_seconds", "poll_interval_seconds"}
     monitoring = {name: value for name, value in rendered["run_monitoring"].items() if name not in longer}
     assert monitoring == {
         name: value for name, value in laptop["run_monitoring"].items() if name not in longer

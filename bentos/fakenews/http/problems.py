@@ -107,7 +107,8 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(NoModel)
     async def no_model(request: Request, _: NoModel) -> Response:
         message = (
-            "No model has been selected yet. `make demo` makes one; the service takes it over by itself."
+            "No model has been selected yet. `make demo` makes one, or `fakenews demo` where the graph runs; the service"
+            " takes it over by itself."
         )
         return problem(request.scope, 503, "no_model", message, RETRY_SECONDS)
 

@@ -208,7 +208,8 @@ class Runtime:
         except OSError as error:
             metrics.LOG_LOST.inc(len(records))
             metrics.LOG_BROKEN.set(1)
-            logger.error("The prediction log cannot be written, %d answers lost: %s", len(records), error)
+            lost = "The prediction log in %s cannot be written, %d answers lost: %s"
+            logger.error(lost, self.log.root, len(records), error)
         else:
             metrics.LOG_BROKEN.set(0)
 

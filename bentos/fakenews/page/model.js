@@ -4,7 +4,7 @@ import { callJson, hasKey, showProblem } from "./api.js";
 import { $, day, element, number } from "./dom.js";
 
 const NO_MODEL = new Error(
-  "No model has been selected yet. “make demo” makes one, and the service takes it over by itself.",
+  "No model has been selected yet. “make demo” makes one, or “fakenews demo” where the graph runs, and the service takes it over by itself.",
 );
 const MOST_BATCHES = 3;
 const MOST_SOURCES = 3;

@@ -17,6 +17,7 @@ from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.registry.scorer import Scorer
+from fakenews_resources.project import find_project
 from fakenews_resources.storage.artifact import Artifact
 
 BATCH = "sample"
@@ -36,6 +37,20 @@ _QUICK: Final = {
     "evaluation": {"masked_rows": 60, "behaviour_cases": 20, "ood_rows": 300, "target_precision": 0.8},
 }
 """Less work than by default: enough to see what each step does. Fewer training steps need a higher learning rate."""
+
+NEXT_ON_A_LAPTOP: Final = """\
+  make serve                                 ask the champion: page and API on http://127.0.0.1:3001
+  make ui                                    look at it: lineage, metadata, plots
+  make monitor                               traffic, drift and quality, once `fakenews report` has run
+  .venv/bin/fakenews ingest FILE.csv         add your own articles (columns title, text, label)
+  .venv/bin/fakenews ingest FILE.csv --train train and evaluate on them"""
+NEXT_IN_A_CONTAINER: Final = """\
+  The service takes the champion over by itself, and a file in the landing folder becomes a batch.
+  With compose, all of it is on this machine:
+  http://127.0.0.1:3001                      ask the champion: page and API, with the key FAKENEWS_API_KEY
+  http://127.0.0.1:3000                      look at it: lineage, metadata, plots
+  http://127.0.0.1:3002                      traffic, drift and quality, once `fakenews report` has run
+  fakenews audit                             trace the champion back to the raw data"""
 
 
 def run_demo(rows: int) -> None:
@@ -68,16 +83,13 @@ def _show_results(runner: GraphRunner) -> None:
     console.print(table)
     _show_leaderboard(runner)
     console.print(f"[yellow]{escape(splits.meta['data_note'])}[/]", soft_wrap=True)
-    console.print(
-        "\nNext:\n"
-        "  make serve                                 ask the champion: page and API on http://127.0.0.1:3001\n"
-        "  make ui                                    look at it: lineage, metadata, plots\n"
-        "  make monitor                               traffic, drift and quality, once `fakenews report` has run\n"
-        "  .venv/bin/fakenews ingest FILE.csv         add your own articles (columns title, text, label)\n"
-        "  .venv/bin/fakenews ingest FILE.csv --train train and evaluate on them",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"\nNext:\n{next_steps()}", highlight=False, soft_wrap=True)
+
+
+def next_steps() -> str:
+    """What can be done after a demo, where this process runs: in the project's folder, or in a container of its image."""
+    project = find_project()
+    return NEXT_ON_A_LAPTOP if project and (project / "Makefile").is_file() else NEXT_IN_A_CONTAINER
 
 
 def _show_leaderboard(runner: GraphRunner) -> None:

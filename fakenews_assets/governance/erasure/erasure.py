@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from fakenews_assets.common.full_disk import telling_of_a_full_disk
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.receiving.raw_files import read_mapping, rows_by_file
 from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
@@ -23,7 +24,6 @@ from fakenews_assets.governance.erasure.finding import Content, content_of, rows
 from fakenews_assets.governance.erasure.log_lines import blank_lines, blank_unreadable_lines, log_segments
 from fakenews_assets.governance.erasure.quoting import Wording
 from fakenews_assets.governance.erasure.raw_rows import blank_rows
-from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.monitoring.log.prediction_log import log_at_rest
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.durable import replace_file

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from fakenews_assets.common.full_disk import telling_of_a_full_disk
 from fakenews_assets.common.progress import report
-from fakenews_assets.governance.full_disk import telling_of_a_full_disk
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.registry.bundles import bundles_in
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fakenews_assets.governance.full_disk import telling_of_a_full_disk
+from fakenews_assets.common.full_disk import telling_of_a_full_disk
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.registry.bundles import bundles_in
 from fakenews_resources.storage.keys import is_usable_name

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from fakenews_assets.cli.data import demo
 from fakenews_assets.models.classifier import Article, Predictions
@@ -17,6 +18,19 @@ README = Path(__file__).parents[3] / "README.md"
 def test_the_demo_asks_its_champion_what_the_readme_asks_the_service() -> None:
     (request,) = re.findall(r"curl \S*/predict .*?-d '(.*?)'", README.read_text(), re.DOTALL)
     assert Article(**json.loads(request)) == demo.EXAMPLE
+
+
+def test_what_comes_next_is_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(README.parent)
+    assert "make serve" in demo.next_steps()
+    # As in the image: Dagster's folder holds its file, and nothing else of the project is there.
+    (tmp_path / "dagster.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    steps = demo.next_steps()
+    assert "make " not in steps
+    compose = yaml.safe_load((README.parent / "deploy" / "compose.yaml").read_text())["services"]
+    (ports,) = zip(*(compose[name]["ports"] for name in ("service", "webserver", "monitor")), strict=True)
+    assert re.findall(r"http://(\S+)", steps) == [port.rpartition(":")[0] for port in ports]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,17 @@ import polars as pl
 
 from fakenews_resources.storage.store import StoreError
 
-_FULL: Final = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
+_FULL: Final = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)] + ["database or disk is full"]
+"""What the system says, and SQLite. Polars and SQLAlchemy name the cause only in words."""
 
 
 class DiskFull(StoreError):
     """The disk is full; the message says what to do next."""
+
+
+def is_of_a_full_disk(error: BaseException) -> bool:
+    """Whether an error says that a disk, or somebody's share of it, is full."""
+    return any(full in str(error) for full in _FULL)
 
 
 @contextmanager
@@ -22,8 +28,8 @@ def telling_of_a_full_disk() -> Iterator[None]:
     """Turn errors of writing to a full disk into DiskFull."""
     try:
         yield
-    except (OSError, pl.exceptions.PolarsError) as error:  # Polars names the cause only in words
-        if not any(full in str(error) for full in _FULL):
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if not is_of_a_full_disk(error):
             raise
         raise DiskFull(
             f"The disk is full ({error}): free space on it, then run the same command again, which finishes what this"
