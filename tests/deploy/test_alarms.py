@@ -38,6 +38,7 @@ CALM: Final = {
     f"fakenews_log_lost_total{{{_SERVICE}}}": "0x480",
     f"fakenews_log_broken{{{_SERVICE}}}": "0x480",
     f'fakenews_daemon_heartbeat_timestamp_seconds{{daemon="sensor", {_GRAPH}}}': _RISES,
+    f"fakenews_sensors_timestamp_seconds{{{_GRAPH}}}": _RISES,
     f'fakenews_reported_day_timestamp_seconds{{asset="drift_report", {_GRAPH}}}': "0x480",
     f"fakenews_log_arrived_timestamp_seconds{{{_GRAPH}}}": _RISES,
     f"fakenews_failed_runs{{{_GRAPH}}}": "0x480",
@@ -92,6 +93,7 @@ OUTAGES: Final[Mapping[str, tuple[Mapping[str, str], Mapping[str, int]]]] = {
     "the log never arrived": ({"fakenews_log_arrived_timestamp_seconds": ""}, {"AnswersDoNotArrive": 0}),
     "the monitor is down": ({f"up{{{_GRAPH}": f"1x{UNTIL} 0x{AFTER}"}, {"MonitorDown": 6}),
     "the daemon is dead": ({"fakenews_daemon_heartbeat": STOPS}, {"DaemonDead": 7}),
+    "the code server is dead": ({"fakenews_sensors_timestamp": STOPS}, {"SensorsFail": 12}),
     "a night is missed": (
         {"fakenews_reported_day": f"{BEGIN * 60 - 52 * 3600}x480"},
         {"NightMissed": 1},

@@ -71,7 +71,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     with serve(folder, folder / "models", ready=False) as server:
         text = httpx.get(f"{server.url}/metrics").text
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
         graph = CollectorRegistry()
         graph.register(GraphCollector(Storage(root=str(folder)), instance))
         text += generate_latest(graph).decode()

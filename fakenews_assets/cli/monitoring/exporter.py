@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -30,6 +31,7 @@ class GraphCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read them. Raises StoreError if the bucket cannot be reached; Prometheus then takes the page for down."""
         yield self._heartbeats()
+        yield self._sensors()
         yield self._failed_runs()
         yield self._reported_days()
         yield from self._store()
@@ -45,6 +47,22 @@ class GraphCollector(Collector):
             heartbeat = heartbeats.get(daemon)
             gauge.add_metric([daemon.lower()], heartbeat.timestamp if heartbeat else 0)
         return gauge
+
+    def _sensors(self) -> Metric:
+        done = [TickStatus.SKIPPED, TickStatus.SUCCESS]
+        ticks = [
+            tick.timestamp
+            for state in self._instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+            if state.is_running
+            for tick in self._instance.get_ticks(
+                state.instigator_origin_id, state.selector_id, limit=1, statuses=done
+            )
+        ]
+        return _gauge(
+            "fakenews_sensors_timestamp_seconds",
+            "When a sensor last looked without an error. None can while Dagster has no code server.",
+            max(ticks, default=None),
+        )
 
     def _failed_runs(self) -> Metric:
         since = datetime.now(UTC) - timedelta(days=1)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    TickData,
+    TickStatus,
+)
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
@@ -73,3 +82,32 @@ def test_the_page_shows_heartbeats_failures_reports_and_the_log(
     assert float(lines['fakenews_reported_day_timestamp_seconds{asset="drift_report"}']) == start
     assert time.time() - 60 < float(lines["fakenews_log_arrived_timestamp_seconds"]) < time.time() + 60
     assert 0 < float(lines["fakenews_storage_free_ratio"]) < 1
+
+
+def test_sensors_are_well_as_long_as_one_looks_without_an_error(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    found = gauges(Storage(root=str(tmp_path / "store")), instance)
+    assert found.get_sample_value("fakenews_sensors_timestamp_seconds") is None
+    looks = {
+        "new_batch_sensor": [(TickStatus.SKIPPED, 100.0), (TickStatus.FAILURE, 400.0)],
+        "drift_sensor": [(TickStatus.SKIPPED, 200.0), (TickStatus.STARTED, 400.0)],
+    }
+    for name, ticks in looks.items():
+        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fakenews"), "__repository__")
+        origin = repository.get_instigator_origin(name)
+        state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE)
+        instance.add_instigator_state(state)
+        for status, moment in ticks:
+            instance.create_tick(
+                TickData(
+                    state.instigator_origin_id,
+                    name,
+                    InstigatorType.SENSOR,
+                    status,
+                    moment,
+                    error=SerializableErrorInfo("gone", [], None) if status == TickStatus.FAILURE else None,
+                    selector_id=state.selector_id,
+                )
+            )
+    assert found.get_sample_value("fakenews_sensors_timestamp_seconds") == 200
