@@ -12,7 +12,7 @@ from fakenews_assets.compression.settings import ENCODER_OF_STUDENT, FORMATS
 from fakenews_assets.ensembling.partitions import ENSEMBLE, ENSEMBLES
 from fakenews_assets.evaluation.reports.leaderboard import leaderboard_table
 from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
-from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, evaluation_plots
+from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, stored_plots
 from fakenews_assets.models.calibration import CALIBRATION_FILE, read_calibration
 from fakenews_assets.models.out_of_distribution import OOD_FILE
 from fakenews_assets.registry.bundle import (
@@ -115,10 +115,9 @@ def git_commit() -> str | None:
 
 def _pictures(eligible: Mapping[str, EligibleCandidate], winner: EligibleCandidate) -> dict[str, bytes]:
     """PNG bytes by caption: plots of the winner, and the leaderboard."""
-    own = evaluation_plots(winner.candidate.evaluation, winner.candidate.predictions)
     board = leaderboard_table({name: one.candidate.evaluation for name, one in eligible.items()})
-    figures = {**own, "leaderboard": leaderboard_plot(board)}
-    return {name.replace("_", " ").capitalize(): to_png(figure) for name, figure in figures.items()}
+    pictures = stored_plots(winner.evaluation.path) | {"leaderboard": to_png(leaderboard_plot(board))}
+    return {name.replace("_", " ").capitalize(): png for name, png in pictures.items()}
 
 
 def encoder_of(lineage: Mapping[str, Record]) -> str | None:

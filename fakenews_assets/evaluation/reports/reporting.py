@@ -1,5 +1,6 @@
 """Writes and reads evaluations, and reports them in Markdown."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -72,6 +73,13 @@ def write_evaluation(evaluation: Evaluation, predictions: pl.DataFrame, folder: 
         images.append(f"![{name}]({name}.png)")
     report = "\n\n".join([to_markdown(evaluation), *images])
     (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
+
+
+def stored_plots(folder: Path) -> dict[str, bytes]:
+    """PNG bytes of the plots that `write_evaluation` wrote, by name, in the order of the report."""
+    report = (folder / REPORT_FILE).read_text(encoding="utf-8")
+    names = re.findall(r"^!\[(\w+)\]\(\1\.png\)$", report, re.MULTILINE)
+    return {name: (folder / f"{name}.png").read_bytes() for name in names}
 
 
 def read_evaluation(folder: Path) -> Evaluation:

@@ -19,6 +19,7 @@ from fakenews_assets.evaluation.reports.plots import curves_plot
 from fakenews_assets.evaluation.reports.reporting import (
     evaluation_plots,
     read_evaluation,
+    stored_plots,
     to_markdown,
     write_evaluation,
 )
@@ -85,6 +86,9 @@ def test_files_can_be_read_back(evaluated: Evaluated, tmp_path: Path):
     ]
     for image in images:
         assert f"]({image})" in report
+    plots = stored_plots(folder)
+    assert list(plots) == list(evaluation_plots(evaluation, predictions))
+    assert all((folder / f"{name}.png").read_bytes() == png for name, png in plots.items())
 
 
 def test_markdown_holds_the_numbers(evaluated: Evaluated):

@@ -1,7 +1,8 @@
 import re
 from pathlib import Path
 
-from fakenews_assets.common.plotting import new_figure, to_png
+from fakenews_assets.common.plotting import in_few_colours, new_figure, to_data_uri, to_png
+from fakenews_assets.evaluation.reports.reporting import stored_plots
 from fakenews_assets.registry.bundle import CARD_URL
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_assets.selection.card.page import to_html
@@ -123,4 +124,7 @@ def test_the_page_of_a_bundle_needs_nothing_but_itself(trained: Path):
     sources = re.findall(r'src="([^"]*)"', page)
     assert len(sources) == len(captions)
     assert all(source.startswith("data:image/png;base64,") for source in sources)
+    # They show the test split, as the scores beside them do.
+    judged = Store(trained / ".fakenews").current("evaluation/baseline").path
+    assert all(to_data_uri(in_few_colours(png, 64)) in sources for png in stored_plots(judged).values())
     assert "prove only that the plumbing works" in page
