@@ -1,6 +1,7 @@
 """Prometheus metrics of the service, shown under /metrics beside BentoML's own."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -34,3 +35,19 @@ LOG_LOST: Final = Counter(
 LOG_BROKEN: Final = Gauge("fakenews_log_broken", "1 while the prediction log cannot be written.")
 SWAPS: Final = Counter("fakenews_model_swaps", "Attempts to load a new champion.", ["outcome"])
 SERVING: Final = Gauge("fakenews_serving", "1 while a champion is loaded; 0: every article is answered 503.")
+
+
+def count_answers(records: Sequence[Mapping[str, Any]], rows: int) -> None:
+    """Count a batch: how many articles it had, and its lines in the log."""
+    BATCH_ROWS.observe(rows)
+    unsure = out_of_distribution = fake = 0
+    for record in records:
+        SCORES.observe(record["probability"])
+        unsure += record["abstained"]
+        out_of_distribution += record["out_of_distribution"]
+        fake += record["predicted_label"] and not record["abstained"]
+    ABSTENTIONS.labels("out_of_distribution").inc(out_of_distribution)
+    ABSTENTIONS.labels("uncertain").inc(unsure - out_of_distribution)
+    VERDICTS.labels("unsure").inc(unsure)
+    VERDICTS.labels("fake").inc(fake)
+    VERDICTS.labels("real").inc(len(records) - unsure - fake)

@@ -77,12 +77,20 @@ class Scorer:
         Args:
             articles: not prepared yet; an empty text means that there is none.
         """
-        rows = prepared(self.preparation, articles)
-        return Scores(self.classifier.predict(rows), [article_id(row.title, row.text) for row in rows])
+        return self.score_prepared(self.prepare(articles))
+
+    def prepare(self, articles: Sequence[Article]) -> list[Article]:
+        """Prepare raw articles for `score_prepared`. A call costs more than the work at a few titles."""
+        return prepared(self.preparation, articles)
+
+    def score_prepared(self, articles: Sequence[Article]) -> Scores:
+        """Predict articles of `prepare`."""
+        article_ids = [article_id(one.title, one.text) for one in articles]
+        return Scores(self.classifier.predict(articles), article_ids)
 
     def ood_score(self, articles: Sequence[Article]) -> NDArray[np.float64]:
         """Out-of-distribution scores of raw articles; above 1 they are out of distribution."""
-        return self.classifier.ood_score(prepared(self.preparation, articles))
+        return self.classifier.ood_score(self.prepare(articles))
 
 
 def prepared(preparation: TextPreparation, articles: Sequence[Article]) -> list[Article]:

@@ -5,7 +5,8 @@ from time import perf_counter
 
 import pytest
 
-from bentos.fakenews.model.batching import Batcher, Job, Overloaded, Piece
+from bentos.fakenews.model.batching import Batcher, Overloaded
+from bentos.fakenews.model.jobs import PIECE_COST, Job, Piece
 from fakenews_assets.models.classifier import Article
 
 
@@ -88,11 +89,31 @@ def test_a_large_request_delays_others_by_a_piece():
         answers = await asyncio.gather(large, *small)
         assert [len(part) for part in answers[1:]] == [1, 1]
 
-    run(scenario, model, max_rows=80, pace=1000, batch_seconds=10)
-    # A headline costs 10: a piece is 51 of them.
+    run(scenario, model, max_rows=80, pace=1000, batch_seconds=1)
+    # A headline costs 10: a piece is 51 of them, more where few wait, and a whole batch where nobody else does.
     assert model.batches[:2] == [["large"], ["a", "b", "large"]]
-    assert model.sizes[:4] == [51, 1, 1, 51]
+    assert model.sizes[:3] == [80, 1, 1]
+    assert 51 <= model.sizes[3] < 78
     assert sum(model.sizes) == 1002
+
+
+def test_a_large_request_is_prepared_in_a_few_calls():
+    titles = [f"{number} votes were counted in the council on Tuesday" for number in range(600)]
+
+    async def pieces() -> None:
+        large = replace(job("large"), articles=list(map(Article, titles)))
+        prepared, calls = [], 0
+        while large.taken < len(titles):
+            piece = large.next_piece(80, PIECE_COST)
+            large.taken = piece.end
+            raw = piece.unprepared()
+            calls += bool(raw)
+            prepared += piece.take_prepared(raw)
+            assert len(large.ahead) < 400
+        assert [one.title for one in prepared] == titles
+        assert calls == 2
+
+    asyncio.run(pieces())
 
 
 def test_beside_a_large_request_there_is_one_batch():

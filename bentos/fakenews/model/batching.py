@@ -11,22 +11,16 @@ and sent, while the model works at the other. A large request would delay others
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from bentos.fakenews import metrics
-from fakenews_assets.models.classifier import Article
-from fakenews_assets.monitoring.log.records import UNKNOWN_CALLER, Caller
+from bentos.fakenews.model.jobs import PIECE_COST, Job, Piece, cost_of
 
 T = TypeVar("T")
 
-_PIECE_COST: Final = 512
-"""Most cost that a request has in one turn, unless a single article has more: a long article, or two dozen titles."""
-_BATCH_COST: Final = 40
-"""What a batch costs beside its articles. Without it the pace of single titles would be taken for that of articles."""
 _LEAST_ROWS: Final = 8
 """Articles for which a batch beside another one is worth its while: of fewer, each costs the model more."""
 _FORGET: Final = 0.8
@@ -39,67 +33,6 @@ class Overloaded(RuntimeError):
         super().__init__(f"the queue is {seconds:.1f} s long")
         self.retry_after = max(1, math.ceil(seconds))
         """Seconds."""
-
-
-@dataclass(slots=True)
-class Job(Generic[T]):
-    """The articles of one request."""
-
-    request_id: str
-    endpoint: str
-    articles: Sequence[Article]
-    rows: Sequence[int]
-    """Row numbers within the request of the articles to log: the first ones, or all."""
-    received: float
-    """`perf_counter` at the start of the request."""
-    answer: "asyncio.Future[list[T]]"
-    """The answers to its pieces, in order."""
-    caller: Caller = UNKNOWN_CALLER
-    is_begun: bool = False
-    """Whether earlier articles of the request are answered: the others are then not refused any more."""
-    model: Any = None
-    """For the function that answers."""
-    costs: list[int] = field(init=False)
-    left: int = field(init=False)
-    """Cost of the articles that the model has not taken yet."""
-    is_large: bool = field(init=False)
-    """Whether it takes more than one piece."""
-    taken: int = field(init=False, default=0)
-    """Articles that it has taken."""
-    found: list[T] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.costs = [_cost(article) for article in self.articles]
-        self.left = sum(self.costs)
-        self.is_large = self.left > _PIECE_COST
-
-    def next_piece(self, max_rows: int) -> "Piece[T]":
-        """The next articles: at least one, and no more than `_PIECE_COST` in sum."""
-        end, cost = self.taken + 1, self.costs[self.taken]
-        while end < min(len(self.costs), self.taken + max_rows) and cost + self.costs[end] <= _PIECE_COST:
-            cost += self.costs[end]
-            end += 1
-        return Piece(self, self.taken, end, cost)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece(Generic[T]):
-    """Consecutive articles of a job, which the model takes at once."""
-
-    job: Job[T]
-    begin: int
-    end: int
-    cost: int
-
-    @property
-    def articles(self) -> Sequence[Article]:
-        """The articles."""
-        return self.job.articles[self.begin : self.end]
-
-    @property
-    def rows(self) -> Sequence[int]:
-        """Row numbers within the request of those articles that are logged."""
-        return self.job.rows[self.begin : self.end]
 
 
 class Batcher(Generic[T]):
@@ -223,7 +156,7 @@ class Batcher(Generic[T]):
         else:
             self._count_running(pieces, -1)
             now = perf_counter()
-            self._done = _FORGET * self._done + _cost_of(pieces)
+            self._done = _FORGET * self._done + cost_of(pieces)
             # Time that two batches share counts once.
             self._seconds = _FORGET * self._seconds + now - max(begin, self._ended)
             self._ended = now
@@ -244,14 +177,15 @@ class Batcher(Generic[T]):
         """A piece of each waiting job in turn, until the batch is full or has its share of what there is."""
         pieces: list[Piece[T]] = []
         at_once = 1 if self._large else self._at_once
-        rows, cost = self._max_rows, max(self._pace * self._batch_seconds / at_once, _PIECE_COST)
+        rows, cost = self._max_rows, max(self._pace * self._batch_seconds / at_once, PIECE_COST)
         share = max(_LEAST_ROWS, (self._rows + self._running_rows) / at_once)
+        turn = max(PIECE_COST, cost / max(1, len(self._waiting)))  # few requests share the batch among them
         while self._waiting and rows and self._max_rows - rows < share:
             job = self._waiting[0]
             if job.answer.done():  # its client has left
                 self._unqueue()
                 continue
-            piece = job.next_piece(rows)
+            piece = job.next_piece(rows, turn)
             if pieces and piece.cost > cost:
                 break
             self._unqueue()
@@ -264,7 +198,7 @@ class Batcher(Generic[T]):
 
     def _count_running(self, pieces: list[Piece[T]], sign: int) -> None:
         self._under_way += sign
-        self._running += sign * _cost_of(pieces)
+        self._running += sign * cost_of(pieces)
         for piece in pieces:
             self._running_rows += sign * (piece.end - piece.begin)
             # Not in the queue meanwhile.
@@ -283,14 +217,5 @@ class Batcher(Generic[T]):
         self._rows += rows
         self._large += sign * job.is_large
         self._backlog += sign * job.left
-        self._turn += sign * min(job.left, _PIECE_COST)
+        self._turn += sign * min(job.left, PIECE_COST)
         metrics.QUEUED.inc(rows)
-
-
-def _cost(article: Article) -> int:
-    """Approximate number of tokens of an article, capped for long texts."""
-    return 8 + min(len(article.title) + len(article.text), 2000) // 4
-
-
-def _cost_of(pieces: Sequence[Piece[Any]]) -> int:
-    return _BATCH_COST + sum(piece.cost for piece in pieces)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from bentos.fakenews import metrics
 from bentos.fakenews.model import loading
-from bentos.fakenews.model.batching import Batcher, Job, Piece
+from bentos.fakenews.model.batching import Batcher
+from bentos.fakenews.model.jobs import Job, Piece
 from bentos.fakenews.model.loading import NoModel, Served
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
@@ -130,7 +131,7 @@ class Runtime:
             request_id: for the log.
             endpoint: for the log.
             received: `perf_counter` at the start of the request.
-            rows: rows within the request of the articles that go into the log, which are the first ones.
+            rows: row numbers within the request of the articles, for the log; none: they are not logged.
             caller: for the log.
             model: the one to ask; by default the champion. One request has one model, also while another takes over.
             is_begun: whether earlier articles of the request are answered: then it is not refused any more.
@@ -142,11 +143,13 @@ class Runtime:
         model = model or self.champion()
         if not articles:
             return Answered(model, Predictions.from_probability(np.zeros(0)))
+        # By length, because a model pads the articles that it takes at once to the longest of them.
+        order = sorted(range(len(articles)), key=lambda at: len(articles[at].title) + len(articles[at].text))
         job = Job[Answered](
             request_id=request_id,
             endpoint=endpoint,
-            articles=articles,
-            rows=rows,
+            articles=[articles[at] for at in order],
+            rows=[rows[at] for at in order] if rows else (),
             received=received,
             caller=caller,
             answer=asyncio.get_running_loop().create_future(),
@@ -154,7 +157,7 @@ class Runtime:
             model=model,
         )
         parts = await self.batcher.submit(job)
-        predictions = Predictions.joined([part.predictions for part in parts])
+        predictions = Predictions.joined([part.predictions for part in parts]).part(np.argsort(order))
         return Answered(parts[0].model, predictions, parts[0].began, parts[-1].ended)
 
     def _answer(self, pieces: list[Piece[Answered]]) -> list[Answered]:
@@ -164,7 +167,7 @@ class Runtime:
         for model in dict.fromkeys(piece.job.model for piece in pieces):
             own = {at: piece for at, piece in enumerate(pieces) if piece.job.model is model}
             began = perf_counter()
-            scores = model.scorer.score(list(chain.from_iterable(piece.articles for piece in own.values())))
+            scores = model.scorer.score_prepared(_prepared(model.scorer, list(own.values())))
             first, ended = 0, perf_counter()
             for at, piece in own.items():
                 part = slice(first, first + len(piece.articles))
@@ -172,7 +175,7 @@ class Runtime:
                 answers[at] = Answered(model, scores.predictions.part(part), began, ended)
                 records += self._records(piece, answers[at], scores.article_ids[part])
         self._write(records)
-        _count(records, sum(len(piece.articles) for piece in pieces))
+        metrics.count_answers(records, sum(len(piece.articles) for piece in pieces))
         return [answers[at] for at in range(len(pieces))]
 
     def _records(
@@ -269,19 +272,15 @@ class Runtime:
             logger.error("Could not upload the prediction log yet: %s", error)
 
 
-def _count(records: list[dict[str, Any]], rows: int) -> None:
-    metrics.BATCH_ROWS.observe(rows)
-    unsure = out_of_distribution = fake = 0
-    for record in records:
-        metrics.SCORES.observe(record["probability"])
-        unsure += record["abstained"]
-        out_of_distribution += record["out_of_distribution"]
-        fake += record["predicted_label"] and not record["abstained"]
-    metrics.ABSTENTIONS.labels("out_of_distribution").inc(out_of_distribution)
-    metrics.ABSTENTIONS.labels("uncertain").inc(unsure - out_of_distribution)
-    metrics.VERDICTS.labels("unsure").inc(unsure)
-    metrics.VERDICTS.labels("fake").inc(fake)
-    metrics.VERDICTS.labels("real").inc(len(records) - unsure - fake)
+def _prepared(scorer: Scorer, pieces: Sequence[Piece[Answered]]) -> list[Article]:
+    """The articles of pieces in order, prepared in one call, together with the next ones of large requests."""
+    asked = [piece.unprepared() for piece in pieces]
+    raw = list(chain.from_iterable(asked))
+    found = iter(scorer.prepare(raw) if raw else ())
+    parts = (
+        piece.take_prepared(list(islice(found, len(own)))) for piece, own in zip(pieces, asked, strict=True)
+    )
+    return list(chain.from_iterable(parts))
 
 
 async def _repeat(

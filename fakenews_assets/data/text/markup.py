@@ -4,7 +4,9 @@ import html
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 _TAGS, _ENTITIES, _MOJIBAKE = MARKUP_COUNTS = ("HTML tags", "HTML entities", "mojibake")
 """Kinds of markup, as they are counted."""
@@ -60,18 +62,25 @@ def _changed(
     counts: dict[str, int],
     kind: str,
 ) -> pl.Series:
-    held = column.str.contains(pattern).arg_true()
-    if not len(held):
+    held = column.str.contains(pattern)
+    if not held.any():
         return column
-    before = column.gather(held)
+    before = column.filter(held)
     after = change(before)
     counts[kind] += int((before != after).sum())
     return put(column, held, after)
 
 
-def put(column: pl.Series, rows: pl.Series, values: pl.Series) -> pl.Series:
-    """The column with other values in some rows."""
-    return column.clone().scatter(rows, values)  # scatter writes into its own series
+def put(column: pl.Series, rows: pl.Series | NDArray[np.integer], values: pl.Series) -> pl.Series:
+    """The column with other values in some rows.
+
+    Args:
+        column: whole.
+        rows: Booleans of the column's length, or row numbers.
+        values: one for each of these rows.
+    """
+    numbers = np.flatnonzero(rows) if isinstance(rows, pl.Series) else rows
+    return column.clone().scatter(numbers, values)  # scatter writes into its own series
 
 
 def _untagged(column: pl.Series) -> pl.Series:

@@ -6,10 +6,12 @@ bundle as `prepare.json`, so that a served title is prepared exactly as the trai
 
 import re
 import tomllib
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -35,10 +37,29 @@ _INVISIBLE: Final = rf"({_JOINED})|[\p{{Cf}}\p{{Co}}\p{{Cn}}\x{{FFFD}}]"
 _BLANK: Final = r"[\s\p{Cc}\p{Z}]+"  # a control character separates words, as a blank does
 _SMALL_FIGURES: Final = "\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215e"
 """Superscripts, subscripts and fractions: NFKC would make 102 of 10² and 31/2 of 3½."""
-_RARE: Final = rf"{MARKUP}|[{_SMALL_FIGURES}]"
 ROUNDS: Final = 8
 """Most rounds over a text. The 53,793 published articles at hand settle within three. Markup in markup ("&amp;amp;amp;") takes
 as many as it is deep, and each reads the whole text: without a bound, one text of 200,000 characters took many minutes."""
+
+_RAW, _NORMAL, _RARE = "raw", "normal", "rare"
+
+
+def _tidy(value: pl.Expr) -> pl.Expr:
+    return value.str.replace_all(_BLANK, " ").str.strip_chars(" ")
+
+
+def _plain(value: pl.Expr) -> pl.Expr:
+    """Straight quotes and dashes, no invisible characters, single blanks."""
+    return _tidy(value.str.replace_many(_STRAIGHT).str.replace_all(_INVISIBLE, "$1"))
+
+
+# Made once: to make an expression takes as long as to apply it to a few titles.
+_NORMALISE: Final = (
+    _plain(pl.col(_RAW).str.normalize("NFKC")).alias(_NORMAL),
+    pl.col(_RAW).str.contains(rf"{MARKUP}|[{_SMALL_FIGURES}]").alias(_RARE),
+)
+_PLAIN: Final = _plain(pl.col(_RAW))
+_TIDY: Final = _tidy(pl.col(_RAW))
 
 
 class BoilerplateRule(BaseModel):
@@ -115,57 +136,54 @@ class TextPreparation(BaseModel):
         """Like `apply`, and tell what was found."""
         counts = dict.fromkeys((*MARKUP_COUNTS, *(rule.name for rule in self.rules)), 0)
         columns = []
-        nested = pl.repeat(False, len(articles), eager=True)
+        nested = np.zeros(len(articles), dtype=np.bool_)
         for field in FIELDS:
+            rules = tuple(rule for rule in self.rules if rule.applies_to(field))
             column = articles[field].fill_null("")
-            todo = (column != "").arg_true()
+            held = column != ""
+            todo, before = np.flatnonzero(held), column.filter(held)
             # To a fixed point, because one boilerplate can hide another: "BREAKING: Tax bill passes [VIDEO] - CNN",
             # "&amp;amp;". Only what a round changed goes round again.
             for _ in range(ROUNDS):
                 if not len(todo):
                     break
-                before = column.gather(todo)
-                after = self._strip(_normalise(before, counts), field, counts)
-                column = put(column, todo, after)
-                todo = todo.filter(before != after)
-            nested = put(nested, todo, pl.repeat(True, len(todo), eager=True))
+                after = _one_round(before, rules, counts)
+                changed = before != after
+                todo, before = todo[changed], after.filter(changed)
+                column = put(column, todo, before)
+            nested[todo] = True
             columns.append(column.alias(field))
-        return Prepared(articles.with_columns(columns), counts, nested)
-
-    def _strip(self, column: pl.Series, field: str, counts: dict[str, int]) -> pl.Series:
-        rules = [rule for rule in self.rules if rule.applies_to(field)]
-        if not rules:
-            return column
-        # One query over all rules: each one of its own costs more than the search does in a few titles.
-        value = pl.col(column.name)
-        found = column.to_frame().select(
-            pl.any_horizontal(value.str.contains(rule.pattern) for rule in rules)
-        )
-        held = found.to_series().arg_true()
-        if not len(held):
-            return column
-        return put(column, held, _strip_in_turn(column.gather(held), rules, counts))
+        return Prepared(articles.with_columns(columns), counts, pl.Series(nested))
 
 
-def _strip_in_turn(column: pl.Series, rules: list[BoilerplateRule], counts: dict[str, int]) -> pl.Series:
+def _one_round(column: pl.Series, rules: tuple[BoilerplateRule, ...], counts: dict[str, int]) -> pl.Series:
+    """Texts in normal form (no markup, NFKC, straight quotes, single blanks), then without boilerplate."""
+    # Few queries over all that may be there: each one costs more than its search does in a few titles.
+    normal, rare = column.to_frame(_RAW).select(_NORMALISE).get_columns()
+    if rare.any():
+        unmarked = _compatible(without_markup(column.filter(rare), counts))
+        normal = put(normal, rare, unmarked.to_frame(_RAW).select(_PLAIN).to_series())
+    held = normal.to_frame().select(_holds_any(tuple(rule.pattern for rule in rules))).to_series()
+    if held.any():
+        normal = put(normal, held, _strip_in_turn(normal.filter(held), rules, counts))
+    return normal
+
+
+@lru_cache
+def _holds_any(patterns: tuple[str, ...]) -> pl.Expr:
+    return pl.any_horizontal([pl.lit(False), *(pl.col(_NORMAL).str.contains(one) for one in patterns)])
+
+
+def _strip_in_turn(
+    column: pl.Series, rules: tuple[BoilerplateRule, ...], counts: dict[str, int]
+) -> pl.Series:
     for rule in rules:
-        hits = column.str.contains(rule.pattern).arg_true()
-        counts[rule.name] += len(hits)
-        if len(hits):
-            stripped = column.gather(hits).str.replace_all(rule.pattern, "")
-            column = put(column, hits, stripped.to_frame().select(_tidy(pl.col(column.name))).to_series())
+        hits = column.str.contains(rule.pattern)
+        if hits.any():
+            counts[rule.name] += int(hits.sum())
+            stripped = column.filter(hits).str.replace_all(rule.pattern, "")
+            column = put(column, hits, stripped.to_frame(_RAW).select(_TIDY).to_series())
     return column
-
-
-def _normalise(column: pl.Series, counts: dict[str, int]) -> pl.Series:
-    """No markup, NFKC, straight quotes and dashes, no invisible characters, single blanks."""
-    compatible = column.str.normalize("NFKC")
-    # One search for all that is rare: each of its own costs more than the rest does for a few titles.
-    rare = column.str.contains(_RARE).arg_true()
-    if len(rare):
-        compatible = put(compatible, rare, _compatible(without_markup(column.gather(rare), counts)))
-    straight = pl.col(column.name).str.replace_many(_STRAIGHT).str.replace_all(_INVISIBLE, "$1")
-    return compatible.to_frame().select(_tidy(straight)).to_series()
 
 
 def _compatible(column: pl.Series) -> pl.Series:
@@ -180,7 +198,3 @@ def _normalised_between_small_figures(value: str) -> str:
     parts = re.split(f"([{_SMALL_FIGURES}]+)", value)
     parts[::2] = pl.Series(parts[::2]).str.normalize("NFKC")
     return "".join(parts)
-
-
-def _tidy(value: pl.Expr) -> pl.Expr:
-    return value.str.replace_all(_BLANK, " ").str.strip_chars(" ")

@@ -130,11 +130,11 @@ def test_a_second_pass_changes_nothing(rows: list[tuple[str, str]]) -> None:
     ids=["entities", "tags", "reader calls", "image credits", "wire credits"],
 )
 def test_markup_in_markup_ends_after_a_few_rounds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    normalise = Mock(wraps=preparation._normalise)
-    monkeypatch.setattr(preparation, "_normalise", normalise)
+    one_round = Mock(wraps=preparation._one_round)
+    monkeypatch.setattr(preparation, "_one_round", one_round)
     frame = pl.DataFrame({"title": ["Tax", "Tax"], "text": ["&amp;amp;", text]})
     found = TextPreparation().apply_counting(frame)
-    assert normalise.call_count == 1 + ROUNDS  # the titles settle in their first round
+    assert one_round.call_count == 1 + ROUNDS  # the titles settle in their first round
     assert found.articles["text"][0] == "&"
     assert found.nested.to_list() == [False, True]
 
