@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from fakenews_assets.models.classifier import AbstainReason, Article, Predictions
@@ -169,6 +169,11 @@ class ExplanationOut(PredictionOut):
     )
 
 
+def _integral(value: object) -> object:
+    """1 of 1.0, which JSON Schema calls an integer; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class FeedbackIn(_Asked):
     """The true label of an answered article."""
 
@@ -177,7 +182,7 @@ class FeedbackIn(_Asked):
     )
 
     request_id: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-    label: Annotated[int, Field(strict=True, ge=0, le=1)] | None = Field(
+    label: Annotated[int, BeforeValidator(_integral), Field(strict=True, ge=0, le=1)] | None = Field(
         description="0 real, 1 fake; null takes back what was said before."
     )
     row: int = Field(default=1, ge=1, le=MAX_ROW, description="Which article of the request, counted from 1.")

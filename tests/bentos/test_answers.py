@@ -76,6 +76,13 @@ def test_an_explanation_is_labelled_like_an_answer(client: httpx.Client):
     assert client.get(f"/answers/{explained}").json()["title"] == "One two"
 
 
+def test_a_label_is_an_integer_as_json_schema_says(client: httpx.Client):
+    given = client.post("/predict", json={"title": "One two"}).json()["request_id"]
+    asked = [(label, client.post("/feedback", json={"request_id": given, "label": label}).status_code)
+             for label in (1.0, 0.5, 2.0, True, "1")]  # fmt: skip
+    assert asked == [(1.0, 200), (0.5, 422), (2.0, 422), (True, 422), ("1", 422)]
+
+
 def test_a_log_without_texts_gives_the_verdict_alone(tmp_path: Path, models: Path):
     """Also out of distribution, where the log keeps a number that nobody is shown."""
     predictions = Predictions(

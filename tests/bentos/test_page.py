@@ -157,6 +157,15 @@ def test_markup_is_shown_as_text(page: "Page"):
     assert page.evaluate("window.hit") is None
 
 
+def test_letters_are_shown_in_their_order(page: "Page"):
+    check(page, "Bank \u202eseirrow\u202c sells", "")
+    expect(page.locator("#title-words")).to_have_text("Bank seirrow sells")
+    expect(page.locator("#history a").first).to_have_text("Bank seirrow sells")
+    upload(page, ["Bank \u202eseirrow\u202c sells"])
+    expect(page.locator("#file-status")).to_contain_text("Done: 1 row of")
+    assert shown(page)[0][1] == "Bank seirrow sells"
+
+
 def test_file_of_five_hundred_rows(page: "Page"):
     kinds = (
         'He said "no", twice',

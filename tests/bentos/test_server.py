@@ -98,6 +98,11 @@ def test_chunks_trailers_and_requests_in_a_row_are_answered(address: tuple[str, 
     assert answers(address, row, 20).count(b"HTTP/1.1 200") == 20
 
 
+def test_a_request_names_one_host(address: tuple[str, int]) -> None:
+    hosts = b"GET /livez HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n"
+    assert answers(address, hosts, 1).startswith(b"HTTP/1.1 400")
+
+
 def read_all(connection: socket.socket) -> None:
     while connection.recv(2**20):
         pass

@@ -1,4 +1,5 @@
 import csv
+import gzip
 import io
 import json
 import random
@@ -345,6 +346,16 @@ def test_a_body_says_its_type(client: httpx.Client, kind: str | None):
     assert answer.status_code == 415
     assert answer.json()["error"]["code"] == "wrong_type"
     assert "application/json" in answer.json()["error"]["message"]
+
+
+def test_a_compressed_body_is_told_to_come_as_it_is(client: httpx.Client):
+    body = gzip.compress(b'{"title": "x"}')
+    kind = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = client.post("/predict", content=body, headers=kind)
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")
+    assert "Content-Encoding" in answer.json()["error"]["message"]
+    plain = {"Content-Type": "application/json", "Content-Encoding": "identity"}
+    assert client.post("/predict", content=b'{"title": "x"}', headers=plain).status_code == 200
 
 
 def test_a_wrong_method_is_told_the_right_one(client: httpx.Client):

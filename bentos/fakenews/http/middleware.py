@@ -198,7 +198,10 @@ class Middleware:
                 message = f"This key may send {self.settings.requests_per_minute:,} requests a minute; try again in {seconds} s."
                 return problem(scope, 429, "rate_limited", message, seconds)
         if scope["method"] == "POST" and (fault := _type_fault(path, headers)):
-            return problem(scope, 415, "wrong_type", fault)
+            refusal = problem(scope, 415, "wrong_type", fault)
+            if b"content-encoding" in headers:
+                refusal.headers["Accept-Encoding"] = "identity"
+            return refusal
         if path in JUDGING:
             # Before anything is read or parsed: under overload, refusing is most of the work.
             try:
@@ -250,6 +253,8 @@ def _runtime(scope: Scope) -> Runtime:
 
 def _type_fault(path: str, headers: Mapping[bytes, bytes]) -> str:
     """Why a body is of the wrong type; "": it is not."""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        return "Send the body as it is, without Content-Encoding: compressed bodies are not read here. A file may be compressed."
     expected = _TYPES.get(path, "")
     sent = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if path == KSERVE_PATH:

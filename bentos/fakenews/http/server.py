@@ -77,6 +77,7 @@ class Protocol(HttpToolsProtocol):
     the last one. Closed at once, the connection would lose a request that is under way."""
     _head_timer: asyncio.TimerHandle | None = None
     _in_head = True
+    _has_host = False
     _is_ended = False
     """Whether a request has ended in the piece that is being read."""
     _body_bytes = 0
@@ -118,7 +119,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
             raise TooMuch
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._has_host = True, False
         if self._head_timer is None:  # it came together with the request before
             self._await_head()
         extensions: dict[str, Any] = {ABORT: self.transport.abort}
@@ -129,6 +130,11 @@ class Protocol(HttpToolsProtocol):
             return  # a trailer, which nothing here reads
         if len(self.headers) >= _HEADERS:
             raise TooMuch
+        if name.lower() == b"host":
+            # RFC 9112, section 3.2: who stands before this service may have gone by the other one.
+            if self._has_host:
+                raise TooMuch
+            self._has_host = True
         super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:

@@ -6,11 +6,14 @@ export const WORDS = { real: "Looks real", fake: "Looks fake", unsure: "Not sure
 export const NAMES = { fake: "Fake", unsure: "Not sure", real: "Real", error: "Not judged" };
 export const number = (value) => value.toLocaleString("en");
 
+/** A text without the characters that turn its letters around, such as "txt.exe" into "exe.txt". */
+export const straight = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
+
 /** An element with text and elements in it; never markup, for what is shown may quote what was sent. */
 export function element(tag, className, ...content) {
   const made = document.createElement(tag);
   if (className) made.className = className;
-  made.append(...content);
+  made.append(...content.map((one) => (typeof one === "string" ? straight(one) : one)));
   return made;
 }
 

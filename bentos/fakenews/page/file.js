@@ -2,7 +2,7 @@
 
 import { call, Refusal, showProblem } from "./api.js";
 import { readCsv } from "./csv.js";
-import { $, element, NAMES, number } from "./dom.js";
+import { $, element, NAMES, number, straight } from "./dom.js";
 import { addRow, allowSorting, emptyTable, labelsAsCsv, paintTable, startTable } from "./table.js";
 
 const REASONS = { out_of_distribution: "unlike the training articles", uncertain: "uncertain" };
@@ -51,19 +51,19 @@ async function check(file) {
   running = new AbortController();
   const { signal } = running;
   reset();
-  $("file-status").textContent = `Sending ${file.name} …`;
+  $("file-status").textContent = `Sending ${straight(file.name)} …`;
   const body = new FormData();
   body.append("file", file);
   const onWait = (seconds) => {
     $("file-status").textContent = seconds
       ? `The service is busy. Trying again in ${seconds} s …`
-      : `Sending ${file.name} …`;
+      : `Sending ${straight(file.name)} …`;
   };
   try {
     const response = await call("predict_csv", { body, signal, onWait });
     total = Number(response.headers.get("X-Rows")) || 0;
     const readAs = response.headers.get("X-Read-As");
-    $("file-status").textContent = `Checking ${file.name} …`;
+    $("file-status").textContent = `Checking ${straight(file.name)} …`;
     $("answers").hidden = false;
     for await (const found of readCsv(response, (piece) => pieces.push(piece))) {
       // A newer file may have taken over while this piece was on its way.
@@ -73,7 +73,7 @@ async function check(file) {
     }
     if (total && read < total) throw new Refusal("The service stopped before the last row.");
     const rows = `${number(read)} ${read === 1 ? "row" : "rows"}`;
-    finish(file, `Done: ${rows} of ${file.name}${readAs ? `, read as ${readAs}` : ""}.`, true);
+    finish(file, `Done: ${rows} of ${straight(file.name)}${readAs ? `, read as ${readAs}` : ""}.`, true);
   } catch (error) {
     if (running.signal !== signal) return;
     const part = read ? ` after ${number(read)} of ${number(total)} rows` : "";
@@ -101,7 +101,7 @@ function finish(file, message, whole) {
   $("cancel").hidden = $("progress").hidden = true;
   $("progress-text").textContent = "";
   $("answers").hidden = !read;
-  const name = `answers-${file.name.replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
+  const name = `answers-${straight(file.name).replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
   $("download-name").textContent = whole ? name : `${name} – only the rows that came`;
   $("download").onclick = () => save(pieces, name);
   $("download-labels").onclick = () => save([labelsAsCsv()], name.replace("answers-", "labels-"));

@@ -1,7 +1,7 @@
 // The words that moved a probability.
 
 import { callJson, showProblem } from "./api.js";
-import { $, element, number } from "./dom.js";
+import { $, element, number, straight } from "./dom.js";
 
 const FAINT = 0.08; // of the strongest word: less is not coloured
 const MATTERS = 0.005; // of probability: where no word moves it more, colours would exaggerate
@@ -60,11 +60,11 @@ function marked(text, words, scale, last) {
   const parts = [];
   let done = 0;
   for (const word of words) {
-    parts.push(characters.slice(done, word.start).join(""));
+    parts.push(straight(characters.slice(done, word.start).join("")));
     parts.push(mark(characters.slice(word.start, word.end).join(""), word, scale));
     done = word.end;
   }
-  parts.push(last === undefined ? characters.slice(done).join("") : " …");
+  parts.push(last === undefined ? straight(characters.slice(done).join("")) : " …");
   return parts;
 }
 
