@@ -232,10 +232,7 @@ class Runtime:
             if self.served and self.served.pointer == pointer:
                 return
             loaded = await asyncio.to_thread(loading.load, self._models, pointer, self.settings)
-            if self.served:
-                await asyncio.to_thread(loading.warm_up, loaded.scorer)  # the one before answers meanwhile
-            else:
-                self._tasks.append(asyncio.create_task(self._warm_up_between(loaded.scorer)))
+            await asyncio.to_thread(loading.warm_up, loaded.scorer)  # the one before answers meanwhile
             self.served = loaded
             metrics.SERVING.set(1)
         except Exception as error:  # noqa: BLE001 - runtimes raise whatever they like, and the one before must stay
@@ -245,15 +242,6 @@ class Runtime:
         else:
             metrics.SWAPS.labels("done").inc()
             logger.info("Serving %s (%s)", pointer.bundle, self.served.scorer.bundle.manifest.candidate)
-
-    async def _warm_up_between(self, scorer: Scorer) -> None:
-        """Warm up the first champion, which answers already: late answers are better than none."""
-        try:
-            for warm in loading.warm_ups(scorer):
-                await self.batcher.run_between(warm)
-        except Exception:
-            logger.exception("The model failed while it was warmed up")
-        loading.keep_what_is_loaded()
 
     async def _rotate(self) -> None:
         try:
