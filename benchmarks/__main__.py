@@ -1,4 +1,5 @@
-"""`python -m benchmarks`: every benchmark, one after the other; results.md and results/*.json are written anew."""
+"""`python -m benchmarks`: every benchmark but the drills (rollout, outages), one after the other; results.md and
+results/*.json are written anew."""
 
 import subprocess
 import sys

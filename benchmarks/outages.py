@@ -1,283 +1,188 @@
-"""Starts the parts of deploy/compose.yaml without Docker, kills each with SIGKILL, and measures until the graph goes on.
+"""Runs the lifecycle on the parts of deploy/compose.yaml without Docker, kills each part, and measures until it goes on.
 
-    python -m benchmarks.outages --storage STORE_WITH_A_CHAMPION
+    python -m benchmarks.outages [--stay-away]
 
-Postgres, code server, webserver, daemon, service, monitor and, where it is installed, Prometheus run as compose starts them,
-on ports of this machine. What ends is started again after a second, as `restart: unless-stopped` does. After each kill a new
-file lies in the landing folder: the graph goes on once the sensor has found it, a run has made a batch of it, and the part
-that was killed answers. The code server is killed in the middle of such a run, which the daemon has to find lost and to start
-again.
+A file lands and becomes a batch, a training with the smallest settings makes the first champion, and the service answers.
+Then each part gets SIGKILL while a run receives one file and another run trains. What ends is started again, as by
+`restart: unless-stopped`. A second file lands with each kill: the graph goes on once that one is a batch too. The last to be
+killed is the process of a run that trains. Nothing may be lost: no batch, run, training or answer that a client got, and
+the audit has to pass. It needs PostgreSQL's programs, and Prometheus for the alarms.
+
+With `--stay-away`, parts are stopped as well, and started again once an alarm has fired.
 """
 
 import os
-import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import dagster as dg
-import httpx
-import polars as pl
-import psutil
 import typer
-import yaml
 
-from benchmarks.common import ROOT
-from fakenews_resources.news.sample import SampleSpec, generate
-from fakenews_resources.processes import end, free_port
-from fakenews_resources.storage.store import Store
+from benchmarks.common import describe_machine, write_results
+from benchmarks.composed import PATIENCE_SECONDS, Part, wait_for
+from benchmarks.lifecycle import Lifecycle, running
 
-COMPOSE: Final = ROOT / "deploy" / "compose"
-_RESTART_SECONDS: Final = 1
-_PATIENCE_SECONDS: Final = 600
-_CODE_HOST: Final = "127.0.0.2"
-"""Another host to Dagster, as the container is: it asks the code server for its runs, and looks for no process."""
-_POSTGRES: Final = Path("/usr/lib/postgresql")
-_POSTGRES_USER: Final = "postgres"
-"""It does not run as root, as which this drill has to be started."""
+_WORKER: Final = "a run's process"
+_ROWS: Final = 2000
+_ROWS_AFTER: Final = 200
+_WATCHED: Final = ("postgres", "code", "daemon", "service", "monitor")
+"""Whose absence has an alarm."""
 
 
-@dataclass
-class Part:
-    """One container of compose as a process that is started again when it ends."""
+@dataclass(frozen=True)
+class Outage:
+    """What a kill did; times in seconds from it on."""
 
-    name: str
-    command: Sequence[str]
-    answers: Callable[[], bool]
-    environment: Mapping[str, str]
-    folder: Path
-    user: str | None = None
-    process: "subprocess.Popen[bytes] | None" = None
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def supervise(self) -> None:
-        """Until `over`."""
-        with (self.folder / f"{self.name}.log").open("ab") as output:
-            while not self.over.is_set():
-                self.process = subprocess.Popen(
-                    self.command, cwd=self.folder, env=self.environment, user=self.user,
-                    stdout=output, stderr=output, start_new_session=True,
-                )  # fmt: skip
-                while self.process.poll() is None and not self.over.wait(0.2):
-                    pass
-                if self.over.is_set():
-                    end(self.process, grace=10)
-                else:
-                    end(self.process)
-                    self.over.wait(_RESTART_SECONDS)
-
-    def kill(self) -> None:
-        """All of its processes, as when the kernel runs out of memory for the container."""
-        assert self.process is not None
-        top = psutil.Process(self.process.pid)
-        for one in [top, *top.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
+    killed: str
+    healthy: float | None
+    goes_on: float
+    unanswered: int
+    lost_runs: int
+    alarms: Sequence[str]
 
 
-def is_up(url: str) -> bool:
-    """Whether an address answers with 200."""
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> float:
-    """Seconds until something is so."""
+def outage(run: Lifecycle, name: str, kill: Callable[[], None], seed: int) -> Outage:
+    """Kill while a file is received, and wait until the next one is a batch."""
+    before, told, unanswered = {one.run_id for one in run.runs()}, run.firing(), run.client.unanswered
+    part = run.stack.parts.get(name)
+    kill()
     begin = time.monotonic()
-    while not condition():
-        if time.monotonic() - begin > _PATIENCE_SECONDS:
-            raise TimeoutError(f"{what}: not after {_PATIENCE_SECONDS} s")
-        time.sleep(0.2)
-    return time.monotonic() - begin
+    run.land(f"after-{seed}", _ROWS_AFTER, 100 + seed)
+    time.sleep(1)
+    healthy = 1 + wait_for(part.is_healthy, name) if part else None
+    answers = len(run.client.ids)
+    wait_for(lambda: run.is_batch(f"after-{seed}") and run.is_batch(f"during-{seed}"), "the next batches")
+    wait_for(lambda: len(run.client.ids) > answers, "an answer")
+    goes_on = time.monotonic() - begin
+    now = run.firing()
+    return Outage(
+        name,
+        healthy,
+        goes_on,
+        run.client.unanswered - unanswered,
+        len(before - {one.run_id for one in run.runs()}),
+        sorted(alarm for alarm, value in now.items() if value > told.get(alarm, 0)),
+    )
 
 
-def parts(folder: Path, storage: Path) -> list[Part]:
-    """All of them, in the order in which they start."""
-    names = ("postgres", "code", "webserver", "service", "monitor", "prometheus")
-    ports = {name: free_port() for name in names}
-    _write_instance(folder, ports)
-    home, python = folder / "home", Path(sys.executable).parent
-    environment = os.environ | {
-        "DAGSTER_HOME": str(home),
-        "DAGSTER_PG_PASSWORD": "of no account",
-        "FAKENEWS_STORAGE": str(storage),
-        "FAKENEWS_LANDING": str(folder / "landing"),
-        "FAKENEWS_LANDING_SETTLE_SECONDS": "1",
-        "FAKENEWS_SENSOR_SECONDS": "5",
-        "PYTHONPATH": str(ROOT),
-    }
-
-    def part(name: str, command: str, answers: Callable[[], bool], user: str | None = None) -> Part:
-        return Part(name, command.split(), answers, environment, folder, user)
-
-    def page(name: str, path: str) -> Callable[[], bool]:
-        return lambda: is_up(f"http://127.0.0.1:{ports[name]}{path}")
-
-    def says_so(command: str) -> Callable[[], bool]:
-        return lambda: subprocess.run(command.split(), env=environment, capture_output=True).returncode == 0
-
-    def at(name: str) -> str:
-        return f"--host 127.0.0.1 --port {ports[name]}"
-
-    binaries, data = _cluster(folder), folder / "postgres"
-    workspace = f"--workspace {home / 'workspace.yaml'}"
-    given = [
-        part(
-            "postgres",
-            f"{binaries}/postgres -D {data} -p {ports['postgres']} -c listen_addresses=127.0.0.1"
-            f" -c unix_socket_directories={data}",
-            says_so(f"{binaries}/pg_isready {at('postgres')} --username dagster"),
-            _POSTGRES_USER,
-        ),
-        part(
-            "code",
-            f"{python}/dagster api grpc --host {_CODE_HOST} --port {ports['code']} --module-name fakenews_assets.definitions",
-            says_so(f"{python}/dagster api grpc-health-check --host {_CODE_HOST} --port {ports['code']}"),
-        ),
-        part(
-            "webserver",
-            f"{python}/dagster-webserver {at('webserver')} {workspace}",
-            page("webserver", "/server_info"),
-        ),
-        part(
-            "daemon",
-            f"{python}/dagster-daemon run {workspace}",
-            says_so(f"{python}/dagster-daemon liveness-check"),
-        ),
-        part(
-            "service",
-            f"{python}/bentoml serve bentos.fakenews.service:FakeNews {at('service')}",
-            page("service", "/readyz"),
-        ),
-        part("monitor", f"{python}/fakenews monitor {at('monitor')}", page("monitor", "/metrics")),
-    ]
-    if program := shutil.which("prometheus"):
-        file = _write_prometheus(folder, ports)
-        command = f"{program} --config.file={file} --storage.tsdb.path={folder / 'tsdb'}"
-        address = f" --web.listen-address=127.0.0.1:{ports['prometheus']}"
-        given.append(part("prometheus", command + address, page("prometheus", "/-/ready")))
-    return given
-
-
-def _write_instance(folder: Path, ports: Mapping[str, int]) -> None:
-    """Dagster's instance and workspace as in compose, but for addresses and folders."""
-    home = folder / "home"
-    home.mkdir()
-    instance = yaml.safe_load((COMPOSE / "dagster.yaml").read_text())
-    instance["storage"]["postgres"]["postgres_db"] |= {"hostname": "127.0.0.1", "port": ports["postgres"]}
-    instance["local_artifact_storage"]["config"]["base_dir"] = str(folder / "dagster")
-    instance["compute_logs"]["config"]["base_dir"] = str(folder / "dagster" / "compute_logs")
-    (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
-    workspace = yaml.safe_load((COMPOSE / "workspace.yaml").read_text())
-    workspace["load_from"][0]["grpc_server"] |= {"host": _CODE_HOST, "port": ports["code"]}
-    (home / "workspace.yaml").write_text(yaml.safe_dump(workspace))
-    (folder / "landing").mkdir()
-
-
-def _write_prometheus(folder: Path, ports: Mapping[str, int]) -> Path:
-    """Prometheus' configuration as in compose, without Alertmanager."""
-    config = yaml.safe_load((COMPOSE / "prometheus.yaml").read_text())
-    config["rule_files"] = [str(COMPOSE / "alerts.yaml")]
-    del config["alerting"]
-    for job, name in zip(config["scrape_configs"], ("service", "monitor"), strict=True):
-        job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[name]}"]}]
-    file = folder / "prometheus.yaml"
-    file.write_text(yaml.safe_dump(config))
-    return file
-
-
-def _cluster(folder: Path) -> Path:
-    """Make an empty Postgres in a folder; gives the folder of its programs."""
-    binaries, data = max(_POSTGRES.glob("*/bin")), folder / "postgres"
-    data.mkdir()
-    shutil.chown(data, _POSTGRES_USER)
-    initdb = f"{binaries}/initdb --pgdata {data} --auth trust --username dagster --no-sync"
-    subprocess.run(initdb.split(), check=True, user=_POSTGRES_USER, cwd=data, stdout=subprocess.DEVNULL)
-    return binaries
-
-
-@contextmanager
-def running(given: Sequence[Part], folder: Path) -> Iterator[None]:
-    """All parts, each once the ones before it answer."""
-    threads = [threading.Thread(target=one.supervise) for one in given]
-    try:
-        for one, thread in zip(given, threads, strict=True):
-            thread.start()
-            typer.echo(f"{one.name} answers after {wait_for(one.answers, one.name):.1f} s")
-            if one.name == "postgres":
-                port = one.command[one.command.index("-p") + 1]
-                createdb = f"createdb --host 127.0.0.1 --port {port} --username dagster dagster"
-                subprocess.run(createdb.split(), check=True, cwd=folder)
-        yield
-    finally:
-        for one in reversed(given):
-            one.over.set()
-        for thread in threads:
-            if thread.ident:
-                thread.join()
-
-
-def land(folder: Path, batch: str, seed: int) -> None:
-    """A file of generated articles in the landing folder."""
-    pl.concat(generate(SampleSpec(rows=300, seed=seed))).write_csv(folder / "landing" / f"{batch}.csv")
+def stays_away(run: Lifecycle, part: Part) -> dict[str, Any]:
+    """Stop a part until an alarm fires that did not before."""
+    told = run.firing()
+    part.stop()
+    begin = time.monotonic()
+    new: set[str] = set()
+    with suppress(TimeoutError):
+        wait_for(lambda: new.update(run.firing().keys() - told.keys()) or new, "an alarm", PATIENCE_SECONDS)
+    seconds = time.monotonic() - begin
+    part.start()
+    wait_for(part.is_healthy, part.name)
+    wait_for(lambda: not (run.firing().keys() & new), "end of the alarm")
+    return {"stopped": part.name, "alarms": sorted(new), "seconds": round(seconds)}
 
 
 def main(
-    storage: Annotated[Path, typer.Option(help="A store with a champion, in a folder. It is copied.")],
+    stay_away: Annotated[
+        bool,
+        typer.Option(help="Stop parts too, until an alarm fires: a quarter of an hour for each at most."),
+    ] = False,
 ) -> None:
-    """Kill each part once."""
+    """Kill each part once; exit 1 if anything is lost."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="outages-"))
     folder.chmod(0o755)
-    shutil.copytree(storage, folder / "storage")
-    store = Store(folder / "storage")
-    given = parts(folder, folder / "storage")
-    typer.echo(f"output of the parts: {folder}")
-
-    def is_stored(batch: str) -> bool:
-        return any(one.startswith(f"{batch}-") for one in store.partitions("clean_news"))
-
-    with running(given, folder):
-        land(folder, "calm", 1)
-        typer.echo(
-            f"without a kill: a new file is a batch after {wait_for(lambda: is_stored('calm'), 'calm'):.1f} s"
-        )
-        os.environ |= {"DAGSTER_HOME": str(folder / "home"), "DAGSTER_PG_PASSWORD": "of no account"}
-        for seed, one in enumerate(given, 2):
-            land(folder, one.name, seed)
-            if one.name == "code":
-                wait_for(lambda: bool(_started()), "a run")
-            one.kill()
-            time.sleep(_RESTART_SECONDS)
-            back = wait_for(one.answers, one.name) + _RESTART_SECONDS
-            on = back + wait_for(lambda name=one.name: is_stored(name), one.name)
-            typer.echo(
-                f"{one.name} is killed: it answers after {back:.1f} s, the next file is a batch after {on:.1f} s"
-            )
-        for status, count in _runs().items():
-            typer.echo(f"runs {status}: {count}")
-
-
-def _started() -> Any:
-    with dg.DagsterInstance.get() as instance:
-        return instance.get_run_ids(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-
-
-def _runs() -> Mapping[str, int]:
-    with dg.DagsterInstance.get() as instance:
-        records = instance.get_runs()
-    return {
-        status: sum(run.status.value == status for run in records)
-        for status in {run.status.value for run in records}
+    typer.echo(f"output of the parts: {folder}/*/output.log")
+    load = os.getloadavg()[0]
+    with running(folder) as run:
+        begin = time.monotonic()
+        run.land("first", _ROWS, 1)
+        wait_for(lambda: run.is_batch("first"), "the first batch")
+        calm = time.monotonic() - begin
+        run.retrain()
+        wait_for(lambda: run.champion() is not None, "a champion")
+        wait_for(lambda: run.client.ids, "an answer")
+        first = time.monotonic() - begin
+        typer.echo(f"batch after {calm:.0f} s, answers of a champion after {first:.0f} s")
+        outages = []
+        kills = {name: part.kill for name, part in run.stack.parts.items()} | {_WORKER: run.kill_worker}
+        for seed, (name, kill) in enumerate(kills.items(), 2):
+            run.keep_busy()
+            run.land(f"during-{seed}", _ROWS_AFTER, seed)
+            wait_for(lambda: run.runs(dg.DagsterRunStatus.STARTED, job="ingest_batch"), "a run that receives")
+            outages.append(outage(run, name, kill, seed))
+            typer.echo(str(outages[-1]))
+        wait_for(run.rests, "the end of the lifecycle", 2 * PATIENCE_SECONDS)
+        lost = {
+            "runs": sum(one.lost_runs for one in outages),
+            "trainings": run.lost_trainings(),
+            "values downstream": run.left(),
+            "answers": run.lost_answers(),
+        }
+        audit = run.audit()
+        statuses = [one.status.value for one in run.runs()]
+        away = [stays_away(run, run.stack.parts[name]) for name in _WATCHED] if stay_away else []
+        answers = len(run.client.ids)
+    raw = {
+        "outages": [asdict(one) for one in outages],
+        "stay_away": away,
+        "lost": lost,
+        "audit_passes": audit,
+        "first_batch_seconds": calm,
+        "first_answer_seconds": first,
+        "answers": answers,
+        "runs": {status: statuses.count(status) for status in sorted(set(statuses))},
+        "load": [load, os.getloadavg()[1]],
+        **describe_machine(["dagster", "bentoml"]),
     }
+    numbers = {
+        "lost": sum(lost.values()),
+        "goes_on_seconds": max(one.goes_on for one in outages),
+        "calm_seconds": calm,
+    }
+    write_results("outages", numbers, raw, "Outages", report(raw))
+    typer.echo("\n".join(report(raw)))
+    if any(lost.values()) or not audit:
+        raise typer.Exit(1)
+
+
+def report(raw: Mapping[str, Any]) -> list[str]:
+    """The section in results.md."""
+    lost = ", ".join(f"{count} {what}" for what, count in raw["lost"].items())
+    lines = [
+        "Each part of `deploy/compose.yaml`, as a process of this machine, gets SIGKILL while one run receives a file and another"
+        " trains; it is started again after a second. A file that lands with the kill is a batch after *goes on*. In calm that"
+        f" takes {raw['first_batch_seconds']:.0f} s: Dagster looks every 30 s, and a file has to lie still"
+        " for 10 s. With the training and the first file two runs are in progress, and a third has to wait for one of them.",
+        "",
+        "| killed | healthy after | goes on after | requests unanswered | alarms |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for one in raw["outages"]:
+        healthy = "" if one["healthy"] is None else f"{one['healthy']:.0f} s"
+        alarms = ", ".join(one["alarms"]) or "none"
+        lines.append(
+            f"| {one['killed']} | {healthy} | {one['goes_on']:.0f} s | {one['unanswered']} | {alarms} |"
+        )
+    passes = "passes" if raw["audit_passes"] else "fails"
+    lines += [
+        "",
+        f"Lost: {lost}, of {raw['answers']:,} answers that a client got. The audit of the champion {passes}. Most alarms wait for"
+        f" minutes, so that a part which is back at once raises none. Load {raw['load'][0]:.0f} to {raw['load'][1]:.0f} on"
+        f" {raw['cores']} cores.",
+    ]
+    if raw["stay_away"]:
+        lines += ["", "| stopped | alarms | after |", "| --- | --- | --- |"]
+        lines += [
+            f"| {one['stopped']} | {', '.join(one['alarms']) or 'none'} | {one['seconds']} s |"
+            for one in raw["stay_away"]
+        ]
+    return lines
 
 
 if __name__ == "__main__":
