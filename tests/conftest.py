@@ -116,7 +116,7 @@ def _compiling() -> AbstractContextManager[object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow fixtures, and all that have such a mark as slow."""
     # Here, because the process that hands out tests to workers needs it not.
-    from tests.support.unsynced import sitecustomize as sitecustomize
+    from tests.support.lean import sitecustomize as sitecustomize
 
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):

@@ -71,6 +71,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     config = {
         "finetuned_bert": settings(encoder),
         "distilled_bert": {"epochs": 1},
+        "quantized_bert": {"calibration_rows": 40},
         "baseline_model": {"style": 0},  # which would take as long as so small an encoder
         "evaluation": {"resamples": 100},
         "selected_model": {"max_latency_ms": 1000},
@@ -284,7 +285,7 @@ def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
 def test_ten_times_the_articles_move_none() -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         versions = []
-        for batches in ({"b1": 600}, {"b2": 3000, "b3": 3000}):
+        for batches in ({"b1": 300}, {"b2": 1500, "b3": 1500}):
             for seed, (batch, rows) in enumerate(batches.items(), start=len(versions)):
                 runner.add_batch(batch)
                 runner.ingest(batch, f"sample:rows={rows},seed={seed}")
@@ -379,7 +380,7 @@ def drafts(store: Store, pattern: str) -> list[Path]:
 
 def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project: Path) -> None:
     store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=2000"}})
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=800"}})
     changed = ("ingest_batch", "b1", {**ingest[2], "clean_news": {"max_title_chars": 60}})
     run_jobs(ingest)
     old = store.current("clean_news/b1")
@@ -400,8 +401,8 @@ def test_kill_9_while_cleaning_leaves_the_old_batch_and_a_rerun_finishes(project
 
 def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(project: Path) -> None:
     store = Store(project / ".fakenews")
-    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=2000"}})
-    ingest_more = ("ingest_batch", "b2", {"raw_news": {"uri": "sample:rows=2000,seed=9"}})
+    ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=800"}})
+    ingest_more = ("ingest_batch", "b2", {"raw_news": {"uri": "sample:rows=800,seed=9"}})
     prepare = ("prepare_corpus", None, {})
     run_jobs(ingest, prepare, ingest_more)
     old = store.current("splits")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import polars as pl
@@ -20,12 +19,11 @@ from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources import processes
-from fakenews_resources.news.sample import SampleSpec, write_sample
 from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.buckets import OUTAGE, Fault, Gate, objects, open_bucket
 from tests.support.forked import fakenews, start, wait
-from tests.support.models import build_tiny_bert
+from tests.support.watched import train_champion
 
 pytestmark = [pytest.mark.bucket, pytest.mark.daemon]
 
@@ -37,52 +35,40 @@ SAME = ("raw_news/b1", "clean_news/b1", "corpus_profile", "article_clusters", "s
 FAULTS: tuple[Fault, ...] = ("503", "429", "reset", "lost", "503", "cut")
 
 
-def live(news: Path, config: dict[str, Any]) -> None:
-    """What a child process does: from a file to a champion."""
+def live(trained: Path) -> None:
+    """What a child process does: it makes a champion, with the encoder of the trained project."""
     with GraphRunner(Console(quiet=True)) as runner:
-        runner.add_batch("b1")
-        runner.lifecycle("b1", str(news), config, ())
+        train_champion(runner, trained / "encoder")
 
 
 class World:
-    """One project on a folder, another on a bucket, after the same life."""
+    """The trained project on a folder, and another on a bucket that lives the same life."""
 
-    def __init__(self, folder: Path, gate: Gate) -> None:
+    def __init__(self, trained: Path, folder: Path, gate: Gate) -> None:
         self.gate = gate
-        self.folder, self.project = folder / "on a folder", folder / "on a bucket"
-        for project in (self.folder, self.project):
-            project.mkdir()
-            shutil.copy(REPOSITORY / "dagster.yaml", project)
-        encoder = build_tiny_bert(folder / "encoder")
-        tiny = {"name": str(encoder), "max_tokens": 64}
-        self.config: dict[str, Any] = {
-            "finetuned_bert": {"encoder": tiny, "max_tokens": 32, "epochs": 1, "learning_rate": 1e-3},
-            "evaluation": {"resamples": 100},
-        }
-        self.news = folder / "news.csv"
-        write_sample(SampleSpec(rows=1200, seed=1), self.news)
+        self.folder, self.project = trained, folder / "on a bucket"
+        self.project.mkdir()
+        shutil.copy(REPOSITORY / "dagster.yaml", self.project)
         self.remote = {
             "FAKENEWS_STORAGE": ADDRESS,
             "FAKENEWS_CACHE": str(folder / "cache"),
             "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{gate.port}",
         }
 
-    def run(
-        self, project: Path, environment: dict[str, str], function: Callable[..., object], *arguments: object
-    ) -> str:
-        """Call a function in a process of its own inside a project; gives what it printed."""
-        output = project / f"output-{len(list(project.glob('output-*')))}"
-        variables = {"DAGSTER_HOME": str(project)} | environment
-        process = start(function, *arguments, environment=variables, output=output, folder=project)
+    def run(self, function: Callable[..., object], *arguments: object) -> str:
+        """Call a function in a process of its own inside the project; gives what it printed."""
+        output = self.project / f"output-{len(list(self.project.glob('output-*')))}"
+        variables = {"DAGSTER_HOME": str(self.project)} | self.remote
+        process = start(function, *arguments, environment=variables, output=output, folder=self.project)
         status, printed = wait(process), output.read_text()
         assert status == 0, printed[-6000:]
         return printed
 
     def fakenews(self, *arguments: str) -> str:
-        return self.run(self.project, self.remote, fakenews, *arguments)
+        return self.run(fakenews, *arguments)
 
-    def live(self, project: Path, environment: dict[str, str]) -> None:
-        self.run(project, environment, live, self.news, self.config)
+    def live(self) -> None:
+        self.run(live, self.folder)
 
     @contextmanager
     def service(self, own: Path) -> Iterator[processes.Server]:
@@ -100,13 +86,12 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with open_bucket() as gate:
-        world = World(tmp_path_factory.mktemp("world"), gate)
-        world.live(world.folder, {})
+        world = World(trained, tmp_path_factory.mktemp("world"), gate)
         for method in ("GET", "POST", "DELETE"):
             gate.strike(f"^{method} ", *FAULTS, every=5)
-        world.live(world.project, world.remote)
+        world.live()
         yield world
 
 
@@ -154,7 +139,7 @@ def _the_champion_is_there_and_its_chain_holds(world: World, store: Store) -> No
 
 def _a_second_run_does_nothing(world: World) -> None:
     before = objects(world.gate)
-    world.live(world.project, world.remote)
+    world.live()
     assert objects(world.gate) == before
 
 

@@ -20,7 +20,7 @@ _CONTEXT: Final = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "tests.support.unswept",
-        "tests.support.unsynced.sitecustomize",
+        "tests.support.lean.sitecustomize",
         "fakenews_assets.cli",
         "fakenews_assets.training.finetuning.finetuning",
         *(
