@@ -19,7 +19,9 @@ import pytest
 
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.monitoring.log.records import PREDICTION_LOG_SCHEMA, stamp
+from fakenews_assets.monitoring.simulation import ServiceError, articles_of, send_traffic
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry
+from fakenews_resources.news.sample import SampleSpec
 from fakenews_resources.request_ids import new_request_id
 from tests.support.champions import make_champion
 from tests.support.servers import Server, serve
@@ -208,6 +210,13 @@ def test_a_service_without_champion_log_and_key(tmp_path: Path):
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_model")
             assert answer.headers["Retry-After"]
             assert client.get("/model").status_code == 503
+            with pytest.raises(ServiceError, match="`make demo` makes one"):
+                send_traffic(
+                    server.url,
+                    articles_of(SampleSpec(rows=20)),
+                    feedback_share=0,
+                    api_key="sixteen characters",
+                )
 
             sha = make_champion(models)
             end = time.monotonic() + 60

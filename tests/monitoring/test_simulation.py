@@ -99,16 +99,6 @@ def test_no_service(service: Server) -> None:
         send_traffic(f"{service.url}/elsewhere", articles_of(SPEC), feedback_share=0)
 
 
-@pytest.mark.server
-def test_a_service_without_a_model(tmp_path: Path) -> None:
-    (tmp_path / "models").mkdir()
-    with (
-        serve(tmp_path, tmp_path / "models", ready=False) as service,
-        pytest.raises(ServiceError, match="`make demo` makes one"),
-    ):
-        send_traffic(service.url, articles_of(SPEC), feedback_share=0)
-
-
 class Busy(BaseHTTPRequestHandler):
     """Refuses as often as its server says, then answers."""
 
