@@ -179,7 +179,7 @@ class Batcher(Generic[T]):
         at_once = 1 if self._large else self._at_once
         rows, cost = self._max_rows, max(self._pace * self._batch_seconds / at_once, PIECE_COST)
         share = max(_LEAST_ROWS, (self._rows + self._running_rows) / at_once)
-        turn = max(PIECE_COST, cost / max(1, len(self._waiting)))  # few requests share the batch among them
+        turn = max(PIECE_COST, cost / (1 + len(self._waiting)))  # room is left for who comes next
         while self._waiting and rows and self._max_rows - rows < share:
             job = self._waiting[0]
             if job.answer.done():  # its client has left

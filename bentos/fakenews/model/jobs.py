@@ -13,8 +13,8 @@ T = TypeVar("T")
 PIECE_COST: Final = 512
 """Most cost that a request has in one turn, unless a single article has more or the batch has room: a long article, or two
 dozen titles."""
-_AHEAD_CHARS: Final = 16_384
-"""Characters of the articles of one request that are prepared at once: hundreds of titles, for which each preparation
+_AHEAD_CHARS: Final = 4_096
+"""Characters of the articles of one request that are prepared at once: some sixty titles, for which each preparation
 would cost a multiple of its own work."""
 _BATCH_COST: Final = 40
 """What a batch costs beside its articles. Without it the pace of single titles would be taken for that of articles."""
