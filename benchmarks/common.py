@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import polars.selectors as cs
 import psutil
 
 from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
@@ -91,7 +93,8 @@ def finetuned(
     """
     from fakenews_assets.training.finetuning.finetuning import FinetuneResult, finetune
 
-    rows = [frame.select("title", "text", "label").hash_rows().sum() for frame in (news.train, news.val)]
+    told = cs.by_name("title", "text", "label", "batch", "source", "rating", require_all=False)
+    rows = [frame.select(told).hash_rows().sum() for frame in (news.train, news.val)]
     identity = sha256(f"{settings.model_dump_json()}{rows}{version('torch')}".encode()).hexdigest()[:16]
     folder = CACHE / f"finetuned-{identity}"
     record = folder / "model" / "training.json"
@@ -159,12 +162,11 @@ def write_results(
 
 
 def _commit() -> str:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        return os.environ.get("FAKENEWS_COMMIT", "unknown")
     answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        [git, "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return answer.stdout.strip() or "unknown"
 

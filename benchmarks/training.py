@@ -40,8 +40,10 @@ from benchmarks.common import (
     macro_f1,
     write_results,
 )
+from fakenews_assets.common.hardware import supports_bf16
 from fakenews_assets.models.encoders import quiet_transformers, resolve
 from fakenews_assets.models.runtimes.torch import TorchClassifier
+from fakenews_assets.models.settings import EncodingSettings
 from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
 from fakenews_assets.training.finetuning.finetuning import finetune
 from fakenews_assets.training.settings import FinetuneSettings
@@ -139,10 +141,11 @@ def run_project(task: Task, seed: int) -> Outcome:
         )
 
 
-def run_peer(task: Task, seed: int) -> Outcome:
-    """Train once with the Trainer, as its documentation shows."""
+def run_peer(task: Task, seed: int, **arguments: Any) -> Outcome:
+    """Train once with the Trainer, as its documentation shows, or with further arguments of it."""
     source = resolve(task.settings.encoder)
-    encoder = ArticleEncoder(load_tokenizer(source), task.settings.encoding)
+    encoding = EncodingSettings(inputs=task.settings.inputs, max_tokens=task.settings.max_tokens)
+    encoder = ArticleEncoder(load_tokenizer(source), encoding)
     torch.manual_seed(seed)
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
         model = cast(
@@ -161,6 +164,7 @@ def run_peer(task: Task, seed: int) -> Outcome:
                 save_strategy="no",
                 report_to=[],
                 disable_tqdm=True,
+                **arguments,
             ),
             train_dataset=Rows(task.train, encoder),
             data_collator=DataCollatorWithPadding(encoder.tokenizer),
@@ -173,12 +177,23 @@ def run_peer(task: Task, seed: int) -> Outcome:
     return Outcome(trainer.state.global_step, rows / stopwatch.seconds, score)
 
 
-def compare(task: Task, rounds: int) -> Comparison:
-    """Train alternately, the order turning with every round."""
+def run_tuned_peer(task: Task, seed: int) -> Outcome:
+    """Train once with the Trainer's best common settings: bfloat16, rows grouped by length, fused AdamW."""
+    return run_peer(
+        task,
+        seed,
+        bf16=supports_bf16(),
+        train_sampling_strategy="group_by_length",
+        optim="adamw_torch_fused",
+    )
+
+
+def compare(task: Task, rounds: int, *, tuned: bool = False) -> Comparison:
+    """Train alternately, the order turning with every round; the peer with its defaults, or tuned."""
     comparison = Comparison()
     contenders: list[tuple[str, Callable[[Task, int], Outcome], list[Outcome]]] = [
         ("project", run_project, comparison.project),
-        (PEER, run_peer, comparison.peer),
+        (PEER, run_tuned_peer if tuned else run_peer, comparison.peer),
     ]
     for seed in range(rounds):
         for name, run, outcomes in contenders if seed % 2 == 0 else reversed(contenders):

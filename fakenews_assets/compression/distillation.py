@@ -21,7 +21,7 @@ from fakenews_assets.compression.settings import (
     RecoverySettings,
 )
 from fakenews_assets.compression.teacher import TeacherScores, score_rows
-from fakenews_assets.models.encoders import load_encoder, resolve, weights_digest
+from fakenews_assets.models.encoders import load_encoder, resolve, weights_digest, with_cases
 from fakenews_assets.models.predictions import with_headlines
 from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.models.structure import even_layers, keep_layers, layers_of
@@ -169,7 +169,7 @@ def _first_weights(
     model = load_encoder(
         source, seed=recipe.seed, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout
     )
-    return model, encoder, weights_digest(source)
+    return model, with_cases(model, encoder), weights_digest(source)
 
 
 def _importance_rows(

@@ -17,7 +17,7 @@ class EnsembleSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     linear_weight: float = Field(
-        default=0.5, ge=0, le=1, description="Weight of the linear model; the rest is the encoder's."
+        default=0.65, ge=0, le=1, description="Weight of the linear model; the rest is the encoder's."
     )
 
 
@@ -27,7 +27,7 @@ class EnsembleSettings(BaseModel):
     group_name="ensembling",
     owners=["team:ml"],
     kinds={"sklearn"},
-    code_version="1",
+    code_version="2",
     pool="training",  # it predicts the validation split, and no timing may run beside that
 )
 @plain_config

@@ -19,9 +19,10 @@ from transformers import (
 )
 from transformers import logging as transformers_logging
 
+from fakenews_assets.models.casing import add_cases
 from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.models.structure import keep_heads, layers_of
-from fakenews_assets.models.tokenization import EncoderUnavailable
+from fakenews_assets.models.tokenization import ArticleEncoder, EncoderUnavailable
 
 ID2LABEL: Final = {0: "real", 1: "fake"}
 
@@ -90,6 +91,17 @@ def load_encoder(
             use_safetensors=True,
             local_files_only=True,
         )
+
+
+def with_cases(model: PreTrainedModel, encoder: ArticleEncoder) -> ArticleEncoder:
+    """Make a model, in place, read the cases that `encoder` tells.
+
+    Returns:
+        `encoder`, or one that tells none if the model cannot read them.
+    """
+    if not encoder.reads_case or add_cases(model):
+        return encoder
+    return encoder.with_settings(encoder.settings.model_copy(update={"read_case": False}))
 
 
 def _load_narrow(folder: Path, config: PreTrainedConfig) -> PreTrainedModel:

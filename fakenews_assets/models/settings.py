@@ -46,6 +46,11 @@ class EncodingSettings(BaseModel):
         ge=8,
         description="Longest input in tokens, special ones included. The text is cut first, then the title.",
     )
+    read_case: bool = Field(
+        default=False,
+        description="Whether the segment ids tell how a token is written: in lower case, with a capital, or in capitals."
+        " Only where the tokenizer ignores case and the encoder has segments.",
+    )
 
 
 class _BaselineFeatures(BaseModel):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from fakenews_assets.models import casing
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.settings import EncodingSettings
 from fakenews_assets.models.token_layout import Layout, Ragged, TokenTable
@@ -90,6 +91,7 @@ class ArticleEncoder:
         self._backend.no_padding()
         self._backend.enable_truncation(settings.max_tokens)
         self.layout = Layout.of(self._backend)
+        self.reads_case = settings.read_case and self.wants_segments and casing.ignores_case(self._backend)
 
     @classmethod
     def load(cls, folder: Path) -> "ArticleEncoder":
@@ -124,7 +126,7 @@ class ArticleEncoder:
         return json.dumps([json.loads(self._backend.to_str()), self.settings.model_dump()], sort_keys=True)
 
     def encode(self, articles: Iterable[Article]) -> TokenTable:
-        """Tokenise articles, keeping no more ids than an input can hold."""
+        """Tokenise articles, keeping no more ids than an input can hold; with their cases where those are read."""
         pairs = list(articles)
         with_text = self.settings.inputs == "title_and_text"
         titles = self._encode_column([article.title for article in pairs])
@@ -181,6 +183,9 @@ class ArticleEncoder:
                 middle = text_begins - len(self.layout.middle)
                 batch["token_type_ids"][index, middle:text_begins] = self.layout.segment_of_middle
                 batch["token_type_ids"][index, text_begins : len(ids)] = self.layout.segment_of_text
+        if self.reads_case:
+            batch["input_ids"], cases = casing.part(batch["input_ids"])
+            batch["token_type_ids"] += casing.SEGMENTS * cases
         return batch
 
     def _encode_column(self, values: list[str]) -> Ragged:
@@ -189,10 +194,10 @@ class ArticleEncoder:
         for begin in range(0, len(values), _CHUNK):
             chunk = self._ids(values[begin : begin + _CHUNK])
             lengths[begin : begin + len(chunk)] = [len(ids) for ids in chunk]
-            parts.extend(np.array(ids, dtype=np.int32) for ids in chunk)
+            parts.extend(chunk)
         return Ragged.from_flat(np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32), lengths)
 
-    def _ids(self, values: list[str]) -> list[list[int]]:
+    def _ids(self, values: list[str]) -> list[NDArray[np.int32]]:
         """The first ids of each value. Of a long one only the beginning is tokenised, if that yields enough."""
         limit = self.settings.max_tokens
         beginnings = [_beginning(value, _CHARS_PER_TOKEN * limit) for value in values]
@@ -206,10 +211,17 @@ class ArticleEncoder:
             found[row] = ids
         return found
 
-    def _encoded(self, values: list[str]) -> list[list[int]]:
+    def _encoded(self, values: list[str]) -> list[NDArray[np.int32]]:
         if not any(values):
-            return [[] for _ in values]
-        return [one.ids for one in self._backend.encode_batch_fast(values, add_special_tokens=False)]
+            return [np.zeros(0, dtype=np.int32) for _ in values]
+        if not self.reads_case:
+            found = self._backend.encode_batch_fast(values, add_special_tokens=False)
+            return [np.array(one.ids, dtype=np.int32) for one in found]
+        found = self._backend.encode_batch(values, add_special_tokens=False)
+        return [
+            casing.join(np.array(one.ids, dtype=np.int32), casing.cases_of(value, one.offsets))
+            for value, one in zip(values, found, strict=True)
+        ]
 
     def _kept(
         self, title: NDArray[np.int64], text: NDArray[np.int64], with_text: NDArray[np.bool_] | None

@@ -117,7 +117,7 @@ def hyperparameter_search(
 
 @_asset(
     kinds={"pytorch", "lightning", "huggingface"},
-    code_version="2",
+    code_version="3",
     deps=["hyperparameter_search"],
 )
 @plain_config

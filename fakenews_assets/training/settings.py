@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import override
 
 from fakenews_assets.common.hardware import Accelerator
 from fakenews_assets.models.settings import EncoderSpec, EncodingSettings, Inputs
@@ -49,6 +50,10 @@ class FrozenSettings(_EncoderSettings):
 class FinetuneSettings(_EncoderSettings):
     """Settings of `finetune`."""
 
+    read_case: bool = Field(
+        default=True,
+        description="Whether an encoder that ignores case is told how each token is written; see `models.casing`.",
+    )
     drop_text: float = Field(
         default=0.5,
         ge=0,
@@ -118,6 +123,11 @@ class FinetuneSettings(_EncoderSettings):
         description="Lightning's strategy. For several devices: `ddp` in processes started by torchrun, one per"
         " device; `ddp_fork` to have them forked from this one.",
     )
+
+    @property
+    @override
+    def encoding(self) -> EncodingSettings:
+        return super().encoding.model_copy(update={"read_case": self.read_case})
 
 
 class FinetunedBertSettings(FinetuneSettings):

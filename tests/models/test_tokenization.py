@@ -31,8 +31,11 @@ ARTICLES = [
 ]
 
 
-def make_encoder(folder: Path, inputs: Inputs = "title_and_text", max_tokens: int = 24) -> ArticleEncoder:
-    return ArticleEncoder(load_tokenizer(folder), EncodingSettings(inputs=inputs, max_tokens=max_tokens))
+def make_encoder(
+    folder: Path, inputs: Inputs = "title_and_text", max_tokens: int = 24, *, read_case: bool = False
+) -> ArticleEncoder:
+    settings = EncodingSettings(inputs=inputs, max_tokens=max_tokens, read_case=read_case)
+    return ArticleEncoder(load_tokenizer(folder), settings)
 
 
 def frame_of(articles: list[Article]) -> pl.DataFrame:

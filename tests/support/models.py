@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from fakenews_assets.models.casing import CASES, SEGMENTS, add_cases
 from fakenews_assets.models.encoders import load_encoder, quiet_transformers
 from fakenews_assets.models.settings import EncodingSettings, Inputs
 from fakenews_assets.models.structure import keep_heads
@@ -82,8 +83,13 @@ def build_tiny_classifier(
     with TemporaryDirectory() as base, quiet_transformers():
         # BERT's own small weights answer 0.5 to everything; these spread out.
         build_tiny_bert(Path(base), max_tokens=max_tokens, seed=seed, initializer_range=0.5)
-        load_encoder(Path(base), seed=seed).save_pretrained(folder)
-        settings = EncodingSettings(inputs=inputs, max_tokens=max_tokens)
+        model = load_encoder(Path(base), seed=seed)
+        add_cases(model)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model.get_parameter("bert.embeddings.token_type_embeddings.weight").data.normal_()
+        model.save_pretrained(folder)
+        settings = EncodingSettings(inputs=inputs, max_tokens=max_tokens, read_case=True)
         ArticleEncoder(load_tokenizer(Path(base)), settings).save(folder)
     return folder
 
@@ -100,6 +106,7 @@ def build_tiny_relative(folder: Path, kind: Relative) -> Path:
         encoder.save(folder)
         model = _untrained(DistilBertConfig(dim=32, hidden_dim=64, n_layers=2, n_heads=2, **sizes))
     else:
+        sizes |= {"type_vocab_size": SEGMENTS * CASES}
         sizes |= {"embedding_size": 16, "hidden_size": 32, "intermediate_size": 64}
         model = _untrained(AlbertConfig(num_hidden_layers=2, num_attention_heads=2, **sizes))
     with quiet_transformers():
@@ -113,8 +120,10 @@ def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
         return AutoModelForSequenceClassification.from_config(config)
 
 
-def separable_articles(rows: int, *, seed: int = 0, with_text: bool = False) -> pl.DataFrame:
-    """Make labelled articles that a single word gives away, of 3 to 12 words.
+def separable_articles(
+    rows: int, *, seed: int = 0, with_text: bool = False, by_case: bool = False
+) -> pl.DataFrame:
+    """Make labelled articles that a single word gives away, of 3 to 12 words; or capitals, which make a fake.
 
     Returns:
         Columns `title`, `text` (empty unless `with_text`) and `label`.
@@ -125,9 +134,12 @@ def separable_articles(rows: int, *, seed: int = 0, with_text: bool = False) -> 
         label = row % 2
         words = [
             *rng.choices(COMMON_WORDS, k=rng.randint(2, 11)),
-            rng.choice((REAL_WORDS, FAKE_WORDS)[label]),
+            rng.choice(REAL_WORDS if by_case else (REAL_WORDS, FAKE_WORDS)[label]),
         ]
         rng.shuffle(words)
         text = " ".join(rng.choices(COMMON_WORDS, k=rng.randint(5, 30))) if with_text else ""
-        records.append({"title": " ".join(words), "text": text, "label": label})
+        title = " ".join(words)
+        if by_case and label:
+            title = title.upper()
+        records.append({"title": title, "text": text, "label": label})
     return pl.DataFrame(records, schema={"title": pl.String, "text": pl.String, "label": pl.Int8})

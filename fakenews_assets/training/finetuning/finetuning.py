@@ -28,7 +28,13 @@ from transformers import PreTrainedModel
 from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
 from fakenews_assets.common.progress import report
 from fakenews_assets.models.batching import steps_per_epoch
-from fakenews_assets.models.encoders import load_encoder, quiet_transformers, resolve, weights_digest
+from fakenews_assets.models.encoders import (
+    load_encoder,
+    quiet_transformers,
+    resolve,
+    weights_digest,
+    with_cases,
+)
 from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
 from fakenews_assets.training.finetuning.batches import TrainingData
 from fakenews_assets.training.finetuning.callbacks import (
@@ -119,14 +125,15 @@ def finetune(
         TrainingFailed: the tables are unusable, the loss is non-finite, or the processes start differently.
     """
     source = start_from or resolve(settings.encoder)
+    model = load_encoder(
+        source,
+        seed=settings.seed,
+        dropout=settings.dropout,
+        attention_dropout=settings.attention_dropout,
+    )
     start = Start(
-        model=load_encoder(
-            source,
-            seed=settings.seed,
-            dropout=settings.dropout,
-            attention_dropout=settings.attention_dropout,
-        ),
-        encoder=ArticleEncoder(load_tokenizer(source), settings.encoding),
+        model=model,
+        encoder=with_cases(model, ArticleEncoder(load_tokenizer(source), settings.encoding)),
         digest=weights_digest(source),
         is_trained=start_from is not None,
     )

@@ -34,7 +34,7 @@ def tokenize_table(frame: pl.DataFrame, encoder: ArticleEncoder, cache: Path) ->
         frame: columns `title` and `text`, no nulls.
         encoder: tokenizer and settings.
         cache: folder of cached tables; made if missing. A table is one Parquet file named by `cache_key`,
-            columns `title_ids` and `text_ids` (list of int32, no special tokens) and `title_length` and
+            columns `title_ids` and `text_ids` (list of int32 as `encode` makes them, no special tokens) and `title_length` and
             `text_length` (uint32).
 
     Returns:
