@@ -202,7 +202,7 @@ def test_a_label_is_taken_back(client: httpx.Client, service: Server):
     answered = client.post("/predict", json={"title": TITLES[0]}).json()["request_id"]
     for label in (1, None):
         assert client.post("/feedback", json={"request_id": answered, "label": label}).status_code == 200
-    for label in ({}, {"label": True}, {"label": 1.0}, {"label": "1"}, {"label": 2}):
+    for label in ({}, {"label": True}, {"label": 1.5}, {"label": "1"}, {"label": 2}):
         assert client.post("/feedback", json={"request_id": answered, **label}).status_code == 422
     log = PredictionLog(service.log)
     stored = pl.concat([log.read(day, "feedback") for day in log.days()])
