@@ -4,8 +4,6 @@ import json
 import os
 import platform
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-import polars.selectors as cs
 import psutil
 
 from fakenews_assets.data.cleaning.cleaning import CleaningLimits, clean_batch
@@ -25,6 +22,7 @@ from fakenews_assets.data.splits.splitting import SplitSettings, split_articles
 from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.metrics.speed import processor_name
 from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.selection.bundling import git_commit
 from fakenews_assets.training.finetuning.history import ProgressListener
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.processes import Server
@@ -93,8 +91,7 @@ def finetuned(
     """
     from fakenews_assets.training.finetuning.finetuning import FinetuneResult, finetune
 
-    told = cs.by_name("title", "text", "label", "batch", "source", "rating", require_all=False)
-    rows = [frame.select(told).hash_rows().sum() for frame in (news.train, news.val)]
+    rows = [frame.select("title", "text", "label").hash_rows().sum() for frame in (news.train, news.val)]
     identity = sha256(f"{settings.model_dump_json()}{rows}{version('torch')}".encode()).hexdigest()[:16]
     folder = CACHE / f"finetuned-{identity}"
     record = folder / "model" / "training.json"
@@ -134,7 +131,7 @@ def describe_machine(packages: Sequence[str]) -> dict[str, Any]:
         "processor": processor_name(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "commit": _commit(),
+        "commit": git_commit() or "unknown",
         "versions": {package: version(package) for package in packages},
     }
 
@@ -159,16 +156,6 @@ def write_results(
     places = [place for place, part in enumerate(parts) if part.startswith(f"## {title}\n")] or [len(parts)]
     parts[places[0] : places[0] + 1] = [section]
     REPORT.write_text("\n\n".join(part.strip() for part in parts) + "\n")
-
-
-def _commit() -> str:
-    git = shutil.which("git")
-    if git is None or not (ROOT / ".git").exists():
-        return os.environ.get("FAKENEWS_COMMIT", "unknown")
-    answer = subprocess.run(
-        [git, "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return answer.stdout.strip() or "unknown"
 
 
 def logged_ids(log: Path) -> Iterator[str]:

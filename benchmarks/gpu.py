@@ -73,10 +73,10 @@ def training_flops_per_row(model: PreTrainedModel, tokens: float) -> float:
 def measure_training(task: Task, rounds: int, peak: float) -> dict[str, Any]:
     """Train in turns; also the share of the peak that the project reaches, by its rows as laid out."""
     found = compare(task, rounds, tuned=True)
-    model = load_encoder(resolve(task.settings.encoder))
-    encoder = ArticleEncoder(load_tokenizer(resolve(task.settings.encoder)), task.settings.encoding)
+    source = resolve(task.settings.encoder)
+    encoder = ArticleEncoder(load_tokenizer(source), task.settings.encoding)
     table = encoder.encode(articles_of(task.train))
-    flops = training_flops_per_row(model, float(encoder.lengths(table).mean()))
+    flops = training_flops_per_row(load_encoder(source), float(encoder.lengths(table).mean()))
     rate = median(run.rows_per_second for run in found.project)
     return {
         "rows": len(task.train),
@@ -89,11 +89,13 @@ def measure_training(task: Task, rounds: int, peak: float) -> dict[str, Any]:
     }
 
 
-def scorers(folder: Path, tokens: int, batch: int, device: str) -> dict[str, Score]:
+def scorers(
+    folder: Path, encoder: ArticleEncoder, batch: int, device: str, *, compiled: bool
+) -> dict[str, Score]:
     """Ways to score articles, by name; each returns P(fake)."""
+    tokens = encoder.settings.max_tokens
     model, peers_model = (load_encoder(folder, seed=0).bfloat16() for _ in range(2))
     model.to(device)  # pyright: ignore[reportArgumentType] - transformers' decorator
-    encoder = ArticleEncoder(load_tokenizer(folder), EncodingSettings(max_tokens=tokens))
 
     def of(one: PreTrainedModel) -> Score:
         classifier = TorchClassifier(
@@ -115,18 +117,18 @@ def scorers(folder: Path, tokens: int, batch: int, device: str) -> dict[str, Sco
         answers: list[Any] = peer(pairs, truncation="only_second", max_length=tokens)  # pyright: ignore[reportAssignmentType]
         return np.array([{one["label"]: one["score"] for one in answer}["fake"] for answer in answers])
 
-    compiled = cast(PreTrainedModel, torch.compile(model, dynamic=True))
-    return {PROJECT: of(model), COMPILED: of(compiled), PIPELINE: ask_peer}
+    ways = {PROJECT: of(model), PIPELINE: ask_peer}
+    if compiled:
+        ways[COMPILED] = of(cast(PreTrainedModel, torch.compile(model, dynamic=True)))
+    return ways
 
 
 def measure_scoring(
     folder: Path, articles: Sequence[Article], tokens: int, batch: int, device: str, *, compiled: bool
 ) -> dict[str, Any]:
     """Rows per second of each way, in turns whose order changes; and how far each is from float32."""
-    ways = scorers(folder, tokens, batch, device)
-    if not compiled:
-        del ways[COMPILED]
     encoder = ArticleEncoder(load_tokenizer(folder), EncodingSettings(max_tokens=tokens))
+    ways = scorers(folder, encoder, batch, device, compiled=compiled)
     exact_model = load_encoder(folder, seed=0).to(device)  # pyright: ignore[reportArgumentType] - as above
     exact = TorchClassifier(exact_model, encoder).predict(articles[:256]).probability
     errors = {name: float(np.abs(score(articles[:256]) - exact).max()) for name, score in ways.items()}
@@ -134,8 +136,7 @@ def measure_scoring(
     for turn in range(_TURNS):
         for name in list(ways) if turn % 2 == 0 else list(reversed(ways)):
             begin = time.perf_counter()
-            ways[name](articles)
-            _wait(device)
+            ways[name](articles)  # the answers lie in main memory, so nothing is under way any more
             seconds[name].append(time.perf_counter() - begin)
     rates = {name: len(articles) / median(of) for name, of in seconds.items()}
     ratios = [peer / own for own, peer in zip(seconds[PROJECT], seconds[PIPELINE], strict=True)]

@@ -20,6 +20,7 @@ from dagster_graphql import DagsterGraphQLClient
 
 from benchmarks.common import logged_ids
 from benchmarks.composed import PATIENCE_SECONDS, Part, Stack, wait_for
+from fakenews_assets.automation.runs import IN_PROGRESS
 from fakenews_assets.registry.champion import ChampionRegistry, Pointer
 from fakenews_resources.news.sample import SampleSpec, generate
 from fakenews_resources.storage.store import Store
@@ -27,13 +28,6 @@ from tests.support.models import build_tiny_bert
 
 _Answer = TypeVar("_Answer")
 _FEWEST_CANDIDATES: Final = {"FAKENEWS_CANDIDATES": ""}
-_IN_PROGRESS: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def persistently(ask: Callable[[], _Answer], what: str) -> _Answer:
@@ -48,7 +42,7 @@ def persistently(ask: Callable[[], _Answer], what: str) -> _Answer:
 
 @dataclass
 class Client:
-    """Asks the service twice a second; between `start` and `stop`."""
+    """Asks the service twice a second."""
 
     service: Part
     key: str
@@ -107,7 +101,7 @@ class Lifecycle:
         """Whether nothing runs, and sensors have nothing more to start: two of their ticks without a run."""
         until = time.monotonic() + 70
         while time.monotonic() < until:
-            if self.runs(*_IN_PROGRESS):
+            if self.runs(*IN_PROGRESS):
                 return False
             time.sleep(1)
         return True
@@ -123,7 +117,7 @@ class Lifecycle:
 
         def launch() -> None:
             # A launch may have succeeded whose answer was lost.
-            if not self.runs(*_IN_PROGRESS, job="retrain"):
+            if not self.runs(*IN_PROGRESS, job="retrain"):
                 client.submit_job_execution("retrain", run_config={"ops": smallest})
 
         persistently(launch, "the webserver")
@@ -136,7 +130,7 @@ class Lifecycle:
 
     def _is_retrying(self) -> bool:
         failed = [run.tags for run in self.runs(dg.DagsterRunStatus.FAILURE)]
-        return any(run.parent_run_id for run in self.runs(*_IN_PROGRESS)) or any(
+        return any(run.parent_run_id for run in self.runs(*IN_PROGRESS)) or any(
             tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_RUN_ID_TAG not in tags for tags in failed
         )
 

@@ -14,13 +14,14 @@ SENSOR_SECONDS: Final = int(os.environ.get("FAKENEWS_SENSOR_SECONDS", "30"))
 _FAILURE: Final = f"{dg.Failure.__module__}.{dg.Failure.__qualname__}: "
 """What Dagster puts before the description of a `dagster.Failure` outside a step."""
 
-_IN_PROGRESS: Final = [
+IN_PROGRESS: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+"""Statuses of runs that are at work or wait for their turn."""
 
 
 def runs_in_progress(
@@ -39,7 +40,7 @@ def runs_in_progress(
             return run.remote_job_origin.location_name == location
         return repository.has_job(run.job_name)
 
-    return [run for run in instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS)) if is_ours(run)]
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS)) if is_ours(run)]
 
 
 def run_in_progress(context: dg.SensorEvaluationContext) -> str | None:

@@ -67,18 +67,14 @@ def add_cases(model: "PreTrainedModel") -> bool:
     import torch
 
     embeddings = getattr(model.base_model, "embeddings", None)
-    if embeddings is None or not hasattr(embeddings, "token_type_embeddings"):
+    segments = getattr(embeddings, "token_type_embeddings", None)
+    if embeddings is None or segments is None:
         return False
-    of_segments = embeddings.token_type_embeddings.weight
-    if len(of_segments) == SEGMENTS * CASES:
-        return True
-    if len(of_segments) != SEGMENTS:
-        return False
-    with torch.no_grad():
-        rows = of_segments.repeat(CASES, 1)
-    embeddings.token_type_embeddings = torch.nn.Embedding.from_pretrained(rows, freeze=False)
-    model.config.type_vocab_size = len(rows)
-    return True
+    if len(segments.weight) == SEGMENTS:
+        rows = segments.weight.detach().repeat(CASES, 1)
+        embeddings.token_type_embeddings = torch.nn.Embedding.from_pretrained(rows, freeze=False)
+        model.config.type_vocab_size = len(rows)
+    return model.config.type_vocab_size == SEGMENTS * CASES
 
 
 def join(ids: NDArray[np.int32], cases: NDArray[np.int32]) -> NDArray[np.int32]:

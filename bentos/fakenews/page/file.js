@@ -50,20 +50,21 @@ async function check(file) {
   running.abort();
   running = new AbortController();
   const { signal } = running;
+  const fileName = straight(file.name);
   reset();
-  $("file-status").textContent = `Sending ${straight(file.name)} …`;
+  $("file-status").textContent = `Sending ${fileName} …`;
   const body = new FormData();
   body.append("file", file);
   const onWait = (seconds) => {
     $("file-status").textContent = seconds
       ? `The service is busy. Trying again in ${seconds} s …`
-      : `Sending ${straight(file.name)} …`;
+      : `Sending ${fileName} …`;
   };
   try {
     const response = await call("predict_csv", { body, signal, onWait });
     total = Number(response.headers.get("X-Rows")) || 0;
     const readAs = response.headers.get("X-Read-As");
-    $("file-status").textContent = `Checking ${straight(file.name)} …`;
+    $("file-status").textContent = `Checking ${fileName} …`;
     $("answers").hidden = false;
     for await (const found of readCsv(response, (piece) => pieces.push(piece))) {
       // A newer file may have taken over while this piece was on its way.
@@ -73,11 +74,11 @@ async function check(file) {
     }
     if (total && read < total) throw new Refusal("The service stopped before the last row.");
     const rows = `${number(read)} ${read === 1 ? "row" : "rows"}`;
-    finish(file, `Done: ${rows} of ${straight(file.name)}${readAs ? `, read as ${readAs}` : ""}.`, true);
+    finish(fileName, `Done: ${rows} of ${fileName}${readAs ? `, read as ${readAs}` : ""}.`, true);
   } catch (error) {
     if (running.signal !== signal) return;
     const part = read ? ` after ${number(read)} of ${number(total)} rows` : "";
-    finish(file, signal.aborted ? `Cancelled${part}.` : `Not finished${part}.`, false);
+    finish(fileName, signal.aborted ? `Cancelled${part}.` : `Not finished${part}.`, false);
     // A file that was refused would be refused again.
     const again = REFUSED.includes(error.status) ? null : () => check(file);
     if (!signal.aborted) showProblem($("file-problem"), error, again);
@@ -96,12 +97,12 @@ function reset() {
   paint();
 }
 
-function finish(file, message, whole) {
+function finish(fileName, message, whole) {
   $("file-status").textContent = message;
   $("cancel").hidden = $("progress").hidden = true;
   $("progress-text").textContent = "";
   $("answers").hidden = !read;
-  const name = `answers-${straight(file.name).replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
+  const name = `answers-${fileName.replace(PACKED, "").replace(/\.[a-z]+$/i, "")}.csv`;
   $("download-name").textContent = whole ? name : `${name} – only the rows that came`;
   $("download").onclick = () => save(pieces, name);
   $("download-labels").onclick = () => save([labelsAsCsv()], name.replace("answers-", "labels-"));
