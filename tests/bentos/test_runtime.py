@@ -5,6 +5,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -73,6 +74,51 @@ def test_a_champion_is_warm_before_it_answers(
 
     asyncio.run(live())
     assert served == [None]
+
+
+def test_a_storage_that_does_not_answer_holds_up_no_start(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = threading.Event()
+    load = loading.load
+
+    def load_late(*arguments: object) -> object:
+        assert answers.wait(30)
+        return load(*arguments)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(module, "_START_SECONDS", 0.05)
+    monkeypatch.setattr(loading, "load", load_late)
+
+    async def live() -> None:
+        runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log", watch_seconds=0.02))
+        await runtime.start()
+        assert runtime.served is None
+        assert "Still loading" in caplog.text
+        answers.set()
+        await until(lambda: runtime.served is not None)
+        first = runtime.champion().described.model_id
+        make_champion(models, seed=1)
+        await until(lambda: runtime.champion().described.model_id != first)
+        await runtime.stop()
+
+    asyncio.run(live())
+
+
+def test_without_a_champion_nothing_is_said_to_answer(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> object:
+        raise AssertionError
+
+    monkeypatch.setattr(loading, "load", fail)
+
+    async def live() -> None:
+        runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))
+        await runtime.start()
+        await runtime.stop()
+
+    asyncio.run(live())
+    assert "Could not load the new champion; every article is answered 503: AssertionError()" in caplog.text
 
 
 def test_one_request_has_one_model(tmp_path: Path, models: Path) -> None:

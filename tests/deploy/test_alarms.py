@@ -25,6 +25,7 @@ _GRAPH: Final = 'job="fakenews-monitor", instance="monitor:3002"'
 CALM: Final = {
     f"up{{{_SERVICE}}}": "1x480",
     f"up{{{_GRAPH}}}": "1x480",
+    f"process_start_time_seconds{{{_SERVICE}}}": "0x480",
     f"fakenews_serving{{{_SERVICE}}}": "1x480",
     f'fakenews_requests_total{{endpoint="/predict", status="200", {_SERVICE}}}': _RISES,
     f'fakenews_requests_total{{endpoint="/predict", status="503", {_SERVICE}}}': "0x480",
@@ -40,6 +41,7 @@ CALM: Final = {
     f'fakenews_daemon_heartbeat_timestamp_seconds{{daemon="sensor", {_GRAPH}}}': _RISES,
     f"fakenews_sensors_timestamp_seconds{{{_GRAPH}}}": _RISES,
     f'fakenews_reported_day_timestamp_seconds{{asset="drift_report", {_GRAPH}}}': "0x480",
+    f"fakenews_champion_timestamp_seconds{{{_GRAPH}}}": f"{-72 * 3600}x480",
     f"fakenews_log_arrived_timestamp_seconds{{{_GRAPH}}}": _RISES,
     f"fakenews_failed_runs{{{_GRAPH}}}": "0x480",
     f"fakenews_storage_free_ratio{{{_GRAPH}}}": "0.5x480",
@@ -52,9 +54,18 @@ AFTER: Final = (END - BEGIN) * 4
 STOPS: Final = f"0+15x{UNTIL} {UNTIL * 15}x{AFTER}"
 STARTS: Final = f"0x{UNTIL} 0+15x{AFTER}"
 
+GONE: Final = (f"1x{UNTIL} 0x{AFTER}", f"1x{UNTIL} stale")
+
 OUTAGES: Final[Mapping[str, tuple[Mapping[str, str], Mapping[str, int]]]] = {
-    "the service is killed": ({"up{job=": f"1x{UNTIL} 0x{AFTER}"}, {"ServiceDown": 2}),
-    "the service's target is gone": ({"up{job=": f"1x{UNTIL} stale"}, {"ServiceDown": 2}),
+    "the service is killed": ({"up{job=": GONE[0]}, {"ServiceDown": 2}),
+    "the service's target is gone": ({"up{job=": GONE[1]}, {"ServiceDown": 2}),
+    "the service ends once a minute": (
+        {
+            "up{job=": f"1x{UNTIL} {'0 1x2 ' * (AFTER // 4)}",
+            "process_start_time_seconds": f"0x{UNTIL} {' '.join(f'_ {60 * at}x2' for at in range(1, AFTER // 4))}",
+        },
+        {"ServiceRestarts": 4},
+    ),
     "there is no champion": (
         {
             "fakenews_serving": f"1x{UNTIL} 0x{AFTER}",
@@ -91,12 +102,17 @@ OUTAGES: Final[Mapping[str, tuple[Mapping[str, str], Mapping[str, int]]]] = {
         {"AnswersDoNotArrive": 21},
     ),
     "the log never arrived": ({"fakenews_log_arrived_timestamp_seconds": ""}, {"AnswersDoNotArrive": 0}),
-    "the monitor is down": ({f"up{{{_GRAPH}": f"1x{UNTIL} 0x{AFTER}"}, {"MonitorDown": 6}),
+    "the monitor is down": ({f"up{{{_GRAPH}": GONE[0]}, {"MonitorDown": 6}),
     "the daemon is dead": ({"fakenews_daemon_heartbeat": STOPS}, {"DaemonDead": 7}),
     "the code server is dead": ({"fakenews_sensors_timestamp": STOPS}, {"SensorsFail": 12}),
     "a night is missed": (
         {"fakenews_reported_day": f"{BEGIN * 60 - 52 * 3600}x480"},
         {"NightMissed": 1},
+    ),
+    "no night ever was": ({"fakenews_reported_day": ""}, {"NightMissed": 0}),
+    "no night has been yet": (
+        {"fakenews_reported_day": "", "fakenews_champion": "0x480"},
+        {},
     ),
     "a run fails": ({"fakenews_failed_runs": f"0x{UNTIL} 1x{AFTER}"}, {"RunsFail": 1}),
     "the disk fills": ({"fakenews_storage_free_ratio": f"0.5x{UNTIL} 0.05x{AFTER}"}, {"DiskFills": 6}),
@@ -114,6 +130,12 @@ def series(changes: Mapping[str, str]) -> list[dict[str, str]]:
     for part, values in changes.items():
         name, _, status = part.partition("@")
         changed[next(one for one in CALM if name in one and f'status="{status}' in one + 'status="')] = values
+    for up in [one for one, values in changed.items() if values in GONE]:
+        # Prometheus ends every series of a target that does not answer.
+        target = up.removeprefix("up{")
+        for one in CALM.keys() - {up}:
+            if one.endswith(target):
+                changed[one] = re.sub(r"x480$", f"x{UNTIL} stale", changed[one])
     return [{"series": name, "values": values} for name, values in changed.items() if values]
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from bentos.fakenews.http import server
 from bentos.fakenews.http.middleware import BYTES_PER_SECOND
+from bentos.fakenews.model import runtime
 from bentos.fakenews.settings import ServiceSettings
 from tests.deploy.files import DEPLOY, kustomize, rendered, resource
 
@@ -118,6 +119,9 @@ def test_probes_ask_what_the_service_answers_at_its_port():
         # A service without a champion is alive: to restart it would bring none.
         assert container()[probe]["httpGet"] == {"path": "/livez", "port": port["name"]}
     assert service("Service")["spec"]["ports"][0]["targetPort"] == port["name"]
+    # A bucket that does not answer holds up the start for so long, and the process takes some seconds before.
+    startup = container()["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 1.5 * runtime._START_SECONDS
 
 
 def test_a_rollout_takes_no_replica_before_the_next_one_is_ready():

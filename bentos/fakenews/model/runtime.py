@@ -28,6 +28,8 @@ from fakenews_resources.storage.backend import Document, StoreError
 
 logger = logging.getLogger(__name__)
 
+_START_SECONDS: Final = 60
+"""Seconds that the start waits for the champion: shorter than any startup probe, and than a client of a bucket tries."""
 _RETRY_SECONDS: Final = 30
 """Seconds between attempts to load a champion after a failure."""
 _ROTATE_SECONDS: Final = 60
@@ -74,12 +76,19 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Load the champion, if there is one, and start answering, watching for a new champion and rotating the log."""
+        """Load the champion, if there is one, and start answering, watching for a new champion and rotating the log.
+
+        A bucket that does not answer, or a large model, holds it up for `_START_SECONDS` at most.
+        """
         self.batcher.start()
-        await self._take_over()
-        if self.served is None:
+        first = asyncio.create_task(self._take_over())
+        await asyncio.wait([first], timeout=_START_SECONDS)
+        if not first.done():
+            self._tasks.append(first)
+            logger.warning("Still loading from %s: answering 503 until then.", self._models.address)
+        elif self.served is None:
             logger.warning("No champion in %s: answering 503 until one is selected.", self._models.address)
-        watched = [_repeat(self._take_over, self.settings.watch_seconds)]
+        watched = [self._watch(first)]
         if self._sender:
             watched.append(_repeat(self._send_log, self.settings.log_send_seconds))
         else:
@@ -238,10 +247,16 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - runtimes raise whatever they like, and the one before must stay
             self._retry_at = now + _RETRY_SECONDS
             metrics.SWAPS.labels("failed").inc()
-            logger.error("Could not load the new champion; the previous one keeps answering: %s", error)
+            meanwhile = "the previous one keeps answering" if self.served else "every article is answered 503"
+            logger.error("Could not load the new champion; %s: %s", meanwhile, str(error) or repr(error))
         else:
             metrics.SWAPS.labels("done").inc()
             logger.info("Serving %s (%s)", pointer.bundle, self.served.scorer.bundle.manifest.candidate)
+
+    async def _watch(self, first: "asyncio.Task[None]") -> None:
+        """Look for a new champion for ever, once the first look is over."""
+        await asyncio.wait([first])
+        await _repeat(self._take_over, self.settings.watch_seconds)
 
     async def _rotate(self) -> None:
         try:
