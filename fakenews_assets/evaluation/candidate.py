@@ -11,6 +11,7 @@ from fakenews_assets.data.splits.splitting import sample_rows, seen_rows, unseen
 from fakenews_assets.data.text.names import Names
 from fakenews_assets.data.text.preparation import TextPreparation
 from fakenews_assets.evaluation.evaluating import Evaluation, EvaluationConfig, evaluate
+from fakenews_assets.evaluation.metrics.speed import SpeedConfig
 from fakenews_assets.evaluation.reports.reporting import SELECTION_FILE, UNSEEN_FILE, write_evaluation
 from fakenews_assets.evaluation.robustness.behaviour import run_behaviour_tests
 from fakenews_assets.evaluation.robustness.masking import measure_masked
@@ -117,7 +118,9 @@ def evaluate_candidate(
     evaluation, predictions = evaluate(
         served,
         test,
-        EvaluationConfig(threshold=calibration.threshold, **scoring),
+        EvaluationConfig(
+            threshold=calibration.threshold, speed=SpeedConfig(seconds=settings.speed_seconds), **scoring
+        ),
         model_folder,
         data_note=splits.meta["data_note"],
         calibration=calibration,

@@ -53,3 +53,6 @@ class EvaluationSettings(ScoringSettings):
         ge=2,
         description="Most articles of a split from which the out-of-distribution limits are learnt.",
     )
+    speed_seconds: float = Field(
+        default=5.0, gt=0, description="Time limit of each of the five measurements of speed, in seconds."
+    )

@@ -1,9 +1,9 @@
 """Measures comparable speeds of several classifiers, in alternating turns."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from time import perf_counter
 from typing import Final
 
 import numpy as np
@@ -82,16 +82,16 @@ def compare_speeds(
     rows = _BATCHES_PER_TURN * THROUGHPUT_BATCH
     durations: dict[str, list[float]] = {name: [] for name in classifiers}
     names = list(classifiers)
-    end = time.perf_counter() + seconds
+    end = perf_counter() + seconds
     for turn in range(turns + 1):
         taken = [articles[(turn * rows + row) % len(articles)] for row in range(rows)]
         first = turn % len(names)
         for name in names[first:] + names[:first]:
-            start = time.perf_counter()
+            start = perf_counter()
             for row in range(0, rows, THROUGHPUT_BATCH):
                 classifiers[name].predict(taken[row : row + THROUGHPUT_BATCH])
             if turn:
-                durations[name].append(time.perf_counter() - start)
-        if turn >= _FEWEST_TURNS and time.perf_counter() >= end:
+                durations[name].append(perf_counter() - start)
+        if turn >= _FEWEST_TURNS and perf_counter() >= end:
             break
     return Speeds(durations, rows)

@@ -31,11 +31,12 @@ from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.store import Store
 from tests.support.forked import start
 from tests.support.models import build_tiny_bert
-from tests.support.watched import Watched
+from tests.support.watched import QUICK_EVALUATION, Watched, timed_by_processor
 
 pytestmark = pytest.mark.daemon
 
 ROWS = 1500
+QUICK_PROBES = {"shortcut_probes": {"train_rows": 100, "test_rows": 50, "resamples": 100}}
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def sample(path: Path, seed: int, rows: int = ROWS) -> Path:
 
 
 def run(batch: str, source: str, config: Mapping[str, Any], variants: Sequence[str] = ()) -> GraphRunner:
-    with GraphRunner(Console(quiet=True)) as runner:
+    with GraphRunner(Console(quiet=True)) as runner, timed_by_processor():
         runner.add_batch(batch)
         runner.lifecycle(batch, source, config, variants)
     return runner
@@ -73,7 +74,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
         "distilled_bert": {"epochs": 1},
         "quantized_bert": {"calibration_rows": 40},
         "baseline_model": {"style": 0},  # which would take as long as so small an encoder
-        "evaluation": {"resamples": 100},
+        "evaluation": QUICK_EVALUATION,
         "selected_model": {"max_latency_ms": 1000},
     }
     first = run("b1", source, config, variants)
@@ -149,7 +150,7 @@ def test_found_settings_are_used_only_when_asked_for(encoder: Path) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b1")
         runner.ingest("b1", "sample:rows=600")
-        runner.run("prepare_corpus", None, {})
+        runner.run("prepare_corpus", None, QUICK_PROBES)
         runner.run("search_hyperparameters", None, {"hyperparameter_search": search})
         found = runner.store.current("hyperparameter_search")
         trained = []
@@ -251,7 +252,7 @@ def test_a_flipped_batch_is_stopped_and_stays_out_for_good(project: Path) -> Non
                     runner.ingest(name, str(file))
             else:
                 runner.ingest(name, str(file))
-        runner.run("prepare_corpus", None, {})
+        runner.run("prepare_corpus", None, QUICK_PROBES)
         clusters = runner.store.current("article_clusters")
         check = dg.AssetCheckKey(dg.AssetKey("clean_news"), "label_semantics")
         verdicts = {
@@ -270,11 +271,11 @@ def test_a_refused_split_is_refused_again_and_never_read(project: Path) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         runner.add_batch("b1")
         runner.ingest("b1", str(file))
-        runner.run("prepare_corpus", None, {})
+        runner.run("prepare_corpus", None, QUICK_PROBES)
         accepted = runner.store.current("splits")
         for _ in range(2):
             with pytest.raises(CommandFailed, match="every_article_keeps_its_split"):
-                runner.run("prepare_corpus", None, others)
+                runner.run("prepare_corpus", None, {**QUICK_PROBES, **others})
             assert runner.store.current("splits").version == accepted.version
         probes = runner.store.current("shortcut_probes").record
     assert probes is not None
@@ -289,7 +290,7 @@ def test_ten_times_the_articles_move_none() -> None:
             for seed, (batch, rows) in enumerate(batches.items(), start=len(versions)):
                 runner.add_batch(batch)
                 runner.ingest(batch, f"sample:rows={rows},seed={seed}")
-            runner.run("prepare_corpus", None, {})
+            runner.run("prepare_corpus", None, QUICK_PROBES)
             versions.append(runner.store.current("splits"))
         before, after = versions
         assert splits(after).height > 8 * splits(before).height
@@ -403,7 +404,7 @@ def test_kill_9_while_splitting_leaves_the_old_splits_and_a_rerun_finishes(proje
     store = Store(project / ".fakenews")
     ingest = ("ingest_batch", "b1", {"raw_news": {"uri": "sample:rows=800"}})
     ingest_more = ("ingest_batch", "b2", {"raw_news": {"uri": "sample:rows=800,seed=9"}})
-    prepare = ("prepare_corpus", None, {})
+    prepare = ("prepare_corpus", None, QUICK_PROBES)
     run_jobs(ingest, prepare, ingest_more)
     old = store.current("splits")
 

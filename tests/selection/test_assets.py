@@ -21,7 +21,7 @@ from fakenews_assets.selection import promotion
 from fakenews_assets.selection.champion import ChampionRecord
 from fakenews_assets.selection.decision import Decision
 from fakenews_resources.storage.store import Store
-from tests.support.watched import Watched
+from tests.support.watched import Watched, timed_by_processor
 
 
 class Killed(RuntimeError):
@@ -39,7 +39,7 @@ def store(watched: Watched) -> Store:
 
 
 def select(*again: str) -> None:
-    with GraphRunner(Console(quiet=True)) as runner:
+    with GraphRunner(Console(quiet=True)) as runner, timed_by_processor():
         runner.run("select_champion", None, {}, again)
 
 
