@@ -73,10 +73,7 @@ test: install  ## Check style, layers and types, and run all tests, offline
 suite: install
 	@echo "Running the tests"
 	@# Slow tests wait for servers and daemons half of their time: three workers keep two processors busy.
-	@$(PYTEST) $(or $(WORKERS),3) -m "not alone"
-	@echo "Running those that measure how long others wait, one at a time"
-	@# Only their files: collecting all tests takes half a minute, with nothing beside it.
-	@$(BIN)/python -m pytest -m alone $$(grep -rlE --include='test_*.py' 'mark\.alone\b' tests)
+	@$(PYTEST) $(or $(WORKERS),3)
 
 .PHONY: style
 style: install

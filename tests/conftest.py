@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
+gc.disable()  # until all is imported
+
 REPOSITORY = Path(__file__).parents[1]
 
 SLOW_FIXTURES = {
@@ -116,7 +118,7 @@ def _compiling() -> AbstractContextManager[object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow fixtures, and all that have such a mark as slow."""
     # Here, because the process that hands out tests to workers needs it not.
-    from tests.support.lean import sitecustomize as sitecustomize
+    from tests.support import lean_dagster as lean_dagster
 
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):

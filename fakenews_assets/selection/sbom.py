@@ -10,7 +10,8 @@ model give equal bytes, and with them an equal bundle.
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +36,8 @@ _LONGEST_LICENCE_NAME: Final = 60
 _CHANGING: Final = ("serialNumber", "timestamp")
 
 
-def installed_packages() -> dict[str, Distribution]:
+@cache
+def installed_packages() -> Mapping[str, Distribution]:
     """The distributions that this process can import, by normalised name; the first on the path counts.
 
     Without those that setuptools brings along for itself, and puts on the path once something has imported it.
@@ -101,6 +103,7 @@ def read_sbom(folder: Path) -> tuple[dict[str, str], str]:
     return {one["name"]: one["version"] for one in packages if "version" in one}, model["version"]
 
 
+@cache
 def _component(name: str, package: Distribution) -> Component:
     if name == PROJECT:  # on no index, so it has no address there
         return Component(name=name, version=package.version, type=ComponentType.APPLICATION, bom_ref=name)
@@ -128,12 +131,15 @@ def _licences(package: Distribution) -> list[License]:
     return [factory.make_with_name(re.sub(r"\s*\(.*\)$", "", name)) for name in sorted(names)]
 
 
-def _required(package: Distribution) -> Iterable[str]:
+@cache
+def _required(package: Distribution) -> list[str]:
     """Names of what a package needs here, without its extras."""
+    found = []
     for line in package.requires or ():
         try:
             requirement = Requirement(line)
         except InvalidRequirement:  # of a package older than the standard
             continue
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield canonicalize_name(requirement.name)
+            found.append(canonicalize_name(requirement.name))
+    return found

@@ -4,11 +4,8 @@ import csv
 import io
 import json
 import socket
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -183,79 +180,6 @@ def test_slow_clients_hold_nobody_up(client: httpx.Client, service: Server):
     finally:
         for one in slow:
             one.close()
-
-
-@contextmanager
-def answering(service: Server, within: float, title: str = "") -> Iterator[None]:
-    """Require that the server answers a probe, or judges a title, at any time meanwhile within so many seconds."""
-    took: list[float] = []
-    statuses: Counter[int] = Counter()
-    over = threading.Event()
-
-    def probe() -> None:
-        with httpx.Client(base_url=service.url, timeout=60) as client:
-            while not (took and over.is_set()):
-                begin = time.monotonic()
-                answer = client.post("/predict", json={"title": title}) if title else client.get("/livez")
-                took.append(time.monotonic() - begin)
-                statuses[answer.status_code] += 1
-                over.wait(0.02)
-
-    thread = threading.Thread(target=probe)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-    assert set(statuses) == {200}, statuses
-    assert max(took) < within
-
-
-@pytest.mark.alone
-def test_rows_that_no_model_sees_hold_nobody_up(client: httpx.Client, service: Server):
-    content = b"title,text\n" + b",x\n" * 140_000
-    with answering(service, within=0.8):
-        answer = client.post("/predict_csv", files={"file": ("x.csv", content)})
-    assert answer.status_code == 200
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [int(row["row"]) for row in rows] == list(range(1, 140_001))
-    assert {row["error"] for row in rows} == {"no title"}
-
-
-@pytest.mark.alone
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"title,text\n" + b",x\n" * 190_000, "more than 150,000 invalid rows"),
-        (b"title\n" + b"\n" * 20_000_000 + b"x\n", "more than 200,000 rows, counting empty lines"),
-        (b'title,text\nx,"' + b"\n" * 20_000_000, "a quote that opens there is probably never closed"),
-    ],
-    ids=["faulty rows", "empty lines", "an open quote"],
-)
-def test_a_file_without_end_is_refused(client: httpx.Client, service: Server, content: bytes, message: str):
-    with answering(service, within=0.8):
-        answer = client.post("/predict_csv", files={"file": ("x.csv", content)})
-    assert answer.status_code == 422
-    assert message in answer.json()["error"]["message"]
-
-
-@pytest.mark.alone
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/predict_batch", {"articles": [{"title": "A long read", "text": "budget vote " * 680}] * 400}),
-        ("/predict_batch", {"articles": [{"title": "Senate passes the budget after a late vote"}] * 1000}),
-        ("/explain", {"title": "A long read", "text": "budget vote " * 680}),
-    ],
-    ids=["articles", "titles", "explanation"],
-)
-def test_a_large_request_shuts_nobody_out(client: httpx.Client, service: Server, path: str, body: dict):
-    with answering(service, within=0.8, title="A short one in between"):
-        answers = [client.post(path, json=body) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    if path == "/predict_batch":
-        assert {len(answer.json()["predictions"]) for answer in answers} == {len(body["articles"])}
 
 
 def test_uploads_are_counted_before_they_are_read(client: httpx.Client, service: Server):

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from fakenews_assets.cli.running import GraphRunner
-from tests.support.watched import Watched
+from tests.support.watched import QUICK_EVALUATION, Watched
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOTEBOOK = DOCS / "explore.ipynb"
@@ -55,7 +55,11 @@ def test_the_notebook_is_small_and_names_no_folder_of_a_machine() -> None:
 def test_the_code_runs_on_another_store(watched: Watched) -> None:
     with GraphRunner(Console(quiet=True)) as runner:
         for job in ("quantize_model", "evaluate_candidate"):
-            runner.run(job, "finetuned-openvino-int8", {"quantized_bert": {"calibration_rows": 40}})
+            runner.run(
+                job,
+                "finetuned-openvino-int8",
+                {"quantized_bert": {"calibration_rows": 40}, "evaluation": QUICK_EVALUATION},
+            )
 
     executed = runpy.run_path(str(DOCS / "execute_notebook.py"))["execute"](str(watched.store.root))
 

@@ -69,7 +69,7 @@ class Loop:
             "FAKENEWS_STORAGE": str(self.store.root),
             "FAKENEWS_LANDING": str(self.landing),
             "FAKENEWS_LANDING_SETTLE_SECONDS": "1",
-            "FAKENEWS_SENSOR_SECONDS": "4",
+            "FAKENEWS_SENSOR_SECONDS": "6",
             "FAKENEWS_RETRAIN_COOLDOWN_HOURS": "0",
             "FAKENEWS_RETRAIN_MAX_PER_WEEK": "5",
             "FAKENEWS_RETRAIN_MIN_NEW_ROWS": "3000",

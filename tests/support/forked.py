@@ -20,9 +20,11 @@ _CONTEXT: Final = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "tests.support.unswept",
-        "tests.support.lean.sitecustomize",
+        "tests.support.lean_dagster",
         "fakenews_assets.cli",
         "fakenews_assets.training.finetuning.finetuning",
+        "fakenews_assets.evaluation.candidate",
+        "fakenews_assets.selection.promotion",
         *(
             f"fakenews_assets.{group}.assets"
             for group in ("data", "training", "evaluation", "selection", "monitoring", "governance")

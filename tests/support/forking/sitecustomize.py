@@ -22,7 +22,12 @@ def _forking(method: str | None = None) -> BaseContext:
 if {"api", "grpc"} <= set(sys.orig_argv):
     multiprocessing.get_context = _forking
     forkserver.set_forkserver_preload(
-        ["fakenews_assets.definitions", "fakenews_assets.training.finetuning.finetuning"]
+        [
+            "fakenews_assets.definitions",
+            "fakenews_assets.training.finetuning.finetuning",
+            "fakenews_assets.evaluation.candidate",
+            "fakenews_assets.selection.promotion",
+        ]
     )
     # Now, so that the first run does not wait for it.
     forkserver.ensure_running()
