@@ -212,6 +212,32 @@ def test_a_damaged_file_leaves_the_keys_before_in_force(
     assert keys.name_of({b"x-api-key": DESK.encode()}) == "desk"
 
 
+def test_a_secret_that_kubernetes_changes_is_read_again_and_the_one_key_is_replaced_by_it(
+    tmp_path: Path,
+) -> None:
+    """Kubernetes shows a secret through two links, of which it replaces the first one."""
+    shown = tmp_path / "keys"
+    shown.symlink_to("..data/keys")
+
+    def change(number: int, content: str) -> None:
+        (tmp_path / f"..{number}").mkdir()
+        (tmp_path / f"..{number}" / "keys").write_text(content)
+        os.utime(tmp_path / f"..{number}" / "keys", (1, 1))
+        (tmp_path / "..next").symlink_to(f"..{number}")
+        (tmp_path / "..next").replace(tmp_path / "..data")
+
+    def names(*sent: str) -> list[str | None]:
+        return [keys.name_of({b"x-api-key": one.encode()}) for one in sent]
+
+    change(1, f"archive: {ARCHIVE}\n")
+    clock = iter(range(100))
+    settings = ServiceSettings(api_keys_file=shown, api_key=SecretStr(OLD))
+    keys = Keys(settings, now=lambda: float(next(clock)))
+    assert names(OLD, ARCHIVE, DESK) == ["default", "archive", None]
+    change(2, f"archive: {ARCHIVE}\ndefault: {DESK}\n")
+    assert names(OLD, ARCHIVE, DESK) == ["default", "archive", "default"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -75,6 +75,14 @@ def test_there_are_no_default_passwords():
     assert "/deploy/.env" in (DEPLOY.parent / ".gitignore").read_text().splitlines()
 
 
+def test_more_settings_reach_the_graph_and_the_service_from_a_file_that_need_not_be_there():
+    ignored = (DEPLOY.parent / ".gitignore").read_text().splitlines()
+    for name in ("code", "webserver", "daemon", "service", "monitor"):
+        (file,) = SERVICES[name]["env_file"]
+        assert f"/deploy/{file['path']}" in ignored
+        assert not file["required"]
+
+
 def test_the_graph_and_the_service_share_the_storage():
     storage = {
         service: dict(bound(SERVICES[service]))["storage"]

@@ -74,7 +74,7 @@ def test_a_folder_is_an_overlay_or_part_of_one():
         for name, file in overlays.items()
         for part in file.get("resources", []) + file.get("components", [])
     }
-    alone = {"external-secrets", "gke", "gke-gpu", "ray"}
+    alone = {"external-secrets", "gke", "gke-gpu", "keys", "ray"}
     folders = {file.parent for file in KUBERNETES.rglob("kustomization.yaml")}
     assert {folder.name for folder in folders - used} == alone
 
@@ -220,14 +220,18 @@ def test_googles_load_balancer_waits_for_the_longest_answer_and_asks_the_readine
     assert int(variables()["FAKENEWS_KEEP_ALIVE_SECONDS"] or 0) > 600
 
 
+def overlay(folder: Path, component: str) -> dict[str, dict[str, Any]]:
+    """The service with one more component, by kind, in an overlay of one's own, as for another cluster."""
+    service, *components = (
+        os.path.relpath(KUBERNETES / name, folder) for name in ("service", "site", component)
+    )
+    made = {"resources": [service], "components": components}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(made))
+    return {one["kind"]: one for one in kustomize(folder)}
+
+
 def test_the_secret_of_the_example_is_the_one_that_the_service_reads(tmp_path: Path):
-    """With an overlay of one's own, as for another cluster."""
-    folders = {
-        name: os.path.relpath(KUBERNETES / name, tmp_path) for name in ("service", "site", "external-secrets")
-    }
-    overlay = {"resources": [folders.pop("service")], "components": list(folders.values())}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    made = {one["kind"]: one for one in kustomize(tmp_path)}
+    made = overlay(tmp_path, "external-secrets")
     store, secret = made["SecretStore"], made["ExternalSecret"]
     assert secret["spec"]["secretStoreRef"] == {"kind": "SecretStore", "name": store["metadata"]["name"]}
     (one,) = secret["spec"]["data"]
@@ -236,3 +240,21 @@ def test_the_secret_of_the_example_is_the_one_that_the_service_reads(tmp_path: P
     assert f"secrets add-iam-policy-binding {one['remoteRef']['key']} " in (DEPLOY / "iam.sh").read_text()
     account = store["spec"]["provider"]["gcpsm"]["auth"]["workloadIdentity"]["serviceAccountRef"]
     assert account == {"name": made["ServiceAccount"]["metadata"]["name"]}
+
+
+def test_several_keys_are_a_file_of_a_secret_beside_the_one_key(tmp_path: Path):
+    deployment = overlay(tmp_path, "keys")["Deployment"]
+    kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
+    spec = deployment["spec"]["template"]["spec"]
+    (own,) = spec["containers"]
+    names = [one["name"] for one in own["env"]]
+    assert set(names) == {*variables(), "FAKENEWS_API_KEYS_FILE"}
+    file = Path(own["env"][names.index("FAKENEWS_API_KEYS_FILE")]["value"])
+    # The whole folder: a file that is mounted alone stays as it was when its secret changes.
+    (mount,) = (one for one in own["volumeMounts"] if one["mountPath"] == str(file.parent))
+    assert "subPath" not in mount
+    (volume,) = (one for one in spec["volumes"] if one["name"] == mount["name"])
+    made = (
+        f"create secret generic {volume['secret']['secretName']} --namespace dagster --from-file {file.name}="
+    )
+    assert made in (DEPLOY / "README.md").read_text()
