@@ -9,6 +9,7 @@ import pytest
 
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.definitions import defs
+from tests.deploy import gcloud
 from tests.deploy.environments import of_service, of_site
 from tests.deploy.files import DEPLOY, faults, read
 from tests.support.google_cloud import faults_of
@@ -150,7 +151,7 @@ fi
 def recorded(command: list[str], folder: Path, *, cluster: bool = False) -> list[list[str]]:
     """Run a command with a `gcloud` that writes down its arguments and succeeds.
 
-    As Google's, it knows no member of the project's identity pool before there was a cluster.
+    Each is a command that Google's own knows, where it is installed. As Google's, it knows no member of the project's identity pool before there was a cluster.
     """
     fake = folder / "bin" / "gcloud"
     fake.parent.mkdir()
@@ -160,7 +161,9 @@ def recorded(command: list[str], folder: Path, *, cluster: bool = False) -> list
     environment = os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}", "CALLS": str(calls)}
     environment["CLUSTER"] = "yes" if cluster else ""
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return [shlex.split(line) for line in calls.read_text().splitlines()]
+    made = [shlex.split(line) for line in calls.read_text().splitlines()]
+    assert [fault for call in made if (fault := gcloud.fault(call))] == []
+    return made
 
 
 def option(call: list[str], name: str) -> str:

@@ -1,8 +1,8 @@
 """Commands of deploy/README.md and of the way to Google Cloud exist, as far as that can be seen offline.
 
-Make targets, files and the options of `fakenews` are looked up where they are defined, and kubectl parses its own. Of
-`docker`, `gcloud` and `helm` there is only a list here of subcommands and options that their documentation names: it catches
-a slip of the pen, not a change on their side.
+Make targets, files and the options of `fakenews` are looked up where they are defined, kubectl parses its own, and where
+`gcloud` is installed, its table of commands and options is asked. Of `docker` and `helm`, and of `gcloud` elsewhere, there is only
+a list here of subcommands and options that their documentation names: it catches a slip of the pen, not a change on their side.
 """
 
 import re
@@ -17,10 +17,12 @@ from typer.main import get_command
 
 from fakenews_assets.cli import app
 from fakenews_assets.definitions import defs
+from tests.deploy import gcloud
 from tests.deploy.files import DEPLOY, KUBECTL, REPOSITORY
 
 README = (DEPLOY / "README.md").read_text()
 WAY = (REPOSITORY / "docs" / "how-to" / "google-cloud.md").read_text()
+COPIES = (REPOSITORY / "docs" / "how-to" / "back-up.md").read_text()
 
 KNOWN = {
     "git rev-parse": set(),
@@ -41,7 +43,7 @@ KNOWN = {
     "gcloud builds submit": {"--config", "--gcs-source-staging-dir", "--substitutions"},
     "gcloud run services describe": {"--region"},
     "gcloud run services add-iam-policy-binding": {"--region", "--member", "--role"},
-    "gcloud config get-value": set(),
+    "gcloud config get": set(),
     "gcloud auth print-identity-token": set(),
     "gcloud ai custom-jobs create": {"--region", "--display-name", "--config"},
     "helm repo add": set(),
@@ -82,6 +84,8 @@ def fault(words: list[str]) -> str | None:
         return _fault_of_ours(words[1:])
     if program == "kubectl":
         return _fault_of_kubectl(words[1:])
+    if program == "gcloud" and gcloud.table():
+        return gcloud.fault(words[1:])
     if program in PLAIN or program.startswith("deploy/"):
         return None
     subcommand = next(
@@ -142,6 +146,14 @@ def test_the_page_has_commands():
     assert len(ALL) > 25
 
 
+def test_a_bucket_is_copied_by_a_command_that_there_is():
+    calls = re.findall(r"^gcloud .*", COPIES, re.MULTILINE)
+    assert len(calls) == 4
+    if gcloud.table() is None:
+        pytest.skip("gcloud is not installed here")
+    assert [found for call in calls if (found := gcloud.fault(shlex.split(call)[1:]))] == []
+
+
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_a_command_exists(words: list[str]):
     assert fault(words) is None
@@ -161,6 +173,7 @@ def test_a_command_exists(words: list[str]):
         "kubectl create secrets generic x",
         "kubectl apply --kustomize deploy/kubernetes/gkee",
         "gcloud run service describe fakenews",
+        "gcloud run services describe fakenews --regoin r1",
         "podman ps",
     ],
 )
