@@ -11,13 +11,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, Response
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from bentos.fakenews.corpus.routes import add_corpus
 from bentos.fakenews.http.compression import Compression
 from bentos.fakenews.http.middleware import Middleware
 from bentos.fakenews.http.problems import PROBLEMS, add_errors
 from bentos.fakenews.http.tracing import Tracing
+from bentos.fakenews.metrics import Exposition
 from bentos.fakenews.model.runtime import Runtime
 from bentos.fakenews.routes import kserve
 from bentos.fakenews.routes.answers import add_answers
@@ -88,9 +89,11 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 
 def _add_page(app: FastAPI) -> None:
+    exposition = Exposition()
+
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await exposition.latest(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:

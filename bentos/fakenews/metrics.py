@@ -1,9 +1,11 @@
 """Prometheus metrics of the service, shown under /metrics beside BentoML's own."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import Any, Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
 REQUESTS: Final = Counter("fakenews_requests", "Answered requests.", ["endpoint", "status"])
 CLIENT_REQUESTS: Final = Counter(
@@ -51,3 +53,30 @@ def count_answers(records: Sequence[Mapping[str, Any]], rows: int) -> None:
     VERDICTS.labels("unsure").inc(unsure)
     VERDICTS.labels("fake").inc(fake)
     VERDICTS.labels("real").inc(len(records) - unsure - fake)
+
+
+class Exposition:
+    """The metrics as text. Anybody may ask for it, so all who ask while one is made share the next."""
+
+    REST: Final = 0.1
+    """Least seconds from one to the next."""
+
+    def __init__(self) -> None:
+        self._next: asyncio.Task[bytes] | None = None
+        self._turn = asyncio.Lock()
+        self._made = -self.REST
+
+    async def latest(self) -> bytes:
+        """The metrics as they are after this call, not before."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._make())
+        return await asyncio.shield(self._next)
+
+    async def _make(self) -> bytes:
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._made + self.REST - perf_counter()))
+            self._next = None
+            try:
+                return generate_latest()
+            finally:
+                self._made = perf_counter()

@@ -208,6 +208,54 @@ def test_large_requests_are_refused_while_much_waits():
     run(scenario, model, max_backlog=10, pace=1000)
 
 
+def test_a_single_title_is_answered_at_once_however_many_batches_wait():
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        begun = [replace(job(str(number), 100), is_begun=True) for number in range(10)]
+        large = [asyncio.create_task(batcher.submit(one)) for one in begun]
+        await until(lambda: len(model.batches) == 1)
+        with pytest.raises(Overloaded):
+            batcher.require_capacity(many=True)
+        with pytest.raises(Overloaded):
+            await batcher.submit(job("one more", 100))
+        batcher.require_capacity()
+        single = asyncio.create_task(batcher.submit(job("single")))
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(single, *large)
+
+    run(scenario, model, max_rows=60, pace=1000, max_wait=2.0)
+    assert model.batches[1][0] == "single"
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(1, 20, 120), (10, 150, 350)])
+def test_single_titles_leave_large_requests_their_share(count: int, least: int, most: int):
+    model = Model()
+
+    async def scenario(batcher: Batcher[str]) -> None:
+        model.gate.clear()
+        first = asyncio.create_task(batcher.submit(job("first")))
+        await until(lambda: len(model.batches) == 1)
+        waiting = [replace(job("large", 200), is_begun=True) for _ in range(count)]
+        waiting += [job("single") for _ in range(300)]
+        answers = [asyncio.create_task(batcher.submit(one)) for one in waiting]
+        await asyncio.sleep(0)
+        model.gate.set()
+        await asyncio.gather(first, *answers)
+
+    run(scenario, model, max_rows=80, batch_seconds=1e-9)
+    kinds = [name for names in model.batches for name in names]
+    while_both_wait = model.sizes[: len(kinds) - kinds[::-1].index("single")]
+    large = sum(size for name, size in zip(kinds, while_both_wait, strict=False) if name == "large")
+    assert least <= large <= most
+    # None is smaller for it: a batch that is cut short costs nearly as much as a full one.
+    sizes = iter(model.sizes)
+    batches = [sum(next(sizes) for _ in names) for names in model.batches]
+    assert min(batches[1:-1]) >= 8
+
+
 def test_a_lone_request_does_not_wait_for_company():
     model = Model()
 

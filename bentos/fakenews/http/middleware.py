@@ -53,6 +53,10 @@ _MOST_QUOTES: Final = 20 * MAX_ROWS
 """Of a JSON body: a full batch has less than half of this."""
 _MOST_STRUCTURE: Final = 100 * MAX_ROWS
 """Bytes of a JSON body outside of strings, without blanks: a full batch has less than a tenth of this."""
+_TYPE_BYTES: Final = 1024
+"""Of the header Content-Type. Parsing one with thousands of parameters would stop everything else for 60 ms."""
+_MANY_BYTES: Final = 16 * 1024
+"""A longer body has many articles, unless it can have only one. Shorter ones are looked into first."""
 
 BYTES_PER_SECOND: Final = 128 * 1024
 """Least pace of a body and of taking an answer. It bounds how long an upload has its place: twenty minutes, about."""
@@ -202,16 +206,18 @@ class Middleware:
             if b"content-encoding" in headers:
                 refusal.headers["Accept-Encoding"] = "identity"
             return refusal
+        length = headers.get(b"content-length", b"0")
+        size = int(length) if length.isdigit() else 0
         if path in JUDGING:
             # Before anything is read or parsed: under overload, refusing is most of the work.
             try:
-                _runtime(scope).batcher.require_capacity()
+                many = path in (CSV_PATH, "/explain") or (path != "/predict" and size > _MANY_BYTES)
+                _runtime(scope).batcher.require_capacity(many=many)
                 if path == CSV_PATH and _runtime(scope).uploads.locked():
                     raise Overloaded(RETRY_SECONDS)
             except Overloaded as error:
                 return busy(scope, error)
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > limit:
+        if size > limit:
             return problem(scope, 413, "too_large", _too_large(limit))
         return None
 
@@ -256,6 +262,8 @@ def _type_fault(path: str, headers: Mapping[bytes, bytes]) -> str:
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         return "Send the body as it is, without Content-Encoding: compressed bodies are not read here. A file may be compressed."
     expected = _TYPES.get(path, "")
+    if len(headers.get(b"content-type", b"")) > _TYPE_BYTES:
+        return f"Send a header Content-Type of at most {_TYPE_BYTES:,} bytes."
     sent = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
     if path == KSERVE_PATH:
         if b"inference-header-content-length" in headers:

@@ -4,6 +4,9 @@ While the model works, requests queue; when it is free, it takes a piece of each
 grow with the load, and a large request delays others by its pieces, not by all of it (round robin with a quantum, as
 in Shreedhar and Varghese, "Efficient Fair Queuing Using Deficit Round Robin", SIGCOMM 1995).
 
+Requests of one piece have a queue of their own, and together at least half of the model: however many large ones wait, a
+single title waits for what is under way, and for at most as much of theirs as of its own kind.
+
 Two batches of short requests are under way at once where enough waits: one is prepared, or its answers are written down
 and sent, while the model works at the other. A large request would delay others twice as long that way.
 """
@@ -33,6 +36,15 @@ class Overloaded(RuntimeError):
         super().__init__(f"the queue is {seconds:.1f} s long")
         self.retry_after = max(1, math.ceil(seconds))
         """Seconds."""
+
+
+class _Queue(Generic[T]):
+    """Jobs of one kind that wait, in order."""
+
+    def __init__(self) -> None:
+        self.jobs: deque[Job[T]] = deque()
+        self.turn = 0
+        """Cost of a piece of each."""
 
 
 class Batcher(Generic[T]):
@@ -68,11 +80,12 @@ class Batcher(Generic[T]):
         self._seconds = batch_seconds
         self._done = pace * batch_seconds
         self._at_once = at_once
-        self._waiting: deque[Job[T]] = deque()
+        self._short: _Queue[T] = _Queue()
+        self._many: _Queue[T] = _Queue()
+        self._owed = 0.0
         self._rows = 0
         self._large = 0
         self._backlog = 0
-        self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._running = 0
@@ -88,7 +101,7 @@ class Batcher(Generic[T]):
 
     async def stop(self) -> None:
         """Answer the waiting jobs, then stop."""
-        while self._waiting or self._under_way:
+        while self._rows or self._under_way:
             await asyncio.sleep(0.01)
         if self._loop is not None:
             self._loop.cancel()
@@ -96,18 +109,27 @@ class Batcher(Generic[T]):
 
     @property
     def wait(self) -> float:
-        """Expected seconds until the first turn of a new job, by the measured pace."""
-        return (self._turn + self._running) / self._pace
+        """Expected seconds until the turn of a new job of one piece, by the measured pace."""
+        short, many = self._short.turn, self._many.turn
+        return (short + min(short, many) + self._running) / self._pace
+
+    @property
+    def wait_of_many(self) -> float:
+        """The same until the first turn of a new job of several pieces."""
+        return (self._short.turn + self._many.turn + self._running) / self._pace
 
     @property
     def _pace(self) -> float:
         return self._done / self._seconds
 
-    def require_capacity(self) -> None:
-        """Raises Overloaded if the wait is too long."""
-        if self.wait > self._max_wait:
+    def require_capacity(self, *, many: bool = False) -> None:
+        """Raises Overloaded if the wait is too long for a job of one piece, or of `many`."""
+        self._require(self.wait_of_many if many else self.wait, self._max_wait)
+
+    def _require(self, seconds: float, most: float) -> None:
+        if seconds > most:
             metrics.REFUSED.inc()
-            raise Overloaded(self.wait)
+            raise Overloaded(seconds)
 
     async def submit(self, job: Job[T]) -> list[T]:
         """Queue a job and wait for its answers, a list in the order of its articles. Cancelling removes it.
@@ -115,10 +137,9 @@ class Batcher(Generic[T]):
         Raises:
             Overloaded: it is the first job of its request and has several pieces, and the work that waits is too much.
         """
-        backlog = (self._backlog + self._running) / self._pace
-        if job.is_large and not job.is_begun and backlog > self._max_backlog:
-            metrics.REFUSED.inc()
-            raise Overloaded(backlog)
+        if job.is_large and not job.is_begun:
+            self._require((self._backlog + self._running) / self._pace, self._max_backlog)
+            self.require_capacity(many=job.is_many)
         self._queue(job)
         self._wake.set()
         return await job.answer
@@ -179,22 +200,35 @@ class Batcher(Generic[T]):
         at_once = 1 if self._large else self._at_once
         rows, cost = self._max_rows, max(self._pace * self._batch_seconds / at_once, PIECE_COST)
         share = max(_LEAST_ROWS, (self._rows + self._running_rows) / at_once)
-        turn = max(PIECE_COST, cost / (1 + len(self._waiting)))  # room is left for who comes next
-        while self._waiting and rows and self._max_rows - rows < share:
-            job = self._waiting[0]
+        waiting = len(self._short.jobs) + len(self._many.jobs)
+        turn = max(PIECE_COST, cost / (1 + waiting))  # room is left for who comes next
+        while self._rows and rows and self._max_rows - rows < share:
+            queue = self._next()
+            job = queue.jobs[0]
             if job.answer.done():  # its client has left
-                self._unqueue()
+                self._unqueue(queue)
                 continue
-            piece = job.next_piece(rows, turn)
+            piece = job.next_piece(rows, min(turn, cost) if pieces else turn)
             if pieces and piece.cost > cost:
                 break
-            self._unqueue()
+            if queue is self._many:
+                self._owed -= piece.cost
+            else:
+                self._owed += piece.cost * min(1, self._many.turn / queue.turn)
+            self._unqueue(queue)
             pieces.append(piece)
             rows -= piece.end - piece.begin
             cost -= piece.cost
             job.taken = piece.end
             job.left -= piece.cost
         return pieces
+
+    def _next(self) -> _Queue[T]:
+        """Whose turn it is: large requests get as much as short ones, or less where fewer wait."""
+        if self._short.jobs and self._many.jobs:
+            return self._many if self._owed >= PIECE_COST else self._short
+        self._owed = 0
+        return self._short if self._short.jobs else self._many
 
     def _count_running(self, pieces: list[Piece[T]], sign: int) -> None:
         self._under_way += sign
@@ -206,16 +240,17 @@ class Batcher(Generic[T]):
             self._backlog += sign * piece.job.left
 
     def _queue(self, job: Job[T]) -> None:
-        self._waiting.append(job)
-        self._count(job, 1)
+        queue = self._many if job.is_many else self._short
+        queue.jobs.append(job)
+        self._count(queue, job, 1)
 
-    def _unqueue(self) -> None:
-        self._count(self._waiting.popleft(), -1)
+    def _unqueue(self, queue: _Queue[T]) -> None:
+        self._count(queue, queue.jobs.popleft(), -1)
 
-    def _count(self, job: Job[T], sign: int) -> None:
+    def _count(self, queue: _Queue[T], job: Job[T], sign: int) -> None:
         rows = sign * (len(job.articles) - job.taken)
         self._rows += rows
         self._large += sign * job.is_large
         self._backlog += sign * job.left
-        self._turn += sign * min(job.left, PIECE_COST)
+        queue.turn += sign * min(job.left, PIECE_COST)
         metrics.QUEUED.inc(rows)

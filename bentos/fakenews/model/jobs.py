@@ -35,14 +35,16 @@ class Job(Generic[T]):
     """The answers to its pieces, in order."""
     caller: Caller = UNKNOWN_CALLER
     is_begun: bool = False
-    """Whether earlier articles of the request are answered: the others are then not refused any more."""
+    """Whether the answer to its request has begun: it is then not refused any more."""
     model: Any = None
     """For the function that answers."""
     costs: list[int] = field(init=False)
     left: int = field(init=False)
     """Cost of the articles that the model has not taken yet."""
     is_large: bool = field(init=False)
-    """Whether it takes more than one piece."""
+    """Whether it costs more than a piece."""
+    is_many: bool = field(init=False)
+    """Whether it takes more than one piece: a single article is never cut."""
     taken: int = field(init=False, default=0)
     """Articles that it has taken."""
     ahead: list[Article] = field(init=False, default_factory=list)
@@ -53,6 +55,7 @@ class Job(Generic[T]):
         self.costs = [_cost(article) for article in self.articles]
         self.left = sum(self.costs)
         self.is_large = self.left > PIECE_COST
+        self.is_many = self.is_large and len(self.articles) > 1
 
     def next_piece(self, max_rows: int, max_cost: float) -> "Piece[T]":
         """The next articles: at least one, and no more than `max_cost` in sum."""

@@ -33,6 +33,8 @@ _START_SECONDS: Final = 60
 _RETRY_SECONDS: Final = 30
 """Seconds between attempts to load a champion after a failure."""
 _ROTATE_SECONDS: Final = 60
+_TELL_SECONDS: Final = 60
+"""Seconds between two messages of answers that the log has lost."""
 _INDEX_SECONDS: Final = 5
 """Seconds between updates of the log's index; who looks for an answer scans the lines since."""
 
@@ -73,6 +75,7 @@ class Runtime:
         self._models = settings.models_backend()
         self._seen: Document | None = None
         self._retry_at = 0.0
+        self._untold, self._tell_at = 0, 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -143,11 +146,11 @@ class Runtime:
             rows: row numbers within the request of the articles, for the log; none: they are not logged.
             caller: for the log.
             model: the one to ask; by default the champion. One request has one model, also while another takes over.
-            is_begun: whether earlier articles of the request are answered: then it is not refused any more.
+            is_begun: whether its answer has begun: then it is not refused any more.
 
         Raises:
             NoModel: there is no champion yet.
-            Overloaded: there are many articles, and too much work waits.
+            Overloaded: there are many articles, and too much waits.
         """
         model = model or self.champion()
         if not articles:
@@ -220,8 +223,11 @@ class Runtime:
         except OSError as error:
             metrics.LOG_LOST.inc(len(records))
             metrics.LOG_BROKEN.set(1)
-            lost = "The prediction log in %s cannot be written, %d answers lost: %s"
-            logger.error(lost, self.log.root, len(records), error)
+            self._untold += len(records)
+            if (now := perf_counter()) >= self._tell_at:  # a line for each answer would fill the next disk
+                lost = "The prediction log in %s cannot be written, %d answers lost: %s"
+                logger.error(lost, self.log.root, self._untold, error)
+                self._untold, self._tell_at = 0, now + _TELL_SECONDS
         else:
             metrics.LOG_BROKEN.set(0)
 

@@ -19,7 +19,7 @@ def runtime_of(request: Request) -> Runtime:
 
 
 async def ask(request: Request, articles: list[Article], *, of: Served | None = None) -> Answered:
-    """Ask the champion, or for what does not go into the log another model. Nothing more is predicted once the client has
+    """Ask the champion, or for what does not go into the log another model, which is never refused. Nothing more is predicted once the client has
     gone.
 
     Raises:
@@ -33,6 +33,7 @@ async def ask(request: Request, articles: list[Article], *, of: Served | None = 
         caller=request.state.caller,
         rows=() if of else range(1, len(articles) + 1),
         model=of,
+        is_begun=of is not None,
     )
     begin = perf_counter()
     if len(articles) == 1:  # watching would cost more than the one prediction

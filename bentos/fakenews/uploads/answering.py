@@ -50,7 +50,7 @@ async def answer_rows(request: Request, runtime: Runtime, upload: Upload) -> Asy
                     received=request.state.received,
                     caller=request.state.caller,
                     rows=[row.number for row in sound],
-                    is_begun=chunk[0].number > 1,
+                    is_begun=True,
                 )
             yield await asyncio.to_thread(_written, upload, chunk, answered, request.state.request_id)
 

@@ -97,16 +97,17 @@ class PredictionLog:
         """Write records with a single call to the system, in the file of today.
 
         Raises:
-            OSError: they are not all written, the disk being full, say. The next call tries a fresh file.
+            OSError: they are not written, the disk being full, say.
         """
         data = memoryview("".join(json.dumps(record) + "\n" for record in records).encode())
         with self._lock:
             handle = self._handle(kind)
+            end = os.lseek(handle, 0, os.SEEK_CUR)
             try:
                 while data:
                     data = data[os.write(handle, data) :]
             except OSError:
-                self._close(kind)  # its last line may be cut short: nothing may follow it
+                self._cut(kind, end)
                 raise
 
     def close(self) -> None:
@@ -265,6 +266,16 @@ class PredictionLog:
             name = folder / f"{kind}-{new_request_id()}.jsonl"  # of its own, and in order of time
             self._open[kind] = (today, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         return self._open[kind][1]
+
+    def _cut(self, kind: Kind, end: int) -> None:
+        """Remove what follows: its last line may be cut short, and the next ones must not follow it."""
+        # Not a fresh file for each call that fails: on a full disk there would soon be millions of empty ones.
+        handle = self._open[kind][1]
+        try:
+            os.ftruncate(handle, end)
+            os.lseek(handle, end, os.SEEK_SET)
+        except OSError:
+            self._close(kind)
 
     def _close(self, kind: Kind) -> None:
         os.close(self._open.pop(kind)[1])

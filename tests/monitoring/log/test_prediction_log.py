@@ -203,11 +203,14 @@ def test_a_full_disk_cuts_nothing_else_short(tmp_path: Path):
     kept, later = record(), record()
     log.append("predictions", [kept])
     (segment,) = tmp_path.rglob("*.jsonl")
-    with files_limited_to(segment.stat().st_size + 20), pytest.raises(OSError, match="large"):
-        log.append("predictions", [record()])
+    with files_limited_to(segment.stat().st_size + 20):
+        for _ in range(3):
+            with pytest.raises(OSError, match="large"):
+                log.append("predictions", [record()])
     log.append("predictions", [later])  # there is room again
 
-    assert len(list(tmp_path.rglob("*.jsonl"))) == 2
+    assert list(tmp_path.rglob("*.jsonl")) == [segment]
+    assert segment.read_bytes().count(b"\n") == 2
     found = log.read(NOON.date(), "predictions").collect()["request_id"]
     assert set(found) == {kept["request_id"], later["request_id"]}
 
