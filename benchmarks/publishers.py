@@ -243,7 +243,7 @@ def main(
     more, rated = other or default_news_path(), load_ratings(ratings)
     articles, batches = with_other(*load_publishers(news or default_publishers_path()), more)
     settings = FinetuneSettings(max_tokens=max_tokens, epochs=epochs, evaluations_per_epoch=1)
-    alone = _train_on_few_publishers(more, settings)
+    _, alone = train_on_few_publishers(more, settings)
     tables: dict[str, list[pl.DataFrame]] = {}
     raw: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "rows": []}
     for fold in divide(articles, batches, folds):
@@ -259,11 +259,11 @@ def main(
     write(raw, folds)
 
 
-def _train_on_few_publishers(path: Path, settings: FinetuneSettings) -> Path:
-    """A model of a third of these titles: more take longer, and tell no more of other publishers."""
+def train_on_few_publishers(path: Path, settings: FinetuneSettings) -> tuple[NewsSplits, Path]:
+    """A model of a third of these titles, and the rows: more take longer, and tell no more of other publishers."""
     news = load_news(path)
     third = NewsSplits(*(rows.gather_every(3) for rows in (news.train, news.val, news.test)))
-    return finetuned(third, settings.model_copy(update={"inputs": "title"}), report)[1]
+    return third, finetuned(third, settings.model_copy(update={"inputs": "title"}), report)[1]
 
 
 def scores(table: pl.DataFrame) -> dict[str, Any]:

@@ -63,7 +63,7 @@ os.environ |= {
     "FAKENEWS_CANDIDATES": (
         "frozen pruned distilled-3l distilled-2l distilbert finetuned-openvino-int8 finetuned-onnx-int8"
         " finetuned-openvino-bf16 distilled-3l-openvino-int8 distilled-2l-openvino-bf16 ensemble-pruned"
-        " ensemble-finetuned-openvino-int8 ensemble-finetuned-onnx-int8"
+        " ensemble-finetuned-openvino-int8 ensemble-finetuned-onnx-int8 cascade-finetuned-openvino-int8"
     ),
     # Threads gain nothing on models as small as these, and wait for each other when tests run in parallel.
     "OMP_NUM_THREADS": "1",

@@ -29,6 +29,9 @@ BATCH_ROWS: Final = Histogram(
     "Articles in one model batch.",
     buckets=tuple(float(2**power) for power in range(11)),
 )
+DEFERRED: Final = Counter(
+    "fakenews_deferred", "Articles that the first stage of a cascade left to the second."
+)
 REFUSED: Final = Counter("fakenews_refused", "Requests refused because the queue was too long.")
 QUEUED: Final = Gauge("fakenews_queued_rows", "Articles waiting for the model.")
 LOG_LOST: Final = Counter(

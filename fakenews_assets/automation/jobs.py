@@ -117,6 +117,12 @@ combine_models = dg.define_asset_job(
     description="Combine one encoder and the baseline into an ensemble.",
 )
 
+build_cascade = dg.define_asset_job(
+    "build_cascade",
+    selection=["cascade_model"],
+    description="Put the baseline before one ensemble, to answer what it is sure of.",
+)
+
 measure_generalization = dg.define_asset_job(
     "measure_generalization",
     selection=["generalization"],
@@ -180,6 +186,7 @@ REFRESH_JOBS = (
     prune_encoder,
     quantize_model,
     combine_models,
+    build_cascade,
     evaluate_candidate,
     compare_candidates,
     select_champion,
@@ -201,6 +208,7 @@ all_jobs = [
     prune_encoder,
     quantize_model,
     combine_models,
+    build_cascade,
     evaluate_candidate,
     measure_generalization,
     compare_candidates,

@@ -8,7 +8,7 @@ import dagster as dg
 
 from fakenews_assets.automation.jobs import REFRESH_JOBS
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
-from fakenews_assets.ensembling.partitions import ENSEMBLES
+from fakenews_assets.ensembling.partitions import CASCADES, ENSEMBLES
 from fakenews_assets.evaluation.partitions import CANDIDATES
 from fakenews_resources.storage.inventory import Inventory
 from fakenews_resources.storage.io_manager import reads_every_partition, reads_if_stored
@@ -16,6 +16,7 @@ from fakenews_resources.storage.io_manager import reads_every_partition, reads_i
 _MODELS_OF: Final = {
     **{f"quantized_bert/{variant}": {SOURCES[source]} for variant, (source, _) in VARIANTS.items()},
     **{f"ensemble_model/{name}": {encoder, "baseline_model"} for name, encoder in ENSEMBLES.items()},
+    **{f"cascade_model/{name}": {ensemble} for name, ensemble in CASCADES.items()},
     **{f"evaluation/{candidate}": {model} for candidate, model in CANDIDATES.items()},
 }
 """The models that a partition is made of. The graph has an edge from every model: a partition mapping cannot leave

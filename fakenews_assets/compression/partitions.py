@@ -23,6 +23,9 @@ VARIANTS: Final[dict[str, tuple[str, Format]]] = {
 ENSEMBLE: Final = "ensemble-"
 """Begins the name of an ensemble; that of its encoder follows."""
 
+CASCADE: Final = "cascade-"
+"""Begins the name of a cascade; that of its encoder follows."""
+
 DEFAULT_CANDIDATES: Final = (
     "distilled-3l",
     "finetuned-openvino-int8",
@@ -37,16 +40,20 @@ a backfill must not fail because of pretrained weights or arithmetic that this m
 
 
 def needed_variants(chosen: Collection[str]) -> list[str]:
-    """The exported variants that are candidates, or that ensembles among them are made of."""
-    encoders = {name.removeprefix(ENSEMBLE) for name in chosen}
+    """The exported variants that are candidates, or that ensembles and cascades among them are made of."""
+    encoders = _encoders(chosen)
     return [variant for variant in VARIANTS if variant in encoders]
 
 
 def needed_students(chosen: Collection[str]) -> list[str]:
     """The students that are candidates, or that other candidates are made of."""
-    encoders = {name.removeprefix(ENSEMBLE) for name in chosen}
+    encoders = _encoders(chosen)
     sources = {VARIANTS[variant][0] for variant in needed_variants(chosen)}
     return [student for student in STUDENTS if student in encoders | sources]
+
+
+def _encoders(chosen: Collection[str]) -> set[str]:
+    return {name.removeprefix(CASCADE).removeprefix(ENSEMBLE) for name in chosen}
 
 
 students = dg.StaticPartitionsDefinition(needed_students(CHOSEN))

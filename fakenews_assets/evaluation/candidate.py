@@ -21,9 +21,9 @@ from fakenews_assets.evaluation.unseen.publishers import UnseenPublishers, unsee
 from fakenews_assets.models.bootstrap import macro_f1_of_predictions
 from fakenews_assets.models.calibration import CalibratedClassifier, Calibration, write_calibration
 from fakenews_assets.models.calibration_fit import CalibrationSettings, fit_calibration
-from fakenews_assets.models.classifier import Classifier
+from fakenews_assets.models.classifier import Classifier, Staged
 from fakenews_assets.models.out_of_distribution import OodDetector, OodSettings, fit_ood_detector
-from fakenews_assets.models.predictions import predict_table
+from fakenews_assets.models.predictions import articles_of, predict_table
 from fakenews_assets.models.runtimes.loading import load_classifier, reads_text, words_read
 from fakenews_resources.storage.artifact import Artifact
 
@@ -69,6 +69,7 @@ class EvaluatedCandidate:
             "temperature": self.calibration.temperature,
             "answered_share": 1 - evaluation.abstained / evaluation.rows,
             "out_of_distribution": evaluation.out_of_distribution,
+            **({} if evaluation.deferred_share is None else {"deferred_share": evaluation.deferred_share}),
             "latency_ms_p50": evaluation.speed.latency_p50_ms,
             "rows_per_second": evaluation.speed.rows_per_second,
             "test_rows": evaluation.rows,
@@ -134,6 +135,7 @@ def evaluate_candidate(
     is_unseen = selection["unseen_publisher"]
     evaluation = evaluation.model_copy(
         update={
+            "deferred_share": _deferred_share(classifier, test),
             "selection_macro_f1": macro_f1_of_predictions(chosen_on.filter(~is_unseen)),
             "selection_unseen_roc_auc": unseen_roc_auc(
                 selection.filter(is_unseen), chosen_on.filter(is_unseen)["probability"]
@@ -144,6 +146,12 @@ def evaluate_candidate(
     names = _learn_names(train)
     evaluation = _with_robustness(evaluation, predictions, served, test, model_folder, names, preparation)
     return EvaluatedCandidate(evaluation, predictions, unseen, chosen_on, calibration, ood_detector)
+
+
+def _deferred_share(classifier: Classifier, test: pl.DataFrame) -> float | None:
+    if not isinstance(classifier, Staged):
+        return None
+    return float(classifier.defers(articles_of(test)).mean())
 
 
 def _with_unseen(

@@ -88,6 +88,10 @@ class Evaluation(BaseModel):
     parity: Parity | None = Field(
         default=None, description="Error rates by group; None: the groups of too few publishers are known."
     )
+    deferred_share: float | None = Field(
+        default=None,
+        description="Share of the test rows that a cascade left to its second stage; None: it is no cascade.",
+    )
     selection_macro_f1: float | None = Field(
         default=None, description="Macro-F1 on the selection split, which decides between candidates."
     )

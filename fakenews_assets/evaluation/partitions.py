@@ -5,13 +5,14 @@ from typing import Final
 import dagster as dg
 
 from fakenews_assets.compression.partitions import CHOSEN, students, variants
-from fakenews_assets.ensembling.partitions import ENCODERS, ENSEMBLES, ensembles
+from fakenews_assets.ensembling.partitions import CASCADES, ENCODERS, ENSEMBLES, cascades, ensembles
 
 CANDIDATES: Final = {
     "baseline": "baseline_model",
     "frozen": "frozen_encoder",
     **ENCODERS,
     **{ensemble: f"ensemble_model/{ensemble}" for ensemble in ENSEMBLES},
+    **{cascade: f"cascade_model/{cascade}" for cascade in CASCADES},
 }
 """Name of a candidate, and the store key of the model that it stands for."""
 
@@ -40,6 +41,7 @@ model_assets = [
             ("distilled_bert", students),
             ("quantized_bert", variants),
             ("ensemble_model", ensembles),
+            ("cascade_model", cascades),
         )
     ),
 ]

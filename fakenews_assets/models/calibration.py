@@ -150,6 +150,7 @@ class CalibratedClassifier:
             abstained=uncertain | out_of_distribution | raw.abstained,
             out_of_distribution=out_of_distribution,
             truncated=raw.truncated,
+            deferred=raw.deferred,
         )
 
     def ood_score(self, articles: Sequence[Article]) -> NDArray[np.float64]:

@@ -35,6 +35,8 @@ class Predictions:
     truncated: NDArray[np.bool_] | None = None
     """Whether the article is longer than what the model, or a member of an ensemble, reads of it, shape [n]; None: none
     is."""
+    deferred: NDArray[np.bool_] | None = None
+    """Whether the first stage of a cascade left the article to the second, shape [n]; None: there are no stages."""
 
     @classmethod
     def from_probability(
@@ -72,6 +74,7 @@ class Predictions:
             abstained=self.abstained[rows],
             out_of_distribution=self.out_of_distribution[rows],
             truncated=None if self.truncated is None else self.truncated[rows],
+            deferred=None if self.deferred is None else self.deferred[rows],
         )
 
     @classmethod
@@ -90,6 +93,9 @@ class Predictions:
                     for part in parts
                 ]
             ),
+            deferred=None
+            if any(part.deferred is None for part in parts)
+            else np.concatenate([part.deferred for part in parts if part.deferred is not None]),
         )
 
     def __len__(self) -> int:
@@ -124,6 +130,15 @@ class OnePassEmbedder(Embedder, Protocol):
 
     def predict_and_embed(self, articles: Sequence[Article]) -> tuple[Predictions, NDArray[np.float32]]:
         """The results of `predict` and `embed`, at little more than the cost of one."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A cascade: a first stage answers some articles, and leaves the others to a second."""
+
+    def defers(self, articles: Sequence[Article]) -> NDArray[np.bool_]:
+        """Which articles go to the second stage, shape [n]; asks only the first."""
         ...
 
 

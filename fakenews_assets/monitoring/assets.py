@@ -18,9 +18,11 @@ from fakenews_assets.data.partitions import corpus_batches
 from fakenews_assets.monitoring.checks import (
     ABSTAINS_AS_EVALUATED,
     AS_EVALUATED,
+    DEFERS_AS_EVALUATED,
     NO_DRIFT,
     abstains_as_evaluated,
     as_good_as_evaluated,
+    defers_as_evaluated,
     no_drift,
 )
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict
@@ -95,7 +97,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     freshness_policy=_EVERY_NIGHT,
     kinds={"evidently"},
     code_version="2",
-    check_specs=[NO_DRIFT, ABSTAINS_AS_EVALUATED],
+    check_specs=[NO_DRIFT, ABSTAINS_AS_EVALUATED, DEFERS_AS_EVALUATED],
     pool="training",  # the model embeds the articles: no training may run beside it
 )
 @plain_config
@@ -126,7 +128,7 @@ def drift_report(
     yield dg.MaterializeResult(
         value=draft,
         metadata=_drift_metadata(verdict),
-        check_results=[no_drift(verdict), abstains_as_evaluated(verdict)],
+        check_results=[no_drift(verdict), abstains_as_evaluated(verdict), defers_as_evaluated(verdict)],
     )
 
 
@@ -144,6 +146,7 @@ def _drift_metadata(verdict: DriftVerdict) -> dict[str, Any]:
     return {
         "verdict": verdict.summary,
         "abstentions": verdict.abstention_summary,
+        "deferrals": verdict.deferral_summary,
         "drifted": {True: "yes", False: "no", None: "not known"}[verdict.drifted],
         "model_id": verdict.model_id or "no answers",
         "rows": verdict.rows,

@@ -23,6 +23,12 @@ ABSTAINS_AS_EVALUATED = partitioned_check_spec(
     "The model abstains no more often than on the test split that it was evaluated on.",
     days,
 )
+DEFERS_AS_EVALUATED = partitioned_check_spec(
+    "defers_as_evaluated",
+    "drift_report",
+    "A cascade leaves no more articles to its second stage than on the test split: more of them is slower.",
+    days,
+)
 AS_EVALUATED = partitioned_check_spec(
     "as_good_as_evaluated",
     "performance_report",
@@ -56,6 +62,18 @@ def abstains_as_evaluated(verdict: DriftVerdict) -> dg.AssetCheckResult:
         metadata={"share": found.share, "evaluated": found.expected, "tolerated": found.tolerated}
         if found
         else {},
+    )
+
+
+def defers_as_evaluated(verdict: DriftVerdict) -> dg.AssetCheckResult:
+    """No more deferred articles than evaluated. Passes for a model without stages, and with too few rows."""
+    found = verdict.deferrals
+    return dg.AssetCheckResult(
+        check_name=DEFERS_AS_EVALUATED.name,
+        passed=found is None or not found.risen,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=verdict.deferral_summary,
+        metadata={"share": found.share, "tolerated": found.tolerated} if found else {},
     )
 
 

@@ -77,12 +77,13 @@ class DriftSettings(BaseModel):
         gt=0,
         lt=0.5,
         description="Chance of a false alarm on the share of abstentions when nothing has changed: one in 1,000 days, so"
-        " that 3 % of months have one.",
+        " that 3 % of months have one. It holds for what a cascade defers too.",
     )
     min_abstention_points: float = Field(
         default=5.0,
         ge=0,
-        description="Smallest increase of the share of abstentions that matters, in percentage points.",
+        description="Smallest increase of the share of abstentions that matters, in percentage points; of deferred articles"
+        " too.",
     )
     permutations: int = Field(default=999, ge=99, description="Number of permutations.")
     embedded_rows: int = Field(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         "pruned_bert",
         "quantized_bert",
         "ensemble_model",
+        "cascade_model",
     ],
     group_name="selection",
     owners=["team:ml"],

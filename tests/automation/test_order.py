@@ -77,6 +77,8 @@ def test_a_partition_is_made_of_its_own_models(order: GraphOrder, tmp_path: Path
             "quantized_bert/finetuned-onnx-int8",
             "baseline_model",
         },
+        "cascade_model/cascade-finetuned-openvino-int8": {"ensemble_model/ensemble-finetuned-openvino-int8"},
+        "evaluation/cascade-finetuned-openvino-int8": {"cascade_model/cascade-finetuned-openvino-int8"},
         "evaluation/baseline": {"baseline_model"},
         "evaluation/pruned": {"pruned_bert"},
         "evaluation/distilled-2l-openvino-bf16": {"quantized_bert/distilled-2l-openvino-bf16"},

@@ -13,8 +13,9 @@ def test_by_default_every_machine_can_make_what_is_a_partition() -> None:
     assert needed_variants(DEFAULT_CANDIDATES) == ["finetuned-openvino-int8", "distilled-3l-openvino-int8"]
 
 
-def test_what_an_ensemble_is_made_of_is_a_partition_too() -> None:
-    chosen = ["ensemble-albert-onnx-int8"]
+@pytest.mark.parametrize("kind", ["ensemble", "cascade"])
+def test_what_a_model_of_two_is_made_of_is_a_partition_too(kind: str) -> None:
+    chosen = [f"{kind}-albert-onnx-int8"]
     assert needed_students(chosen) == ["albert"]
     assert needed_variants(chosen) == ["albert-onnx-int8"]
 
@@ -25,6 +26,7 @@ def test_what_an_ensemble_is_made_of_is_a_partition_too() -> None:
     [
         ("", "['baseline', 'finetuned']"),
         ("pruned ensemble-finetuned", "['baseline', 'finetuned', 'pruned', 'ensemble-finetuned']"),
+        ("cascade-finetuned", "['ensemble-finetuned'] ['baseline', 'finetuned', 'cascade-finetuned']"),
         ("distilled-9l", "FAKENEWS_CANDIDATES names distilled-9l"),
     ],
 )
@@ -33,7 +35,8 @@ def test_candidates_are_what_the_environment_names(
 ) -> None:
     monkeypatch.setenv("FAKENEWS_CANDIDATES", named)
     code = (
-        "from fakenews_assets.evaluation.partitions import candidates; print(candidates.get_partition_keys())"
+        "from fakenews_assets.evaluation.partitions import candidates, ensembles;"
+        " print(ensembles.get_partition_keys(), candidates.get_partition_keys())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert said in result.stdout + result.stderr

@@ -51,7 +51,12 @@ def splits(splits: Artifact) -> pl.DataFrame:
 @pytest.mark.longest
 def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path, encoder: Path) -> None:
     source = str(sample(project / "news.csv", seed=1))
-    variants = ("distilled-2l", "finetuned-openvino-int8", "ensemble-finetuned-openvino-int8")
+    variants = (
+        "distilled-2l",
+        "finetuned-openvino-int8",
+        "ensemble-finetuned-openvino-int8",
+        "cascade-finetuned-openvino-int8",
+    )
     config = {
         "finetuned_bert": settings(encoder),
         "distilled_bert": {"epochs": 1},
@@ -101,7 +106,17 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     assert ensemble is not None
     assert ensemble.upstream.keys() == {"splits", "baseline_model", "quantized_bert/finetuned-openvino-int8"}
 
-    assert len(first.run_ids) == 11
+    cascade = store.current("cascade_model/cascade-finetuned-openvino-int8").record
+    assert cascade is not None
+    assert cascade.upstream.keys() == {"splits", "ensemble_model/ensemble-finetuned-openvino-int8"}
+    deferred = {
+        name: store.current(f"evaluation/{name}").read_json("evaluation.json")["deferred_share"]
+        for name in candidates
+    }
+    # So small a validation split bounds no loss.
+    assert {name: share for name, share in deferred.items() if share is not None} == {variants[-1]: 1}
+
+    assert len(first.run_ids) == 13
     assert run("b1", source, config, variants).run_ids == []
 
     changed = run("b1", source, {**config, "finetuned_bert": settings(encoder, seed=1)})

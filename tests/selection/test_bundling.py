@@ -50,6 +50,7 @@ def test_a_student_with_weights_of_its_own_descends_from_its_own_encoder(
         ("distilled-3l-openvino-int8", "openvino"),
         ("ensemble-pruned", "torch+scikit-learn"),
         ("ensemble-finetuned-onnx-int8", "onnx+scikit-learn"),
+        ("cascade-finetuned-openvino-int8", "openvino+scikit-learn"),
     ],
 )
 def test_a_candidates_name_tells_its_runtime(candidate: str, runtime: str) -> None:

@@ -180,6 +180,8 @@ class Runtime:
             own = {at: piece for at, piece in enumerate(pieces) if piece.job.model is model}
             began = perf_counter()
             scores = model.scorer.score_prepared(_prepared(model.scorer, list(own.values())))
+            if scores.predictions.deferred is not None:
+                metrics.DEFERRED.inc(int(scores.predictions.deferred.sum()))
             first, ended = 0, perf_counter()
             for at, piece in own.items():
                 part = slice(first, first + len(piece.articles))

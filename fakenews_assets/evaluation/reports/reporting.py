@@ -165,8 +165,18 @@ def to_markdown(evaluation: Evaluation) -> str:
         ),
         f"Measured over {speed.single_repetitions:,} single predictions and {speed.batch_repetitions:,} batches, "
         f"{speed.threads} thread{'s' if speed.threads > 1 else ''}, {speed.processor}.",
+        *_stages(evaluation),
     ]
     return "\n\n".join(parts)
+
+
+def _stages(evaluation: Evaluation) -> list[str]:
+    if evaluation.deferred_share is None:
+        return []
+    return [
+        f"The first stage answered {1 - evaluation.deferred_share:.1%} of the test articles, and left the others to the"
+        " second. Articles of other kinds may be left to it more often, and then take longer."
+    ]
 
 
 def _calibration(evaluation: Evaluation) -> list[str]:

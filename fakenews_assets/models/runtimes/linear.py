@@ -76,13 +76,17 @@ class BaselineClassifier:
         """Predict articles; P(fake) is the logistic function of the log odds."""
         odds = self.log_odds(articles)
         progress.advance(len(articles))
+        return Predictions.from_probability(expit(odds), truncated=self.truncated(articles))
+
+    def truncated(self, articles: Sequence[Article]) -> NDArray[np.bool_]:
+        """Whether an article is longer than what the model reads of it, shape [n]."""
         words = self.settings.max_words
-        truncated = [
+        longer = [
             self.settings.inputs != "title"
             and (len(one.text) > _CHARS_PER_WORD * words or len(one.text.split(maxsplit=words)) > words)
             for one in articles
         ]
-        return Predictions.from_probability(expit(odds), truncated=np.array(truncated, dtype=np.bool_))
+        return np.array(longer, dtype=np.bool_)
 
     def log_odds(self, articles: Sequence[Article]) -> NDArray[np.float64]:
         """Log odds of fake, shape [n]."""

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fakenews_assets.models.classifier import RUNTIME_FILE, Classifier
+
+if TYPE_CHECKING:
+    from fakenews_assets.models.runtimes.ensemble import EnsembleClassifier
 
 
 def reads_text(folder: Path) -> bool:
@@ -36,8 +39,10 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         FileNotFoundError: the folder holds none of the known kinds.
     """
     # Each kind pulls in a heavy library that the others do not need.
+    if (folder / "cascade.json").is_file():
+        return _load_cascade(folder, name)
     if (folder / "ensemble.json").is_file():
-        return _load_ensemble(folder, name)
+        return _load_ensemble(folder, name or "ensemble")
     if (folder / "baseline.json").is_file():
         from fakenews_assets.models.runtimes.linear import BaselineClassifier
 
@@ -52,12 +57,19 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         return TorchClassifier.load(folder, name=name or "finetuned")
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no such folder"
     raise FileNotFoundError(
-        f"{folder} is not a saved classifier: expected ensemble.json (ensemble), baseline.json (baseline), head.safetensors (frozen encoder), {RUNTIME_FILE} (exported encoder),"
+        f"{folder} is not a saved classifier: expected cascade.json (cascade), ensemble.json (ensemble), baseline.json (baseline), head.safetensors (frozen encoder), {RUNTIME_FILE} (exported encoder),"
         f" or config.json with encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
     )
 
 
-def _load_ensemble(folder: Path, name: str | None) -> Classifier:
+def _load_cascade(folder: Path, name: str | None) -> Classifier:
+    from fakenews_assets.models.runtimes.cascade import CascadeClassifier, Deferral
+
+    ensemble = _load_ensemble(folder, "ensemble")
+    return CascadeClassifier(ensemble, Deferral.read(folder), name=name or "cascade")
+
+
+def _load_ensemble(folder: Path, name: str) -> "EnsembleClassifier":
     from fakenews_assets.models.runtimes.encoder import EncoderClassifier
     from fakenews_assets.models.runtimes.ensemble import (
         ENCODER_FOLDER,
@@ -70,7 +82,7 @@ def _load_ensemble(folder: Path, name: str | None) -> Classifier:
     encoder = load_classifier(folder / ENCODER_FOLDER)
     assert isinstance(encoder, EncoderClassifier)
     linear = BaselineClassifier.load(folder / LINEAR_FOLDER)
-    return EnsembleClassifier(encoder, linear, Combination.read(folder), name=name or "ensemble")
+    return EnsembleClassifier(encoder, linear, Combination.read(folder), name=name)
 
 
 def _load_frozen(folder: Path, name: str | None) -> Classifier:

@@ -1,9 +1,11 @@
-"""Compares the share of abstentions with that on the model's test split."""
+"""Compares the shares of abstentions and of deferred articles with those on the model's test split."""
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
-from fakenews_assets.monitoring.drift.verdict import Abstentions
+from fakenews_assets.monitoring.drift.verdict import Abstentions, Deferrals
 from fakenews_assets.monitoring.settings import DriftSettings
 
 
@@ -31,11 +33,34 @@ def compare_abstentions(
     )
 
 
-def chance_share(abstained: int, rows: int, expected: int, reference_rows: int, level: float) -> float:
-    """The share of abstentions that a window exceeds with probability `level` at most if nothing has changed.
+def compare_deferrals(
+    window: NDArray[np.bool_], reference: NDArray[np.bool_], settings: DriftSettings
+) -> Deferrals:
+    """Count what a cascade defers of both, and find from which share on the window's are too many.
 
-    Fisher's exact test (1935), one-sided: given all abstentions of window and reference, those in the window are
+    Args:
+        window: whether an article is deferred, a row per article.
+        reference: the same for the test split.
+        settings: what is tolerated, as for abstentions.
+    """
+    deferred, expected = int(window.sum()), int(reference.sum())
+    return Deferrals(
+        rows=len(window),
+        deferred=deferred,
+        reference_rows=len(reference),
+        reference_deferred=expected,
+        tolerated=max(
+            expected / len(reference) + settings.min_abstention_points / 100,
+            chance_share(deferred, len(window), expected, len(reference), settings.abstention_level),
+        ),
+    )
+
+
+def chance_share(counted: int, rows: int, expected: int, reference_rows: int, level: float) -> float:
+    """The share that a window exceeds with probability `level` at most if nothing has changed.
+
+    Fisher's exact test (1935), one-sided: given all that are counted in window and reference, those in the window are
     hypergeometric, whatever the true share is.
     """
-    most = hypergeom.isf(level, reference_rows + rows, expected + abstained, rows)
+    most = hypergeom.isf(level, reference_rows + rows, expected + counted, rows)
     return float(most) / rows

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.splits.clusters import cluster_articles
 from fakenews_assets.data.splits.splitting import ClusteringSettings
+from fakenews_assets.models.classifier import Embedder, Staged
 from fakenews_assets.models.predictions import articles_of
-from fakenews_assets.monitoring.drift.abstentions import compare_abstentions
+from fakenews_assets.monitoring.drift.abstentions import compare_abstentions, compare_deferrals
 from fakenews_assets.monitoring.drift.features import LOGGED_FEATURES, article_features
 from fakenews_assets.monitoring.drift.reference import Reference, draw_rows
 from fakenews_assets.monitoring.drift.two_sample import column_distances, domain_separation
 from fakenews_assets.monitoring.drift.verdict import DriftVerdict, FeatureDrift
 from fakenews_assets.monitoring.settings import DriftReportSettings, DriftSettings
 from fakenews_assets.monitoring.windows import Window, select_window
+from fakenews_assets.registry.bundle import load_bundled
 from fakenews_resources.storage.store import Store
 
 EMBEDDING: Final = "embedding"
@@ -94,8 +96,15 @@ def _judge(
     )
     if reference is None or answers.height < settings.min_rows:
         return verdict, None
+    deferrals = None
     if with_titles:
-        compared, features = _compare_articles(reference, answers, settings, cache)
+        prepared, classifier = reference.prepare(answers), load_bundled(reference.bundle)
+        compared, features = _compare_articles(reference, prepared, classifier, settings, cache)
+        if isinstance(classifier.inner, Staged):
+            stages = classifier.inner
+            deferrals = compare_deferrals(
+                stages.defers(articles_of(prepared)), stages.defers(articles_of(reference.articles)), settings
+            )
     else:
         notes.append(_NO_TITLES)
         columns = pl.col(*LOGGED_FEATURES).cast(pl.Float64)
@@ -104,6 +113,7 @@ def _judge(
     found = {
         "features": tuple(features),
         "abstentions": compare_abstentions(answers, reference.articles, settings),
+        "deferrals": deferrals,
         "notes": tuple(notes),
     }
     return verdict.model_copy(update=found), compared
@@ -134,15 +144,17 @@ def without_near_duplicates(articles: pl.DataFrame) -> pl.DataFrame:
 
 
 def _compare_articles(
-    reference: Reference, answers: pl.DataFrame, settings: DriftSettings, cache: Path
+    reference: Reference,
+    prepared: pl.DataFrame,
+    embedder: Embedder,
+    settings: DriftSettings,
+    cache: Path,
 ) -> tuple[Compared, list[FeatureDrift]]:
-    prepared = reference.prepare(answers)
     with_text = reference.bundle.reads_text
     numbers = (
         article_features(reference.articles, with_text=with_text),
         article_features(prepared, with_text=with_text),
     )
-    embedder = reference.embedder()
     known = reference.embeddings(embedder, settings.embedded_reference_rows, settings.seed, cache)
     known_rows = draw_rows(reference.articles.height, settings.embedded_reference_rows, settings.seed)
     asked_rows = draw_rows(prepared.height, settings.embedded_rows, settings.seed)

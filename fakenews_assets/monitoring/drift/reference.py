@@ -14,7 +14,7 @@ from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import PREDICTIONS_FILE, read_evaluation
 from fakenews_assets.models.classifier import Embedder
 from fakenews_assets.models.predictions import articles_of
-from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, load_bundled, open_bundle
+from fakenews_assets.registry.bundle import PREPARE_FILE, Bundle, open_bundle
 from fakenews_resources.storage.store import Store
 
 
@@ -61,12 +61,6 @@ class Reference:
         text = TextPreparation.model_validate_json((self.bundle.path / PREPARE_FILE).read_bytes())
         prepared = text.apply(articles.select("title", pl.col("text").fill_null("")))
         return articles.with_columns(prepared["title"], prepared["text"])
-
-    def embedder(self) -> Embedder:
-        """The model itself, as a map from prepared articles to vectors."""
-        classifier = load_bundled(self.bundle)
-        assert isinstance(classifier, Embedder)
-        return classifier
 
     def embeddings(self, embedder: Embedder, rows: int, seed: int, cache: Path) -> NDArray[np.float32]:
         """Embeddings of test articles, computed once for each model.

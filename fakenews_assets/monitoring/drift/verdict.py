@@ -92,6 +92,37 @@ class Abstentions(BaseModel):
         )
 
 
+class Deferrals(BaseModel):
+    """What a cascade left to its second stage in the window, beside the reference. More of it is slower."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    deferred: int
+    reference_rows: int
+    reference_deferred: int
+    tolerated: float = Field(description="A larger share is more than chance explains, and enough to matter.")
+
+    @property
+    def share(self) -> float:
+        """Share of deferred articles in the window."""
+        return self.deferred / self.rows
+
+    @property
+    def risen(self) -> bool:
+        """Whether more is deferred than is tolerated."""
+        return self.share > self.tolerated
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        return (
+            f"The first stage left {self.share:.1%} of {self.rows:,} articles to the second;"
+            f" {self.reference_deferred / self.reference_rows:.1%} in the evaluation, up to {self.tolerated:.1%} is"
+            f" tolerated: {'too many' if self.risen else 'as evaluated'}."
+        )
+
+
 class DriftVerdict(StoredRecord):
     """The verdict of a day's report, in numbers."""
 
@@ -108,6 +139,9 @@ class DriftVerdict(StoredRecord):
     min_rows: int
     features: tuple[FeatureDrift, ...] = Field(description="Empty where there are too few rows.")
     abstentions: Abstentions | None = Field(default=None, description="None: too few rows.")
+    deferrals: Deferrals | None = Field(
+        default=None, description="None: the model is no cascade, there are too few rows, or no titles."
+    )
     notes: tuple[str, ...] = ()
     data_note: str | None = Field(default=None, description="Warning to show beside the model's scores.")
 
@@ -135,6 +169,15 @@ class DriftVerdict(StoredRecord):
     def abstention_summary(self) -> str:
         """One sentence on the share of abstentions."""
         return self.abstentions.summary if self.abstentions else self.too_few
+
+    @property
+    def deferral_summary(self) -> str:
+        """One sentence on the share of deferred articles."""
+        return (
+            self.deferrals.summary
+            if self.deferrals
+            else "No cascade answered, or too few articles are known."
+        )
 
     @property
     def summary(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from fakenews_assets.common import markdown
-from fakenews_assets.ensembling.partitions import ENSEMBLES
+from fakenews_assets.ensembling.partitions import CASCADES, ENSEMBLES
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import to_markdown
 from fakenews_assets.models.calibration import Calibration
@@ -101,6 +101,10 @@ def _what_it_is(manifest: Manifest, evaluation: Evaluation) -> str:
         )
     if manifest.candidate in ENSEMBLES:
         origin += " and combined with a linear model"
+    if manifest.candidate in CASCADES:
+        origin += (
+            ", behind a linear model that answers what it is sure of and is combined with it for the rest"
+        )
     parameters = "" if evaluation.parameters is None else f", {evaluation.parameters:,} parameters"
     return (
         f"A classifier of English news articles, real or fake, {origin}. It runs on {_code(manifest.runtime)} and takes"

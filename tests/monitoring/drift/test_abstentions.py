@@ -1,12 +1,17 @@
-"""The alarm on the share of abstentions: how often it is false, and what it sees."""
+"""The alarms on the shares of abstentions and deferred articles: how often it is false, and what it sees."""
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from fakenews_assets.models.predictions import PREDICTION_SCHEMA
-from fakenews_assets.monitoring.drift.abstentions import chance_share, compare_abstentions
+from fakenews_assets.monitoring.drift.abstentions import (
+    chance_share,
+    compare_abstentions,
+    compare_deferrals,
+)
 from fakenews_assets.monitoring.settings import DriftSettings
 
 
@@ -59,3 +64,18 @@ def test_few_points_more_do_not_matter_however_sure_they_are() -> None:
 
 def test_fewer_abstentions_are_no_alarm() -> None:
     assert not compare_abstentions(answers(500, 0), answers(500, 100), DriftSettings()).risen
+
+
+def test_a_cascade_that_defers_more_than_evaluated_is_told() -> None:
+    def some(rows: int, deferred: int) -> NDArray[np.bool_]:
+        return np.arange(rows) < deferred
+
+    settings = DriftSettings()
+    calm = compare_deferrals(some(400, 84), some(1_000, 200), settings)
+    assert not calm.risen
+    assert calm.summary.startswith("The first stage left 21.0% of 400 articles to the second; 20.0%")
+    risen = compare_deferrals(some(400, 140), some(1_000, 200), settings)
+    assert risen.risen
+    assert risen.summary.endswith("too many.")
+    # Five points more of few articles are chance.
+    assert not compare_deferrals(some(40, 11), some(1_000, 200), settings).risen
