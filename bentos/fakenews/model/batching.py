@@ -201,7 +201,7 @@ class Batcher(Generic[T]):
         rows, cost = self._max_rows, max(self._pace * self._batch_seconds / at_once, PIECE_COST)
         share = max(_LEAST_ROWS, (self._rows + self._running_rows) / at_once)
         waiting = len(self._short.jobs) + len(self._many.jobs)
-        turn = max(PIECE_COST, cost / (1 + waiting))  # room is left for who comes next
+        turn = max(PIECE_COST, cost / max(1, waiting))
         while self._rows and rows and self._max_rows - rows < share:
             queue = self._next()
             job = queue.jobs[0]
