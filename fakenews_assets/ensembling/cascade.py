@@ -50,8 +50,8 @@ def make_cascade(
     """
     classifier = load_classifier(ensemble)
     assert isinstance(classifier, EnsembleClassifier)
-    headlines = val.filter(pl.col("text") != "").with_columns(text=pl.lit(""))
-    views = [view for view in (val, headlines) if len(view)]
+    # All rows, not only those that lose a text: a bound takes many.
+    views = [val, val.with_columns(text=pl.lit(""))] if (val["text"] != "").any() else [val]
     progress.report(0, sum(map(len, views)), "articles", "predicting the validation split")
     scored = [_score(classifier, view) for view in views]
     line = Deferral.fit_line(*(np.concatenate(odds) for odds in list(zip(*scored, strict=True))[:2]))

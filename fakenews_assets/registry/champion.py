@@ -5,10 +5,13 @@
 
 A pointer is appended to the history first and becomes current second. Each names its predecessor, so the valid
 history is the chain that ends at the current pointer. An entry that a kill left between the two steps is not on that
-chain and is ignored. Both writes are compare-and-swap: if two processes decide at the same time, one wins and the
-other gets an error.
+chain and is ignored. Each line also holds the SHA-256 of all that was there before it, so that nothing can be removed,
+edited or moved without changing every line that follows.
+
+Both writes are compare-and-swap: if two processes decide at the same time, one wins and the other gets an error.
 """
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +56,10 @@ class Pointer(BaseModel):
         default=None, description="Who or what launched the run; None: there was none, or it is not recorded."
     )
     promoted_at: datetime
+    follows: str | None = Field(
+        default=None,
+        description="SHA-256 of the history before it; None: there was none, or the entry is older than this field.",
+    )
 
 
 class ChampionRegistry:
@@ -222,10 +229,11 @@ class ChampionRegistry:
         """Append a pointer with the next sequence number."""
         before = self.backend.read(HISTORY_FILE)
         last = max((entry.sequence for entry in _entries(before)), default=0)
-        numbered = pointer.model_copy(update={"sequence": last + 1})
         text = before.data if before else b""
         if text and not text.endswith(b"\n"):
             text += b"\n"
+        follows = hashlib.sha256(text).hexdigest() if text else None
+        numbered = pointer.model_copy(update={"sequence": last + 1, "follows": follows})
         self.backend.write(HISTORY_FILE, text + f"{numbered.model_dump_json()}\n".encode(), replaces=before)
         return numbered
 
@@ -250,10 +258,30 @@ def pointer_in(document: Document, backend: Backend) -> Pointer:
         ) from error
 
 
+def first_out_of_order(history: bytes) -> int | None:
+    """Sequence of the first entry that does not follow on what is before it; None: each does.
+
+    Entries at the beginning may be older than `Pointer.follows`, which nothing protects.
+    """
+    before, linked = hashlib.sha256(), False
+    for at, line in enumerate(history.splitlines(keepends=True)):
+        for entry in _entries_of(line):
+            expected = before.hexdigest() if at else None
+            if entry.follows != expected and (linked or entry.follows is not None):
+                return entry.sequence
+            linked |= entry.follows is not None
+        before.update(line)
+    return None
+
+
 def _entries(history: Document | None) -> Iterator[Pointer]:
     """Every readable line of the history. A kill may have cut one short; `history` notices if it counts."""
     for line in history.data.splitlines() if history else ():
-        try:
-            yield Pointer.model_validate_json(line)
-        except ValidationError:
-            continue
+        yield from _entries_of(line)
+
+
+def _entries_of(line: bytes) -> list[Pointer]:
+    try:
+        return [Pointer.model_validate_json(line)]
+    except ValidationError:
+        return []

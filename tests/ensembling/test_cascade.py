@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.special import logit
 
@@ -65,6 +66,12 @@ def test_the_encoder_is_asked_only_for_what_the_linear_model_is_not_sure_of(
     np.testing.assert_allclose(odds[~deferred], first[~deferred], atol=1e-3)
     expected = both.predict(articles).probability
     np.testing.assert_allclose(found.probability[deferred], expected[deferred], atol=1e-5)
+
+
+def test_a_few_texts_among_headlines_are_no_reason_to_defer_all(ensemble: Path, tmp_path: Path) -> None:
+    few = VAL.with_columns(text=pl.when(pl.int_range(pl.len()) < 20).then("text").otherwise(pl.lit("")))
+    made = make_cascade(ensemble, few, tmp_path / "cascade", max_loss=0.02, confidence=0.95)
+    assert made.deferral.margin is not None
 
 
 def test_without_a_margin_a_cascade_is_its_ensemble(ensemble: Path, tmp_path: Path) -> None:

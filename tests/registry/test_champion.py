@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
@@ -15,6 +16,7 @@ from fakenews_assets.registry.champion import (
     ChampionRegistry,
     Pointer,
     RegistryError,
+    first_out_of_order,
 )
 from fakenews_resources.storage.address import backend_of
 from fakenews_resources.storage.backend import FolderBackend, Replaced
@@ -160,6 +162,33 @@ def test_a_line_cut_short_never_happened(registry: ChampionRegistry, shas: tuple
     assert registry.history() == [first]
     second = _promote(registry, b, a)
     assert registry.history() == [first, second]
+
+
+def test_each_entry_of_the_history_holds_the_hash_of_what_is_before_it(
+    registry: ChampionRegistry, shas: tuple[str, ...]
+):
+    a, b, c = shas
+    _promote(registry, a, None)
+    _promote(registry, b, a)
+    with (registry.backend.root / HISTORY_FILE).open("a") as stream:
+        stream.write('{"sequence": 3, "bun')  # a kill
+    _promote(registry, c, b)
+    _roll_back(registry)
+    written = (registry.backend.root / HISTORY_FILE).read_bytes()
+    lines = written.splitlines(keepends=True)
+    assert len(lines) == 5
+    assert first_out_of_order(written) is None
+    assert first_out_of_order(b"".join(lines[:4])) is None
+    follower = {0: 2, 1: 3, 2: 3, 3: 4}
+    for changed, entry in follower.items():
+        edited = lines[changed].replace(b"{", b"{ ", 1)
+        assert first_out_of_order(b"".join([*lines[:changed], edited, *lines[changed + 1 :]])) == entry
+        assert first_out_of_order(b"".join([*lines[:changed], *lines[changed + 1 :]])) == entry
+    assert first_out_of_order(b"".join([lines[1], lines[0], *lines[2:]])) == 2
+
+    unlinked = [re.sub(rb',"follows":[^}]*', b"", line) for line in lines]
+    assert first_out_of_order(b"".join(unlinked)) is None  # a history older than the field
+    assert first_out_of_order(b"".join([*lines[:2], *unlinked[2:]])) == 3
 
 
 def test_a_damaged_registry_says_what_to_restore(registry: ChampionRegistry, shas: tuple[str, ...]):

@@ -88,6 +88,10 @@ class Promotion(BaseModel):
     policy: SelectionPolicy | None = Field(
         description="The rule that chose it; None where no decision was found."
     )
+    replaced_at: datetime | None = Field(
+        default=None,
+        description="When another bundle took its place, if that was before the audited request; None: it was not.",
+    )
 
 
 class Audit(BaseModel):

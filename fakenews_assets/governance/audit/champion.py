@@ -1,17 +1,19 @@
 """Audits the champion's history against the stored decisions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from fakenews_assets.governance.audit.audit_log import AuditLog, Promotion
 from fakenews_assets.governance.audit.versions import audit_version, tell_removal
 from fakenews_assets.governance.pruning.pruning import MODELS
+from fakenews_assets.registry.bundle import BundleRecord
 from fakenews_assets.registry.champion import (
     HISTORY_FILE,
     POINTER_FILE,
     ChampionRegistry,
     Pointer,
     RegistryError,
+    first_out_of_order,
 )
 from fakenews_assets.selection.decision import Decision
 from fakenews_assets.selection.settings import SelectionPolicy
@@ -19,6 +21,9 @@ from fakenews_resources.storage.ledger import Ledger, Removal
 from fakenews_resources.storage.store import Store
 
 SELECTION: Final = "selected_model"
+
+_CLOCKS: Final = timedelta(minutes=5)
+"""By which the clocks of two machines may differ."""
 
 
 def audit_champion_history(
@@ -58,7 +63,21 @@ def audit_champion_history(
         run_id=last.run_id,
         reason=last.reason,
         policy=policy,
+        replaced_at=_replaced_at(history, sha, came) if came else None,
     )
+
+
+def _replaced_at(history: list[Pointer], sha: str, came: datetime) -> datetime | None:
+    """When another bundle took the place of one for the last time before a request came; None: it was champion then."""
+    since = None
+    for entry in history:
+        if entry.promoted_at > came:
+            break
+        if entry.bundle == sha:
+            since = None
+        elif since is None:
+            since = entry.promoted_at
+    return since
 
 
 def read_history(audit_log: AuditLog, store: Store) -> list[Pointer]:
@@ -78,7 +97,27 @@ def read_history(audit_log: AuditLog, store: Store) -> list[Pointer]:
     if champion is None and kept and kept.data:
         fault = f"missing, while {HISTORY_FILE} has entries"
     audit_log.add("champion", POINTER_FILE, expected, champion.bundle if champion else "none", fault)
+    if kept:
+        moved = first_out_of_order(kept.data)
+        fault = f"lines before entry {moved} were changed or removed" if moved else ""
+        audit_log.agree("history", HISTORY_FILE, "every entry holds the hash of those before it", fault)
+    _audit_times(audit_log, store, history)
     return history
+
+
+def _audit_times(audit_log: AuditLog, store: Store, history: list[Pointer]) -> None:
+    """Check that no move of the champion is older than the one before it, or than its bundle."""
+    for before, entry in zip([None, *history], history, strict=False):
+        name = f"{HISTORY_FILE} entry {entry.sequence}"
+        made = store.bundles.read(f"{entry.bundle}.json")
+        earliest = [before.promoted_at] if before else []
+        with audit_log.reading("time", name):
+            if made is not None:  # else its bundle was removed, which other checks look into
+                earliest.append(BundleRecord.model_validate_json(made.data).created_at)
+            late = [one for one in earliest if entry.promoted_at < one - _CLOCKS]
+            fault = "older than its bundle or than the move before it" if late else ""
+            expected = f"after {max(earliest):%Y-%m-%d %H:%M:%S}" if earliest else "any"
+            audit_log.add("time", name, expected, f"{entry.promoted_at:%Y-%m-%d %H:%M:%S}", fault)
 
 
 def _audit_rollbacks(audit_log: AuditLog, history: list[Pointer]) -> None:

@@ -33,6 +33,11 @@ def _sentences(audit: Audit) -> Iterator[str]:
         yield f"Data: {_data(facts)}."
     if (promotion := audit.promotion) is not None:
         yield f"Decision: {_decision(promotion)}."
+        if promotion.replaced_at is not None:
+            yield (
+                f"Stale: another model had taken its place at {_minute(promotion.replaced_at)}, but the service still"
+                " answered with this one."
+            )
 
 
 def _verdict(answer: dict[str, Any]) -> str:

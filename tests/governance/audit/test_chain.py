@@ -14,10 +14,12 @@ from fakenews_assets.governance.audit.chain import (
     audit_champion,
     audit_request,
 )
+from fakenews_assets.governance.audit.summary import summary
 from fakenews_assets.governance.audit.versions import audit_versions
 from fakenews_assets.models.calibration import Calibration
 from fakenews_assets.registry.bundle import MANIFEST_FILE, BundleRecord, Manifest
-from fakenews_resources.request_ids import new_request_id
+from fakenews_assets.registry.champion import HISTORY_FILE, POINTER_FILE, ChampionRegistry
+from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.hashing import digest
 from fakenews_resources.storage.ledger import Ledger
 from fakenews_resources.storage.store import Store
@@ -60,6 +62,29 @@ def test_an_answer_whose_title_was_not_logged_is_audited_as_far_as_it_goes(proje
     edit_json(project.record(f"prediction_log/{project.day}"), created_at=later)
     (fault,) = audit_request(project.store, project.service_log, request_id).faults
     assert (fault.what, fault.found) == ("prediction log", "missing")
+
+
+def test_an_answer_of_a_model_that_had_been_replaced_says_so(project: Project) -> None:
+    came = time_of(project.request_id)
+    registry = ChampionRegistry(project.models)
+    moved = registry.promote(
+        project.other_bundle, expected=project.bundle.name, reason="it is", run_id=None, promoted_by="test"
+    )
+    after = project.audit()
+    assert after.promotion is not None
+    assert after.promotion.replaced_at is None  # it answered before that
+
+    earlier = moved.model_copy(update={"promoted_at": came - timedelta(milliseconds=1)})
+    (project.models / POINTER_FILE).write_text(earlier.model_dump_json())
+    history = project.models / HISTORY_FILE
+    first = history.read_text().splitlines()[0]
+    history.write_text(f"{first}\n{earlier.model_dump_json()}\n")
+    stale = project.audit()
+    assert stale.faults == ()  # a service may follow late
+    assert stale.promotion is not None
+    assert stale.promotion.replaced_at == earlier.promoted_at
+    assert any(one.startswith("Stale: another model had taken its place") for one in summary(stale))
+    assert not any(one.startswith("Stale") for one in summary(after))
 
 
 def test_a_bundle_that_was_never_promoted_can_be_audited(project: Project) -> None:

@@ -162,6 +162,29 @@ def history_removed(project: Project) -> None:
     pointer_removed(project)
 
 
+def edit_last_move(project: Project, **changes: Any) -> None:
+    """Change the pointer and its line of the history alike."""
+    pointer = json.loads((project.models / POINTER_FILE).read_text()) | changes
+    (project.models / POINTER_FILE).write_text(json.dumps(pointer))
+    lines = (project.models / HISTORY_FILE).read_text().splitlines()
+    (project.models / HISTORY_FILE).write_text("\n".join([*lines[:-1], json.dumps(pointer)]) + "\n")
+
+
+def promotion_back_dated(project: Project) -> None:
+    edit_last_move(project, promoted_at="2020-02-02T02:02:02Z")
+
+
+def move_removed_and_relinked(project: Project) -> None:
+    """As if the bundle between had never been champion."""
+    registry, bundle = ChampionRegistry(project.models), project.bundle.name
+    moves = ((project.other_bundle, bundle), (bundle, project.other_bundle))
+    for sha, before in moves:
+        registry.promote(sha, expected=before, reason="it is", run_id=None, promoted_by="test")
+    first, _, last = (project.models / HISTORY_FILE).read_text().splitlines(keepends=True)
+    (project.models / HISTORY_FILE).write_text(first + last)
+    edit_last_move(project, previous=1)
+
+
 def promoter_edited(project: Project) -> None:
     pointer = json.loads((project.models / POINTER_FILE).read_text()) | {"promoted_by": "nobody"}
     for name in (POINTER_FILE, HISTORY_FILE):
@@ -343,6 +366,8 @@ FAULTS = (
     Fault("the pointer, to another bundle", swapped_pointer, (("champion", POINTER_FILE),)),
     Fault("the pointer and the history", promoted_by_hand, (("decision", f"{HISTORY_FILE} entry 2"),)),
     Fault("a rollback to a bundle that never was", rolled_back_by_hand, (("rollback", f"{HISTORY_FILE} entry 2"),)),
+    Fault("a promotion back-dated", promotion_back_dated, (("time", f"{HISTORY_FILE} entry 1"),), "older than its bundle"),
+    Fault("a move removed, the others linked again", move_removed_and_relinked, (("history", HISTORY_FILE),), "before entry 3 were changed or removed"),
     Fault("a line of the history is gone", history_line_removed, (("champion", POINTER_FILE),), "lacks entry 1"),
     Fault("the pointer is gone", pointer_removed, (("champion", POINTER_FILE),), "missing"),
     Fault("the pointer and all history are gone", history_removed, (("champion", ""),), "no history shows"),
