@@ -169,7 +169,7 @@ def write(parts: dict[str, dict[str, Any]]) -> None:
         " scored in turns, ratios with 95 % intervals over the turns. Lost against the ensemble may be at most"
         f" {CascadeSettings().max_loss_points:g} points of accuracy, with probability 0.95, on articles like those of the validation split.",
         "",
-        "| rows | | deferred | macro-F1 cascade, ensemble, encoder, linear | times as fast as the encoder | as the ensemble |",
+        "| rows | number | deferred | macro-F1 cascade, ensemble, encoder, linear | times as fast as the encoder | as the ensemble |",
         "| --- | ---: | ---: | --- | ---: | ---: |",
         *(
             f"| {name} | {part['rows']:,} | {part['deferred_share']:.1%} |"
