@@ -8,7 +8,6 @@ and, by themselves, of publishers not in it. Which articles are deferred is chos
 and measured on the other, and the other way round; titles have a test split.
 """
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,11 @@ from rich.console import Console
 from sklearn.metrics import f1_score
 
 from benchmarks.common import (
-    RESULTS,
     NewsSplits,
     default_news_path,
     describe_machine,
     finetuned,
+    stored_results,
     write_results,
 )
 from benchmarks.publishers import (
@@ -149,21 +148,20 @@ def main(
 
 def write(parts: dict[str, dict[str, Any]]) -> None:
     """Add the cascade to the keys that other benchmarks have written."""
-    file = RESULTS / "throughput.json"
-    before: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"raw": {}}
+    before, raw = stored_results("throughput")
     gaps = {
         name: 100 * (part["macro_f1"]["cascade"] - part["macro_f1"]["encoder"])
         for name, part in parts.items()
     }
     numbers = {
-        **{name: value for name, value in before.items() if name != "raw"},
+        **before,
         "cascade_macro_f1_gap_pt": gaps["titles"],
         "cascade_speedup": parts["titles"]["speedup"]["encoder"]["ratio"],
         "cascade_articles_macro_f1_gap_pt": gaps["articles"],
         "cascade_articles_speedup": parts["articles"]["speedup"]["encoder"]["ratio"],
     }
     machine = describe_machine(["torch", "openvino", "scikit-learn"])
-    raw = before["raw"] | {"cascade": {**parts, "machine": machine}}
+    raw["cascade"] = {**parts, "machine": machine}
     lines = [
         "The linear model answers what it is sure of; the ensemble of it and the int8 encoder answers the rest. Rows are"
         " scored in turns, ratios with 95 % intervals over the turns. Lost against the ensemble may be at most"

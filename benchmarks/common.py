@@ -136,6 +136,13 @@ def describe_machine(packages: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def stored_results(area: str) -> tuple[dict[str, float], dict[str, Any]]:
+    """Keys and raw figures that `write_results` has stored, for an area that several benchmarks write; empty: none yet."""
+    file = RESULTS / f"{area}.json"
+    stored: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return {name: value for name, value in stored.items() if name != "raw"}, stored.get("raw", {})
+
+
 def write_results(
     area: str, numbers: Mapping[str, float], raw: Mapping[str, Any], title: str, lines: Sequence[str]
 ) -> None:

@@ -7,19 +7,18 @@ Demo and CI include the installation. Check is timed when it runs for the second
 A part that is not named keeps its figure. Run it on a machine that does nothing else.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from benchmarks.common import RESULTS, ROOT, describe_machine, write_results
+from benchmarks.common import ROOT, describe_machine, stored_results, write_results
 
 console = Console()
 
@@ -60,10 +59,7 @@ def measure(part: Part) -> float:
 
 def main(parts: Annotated[list[Part], typer.Argument(help="What to time.")]) -> None:
     """Measure and write results/throughput.json."""
-    file = RESULTS / "throughput.json"
-    before: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"raw": {}}
-    numbers = {name: value for name, value in before.items() if name != "raw"}
-    raw = before["raw"]
+    numbers, raw = stored_results("throughput")
     for part in parts:
         numbers[f"{part}_seconds"] = measure(part)
         raw[f"{part}"] = describe_machine(["torch", "dagster"])

@@ -39,21 +39,22 @@ CHOSEN: Final = frozenset(os.environ.get("FAKENEWS_CANDIDATES", " ".join(DEFAULT
 a backfill must not fail because of pretrained weights or arithmetic that this machine lacks."""
 
 
+def encoder_in(candidate: str) -> str:
+    """Name of the encoder in an ensemble or a cascade; of another candidate its own name."""
+    return candidate.removeprefix(CASCADE).removeprefix(ENSEMBLE)
+
+
 def needed_variants(chosen: Collection[str]) -> list[str]:
     """The exported variants that are candidates, or that ensembles and cascades among them are made of."""
-    encoders = _encoders(chosen)
+    encoders = set(map(encoder_in, chosen))
     return [variant for variant in VARIANTS if variant in encoders]
 
 
 def needed_students(chosen: Collection[str]) -> list[str]:
     """The students that are candidates, or that other candidates are made of."""
-    encoders = _encoders(chosen)
+    encoders = set(map(encoder_in, chosen))
     sources = {VARIANTS[variant][0] for variant in needed_variants(chosen)}
     return [student for student in STUDENTS if student in encoders | sources]
-
-
-def _encoders(chosen: Collection[str]) -> set[str]:
-    return {name.removeprefix(CASCADE).removeprefix(ENSEMBLE) for name in chosen}
 
 
 students = dg.StaticPartitionsDefinition(needed_students(CHOSEN))

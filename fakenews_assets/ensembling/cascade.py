@@ -54,7 +54,8 @@ def make_cascade(
     views = [val, val.with_columns(text=pl.lit(""))] if (val["text"] != "").any() else [val]
     progress.report(0, sum(map(len, views)), "articles", "predicting the validation split")
     scored = [_score(classifier, view) for view in views]
-    line = Deferral.fit_line(*(np.concatenate(odds) for odds in list(zip(*scored, strict=True))[:2]))
+    of_linear, of_both, _ = (np.concatenate(parts) for parts in zip(*scored, strict=True))
+    line = Deferral.fit_line(of_linear, of_both)
     alpha = (1 - confidence) / len(views)
     margins = [
         choose_margin(line.log_odds(linear), both, labels, max_loss=max_loss, alpha=alpha)
@@ -97,11 +98,14 @@ def choose_margin(
     sizes = np.unique(np.linspace(1, len(first), _STEPS).round().astype(int))
     margins = np.unique(sureness[sizes - 1])[::-1]
     lost = np.array([_lost(first, second, labels, margin) for margin in margins])
-    # The upper limit of the lost is what the lower limit of the others leaves.
-    rows = np.full(len(lost), len(first))
-    kept = 1 - precision_limit(rows - lost, rows, alpha) <= max_loss
+    kept = _loss_limit(lost, len(first), alpha) <= max_loss
     passed = int(np.argmin(np.append(kept, False)))
     return float(margins[passed - 1]) if passed else None
+
+
+def _loss_limit(lost: NDArray[np.int64], rows: int, alpha: float) -> NDArray[np.float64]:
+    """The upper Clopper-Pearson limit of the share of the lost: what the lower limit of the others leaves."""
+    return 1 - precision_limit(rows - lost, np.full(len(lost), rows), alpha)
 
 
 def _lost(
@@ -117,8 +121,9 @@ def _score(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
     """Log odds of the linear model and of the ensemble, and the labels; shape [n] each."""
     articles = articles_of(rows)
-    both = probability_log_odds(classifier.predict(articles).probability)
-    return classifier.linear.log_odds(articles), both, rows["label"].to_numpy()
+    of_encoder = probability_log_odds(classifier.encoder.predict(articles).probability)
+    of_linear = classifier.linear.log_odds(articles)
+    return of_linear, classifier.combination.log_odds(of_encoder, of_linear), rows["label"].to_numpy()
 
 
 def _result(
@@ -133,6 +138,6 @@ def _result(
     share = float(deferral.deferred(first).mean())
     if deferral.margin is None:
         return CascadeResult(deferral, share, 0, 0.0, fewest)
-    lost, rows = _lost(first, both, labels, deferral.margin), len(labels)
-    limit = 1 - float(precision_limit(np.array([rows - lost]), np.array([rows]), alpha)[0])
-    return CascadeResult(deferral, share, lost, limit, fewest)
+    lost = _lost(first, both, labels, deferral.margin)
+    (limit,) = _loss_limit(np.array([lost]), len(labels), alpha)
+    return CascadeResult(deferral, share, lost, float(limit), fewest)

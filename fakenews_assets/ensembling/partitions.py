@@ -10,6 +10,7 @@ from fakenews_assets.compression.partitions import (
     ENSEMBLE,
     SOURCES,
     VARIANTS,
+    encoder_in,
     students,
     variants,
 )
@@ -23,14 +24,12 @@ ENSEMBLES: Final = {f"{ENSEMBLE}{encoder}": key for encoder, key in ENCODERS.ite
 CASCADES: Final = {f"{CASCADE}{encoder}": f"ensemble_model/{ENSEMBLE}{encoder}" for encoder in ENCODERS}
 """Name of a cascade, and the store key of its ensemble."""
 
-_NEEDED: Final = {
-    name for name in ENSEMBLES if name in CHOSEN or f"{CASCADE}{name.removeprefix(ENSEMBLE)}" in CHOSEN
-}
+_NEEDED: Final = {name for name in ENSEMBLES if name in CHOSEN or f"{CASCADE}{encoder_in(name)}" in CHOSEN}
 ensembles = dg.StaticPartitionsDefinition([name for name in ENSEMBLES if name in _NEEDED])
 cascades = dg.StaticPartitionsDefinition([name for name in CASCADES if name in CHOSEN])
 
 ensembles_of_cascades = dg.StaticPartitionMapping(
-    {f"{ENSEMBLE}{name.removeprefix(CASCADE)}": name for name in cascades.get_partition_keys()}
+    {f"{ENSEMBLE}{encoder_in(name)}": name for name in cascades.get_partition_keys()}
 )
 """Which ensemble is the second stage of which cascade."""
 

@@ -82,6 +82,7 @@ class Predictions:
         """The answers of several requests as one, in their order."""
         if len(parts) == 1:
             return parts[0]
+        deferred = [part.deferred for part in parts if part.deferred is not None]
         return cls(
             probability=np.concatenate([part.probability for part in parts]),
             predicted_label=np.concatenate([part.predicted_label for part in parts]),
@@ -93,9 +94,7 @@ class Predictions:
                     for part in parts
                 ]
             ),
-            deferred=None
-            if any(part.deferred is None for part in parts)
-            else np.concatenate([part.deferred for part in parts if part.deferred is not None]),
+            deferred=np.concatenate(deferred) if len(deferred) == len(parts) else None,
         )
 
     def __len__(self) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from fakenews_assets.common.plotting import to_png
+from fakenews_assets.compression.partitions import encoder_in
 from fakenews_assets.compression.settings import ENCODER_OF_STUDENT, FORMATS
-from fakenews_assets.ensembling.partitions import CASCADE, CASCADES, ENSEMBLE, ENSEMBLES
+from fakenews_assets.ensembling.partitions import CASCADES, ENSEMBLES
 from fakenews_assets.evaluation.reports.leaderboard import leaderboard_table
 from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
 from fakenews_assets.evaluation.reports.reporting import EVALUATION_FILE, stored_plots
@@ -133,8 +134,7 @@ def runtime_of(candidate: str) -> str:
     """What runs a candidate, by its name: torch, openvino, onnx or scikit-learn; of an ensemble or a cascade both, joined by a
     plus."""
     if candidate in (*ENSEMBLES, *CASCADES):
-        encoder = candidate.removeprefix(CASCADE).removeprefix(ENSEMBLE)
-        return f"{runtime_of(encoder)}+{runtime_of('baseline')}"
+        return f"{runtime_of(encoder_in(candidate))}+{runtime_of('baseline')}"
     exported = next((variant for variant in FORMATS if candidate.endswith(f"-{variant}")), None)
     if exported is not None:
         return exported.partition("-")[0]

@@ -26,10 +26,7 @@ def compare_abstentions(
         out_of_distribution=int(window["out_of_distribution"].sum()),
         reference_rows=reference.height,
         reference_abstained=expected,
-        tolerated=max(
-            expected / reference.height + settings.min_abstention_points / 100,
-            chance_share(abstained, window.height, expected, reference.height, settings.abstention_level),
-        ),
+        tolerated=_tolerated(abstained, window.height, expected, reference.height, settings),
     )
 
 
@@ -49,10 +46,15 @@ def compare_deferrals(
         deferred=deferred,
         reference_rows=len(reference),
         reference_deferred=expected,
-        tolerated=max(
-            expected / len(reference) + settings.min_abstention_points / 100,
-            chance_share(deferred, len(window), expected, len(reference), settings.abstention_level),
-        ),
+        tolerated=_tolerated(deferred, len(window), expected, len(reference), settings),
+    )
+
+
+def _tolerated(counted: int, rows: int, expected: int, reference_rows: int, settings: DriftSettings) -> float:
+    """The share above which the window's is more than chance explains, and enough to matter."""
+    return max(
+        expected / reference_rows + settings.min_abstention_points / 100,
+        chance_share(counted, rows, expected, reference_rows, settings.abstention_level),
     )
 
 

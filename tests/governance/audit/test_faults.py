@@ -186,9 +186,7 @@ def move_removed_and_relinked(project: Project) -> None:
 
 
 def promoter_edited(project: Project) -> None:
-    pointer = json.loads((project.models / POINTER_FILE).read_text()) | {"promoted_by": "nobody"}
-    for name in (POINTER_FILE, HISTORY_FILE):
-        (project.models / name).write_text(json.dumps(pointer) + "\n")
+    edit_last_move(project, promoted_by="nobody")
 
 
 def history_line_removed(project: Project) -> None:
