@@ -1,5 +1,5 @@
-"""`python -m benchmarks`: every benchmark but the drills (rollout, outages), one after the other; results.md and
-results/*.json are written anew."""
+"""`python -m benchmarks`: the benchmarks in `AREAS`, one after the other; their parts of results.md and results/*.json are
+written anew. Those that need a quiet machine, a GPU or other models (cascade, gpu, inner_loop, ...) are run by name."""
 
 import subprocess
 import sys
