@@ -84,6 +84,13 @@ def test_every_asset_says_what_it_is_and_whose() -> None:
         assert node.kinds, key
 
 
+def test_every_sensor_schedule_and_job_says_what_it_does() -> None:
+    repository = defs.get_repository_def()
+    jobs = (job for job in repository.get_all_jobs() if not job.name.startswith("__"))
+    found = (*repository.sensor_defs, *repository.schedule_defs, *jobs)
+    assert [one.name for one in found if not one.description] == []
+
+
 def test_a_check_has_the_partitions_of_its_asset() -> None:
     """Else one partition's result would hide another's."""
     graph = defs.resolve_asset_graph()

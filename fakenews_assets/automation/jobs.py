@@ -126,7 +126,7 @@ build_cascade = dg.define_asset_job(
 measure_generalization = dg.define_asset_job(
     "measure_generalization",
     selection=["generalization"],
-    description="Retrain and evaluate the recipes by source, by time and with several seeds, for the "
+    description="Retrain the models and evaluate them by source, by time and with several seeds, for the "
     "leaderboard.",
     tags=training_pod(),
 )

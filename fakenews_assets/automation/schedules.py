@@ -13,6 +13,7 @@ from fakenews_assets.monitoring.partitions import days
     cron_schedule="20 0 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Reports on the previous day.",
 )
 def nightly_monitoring(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Report on the previous day."""

@@ -142,7 +142,7 @@ def generalization(
     splits: Artifact,
     source_ratings: Artifact | None,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    """The recipes, retrained and evaluated on other splits of the corpus with several seeds: by row, by
+    """The models, retrained with the same settings and evaluated on other splits of the corpus with several seeds: by row, by
     near-duplicate cluster, by source and by time. Optional. A killed run resumes."""
     from fakenews_assets.evaluation.generalization.generalization import measure, spreads, write_spreads
     from fakenews_assets.evaluation.generalization.report import generalization_markdown, generalization_plot

@@ -70,20 +70,20 @@ class _BaselineFeatures(BaseModel):
     style: float = Field(
         default=0.01,
         ge=0,
-        description="What the standardized style features (rates of signs, capitals, long words and the like) are"
-        " multiplied with, beside terms of length one; 0: they are not read.",
+        description="Factor of the standardized style features (rates of punctuation marks, capitals, long words and the like)"
+        " beside the TF-IDF vector, whose length is one; 0: they are not read.",
     )
     rating_share: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="How far the training target of an article goes from its label to 1 - rating of its publisher, where"
-        " that is known.",
+        description="Weight of `1 - rating` in the training target of an article whose publisher is rated; the rest is the"
+        " weight of its label.",
     )
     balance_batches: bool = Field(
         default=True,
-        description="Whether each label of each batch counts alike in the training, at most four times and at least half"
-        " of what its articles are, and each publisher in it by the root of its articles.",
+        description="Whether each label of each batch has the same total weight in training, by factors between 0.5 and 4;"
+        " within it a publisher weighs as the square root of its number of articles.",
     )
 
 

@@ -76,8 +76,8 @@ class DriftSettings(BaseModel):
         default=0.001,
         gt=0,
         lt=0.5,
-        description="Chance of a false alarm on the share of abstentions when nothing has changed: one in 1,000 days, so"
-        " that 3 % of months have one. It holds for what a cascade defers too.",
+        description="Chance of a false alarm on the share of abstentions when nothing has changed. One in 1,000 days means"
+        " one in about 3 % of months. It also holds for the share of articles that a cascade defers.",
     )
     min_abstention_points: float = Field(
         default=5.0,

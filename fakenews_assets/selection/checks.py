@@ -31,9 +31,12 @@ def selection_check_specs() -> list[dg.AssetCheckSpec]:
         for name, text in SELECTION_CHECKS.items()
     ]
     warning = {
-        "parity_between_groups": "Real articles of one group are called fake about as often as those of another.",
+        "parity_between_groups": "Real articles of each group, such as a political leaning, are called fake about equally often.",
         **{f"behaviour_{name}": test.what for name, test in BEHAVIOURS.items() if test.least is not None},
-        **{f"robust_to_{name}": f"Holds its macro-F1: {what}." for name, what in PERTURBATIONS.items()},
+        **{
+            f"robust_to_{name}": f"Macro-F1 falls by no more than is tolerated: {what}."
+            for name, what in PERTURBATIONS.items()
+        },
     }
     return blocking + [
         dg.AssetCheckSpec(name, asset="selected_model", description=text) for name, text in warning.items()

@@ -65,7 +65,9 @@ class FinetuneSettings(_EncoderSettings):
     epochs: int = Field(default=3, ge=1, description="Most epochs.")
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate, after warm-up.")
     batch_size: int = Field(
-        default=32, ge=1, description="Mean rows per batch and process; see batching.plan_epoch."
+        default=32,
+        ge=1,
+        description="Mean rows per batch and process; see `plan_epoch` of `models.batching`.",
     )
     warmup: float = Field(
         default=0.06, ge=0, lt=1, description="Share of all steps over which the learning rate rises from 0."

@@ -29,7 +29,10 @@ _KEYS_PER_QUERY = 500  # databases limit the variables of a query
 
 
 @dg.sensor(
-    job=ingest_batch, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
+    job=ingest_batch,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=SENSOR_SECONDS,
+    description="Ingests every new, complete file of the landing folder (FAKENEWS_LANDING) as a batch.",
 )
 def new_batch_sensor(
     context: dg.SensorEvaluationContext, landing: Landing, storage: Storage

@@ -20,6 +20,7 @@ from fakenews_resources.storage.store import Store
     jobs=REFRESH_JOBS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=min(10, SENSOR_SECONDS),
+    description="After a training, remakes its stale variants, then evaluations, selection and leaderboard.",
 )
 def refresh_downstream(
     context: dg.SensorEvaluationContext, storage: Storage
@@ -95,6 +96,7 @@ def _request(order: GraphOrder, stale: StaleValue) -> dg.RunRequest:
     job=build_bento,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=SENSOR_SECONDS,
+    description="Builds the champion's bento and container context after a promotion or a rollback.",
 )
 def champion_changed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
     """After a promotion or a rollback, build the champion's bento and its container's context.

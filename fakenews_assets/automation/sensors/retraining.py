@@ -25,7 +25,10 @@ _TAG_CHARACTERS = 60
 
 
 @dg.sensor(
-    job=retrain, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
+    job=retrain,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=SENSOR_SECONDS,
+    description="Retrains after drift, too many abstentions or a drop in quality, within the limits of FAKENEWS_RETRAIN_...",
 )
 def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
     """Retrain when the last reports show drift, too many abstentions or a drop in the champion's quality.
@@ -50,7 +53,10 @@ def drift_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.Ru
 
 
 @dg.sensor(
-    job=retrain, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=SENSOR_SECONDS
+    job=retrain,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=SENSOR_SECONDS,
+    description="Retrains after enough new labelled articles, within the limits of FAKENEWS_RETRAIN_...",
 )
 def new_rows_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
     """Retrain when there are enough labelled articles that the last training did not have.

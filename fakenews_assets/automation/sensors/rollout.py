@@ -14,6 +14,7 @@ from fakenews_resources.storage.io_manager import Storage
     job=roll_out_champion,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=SENSOR_SECONDS,
+    description="Rolls the champion out on Cloud Run, if FAKENEWS_ROLLOUT_SERVICE names a service.",
 )
 def rollout_sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.RunRequest | dg.SkipReason:
     """After a promotion, roll the champion out on Cloud Run; after a rollback, return to its revision.

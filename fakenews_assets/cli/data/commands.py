@@ -45,7 +45,7 @@ def ingest(
     ] = None,
     title_words: Annotated[
         int | None,
-        typer.Option(help="Make titles of so many first words of the text, where there is none.", min=0),
+        typer.Option(help="Where a title is missing, use this many first words of the text.", min=0),
     ] = None,
     labels: Annotated[
         list[str] | None,
@@ -59,14 +59,14 @@ def ingest(
         list[str] | None,
         typer.Option(
             metavar="real|fake",
-            help="Label of all rows of a file; with several files, one each in their order.",
+            help="One label for all rows of a file; with several files, give it once for each, in their order.",
         ),
     ] = None,
     day_first: Annotated[
         bool | None,
         typer.Option(
             "--day-first/--month-first",
-            help="Whether 03/04/2017 is in April. Default: what the other dates of the column say.",
+            help="Whether 03/04/2017 is in April (day first) or in March. Default: as the other dates of the batch show.",
         ),
     ] = None,
     label_by_rating: Annotated[
@@ -144,9 +144,9 @@ def admit(
     because: Annotated[str, typer.Option(help="Why the batch is right as it is; kept for the audit.")],
     by: Annotated[str, typer.Option(help="Name to record; default: the current user.")] = "",
 ) -> None:
-    """Admit a batch although the balance or the meaning of its labels was refused.
+    """Admit a batch that was refused for the balance or the meaning of its labels.
 
-    Who admitted it, when and why is stored, shown in the UI, and told by `fakenews audit`.
+    Who admitted it, when and why is stored, and shown in the UI and by `fakenews audit`.
 
     Example:
 
@@ -179,7 +179,7 @@ def rate(
         float, typer.Option(help="Refuse the table if a larger share of its rows is unusable.", min=0, max=1)
     ] = 0.1,
 ) -> None:
-    """Store a table of publishers' quality ratings, which label articles of known publishers.
+    """Store a table of publishers' quality ratings, from which articles of rated publishers get labels.
 
     Batches that were ingested with --label-by-rating are labelled again.
 
@@ -201,7 +201,7 @@ def register(
         list[str] | None, typer.Argument(metavar="[BATCH]...", help="Names of batches; default: all.")
     ] = None,
 ) -> None:
-    """Bring stored batches into this Dagster instance, such as after its database was lost.
+    """Register stored batches in this Dagster instance, for example after its database was lost.
 
     Only batches that are both stored and registered count. A partition that was deleted in the UI comes back too;
     `fakenews retire-batch` deletes a batch for good.

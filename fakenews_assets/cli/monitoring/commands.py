@@ -40,7 +40,7 @@ def simulate_drift(
         str | None, typer.Option(help="API key, if the service requires one.", envvar="FAKENEWS_API_KEY")
     ] = None,
 ) -> None:
-    """Send articles of another era to a running service, to see drift detected.
+    """Send generated articles of another era to a running service, to try out drift detection.
 
     Example:
 
@@ -87,14 +87,14 @@ def report(
 @app.command(rich_help_panel=_PANEL)
 @abort_on_failure()
 def monitor(
-    port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 3002,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 3002,
     host: Annotated[str, typer.Option(help="Address to listen on. There is no login.")] = "127.0.0.1",
     demo: Annotated[
         bool,
         typer.Option("--demo", help="Show generated days, to see the page before there is traffic."),
     ] = False,
 ) -> None:
-    """Serve the monitoring page, the plots and reports that the UI links, and what Prometheus asks of the graph.
+    """Serve the monitoring page, the plots and reports that the UI links, and the graph's metrics for Prometheus.
 
     Examples:
 
