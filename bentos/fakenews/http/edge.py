@@ -1,4 +1,4 @@
-"""What requests pass before BentoML's own routes: the path prefix, redirects, errors, and the schema that its client reads."""
+"""Middleware in front of the routes: the path prefix, redirects, errors, and the schema that BentoML's client reads."""
 
 from posixpath import basename
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What a request says of itself: ids of its client and its trace."""
+"""Ids that a client sends with a request: its own request id and its trace."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How much there is to read in a JSON body, told before it is read."""
+"""Counts how many strings and other values a JSON body holds, before it is parsed."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Judges articles, and weighs the words of one."""
+"""The routes for predictions and explanations."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from fakenews_assets.models.classifier import Article
 def add_predictions(app: FastAPI) -> None:
     """Answer `/predict`, `/predict_batch` and `/explain`."""
 
-    @app.post("/predict", summary="Judge one article", response_model=PredictionOut)
+    @app.post("/predict", summary="Classify one article", response_model=PredictionOut)
     async def predict(article: ArticleIn, request: Request) -> Response:
         answered = await ask(request, [article.as_asked()])
         return _json(PredictionOut(**verdict_fields(answered.predictions, 0), **_signed(request, answered)))

@@ -1,4 +1,4 @@
-"""Files of articles: received, counted, and answered row by row."""
+"""Receives an uploaded file, counts its rows, and answers them one by one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

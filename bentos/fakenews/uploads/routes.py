@@ -1,4 +1,4 @@
-"""Answers files of articles."""
+"""The route for uploaded files."""
 
 import asyncio
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `fakenews monitor` shows to Prometheus at /metrics: whether Dagster works, and whether reports and answers arrive.
+"""The metrics of `fakenews monitor` for Prometheus (/metrics): whether Dagster works, and whether reports and answers arrive.
 
 Each figure is read when it is asked for, so it is right however the graph was run. Times are Unix seconds.
 """

@@ -1,4 +1,4 @@
-"""`fakenews monitor`: the monitoring page, the drift reports behind it, and what Prometheus asks of the graph."""
+"""`fakenews monitor`: the monitoring page, the drift reports behind it, and the metrics of the graph for Prometheus."""
 
 import re
 import tempfile

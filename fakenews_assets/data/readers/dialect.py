@@ -1,4 +1,4 @@
-"""Finds how a CSV file is written: what parts and quotes its fields, and where its header is."""
+"""Detects the dialect of a CSV file: its delimiter, its quotes, and where its header is."""
 
 import csv
 import io
