@@ -100,8 +100,22 @@ format: install  ## Rewrite the sources in the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# A port that another server has would end in a traceback, or in silence.
+define REFUSE_USED_PORT
+import socket, sys
+target, variable, port = sys.argv[1:]
+with socket.socket() as one:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        one.bind(("127.0.0.1", int(port)))
+    except OSError as error:
+        sys.exit(f"Port {port}: {error.strerror}. Stop the server that has it, or take another port: make {target} {variable}={int(port) + 10}")
+endef
+export REFUSE_USED_PORT
+
 .PHONY: ui
 ui: install  ## Open the Dagster UI with its daemon on http://127.0.0.1:3000 (PORT=...)
+	@$(BIN)/python -c "$$REFUSE_USED_PORT" ui PORT $(PORT)
 	@echo "Dagster UI: http://127.0.0.1:$(PORT)"
 	@# From the folder of the instance: elsewhere Dagster warns of a dagster.yaml that it does not read.
 	@cd $(DAGSTER_HOME) && env --default-signal=INT,TERM $(CURDIR)/$(BIN)/dg dev --workspace $(CURDIR)/workspace.yaml --host 127.0.0.1 --port $(PORT)
@@ -111,11 +125,13 @@ ui: install  ## Open the Dagster UI with its daemon on http://127.0.0.1:3000 (PO
 serve: export FAKENEWS_LOG_CONTENT ?= text
 serve: export FAKENEWS_SHOW_CORPUS ?= true
 serve: install  ## Serve the champion on http://127.0.0.1:3001 (SERVE_PORT=...); takes over new champions by itself
+	@$(BIN)/python -c "$$REFUSE_USED_PORT" serve SERVE_PORT $(SERVE_PORT)
 	@echo "Page: http://127.0.0.1:$(SERVE_PORT)   API: http://127.0.0.1:$(SERVE_PORT)/docs"
 	@env --default-signal=INT,TERM $(BIN)/bentoml serve bentos.fakenews.service:FakeNews --host 127.0.0.1 --port $(SERVE_PORT)
 
 .PHONY: monitor
 monitor: install  ## Show traffic, drift and quality on http://127.0.0.1:3002 (MONITOR_PORT=...)
+	@$(BIN)/python -c "$$REFUSE_USED_PORT" monitor MONITOR_PORT $(MONITOR_PORT)
 	@env --default-signal=INT,TERM $(BIN)/fakenews monitor --port $(MONITOR_PORT)
 
 .PHONY: bench

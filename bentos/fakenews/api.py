@@ -1,8 +1,10 @@
 """The HTTP API and its page as an ASGI application."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +53,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         description="Predicts how likely a news article is fake, and abstains when it is unsure.",
         version="1",
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         responses=PROBLEMS,
@@ -90,6 +93,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 def _add_page(app: FastAPI) -> None:
     exposition = Exposition()
+
+    @cache  # FastAPI's own route would write it anew for everybody who asks
+    def description() -> str:
+        return json.dumps(app.openapi())
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(description(), media_type="application/json")
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -43,8 +43,8 @@ _OF_TORCH: Final = re.compile(r"cuda-|nvidia-|triton")
 """Libraries that a build of torch for GPUs names exactly; `make lock` leaves them out."""
 
 _REQUIRED: Final = (
-    "bentoml", "fastapi", "starlette", "uvicorn", "httptools", "python-multipart", "pydantic", "pydantic-settings",
-    "prometheus-client", "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors",
+    "bentoml", "fastapi", "starlette", "uvicorn", "httptools", "uvloop", "python-multipart", "pydantic",
+    "pydantic-settings", "prometheus-client", "filelock", "tenacity", "google-cloud-storage", "polars", "numpy", "scipy", "safetensors",
     "charset-normalizer", "ftfy", "python-calamine",
 )  # fmt: skip
 _RUNTIMES: Final = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 from time import perf_counter
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from bentos.fakenews.model.batching import Batcher, Overloaded
 from bentos.fakenews.model.jobs import PIECE_COST, Job, Piece
@@ -268,19 +269,24 @@ def test_a_lone_request_does_not_wait_for_company():
     assert model.batches == [["a"], ["b"], ["c"]]
 
 
-def test_who_has_gone_is_not_judged():
+def test_who_has_left_is_not_judged():
     model = Model()
 
     async def scenario(batcher: Batcher[str]) -> None:
         model.gate.clear()
         first = asyncio.create_task(batcher.submit(job("first")))
         await asyncio.sleep(0.05)
-        gone, stays = (asyncio.create_task(batcher.submit(job(name))) for name in ("gone", "stays"))
+        left = replace(job("left"), has_left=lambda: True)
+        cancelled, leaves, stays = (
+            asyncio.create_task(batcher.submit(one)) for one in (job("cancelled"), left, job("stays"))
+        )
         await asyncio.sleep(0)
-        gone.cancel()
+        cancelled.cancel()
         await asyncio.sleep(0)
         model.gate.set()
         assert await stays == ["stays"]
+        with pytest.raises(ClientDisconnect):
+            await leaves
         await first
 
     run(scenario, model)

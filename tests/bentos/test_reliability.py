@@ -233,6 +233,7 @@ def test_a_service_without_champion_log_and_key(tmp_path: Path):
         # Answered, though not written down: the alarm is on.
         assert server.metric("fakenews_log_broken") == 1
         assert server.metric("fakenews_log_lost_total") == 2
+        assert server.printed().count("cannot be written") == 1  # in a minute
 
         for path in ("/predict", "/predict_batch", "/explain", "/feedback", "/predict_csv"):
             assert httpx.post(server.url + path, json={"title": "x"}).status_code == 401

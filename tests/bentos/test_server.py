@@ -98,9 +98,27 @@ def test_chunks_trailers_and_requests_in_a_row_are_answered(address: tuple[str, 
     assert answers(address, row, 20).count(b"HTTP/1.1 200") == 20
 
 
-def test_a_request_names_one_host(address: tuple[str, int]) -> None:
-    hosts = b"GET /livez HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n"
-    assert answers(address, hosts, 1).startswith(b"HTTP/1.1 400")
+@pytest.mark.parametrize("hosts", [b"", b"Host: x\r\nhost: y\r\n"], ids=["none", "two"])
+def test_a_request_names_one_host(address: tuple[str, int], hosts: bytes) -> None:
+    assert answers(address, b"GET /livez HTTP/1.1\r\n" + hosts + b"\r\n", 1).startswith(b"HTTP/1.1 400")
+    assert answers(address, b"GET /livez HTTP/1.0\r\n\r\n", 1).startswith(b"HTTP/1.1 200")
+
+
+def test_who_asks_and_leaves_is_not_answered(
+    service: Server, address: tuple[str, int], client: httpx.Client
+) -> None:
+    body = b'{"title": "Senate passes the budget"}'
+    request = (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+    )
+    before = service.metric("fakenews_verdicts_total")
+    for _ in range(20):
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
+            # Held back until the connection is closed, so that the server gets both at once.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            connection.sendall(request % (len(body), body))
+    assert client.post("/predict", json={"title": "The next one stays"}).status_code == 200
+    assert service.metric("fakenews_verdicts_total") == before + 1
 
 
 def read_all(connection: socket.socket) -> None:

@@ -104,6 +104,11 @@ def test_answers_are_written_as_the_upload_was(
     assert upload.answer_line(["a", "b"]) == f"a{delimiter}b\r\n"
 
 
+def test_no_two_columns_have_the_same_name(opened: Opener):
+    header = opened("uploaded_label,title,label\n1,A title,0\n").header
+    assert header == (*HEADER, "uploaded_label", "uploaded_uploaded_label")
+
+
 def test_the_other_columns_come_back(opened: Opener):
     upload = opened(",id,title,url,text,label\n0,7,A title,//a.b,A text,1\n1,8,,,,\n")
     assert upload.header == (*HEADER, "id", "url", "uploaded_label")

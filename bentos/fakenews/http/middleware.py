@@ -18,7 +18,7 @@ from bentos.fakenews.http.identity import client_request_id, traceparent
 from bentos.fakenews.http.json_size import JsonSize
 from bentos.fakenews.http.keys import Keys, RateLimit
 from bentos.fakenews.http.problems import RETRY_SECONDS, busy, problem
-from bentos.fakenews.http.server import ABORT, Server
+from bentos.fakenews.http.server import ABORT, Server, has_left
 from bentos.fakenews.http.tracing import Tracing
 from bentos.fakenews.model.batching import Overloaded
 from bentos.fakenews.model.runtime import Runtime
@@ -136,6 +136,8 @@ class Middleware:
             sent += len(message.get("body", b""))
 
         try:
+            if has_left(scope):  # who asks and leaves would else have others wait
+                return
             refusal = self._refusal(scope, path, limit, headers)
             if refusal is not None:
                 await refusal(scope, receive, answer)

@@ -12,6 +12,7 @@ import uvicorn
 import uvicorn.config
 from bentoml._internal.server.base_app import BaseAppFactory
 from bentoml._internal.utils import circus
+from starlette.types import Scope
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,6 +20,7 @@ from bentos.fakenews.settings import ServiceSettings
 
 ABORT: Final = "fakenews.abort"
 """Extension of an ASGI scope: closes the connection at once, whatever is left to send."""
+_HAS_LEFT: Final = "fakenews.has_left"
 
 _LOGGERS: Final = ("bentos", "fakenews_assets", "fakenews_resources")
 _LOOK_SECONDS: Final = 1
@@ -58,7 +60,13 @@ class Server(uvicorn.Server):
         return cls.ends_at is not None and monotonic() > cls.ends_at
 
 
-class TooMuch(ValueError):
+def has_left(scope: Scope) -> bool:
+    """Whether the client of a request has closed the connection."""
+    found = scope.get("extensions", {}).get(_HAS_LEFT)
+    return found is not None and found()
+
+
+class Refused(ValueError):
     """Ends the parsing of what a client has sent."""
 
 
@@ -75,6 +83,8 @@ class Protocol(HttpToolsProtocol):
     parting_seconds: ClassVar[float] = 2
     """How long a service that stops waits for the next request of a connection in use, to say with the answer that it was
     the last one. Closed at once, the connection would lose a request that is under way."""
+    _extensions: dict[str, Any]
+    """Of the scope of the request that is being read."""
     _head_timer: asyncio.TimerHandle | None = None
     _in_head = True
     _has_host = False
@@ -117,23 +127,23 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= _PIPELINED:
             self.transport.abort()
-            raise TooMuch
+            raise Refused
         super().on_message_begin()
         self._in_head, self._has_host = True, False
         if self._head_timer is None:  # it came together with the request before
             self._await_head()
-        extensions: dict[str, Any] = {ABORT: self.transport.abort}
-        self.scope["extensions"] = extensions
+        self._extensions = {ABORT: self.transport.abort}
+        self.scope["extensions"] = self._extensions
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer, which nothing here reads
         if len(self.headers) >= _HEADERS:
-            raise TooMuch
+            raise Refused
         if name.lower() == b"host":
             # RFC 9112, section 3.2: who stands before this service may have gone by the other one.
             if self._has_host:
-                raise TooMuch
+                raise Refused
             self._has_host = True
         super().on_header(name, value)
 
@@ -148,9 +158,18 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_came()
+        if not self._has_host and self.parser and self.parser.get_http_version() == "1.1":
+            raise Refused
         super().on_headers_complete()
-        if Server.ends_at is not None and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self.cycle is not None:
+            self._extensions[_HAS_LEFT] = partial(getattr, self.cycle, "disconnected")
+            if Server.ends_at is not None:
+                self.cycle.keep_alive = False
+
+    def eof_received(self) -> None:
+        # The connection is closed now. uvicorn would know it a moment later, when the request has begun.
+        if self.cycle is not None:
+            self.cycle.disconnected = True
 
     def on_response_complete(self) -> None:
         self._answered = monotonic()
@@ -182,6 +201,7 @@ def install(settings: ServiceSettings) -> None:
         "auto" not in uvicorn.config.HTTP_PROTOCOLS
         or not isinstance(getattr(BaseAppFactory, "middlewares", None), property)
         or not hasattr(circus, "create_standalone_arbiter")
+        or "auto" not in uvicorn.config.LOOP_FACTORIES
     ):
         raise RuntimeError(
             "bentos/fakenews/http/server.py does not fit the installed BentoML or uvicorn. Install the versions of"
@@ -192,6 +212,8 @@ def install(settings: ServiceSettings) -> None:
     Server.grace_seconds = settings.shutdown_seconds
     uvicorn.Server = Server
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{Protocol.__module__}:{Protocol.__name__}"
+    # Where uvloop is missing, the service says so at its start. It would be another server than the one that is tested.
+    uvicorn.config.LOOP_FACTORIES["auto"] = uvicorn.config.LOOP_FACTORIES["uvloop"]
     # BentoML 1.4's own time limit holds on to every request, answered or not, until the limit has passed: an hour's
     # traffic in memory, and collecting the garbage among it stops the service for a quarter of a second every second.
     # There is no setting to leave it out. The API limits what it waits for by itself.

@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Final, Generic, TypeVar
 
+from starlette.requests import ClientDisconnect
+
 from bentos.fakenews import metrics
 from bentos.fakenews.model.jobs import PIECE_COST, Job, Piece, cost_of
 
@@ -135,6 +137,7 @@ class Batcher(Generic[T]):
         """Queue a job and wait for its answers, a list in the order of its articles. Cancelling removes it.
 
         Raises:
+            ClientDisconnect: its client has left before all was answered.
             Overloaded: it is the first job of its request and has several pieces, and the work that waits is too much.
         """
         if job.is_large and not job.is_begun:
@@ -187,7 +190,7 @@ class Batcher(Generic[T]):
 
     def _keep(self, job: Job[T], answer: T) -> None:
         job.found.append(answer)
-        if job.answer.done():  # its client has left
+        if job.answer.done():  # it was cancelled, or an earlier piece has failed
             return
         if job.left:
             self._queue(job)
@@ -205,8 +208,10 @@ class Batcher(Generic[T]):
         while self._rows and rows and self._max_rows - rows < share:
             queue = self._next()
             job = queue.jobs[0]
-            if job.answer.done():  # its client has left
+            if job.answer.done() or job.has_left():
                 self._unqueue(queue)
+                if not job.answer.done():
+                    job.answer.set_exception(ClientDisconnect())
                 continue
             piece = job.next_piece(rows, min(turn, cost) if pieces else turn)
             if pieces and piece.cost > cost:

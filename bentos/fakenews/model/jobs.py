@@ -1,7 +1,7 @@
 """The work of a request: its articles, and the pieces of it that the model takes at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -38,6 +38,8 @@ class Job(Generic[T]):
     """Whether the answer to its request has begun: it is then not refused any more."""
     model: Any = None
     """For the function that answers."""
+    has_left: Callable[[], bool] = lambda: False
+    """Whether nobody waits for the answer any more."""
     costs: list[int] = field(init=False)
     left: int = field(init=False)
     """Cost of the articles that the model has not taken yet."""

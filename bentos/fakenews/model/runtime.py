@@ -135,6 +135,7 @@ class Runtime:
         caller: Caller = UNKNOWN_CALLER,
         model: Served | None = None,
         is_begun: bool = False,
+        has_left: Callable[[], bool] = lambda: False,
     ) -> Answered:
         """Predict the articles of one request.
 
@@ -147,8 +148,10 @@ class Runtime:
             caller: for the log.
             model: the one to ask; by default the champion. One request has one model, also while another takes over.
             is_begun: whether its answer has begun: then it is not refused any more.
+            has_left: whether nobody waits for the answer any more.
 
         Raises:
+            ClientDisconnect: its client has left before all was answered.
             NoModel: there is no champion yet.
             Overloaded: there are many articles, and too much waits.
         """
@@ -167,6 +170,7 @@ class Runtime:
             answer=asyncio.get_running_loop().create_future(),
             is_begun=is_begun,
             model=model,
+            has_left=has_left,
         )
         parts = await self.batcher.submit(job)
         predictions = Predictions.joined([part.predictions for part in parts]).part(np.argsort(order))

@@ -15,6 +15,7 @@ const MOST_BESIDE = 3; // words beside an address that make no headline of it: "
 const PERMALINK = /^#answer=([0-9a-f-]{36})(?:&row=(\d{1,8}))?[^\p{L}\p{N}]*$/iu; // mail programs add a full stop
 
 let running = new AbortController();
+let asked = ""; // the article that is being checked, as JSON
 let modelOf;
 
 /** @param {(modelId: string) => Promise<object | null>} describe describes the model that gave an answer */
@@ -44,7 +45,9 @@ export function checkThis({ title, text }) {
 
 async function check() {
   const article = sound();
-  if (!article) return;
+  const key = JSON.stringify(article);
+  if (!article || key === asked) return; // a double click asks once
+  asked = key;
   const signal = begin();
   await asking("Checking …", signal, check, async (onWait) => {
     const answer = await callJson("predict", { json: article, signal, onWait });
@@ -56,6 +59,7 @@ async function check() {
       return answer.probability !== null && weigh(article, answer, onOther, signal);
     };
   });
+  if (asked === key) asked = "";
 }
 
 /** Open the answer that the address names, if it names one. */

@@ -97,9 +97,14 @@ class Upload:
 
     @property
     def header(self) -> tuple[str, ...]:
-        """Columns of the answers: `HEADER`, then those of the upload besides title and text."""
-        names = (self._table.names[at] for at in self._others)
-        return (*HEADER, *(f"uploaded_{name}" if name in HEADER else name for name in names))
+        """Columns of the answers: `HEADER`, then those of the upload besides title and text. No two have the same name."""
+        header: list[str] = list(HEADER)
+        for at in self._others:
+            name = self._table.names[at]
+            while name in header:
+                name = f"uploaded_{name}"
+            header.append(name)
+        return tuple(header)
 
     @property
     def mark(self) -> str:
