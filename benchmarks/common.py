@@ -30,7 +30,7 @@ from fakenews_resources.processes import Server
 if (
     TYPE_CHECKING
 ):  # its libraries take seconds to import; the data benchmark shares this module and must not carry torch
-    from fakenews_assets.training.finetuning.finetuning import FinetuneResult
+    from fakenews_assets.training.finetuning.result import FinetuneResult
 
 ROOT: Final = Path(__file__).parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -89,7 +89,8 @@ def finetuned(
     Returns:
         What the run did, and the classifier's folder.
     """
-    from fakenews_assets.training.finetuning.finetuning import FinetuneResult, finetune
+    from fakenews_assets.training.finetuning.finetuning import finetune
+    from fakenews_assets.training.finetuning.result import FinetuneResult
 
     rows = [frame.select("title", "text", "label").hash_rows().sum() for frame in (news.train, news.val)]
     identity = sha256(f"{settings.model_dump_json()}{rows}{version('torch')}".encode()).hexdigest()[:16]

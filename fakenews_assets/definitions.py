@@ -15,6 +15,7 @@ from fakenews_assets.compression import assets as compression
 from fakenews_assets.data import assets as data
 from fakenews_assets.data.admission import assets as admitting
 from fakenews_assets.data.ratings import assets as ratings
+from fakenews_assets.data.receiving import assets as receiving
 from fakenews_assets.ensembling import assets as ensembling
 from fakenews_assets.evaluation import assets as evaluation
 from fakenews_assets.governance import assets as audit
@@ -36,6 +37,7 @@ storage = storage_from_environment()
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
         [
+            receiving,
             data,
             ratings,
             admitting,

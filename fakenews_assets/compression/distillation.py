@@ -27,9 +27,10 @@ from fakenews_assets.models.settings import EncoderSpec
 from fakenews_assets.models.structure import even_layers, keep_layers, layers_of
 from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
 from fakenews_assets.training.finetuning.batches import ValidationBatches
-from fakenews_assets.training.finetuning.finetuning import FinetuneResult, Start, fit, read_result
+from fakenews_assets.training.finetuning.finetuning import Start, fit
 from fakenews_assets.training.finetuning.history import ProgressListener
 from fakenews_assets.training.finetuning.module import TokenBatch
+from fakenews_assets.training.finetuning.result import FinetuneResult, read_result
 from fakenews_assets.training.finetuning.token_cache import tokenize_table
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.engine.in_process import OrderedMap, in_process

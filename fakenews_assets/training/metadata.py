@@ -12,8 +12,8 @@ from fakenews_assets.training.plots import curves_figure, history_figure, settin
 from fakenews_resources.tracking.run import Tracked
 
 if TYPE_CHECKING:  # torch, lightning and optuna take seconds to import
-    from fakenews_assets.training.finetuning.finetuning import FinetuneResult
     from fakenews_assets.training.finetuning.history import Progress
+    from fakenews_assets.training.finetuning.result import FinetuneResult
     from fakenews_assets.training.search.result import SearchResult, TrialRecord
 
 

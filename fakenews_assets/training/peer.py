@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from fakenews_assets.data.splits.splitting import training_rows
-from fakenews_assets.training.finetuning.finetuning import FinetuneResult, finetune
+from fakenews_assets.training.finetuning.finetuning import finetune
+from fakenews_assets.training.finetuning.result import FinetuneResult
 from fakenews_assets.training.settings import FinetunedBertSettings
 from fakenews_resources.storage.io_manager import storage_from_environment
 from fakenews_resources.storage.store import Store

@@ -7,22 +7,18 @@ broken connections) with exponential backoff, uploads large files in resumable p
 Reads go through a copy below `root`, which is refreshed when the generations differ.
 """
 
-import hashlib
 import json
 import os
 import shutil
 import socket
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Self
-
-from filelock import FileLock
 
 from fakenews_resources.storage.backend import (
     LOCK_SECONDS,
@@ -35,14 +31,20 @@ from fakenews_resources.storage.backend import (
     StoreError,
     Whatever,
 )
-from fakenews_resources.storage.durable import replace_file, replace_text
+from fakenews_resources.storage.durable import replace_file
+from fakenews_resources.storage.fetched import FETCHED, Fetched
+from fakenews_resources.storage.google_client import (
+    TIMEOUT_S,
+    client,
+    crc32c_of,
+    generation_of,
+    retry,
+    telling,
+)
 
 if TYPE_CHECKING:
     from google.cloud import storage
 
-_TIMEOUT_S: Final = 60
-_RETRY_S: Final = 120
-"""Time limit of one request, with its retries."""
 _PIECE: Final = 8 << 20
 """Bytes per piece of a resumable upload: a multiple of 256 KiB."""
 _AT_ONCE: Final = 8
@@ -66,6 +68,7 @@ class BucketBackend(Backend):
         self.address = f"gs://{bucket.name}/{prefix}".rstrip("/")
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
+        self._fetched = Fetched(root / FETCHED)
 
     def below(self, name: str) -> Self:
         return type(self)(self._bucket, f"{self._prefix}{name}", self.root / name, self.spool / name)
@@ -76,7 +79,7 @@ class BucketBackend(Backend):
         with self._telling(name):
             blob = self._blob(name)
             try:
-                data = blob.download_as_bytes(retry=_retry(), timeout=_TIMEOUT_S)
+                data = blob.download_as_bytes(retry=retry(), timeout=TIMEOUT_S)
             except NotFound:
                 self._require_bucket()
                 return None
@@ -102,11 +105,11 @@ class BucketBackend(Backend):
         with self._telling(name):
             blob = self._get(name)
             if blob is not None:
-                self._delete(name, _generation(blob))
+                self._delete(name, generation_of(blob))
 
     def exists(self, name: str) -> bool:
         with self._telling(name):
-            return self._blob(name).exists(retry=_retry(), timeout=_TIMEOUT_S)
+            return self._blob(name).exists(retry=retry(), timeout=TIMEOUT_S)
 
     def children(self, folder: str = "") -> list[str]:
         prefix = self._prefix + (f"{folder}/" if folder else "")
@@ -152,9 +155,9 @@ class BucketBackend(Backend):
         except StoreError:
             # Else it would be read in place of what is there.
             shutil.rmtree(home)
-            self._index(folder).unlink(missing_ok=True)
+            self._fetched.forget(folder)
             raise
-        self._note(folder, {name: _generation(there[name]) for name in names})
+        self._fetched.note(folder, {name: generation_of(there[name]) for name in names})
 
     def put(self, file: Path, name: str) -> None:
         """Raises StoreError if it exists with another content."""
@@ -164,13 +167,13 @@ class BucketBackend(Backend):
 
     def send_again(self, folder: str, file: str) -> None:
         path, name = self.root / folder / file, f"{folder}/{file}".removeprefix("/")
-        known = self._known(folder)
+        known = self._fetched.known(folder)
         with self._telling(name):
             self._upload(path, name, known.get(file, 0))
             found = self._get(name)
-        if found is None or found.crc32c != _crc32c(path):
+        if found is None or found.crc32c != crc32c_of(path):
             raise Conflict(f"{self.address}/{name} was changed by somebody else meanwhile. Try again.")
-        self._note(folder, known | {file: _generation(found)})
+        self._fetched.note(folder, known | {file: generation_of(found)})
 
     def fetch(self, folder: str = "") -> Path:
         home = self.root / folder
@@ -178,24 +181,24 @@ class BucketBackend(Backend):
         if not there:
             shutil.rmtree(home, ignore_errors=True)
             return home
-        with FileLock(self._index(folder).with_suffix(".lock")):
-            known = self._known(folder)
+        with self._fetched.locked(folder):
+            known = self._fetched.known(folder)
             wanted = [
                 name
                 for name, blob in there.items()
-                if known.get(name) != _generation(blob) or not (home / name).is_file()
+                if known.get(name) != generation_of(blob) or not (home / name).is_file()
             ]
             with self._telling(folder), ThreadPoolExecutor(_AT_ONCE) as pool:
                 list(pool.map(lambda name: self._download(there[name], home / name), wanted))
             for name in known.keys() - there.keys():
                 (home / name).unlink(missing_ok=True)
-            self._note(folder, {name: _generation(blob) for name, blob in there.items()})
+            self._fetched.note(folder, {name: generation_of(blob) for name, blob in there.items()})
         return home
 
     def remove(self, folder: str) -> None:
         for name, blob in self._objects(folder).items():
             with self._telling(name):
-                self._delete(f"{folder}/{name}", _generation(blob))
+                self._delete(f"{folder}/{name}", generation_of(blob))
         shutil.rmtree(self.root / folder, ignore_errors=True)
 
     @contextmanager
@@ -262,23 +265,23 @@ class BucketBackend(Backend):
                     content_type="application/octet-stream",
                     if_generation_match=0 if replaces is None else replaces.generation,
                     checksum="crc32c",
-                    retry=_retry(),
-                    timeout=_TIMEOUT_S,
+                    retry=retry(),
+                    timeout=TIMEOUT_S,
                 )
             except PreconditionFailed:
                 # Or this very write went through, and only its answer was lost.
                 found = self._get(name)
                 if found is None or found.metadata != blob.metadata:
                     raise Conflict(f"{self.address}/{name} was changed by somebody else meanwhile.") from None
-                return _generation(found)
-            return _generation(blob)
+                return generation_of(found)
+            return generation_of(blob)
 
     def _delete(self, name: str, generation: int) -> None:
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
         # Gone already, or another one by now, which is not ours to remove. This may be a retry.
         with suppress(NotFound, PreconditionFailed):
-            self._blob(name).delete(if_generation_match=generation, retry=_retry(), timeout=_TIMEOUT_S)
+            self._blob(name).delete(if_generation_match=generation, retry=retry(), timeout=TIMEOUT_S)
 
     def _upload(self, path: Path, name: str, generation: int) -> None:
         from google.api_core.exceptions import PreconditionFailed
@@ -292,27 +295,27 @@ class BucketBackend(Backend):
                 str(path),
                 if_generation_match=generation,
                 checksum="crc32c",
-                retry=_retry(),
-                timeout=_TIMEOUT_S,
+                retry=retry(),
+                timeout=TIMEOUT_S,
             )
 
     def _download(self, blob: "storage.Blob", target: Path) -> None:
-        aside = self.root / ".fetched" / uuid.uuid4().hex
+        aside = self.root / FETCHED / uuid.uuid4().hex
         # Bound to the generation listed: an overwrite in between cannot mix two versions.
         blob.download_to_filename(
-            str(aside), if_generation_match=blob.generation, retry=_retry(), timeout=_TIMEOUT_S
+            str(aside), if_generation_match=blob.generation, retry=retry(), timeout=TIMEOUT_S
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(aside, target)
 
     def _compare(self, path: Path, name: str, blob: "storage.Blob | None") -> None:
-        if blob is None or blob.crc32c != _crc32c(path):
+        if blob is None or blob.crc32c != crc32c_of(path):
             raise StoreError(
                 f"{self.address}/{name} differs from what was uploaded. Remove it and run again."
             )
 
     def _get(self, name: str) -> "storage.Blob | None":
-        return self._bucket.get_blob(self._prefix + name, retry=_retry(), timeout=_TIMEOUT_S)
+        return self._bucket.get_blob(self._prefix + name, retry=retry(), timeout=TIMEOUT_S)
 
     def _objects(self, folder: str) -> "dict[str, storage.Blob]":
         """The objects below a folder, by their name within."""
@@ -321,53 +324,12 @@ class BucketBackend(Backend):
             return {blob.name.removeprefix(prefix): blob for blob in self._listing(prefix=prefix)}
 
     def _listing(self, **wanted: Any) -> Any:
-        return self._bucket.client.list_blobs(self._bucket, retry=_retry(), timeout=_TIMEOUT_S, **wanted)
-
-    def _index(self, folder: str) -> Path:
-        """File with the generations of a fetched folder."""
-        home = self.root / ".fetched"
-        home.mkdir(parents=True, exist_ok=True)
-        return home / f"{hashlib.sha256(folder.encode()).hexdigest()[:32]}.json"
-
-    def _known(self, folder: str) -> dict[str, int]:
-        try:
-            return json.loads(self._index(folder).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-
-    def _note(self, folder: str, generations: Mapping[str, int]) -> None:
-        replace_text(self._index(folder), json.dumps(generations))
+        return self._bucket.client.list_blobs(self._bucket, retry=retry(), timeout=TIMEOUT_S, **wanted)
 
     @contextmanager
     def _telling(self, name: str) -> Iterator[None]:
-        """Turn errors of Google's client into StoreErrors that say what to do."""
-        import requests
-        from google.api_core import exceptions as api
-        from google.auth import exceptions as auth
-        from google.cloud.storage.exceptions import DataCorruption
-
-        where = f"{self.address}/{name}".rstrip("/")
-        try:
+        with telling(f"{self.address}/{name}".rstrip("/")):
             yield
-        except api.NotFound as error:
-            raise StoreError(f"{where}: {error.message}. Create the bucket, or name another one.") from error
-        except (api.Unauthorized, api.Forbidden, auth.DefaultCredentialsError, auth.RefreshError) as error:
-            raise StoreError(
-                f"{where} was refused ({error}). Run `gcloud auth application-default login`, or grant the service"
-                " account the role Storage Object User."
-            ) from error
-        except DataCorruption as error:
-            raise StoreError(f"{where} arrived damaged ({error}). Run again.") from error
-        except (
-            api.GoogleAPIError,
-            auth.TransportError,
-            requests.RequestException,
-            ConnectionError,
-            TimeoutError,
-        ) as error:
-            raise StoreError(
-                f"{where} could not be reached ({error}). Check the network and run again."
-            ) from error
 
 
 def bucket_backend(address: str, cache_root: Path) -> BucketBackend:
@@ -383,45 +345,10 @@ def bucket_backend(address: str, cache_root: Path) -> BucketBackend:
     if not bucket:
         raise StoreError(f"{address} names no bucket: write gs://bucket/prefix.")
     try:
-        client = _client()
+        google = client()
     except DefaultCredentialsError as error:
         raise StoreError(f"{address}: {error} Run `gcloud auth application-default login`.") from error
     local = cache_root.expanduser().resolve()
     return BucketBackend(
-        client.bucket(bucket), prefix, local / bucket / prefix, local / ".unsent" / bucket / prefix
+        google.bucket(bucket), prefix, local / bucket / prefix, local / ".unsent" / bucket / prefix
     )
-
-
-@cache
-def _client() -> "storage.Client":
-    try:
-        from dagster_gcp import GCSResource
-    except ImportError:  # the service's image holds no Dagster
-        from google.cloud import storage
-
-        return storage.Client()
-    return GCSResource(project=os.environ.get("GOOGLE_CLOUD_PROJECT")).get_client()
-
-
-def _retry() -> Any:
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    return DEFAULT_RETRY.with_timeout(_RETRY_S)
-
-
-def _generation(blob: "storage.Blob") -> int:
-    assert blob.generation is not None
-    return int(blob.generation)
-
-
-def _crc32c(path: Path) -> str:
-    """CRC32C in Google's form: Base64 of four bytes."""
-    import base64
-
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as file:
-        for _ in checksum.consume(file, 1 << 20):
-            pass
-    return base64.b64encode(checksum.digest()).decode()

@@ -19,6 +19,7 @@ from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.registry.bundle import open_bundle
 from fakenews_assets.registry.champion import ChampionRegistry
 from fakenews_resources import processes
+from fakenews_resources.storage.google_client import client
 from fakenews_resources.storage.store import Store
 from fakenews_resources.storage.tombstones import Tombstones
 from tests.support.buckets import OUTAGE, Fault, Gate, objects, open_bucket
@@ -97,13 +98,11 @@ def world(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 @pytest.fixture
 def store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
-    from fakenews_resources.storage import bucket
-
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", world.remote["STORAGE_EMULATOR_HOST"])
     monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))
-    bucket._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    client.cache_clear()
     yield Store(ADDRESS)
-    bucket._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    client.cache_clear()
 
 
 def _both_hold_the_same_versions(world: World, store: Store) -> None:

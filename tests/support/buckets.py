@@ -24,6 +24,7 @@ from google.cloud import storage
 
 from fakenews_resources.processes import free_port
 from fakenews_resources.storage import bucket as module
+from fakenews_resources.storage.google_client import client
 from tests.support.answering import answering
 
 Fault = Literal["429", "503", "reset", "cut", "lost"]
@@ -99,18 +100,18 @@ def served_bucket(monkeypatch: pytest.MonkeyPatch, name: str = "news") -> Iterat
     """The same, as the bucket that this process and its children reach."""
     with open_bucket(name) as gate:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{gate.port}")
-        module._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        client.cache_clear()
         yield gate
-    module._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    client.cache_clear()
 
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """An empty bucket `news`; clients retry at once, and for three seconds."""
     monkeypatch.setenv("FAKENEWS_CACHE", str(tmp_path / "cache"))
-    patient = module._retry()  # pyright: ignore[reportPrivateUsage]
+    patient = module.retry()
     monkeypatch.setattr(
-        module, "_retry", lambda: patient.with_delay(initial=0.01, maximum=0.05).with_timeout(3)
+        module, "retry", lambda: patient.with_delay(initial=0.01, maximum=0.05).with_timeout(3)
     )
     with served_bucket(monkeypatch) as gate:
         yield gate
@@ -118,12 +119,12 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 def objects(gate: Gate, bucket: str = "news") -> dict[str, bytes]:
     """Everything in the bucket."""
-    client = storage.Client(
+    reader = storage.Client(
         project="test",
         credentials=AnonymousCredentials(),
         client_options={"api_endpoint": f"http://127.0.0.1:{gate.emulator}"},
     )
-    return {blob.name: blob.download_as_bytes() for blob in client.list_blobs(bucket)}
+    return {blob.name: blob.download_as_bytes() for blob in reader.list_blobs(bucket)}
 
 
 class _Quiet(ThreadingHTTPServer):

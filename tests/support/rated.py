@@ -9,6 +9,7 @@ import pytest
 from fakenews_assets.data import assets as data
 from fakenews_assets.data.admission import assets as admitting
 from fakenews_assets.data.ratings import assets as ratings
+from fakenews_assets.data.receiving import assets as receiving
 from fakenews_resources.engine.resource import Engine
 from fakenews_resources.news.resource import NewsSource
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage
@@ -27,7 +28,7 @@ class RatedCorpus:
         self.instance = dg.DagsterInstance.ephemeral()
         self.instance.add_dynamic_partitions("news_batches", ["plain", "rated"])
         self.defs = dg.Definitions(
-            assets=dg.load_assets_from_modules([data, ratings, admitting]),
+            assets=dg.load_assets_from_modules([receiving, data, ratings, admitting]),
             resources={
                 "storage": storage,
                 "io_manager": ArtifactIOManager(storage=storage),

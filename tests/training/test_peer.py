@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from fakenews_assets.data.splits.splitting import training_rows
-from fakenews_assets.training.finetuning.finetuning import finetune, read_result
+from fakenews_assets.training.finetuning.finetuning import finetune
+from fakenews_assets.training.finetuning.result import read_result
 from fakenews_assets.training.peer import join
 from fakenews_assets.training.settings import FinetunedBertSettings
 from fakenews_resources.processes import free_port

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from fakenews_assets.training.assets import finetuned_bert, hyperparameter_search
-from fakenews_assets.training.finetuning.finetuning import FinetuneResult, read_result
 from fakenews_assets.training.finetuning.history import Progress, TrainingHistory
+from fakenews_assets.training.finetuning.result import FinetuneResult, read_result
 from fakenews_assets.training.metadata import TrainingLog
 from fakenews_resources.storage.hashing import digest
 from fakenews_resources.storage.io_manager import ArtifactIOManager, Storage

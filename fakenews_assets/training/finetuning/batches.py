@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import polars as pl
 import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from fakenews_assets.models.batching import budget_batches, plan_epoch, steps_per_epoch
 from fakenews_assets.models.token_layout import TokenTable
 from fakenews_assets.models.tokenization import ArticleEncoder
+from fakenews_assets.training.finetuning.history import TrainingFailed
 from fakenews_assets.training.finetuning.module import TokenBatch
 from fakenews_assets.training.settings import FinetuneSettings
 
@@ -145,3 +147,18 @@ def _tensors(inputs: dict[str, NDArray[np.int64]], labels: NDArray[np.int64]) ->
     batch = {name: torch.from_numpy(values) for name, values in inputs.items()}
     batch["labels"] = torch.from_numpy(labels)
     return batch
+
+
+def labels_of(frame: pl.DataFrame) -> NDArray[np.int64]:
+    """The labels of articles, shape (rows,)."""
+    return frame.get_column("label").cast(pl.Int64).to_numpy()
+
+
+def require_both_labels(name: str, frame: pl.DataFrame) -> None:
+    """Raises TrainingFailed, which names the rows, unless both labels and no others are there."""
+    found = set(frame.get_column("label").unique().to_list())
+    if found != {0, 1}:
+        raise TrainingFailed(
+            f"The {name} rows must hold both labels, 0 (real) and 1 (fake), and no other; found"
+            f" {sorted(found, key=str)} in {len(frame)} rows. Check the split, and filter out unlabelled articles."
+        )

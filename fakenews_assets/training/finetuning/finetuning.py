@@ -15,14 +15,11 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
 import numpy as np
 import polars as pl
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
 from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
@@ -36,7 +33,7 @@ from fakenews_assets.models.encoders import (
     with_cases,
 )
 from fakenews_assets.models.tokenization import ArticleEncoder, load_tokenizer
-from fakenews_assets.training.finetuning.batches import TrainingData
+from fakenews_assets.training.finetuning.batches import TrainingData, labels_of, require_both_labels
 from fakenews_assets.training.finetuning.callbacks import (
     BestCheckpoint,
     OneShotPruning,
@@ -53,44 +50,12 @@ from fakenews_assets.training.finetuning.history import (
     ProgressListener,
     RunRecord,
     TrainingFailed,
-    TrainingHistory,
     ValidationPoint,
 )
 from fakenews_assets.training.finetuning.module import FakeNewsModule, Objective
+from fakenews_assets.training.finetuning.result import RECORD_FILE, FinetuneResult
 from fakenews_assets.training.finetuning.token_cache import cache_key, tokenize_table
 from fakenews_assets.training.settings import NOT_THE_RESULT, FinetuneSettings
-
-_RECORD_FILE: Final = "training.json"
-
-
-class FinetuneResult(BaseModel):
-    """Result of a training; stored beside the model as training.json."""
-
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
-
-    settings: FinetuneSettings
-    train_rows: int
-    val_rows: int
-    steps: int = Field(description="Optimisation steps taken, resumed ones included.")
-    total_steps: int = Field(description="Steps planned; more than `steps` if training stopped early.")
-    resumed_from_step: int = Field(
-        description="Step of the checkpoint this process started from; 0: from scratch."
-    )
-    best: ValidationPoint = Field(description="The validation whose weights were saved.")
-    history: TrainingHistory
-    seconds: float = Field(description="Time in training steps and checkpoints, over all resumptions.")
-    rows_per_second: float = Field(description="Training rows per such second.")
-    precision: str = Field(description="`bf16` or `fp32`: arithmetic of the forward pass.")
-    start_sha256: str = Field(
-        description="Digest of what the training began with: pretrained weights and their configuration, or"
-        " the teacher and the recipe."
-    )
-    versions: dict[str, str]
-
-    @property
-    def stopped_early(self) -> bool:
-        """Whether the validation loss ended the run before its last step."""
-        return self.steps < self.total_steps
 
 
 def finetune(
@@ -166,13 +131,13 @@ def fit(
 ) -> FinetuneResult:
     """Train from any initial state; otherwise like `finetune`."""
     for name, frame in (("training", train), ("validation", val)):
-        _require_both_labels(name, frame)
+        require_both_labels(name, frame)
     limit_torch_threads()
     encoder = start.encoder
     report(note="tokenizing")
     data = TrainingData(
-        (tokenize_table(train, encoder, work / "tokens"), _labels(train)),
-        (tokenize_table(val, encoder, work / "tokens"), _labels(val)),
+        (tokenize_table(train, encoder, work / "tokens"), labels_of(train)),
+        (tokenize_table(val, encoder, work / "tokens"), labels_of(val)),
         encoder,
         settings,
     )
@@ -182,7 +147,7 @@ def fit(
             settings.model_dump(mode="json", exclude=NOT_THE_RESULT),
             start.digest,
             *(
-                cache_key(frame, encoder) + _labels(frame).astype(np.int8).tobytes().hex()
+                cache_key(frame, encoder) + labels_of(frame).astype(np.int8).tobytes().hex()
                 for frame in (train, val)
             ),
         ]
@@ -283,11 +248,6 @@ def _validate(
     )
 
 
-def read_result(folder: Path) -> FinetuneResult:
-    """The training result of a saved classifier."""
-    return FinetuneResult.model_validate_json((folder / _RECORD_FILE).read_text())
-
-
 def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResult, output: Path) -> None:
     """Write the whole folder aside, then put it in place."""
     aside, replaced = (output.with_name(f".{output.name}.{end}") for end in ("partial", "replaced"))
@@ -296,24 +256,11 @@ def _save(module: FakeNewsModule, encoder: ArticleEncoder, result: FinetuneResul
     with quiet_transformers():
         module.encoder.save_pretrained(aside)
     encoder.save(aside)
-    (aside / _RECORD_FILE).write_text(result.model_dump_json(indent=2) + "\n")
+    (aside / RECORD_FILE).write_text(result.model_dump_json(indent=2) + "\n")
     if output.exists():
         output.rename(replaced)
     aside.rename(output)
     shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _labels(frame: pl.DataFrame) -> NDArray[np.int64]:
-    return frame.get_column("label").cast(pl.Int64).to_numpy()
-
-
-def _require_both_labels(name: str, frame: pl.DataFrame) -> None:
-    found = set(frame.get_column("label").unique().to_list())
-    if found != {0, 1}:
-        raise TrainingFailed(
-            f"The {name} rows must hold both labels, 0 (real) and 1 (fake), and no other; found"
-            f" {sorted(found, key=str)} in {len(frame)} rows. Check the split, and filter out unlabelled articles."
-        )
 
 
 def _wants_bf16(settings: FinetuneSettings) -> bool:

@@ -10,8 +10,9 @@ from fakenews_assets.automation.runs import failure_reasons
 from fakenews_assets.automation.sensors import ingestion
 from fakenews_assets.automation.sensors.ingestion import new_batch_sensor
 from fakenews_assets.data.admission.assets import admission
-from fakenews_assets.data.assets import clean_news, raw_news
+from fakenews_assets.data.assets import clean_news
 from fakenews_assets.data.ratings.assets import publisher_labels, source_ratings
+from fakenews_assets.data.receiving.assets import raw_news
 from fakenews_assets.data.receiving.claims import Claim, Claims
 from fakenews_resources import landing
 from fakenews_resources.engine.resource import Engine

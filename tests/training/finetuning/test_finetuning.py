@@ -16,13 +16,9 @@ from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.encoders import weights_digest
 from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import EncoderSpec
-from fakenews_assets.training.finetuning.finetuning import (
-    FinetuneResult,
-    TrainingFailed,
-    finetune,
-    read_result,
-)
+from fakenews_assets.training.finetuning.finetuning import TrainingFailed, finetune
 from fakenews_assets.training.finetuning.history import Progress
+from fakenews_assets.training.finetuning.result import FinetuneResult, read_result
 from fakenews_assets.training.settings import FinetuneSettings
 from fakenews_resources.processes import free_port
 from tests.support.forked import start, wait
