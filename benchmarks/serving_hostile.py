@@ -185,6 +185,26 @@ def _connections(count: int, sent: Callable[[int], bytes], *, receive: int | Non
     return attack
 
 
+def _leaving(count: int, request: bytes, stay: float) -> Attack:
+    """Clients that ask again and again, and each time close the connection after `stay` seconds without an answer."""
+
+    def attack(server: Server, seconds: float) -> Counter[int]:
+        url = urlsplit(server.url)
+        end = time.monotonic() + seconds
+
+        def ask(_: int) -> None:
+            while time.monotonic() < end:
+                with suppress(OSError), socket.create_connection((url.hostname, url.port), _PATIENCE) as one:
+                    one.sendall(request)
+                    time.sleep(stay)
+
+        with ThreadPoolExecutor(count) as clients:
+            list(clients.map(ask, range(count)))
+        return Counter()
+
+    return attack
+
+
 def _upload(content: bytes, *, declared: int | None = None) -> bytes:
     body = _MULTIPART % content
     head = (
@@ -195,6 +215,10 @@ def _upload(content: bytes, *, declared: int | None = None) -> bytes:
 
 
 _UNKNOWN: Final = {"title": "x", **{str(number): 1 for number in range(750)}}
+_TITLE: Final = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 37\r\n\r\n"
+    b'{"title": "Senate passes the budget"}'
+)
 _CHUNKED: Final = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 ATTACKS: Final[dict[str, Attack]] = {
@@ -231,6 +255,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         8, lambda _: _CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X-A: 0123456789abcdef\r\n" * 2_200_000
     ),
     "4 bodies in 2,000,000 chunks of a byte": _connections(4, lambda _: _CHUNKED + b"1\r\n \r\n" * 2_000_000),
+    "32 clients that leave after 5 ms": _leaving(32, _TITLE, 0.005),
     "50,000 requests ahead of their answers": _connections(
         1, lambda _: b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 50_000
     ),

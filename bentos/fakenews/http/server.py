@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import select
 import socket
 from functools import partial
 from math import inf
@@ -99,9 +100,13 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
+        own = transport.get_extra_info("socket")
+        if own and _is_closed(own):
+            transport.abort()
+            return
         self.timeout_keep_alive = self.idle_seconds  # BentoML always sets its own five seconds
         self._await_head()
-        if hasattr(socket, "TCP_USER_TIMEOUT") and (own := transport.get_extra_info("socket")):
+        if own and hasattr(socket, "TCP_USER_TIMEOUT"):
             # Linux: the kernel also ends a connection that was closed here, and whose client never reads the rest.
             own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self.seconds))
 
@@ -189,6 +194,16 @@ class Protocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the client has closed a connection before it was accepted. Clients who ask and leave would else fill the queue
+    of those that wait to be accepted, from which the kernel turns others away for seconds."""
+    if not hasattr(select, "POLLRDHUP"):  # it is Linux that tells
+        return False
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def install(settings: ServiceSettings) -> None:
