@@ -61,7 +61,7 @@ os.environ |= {
     "WANDB_MODE": "offline",
     "FAKENEWS_WANDB": "off",
     "FAKENEWS_CANDIDATES": (
-        "frozen pruned distilled-3l distilled-2l distilbert finetuned-openvino-int8 finetuned-onnx-int8"
+        "frozen pruned static distilled-3l distilled-2l distilbert finetuned-openvino-int8 finetuned-onnx-int8"
         " finetuned-openvino-bf16 distilled-3l-openvino-int8 distilled-2l-openvino-bf16 ensemble-pruned"
         " ensemble-finetuned-openvino-int8 ensemble-finetuned-onnx-int8 cascade-finetuned-openvino-int8"
     ),

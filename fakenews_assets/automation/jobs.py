@@ -105,6 +105,13 @@ prune_encoder = dg.define_asset_job(
     tags=training_pod(),
 )
 
+distill_static = dg.define_asset_job(
+    "distill_static",
+    selection=["static_model"],
+    description="Distill the static student from the fine-tuned encoder.",
+    tags=training_pod(),
+)
+
 quantize_model = dg.define_asset_job(
     "quantize_model",
     selection=["quantized_bert"],
@@ -184,6 +191,7 @@ audit_champion = dg.define_asset_job(
 REFRESH_JOBS = (
     distill_student,
     prune_encoder,
+    distill_static,
     quantize_model,
     combine_models,
     build_cascade,
@@ -206,6 +214,7 @@ all_jobs = [
     fit_frozen_encoder,
     distill_student,
     prune_encoder,
+    distill_static,
     quantize_model,
     combine_models,
     build_cascade,

@@ -3,9 +3,11 @@
 from functools import partial
 
 import dagster as dg
+import polars as pl
 
 from fakenews_assets.common.assets import asset
 from fakenews_assets.common.config import plain_config
+from fakenews_assets.common.metadata import records
 from fakenews_assets.compression.partitions import (
     SOURCES,
     VARIANTS,
@@ -18,6 +20,7 @@ from fakenews_assets.compression.settings import (
     DistillationSettings,
     PruningSettings,
     QuantizationSettings,
+    StaticSettings,
 )
 from fakenews_assets.data.splits.splitting import training_rows
 from fakenews_assets.training.metadata import TrainingLog
@@ -67,6 +70,38 @@ def pruned_bert(
     """The fine-tuned encoder with fewer attention heads and a narrower feed-forward part, retrained with the original
     as teacher."""
     return _train_smaller(context, storage, tracker, engine, PRUNED, splits, finetuned_bert, config)
+
+
+@_asset(kinds={"pytorch"}, code_version="1")
+@plain_config
+def static_model(
+    config: StaticSettings,
+    storage: Storage,
+    engine: Engine,
+    splits: Artifact,
+    finetuned_bert: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """A student without an encoder: word embeddings from the fine-tuned encoder, trained with it as teacher."""
+    from fakenews_assets.compression.static import make_static
+
+    draft = storage.draft()
+    work = storage.store.workspace("static_model")
+    try:
+        result = make_static(
+            finetuned_bert.path, *training_rows(splits), config, draft.path, work, engine.map
+        )
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    return dg.MaterializeResult(
+        value=draft,
+        metadata={
+            "words": result.words,
+            "pairs_of_words": result.pairs,
+            "validation_macro_f1": result.best["macro_f1"],
+            "best_epoch": int(result.best["epoch"]),
+            "epochs": records(pl.DataFrame(result.history)),
+        },
+    )
 
 
 @_asset(

@@ -18,6 +18,9 @@ ENCODER_OF_STUDENT: Final = {"distilbert": "distilbert-base-uncased", "albert": 
 PRUNED: Final = "pruned"
 """The candidate that is the pruned and retrained teacher."""
 
+STATIC: Final = "static"
+"""The candidate that is a static student."""
+
 STUDENTS: Final = (*LAYERS_OF_STUDENT, *ENCODER_OF_STUDENT)
 
 
@@ -86,6 +89,50 @@ class DistillationSettings(PruningSettings):
     keep_ffn: float = Field(
         default=1.0, gt=0, le=1, description="Share of the feed-forward width that the student starts with."
     )
+
+
+class StaticSettings(BaseModel):
+    """Settings of `static_model`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_words: int = Field(
+        default=300,
+        ge=1,
+        description="Words and signs that are read of a title and of a text, from the beginning.",
+    )
+    min_articles: int = Field(
+        default=2, ge=1, description="Training articles that a word, or pair of words, must occur in."
+    )
+    max_terms: int = Field(
+        default=300_000, ge=1, description="Most words and pairs of words kept, commonest first."
+    )
+    dimensions: int = Field(default=64, ge=1, description="Of an embedding: most principal components kept.")
+    sif: float = Field(
+        default=1e-3,
+        gt=0,
+        description="Share of all words at which a word's first embedding weighs half: rarer ones weigh more.",
+    )
+    hidden: int = Field(default=64, ge=1, description="Width of the hidden layer.")
+    temperature: float = Field(
+        default=2.0, gt=0, description="Temperature of the sigmoid of teacher and student in the loss."
+    )
+    label_weight: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Weight of the true labels in the loss; the rest is the weight of the teacher's predictions.",
+    )
+    drop_text: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of the rows with a text that show only their title, drawn anew in each epoch.",
+    )
+    epochs: int = Field(default=6, ge=1, description="Epochs; the weights of the best validation are kept.")
+    learning_rate: float = Field(default=3e-3, gt=0, description="Peak learning rate of Adam, after warm-up.")
+    batch_size: int = Field(default=64, ge=1, description="Rows per batch.")
+    seed: int = Field(default=0, ge=0, description="Seed of the order of rows and of the new weights.")
 
 
 class QuantizationSettings(BaseModel):

@@ -61,7 +61,7 @@ def score_rows(
     Args:
         teacher: folder of a fine-tuned classifier.
         train: columns `title` and `text`.
-        layers: indices of the teacher's layers whose states are wanted.
+        layers: indices of the teacher's layers whose states are wanted, if any.
         work: folder for the stored scores and tokens.
         with_texts: whether students read texts; if not, both entries of the first axis are the same.
         over: maps rows to predictions; this process tokenises and caches.
@@ -134,5 +134,5 @@ def _answer(model: PreTrainedModel, layers: Sequence[int], bf16: bool, inputs: E
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         answer = model(**tensors, output_hidden_states=True)
     # Entry 0 of the hidden states is the embedding.
-    first_tokens = [answer.hidden_states[layer + 1][:, 0].float() for layer in layers]
-    return answer.logits.float().numpy(), torch.stack(first_tokens, dim=1).half().numpy()
+    first_tokens = torch.stack([states[:, 0] for states in answer.hidden_states[1:]], dim=1)
+    return answer.logits.float().numpy(), first_tokens[:, list(layers)].half().numpy()

@@ -5,11 +5,13 @@ from typing import Final
 import dagster as dg
 
 from fakenews_assets.compression.partitions import CHOSEN, students, variants
+from fakenews_assets.compression.settings import STATIC
 from fakenews_assets.ensembling.partitions import CASCADES, ENCODERS, ENSEMBLES, cascades, ensembles
 
 CANDIDATES: Final = {
     "baseline": "baseline_model",
     "frozen": "frozen_encoder",
+    STATIC: "static_model",
     **ENCODERS,
     **{ensemble: f"ensemble_model/{ensemble}" for ensemble in ENSEMBLES},
     **{cascade: f"cascade_model/{cascade}" for cascade in CASCADES},
@@ -30,6 +32,7 @@ model_assets = [
     "frozen_encoder",
     "finetuned_bert",
     "pruned_bert",
+    "static_model",
     *(
         dg.AssetDep(
             asset,

@@ -53,6 +53,19 @@ class EncodingSettings(BaseModel):
     )
 
 
+class StaticInputs(BaseModel):
+    """What a static student reads; stored beside its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: Inputs = Field(description="`title`: the text is ignored.")
+    max_words: int = Field(
+        default=300,
+        ge=1,
+        description="Words and signs that are read of a title and of a text, from the beginning.",
+    )
+
+
 class _BaselineFeatures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Token ids of many rows in flat arrays, and where an encoder wants its special tokens."""
+"""Tokenised articles, and where an encoder wants its special tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,28 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-
-@dataclass(frozen=True, slots=True)
-class Ragged:
-    """Rows of token ids of different lengths in two flat arrays, as Arrow lays out a list column."""
-
-    values: NDArray[np.int32]
-    """All rows one after the other, shape [sum of lengths]."""
-    lengths: NDArray[np.int64]
-    """Ids per row, shape [rows]."""
-    starts: NDArray[np.int64]
-    """Where each row begins in `values`, shape [rows]."""
-
-    @classmethod
-    def from_flat(cls, values: NDArray[np.int32], lengths: NDArray[np.integer]) -> "Ragged":
-        """Wrap ids that already lie one row after the other."""
-        lengths = lengths.astype(np.int64)
-        return cls(values=values, lengths=lengths, starts=np.cumsum(lengths) - lengths)
-
-    def head(self, row: int, length: int) -> NDArray[np.int32]:
-        """The first `length` ids of a row."""
-        start = self.starts[row]
-        return self.values[start : start + length]
+from fakenews_assets.models.ragged import Ragged
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from tokenizers import Tokenizer
 
 from fakenews_assets.models import casing
 from fakenews_assets.models.classifier import Article
+from fakenews_assets.models.ragged import Ragged
 from fakenews_assets.models.settings import EncodingSettings
-from fakenews_assets.models.token_layout import Layout, Ragged, TokenTable
+from fakenews_assets.models.token_layout import Layout, TokenTable
 
 if TYPE_CHECKING:  # importing it takes seconds, which a starting service can do without
     from transformers import PreTrainedTokenizerFast

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         "finetuned_bert",
         "distilled_bert",
         "pruned_bert",
+        "static_model",
         "quantized_bert",
         "ensemble_model",
         "cascade_model",

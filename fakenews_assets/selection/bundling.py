@@ -9,7 +9,7 @@ from typing import Final
 
 from fakenews_assets.common.plotting import to_png
 from fakenews_assets.compression.partitions import encoder_in
-from fakenews_assets.compression.settings import ENCODER_OF_STUDENT, FORMATS
+from fakenews_assets.compression.settings import ENCODER_OF_STUDENT, FORMATS, STATIC
 from fakenews_assets.ensembling.partitions import CASCADES, ENSEMBLES
 from fakenews_assets.evaluation.reports.leaderboard import leaderboard_table
 from fakenews_assets.evaluation.reports.leaderboard_plot import leaderboard_plot
@@ -41,7 +41,7 @@ COMMIT_VARIABLE: Final = "FAKENEWS_COMMIT"
 
 _PACKAGES: Final = (
     "dagster", "torch", "transformers", "tokenizers", "lightning", "openvino", "nncf", "onnxruntime",
-    "scikit-learn", "numpy", "polars", "rensa", "fakenews",
+    "scikit-learn", "scipy", "numpy", "polars", "rensa", "fakenews",
 )  # fmt: skip
 
 
@@ -131,11 +131,11 @@ def encoder_of(lineage: Mapping[str, Record]) -> str | None:
 
 
 def runtime_of(candidate: str) -> str:
-    """What runs a candidate, by its name: torch, openvino, onnx or scikit-learn; of an ensemble or a cascade both, joined by a
+    """What runs a candidate, by its name: torch, openvino, onnx, scipy or scikit-learn; of an ensemble or a cascade both, joined by a
     plus."""
     if candidate in (*ENSEMBLES, *CASCADES):
         return f"{runtime_of(encoder_in(candidate))}+{runtime_of('baseline')}"
     exported = next((variant for variant in FORMATS if candidate.endswith(f"-{variant}")), None)
     if exported is not None:
         return exported.partition("-")[0]
-    return "scikit-learn" if candidate == "baseline" else "torch"
+    return {"baseline": "scikit-learn", STATIC: "scipy"}.get(candidate, "torch")

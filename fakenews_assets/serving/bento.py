@@ -52,6 +52,7 @@ _RUNTIMES: Final = {
     "onnx": ("onnxruntime", "tokenizers"),
     "torch": ("torch", "transformers", "tokenizers", "huggingface-hub"),
     "scikit-learn": ("scikit-learn",),
+    "scipy": (),
 }
 SERVED: Final = tuple(sorted({*_REQUIRED, *(name for names in _RUNTIMES.values() for name in names)}))
 """What the service imports with any of the runtimes."""

@@ -44,6 +44,7 @@ def test_jobs_that_train_carry_the_description_and_no_others():
         "search_hyperparameters",
         "distill_student",
         "prune_encoder",
+        "distill_static",
         "measure_generalization",
         "retrain",
     }

@@ -53,6 +53,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     source = str(sample(project / "news.csv", seed=1))
     variants = (
         "distilled-2l",
+        "static",
         "finetuned-openvino-int8",
         "ensemble-finetuned-openvino-int8",
         "cascade-finetuned-openvino-int8",
@@ -116,7 +117,7 @@ def test_a_batch_becomes_a_champion_and_a_second_run_does_nothing(project: Path,
     # So small a validation split bounds no loss.
     assert {name: share for name, share in deferred.items() if share is not None} == {variants[-1]: 1}
 
-    assert len(first.run_ids) == 13
+    assert len(first.run_ids) == 15
     assert run("b1", source, config, variants).run_ids == []
 
     changed = run("b1", source, {**config, "finetuned_bert": settings(encoder, seed=1)})

@@ -27,7 +27,13 @@ from fakenews_assets.serving.verification import compare
 from tests.deploy.environments import of_image
 
 REPOSITORY = Path(__file__).parents[2]
-MODULES = {"openvino": "openvino", "onnx": "onnx", "torch": "torch", "scikit-learn": "linear"}
+MODULES = {
+    "openvino": "openvino",
+    "onnx": "onnx",
+    "torch": "torch",
+    "scikit-learn": "linear",
+    "scipy": "static",
+}
 """Of each runtime, what loads its models."""
 RUNTIMES = (*MODULES, "openvino+scikit-learn")
 ARTICLES = [

@@ -16,6 +16,7 @@ from fakenews_assets.common.plotting import (
     plain_label,
 )
 from fakenews_assets.compression.partitions import SOURCES, VARIANTS
+from fakenews_assets.compression.settings import STATIC
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.metrics.comparison import paired_bootstrap
 
@@ -118,4 +119,4 @@ def compression_plot(costs: pl.DataFrame) -> Figure:
 def _source_of(candidate: str) -> str | None:
     if candidate in VARIANTS:
         return VARIANTS[candidate][0]
-    return _TEACHER if candidate in SOURCES and candidate != _TEACHER else None
+    return _TEACHER if candidate in (STATIC, *SOURCES) and candidate != _TEACHER else None

@@ -24,7 +24,9 @@ def words_read(folder: Path) -> int:
 
 def _input_settings(folder: Path) -> list[dict[str, Any]]:
     """How a saved model reads an article; of an ensemble, how each member does."""
-    files = (file for name in ("encoding.json", "baseline.json") for file in folder.rglob(name))
+    files = (
+        file for name in ("encoding.json", "baseline.json", "static.json") for file in folder.rglob(name)
+    )
     return [json.loads(file.read_bytes()) for file in files]
 
 
@@ -47,6 +49,10 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         from fakenews_assets.models.runtimes.linear import BaselineClassifier
 
         return BaselineClassifier.load(folder)
+    if (folder / "static.json").is_file():
+        from fakenews_assets.models.runtimes.static import StaticClassifier
+
+        return StaticClassifier.load(folder, name=name or "static")
     if (folder / "head.safetensors").is_file():
         return _load_frozen(folder, name)
     if (folder / RUNTIME_FILE).is_file():
@@ -57,7 +63,7 @@ def load_classifier(folder: Path, name: str | None = None) -> Classifier:
         return TorchClassifier.load(folder, name=name or "finetuned")
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else "no such folder"
     raise FileNotFoundError(
-        f"{folder} is not a saved classifier: expected cascade.json (cascade), ensemble.json (ensemble), baseline.json (baseline), head.safetensors (frozen encoder), {RUNTIME_FILE} (exported encoder),"
+        f"{folder} is not a saved classifier: expected cascade.json (cascade), ensemble.json (ensemble), baseline.json (baseline), static.json (static student), head.safetensors (frozen encoder), {RUNTIME_FILE} (exported encoder),"
         f" or config.json with encoding.json (fine-tuned encoder); found {found}. Materialize the model asset again."
     )
 

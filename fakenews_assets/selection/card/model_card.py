@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from fakenews_assets.common import markdown
+from fakenews_assets.compression.settings import STATIC
 from fakenews_assets.ensembling.partitions import CASCADES, ENSEMBLES
 from fakenews_assets.evaluation.evaluating import Evaluation
 from fakenews_assets.evaluation.reports.reporting import to_markdown
@@ -99,6 +100,8 @@ def _what_it_is(manifest: Manifest, evaluation: Evaluation) -> str:
         origin = (
             f"a linear head on the embeddings of {_code(manifest.encoder or '')}, which was not fine-tuned"
         )
+    if manifest.candidate == STATIC:
+        origin = f"word embeddings distilled from an encoder that was {origin}"
     if manifest.candidate in ENSEMBLES:
         origin += " and combined with a linear model"
     if manifest.candidate in CASCADES:

@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 
 from fakenews_assets.models.classifier import Article
-from fakenews_assets.models.token_layout import Ragged, TokenTable
+from fakenews_assets.models.ragged import Ragged
+from fakenews_assets.models.token_layout import TokenTable
 from fakenews_assets.models.tokenization import ArticleEncoder
 
 _FORMAT: Final = 1
