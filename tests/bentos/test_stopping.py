@@ -94,6 +94,7 @@ async def stop(stopping: pytest.MonkeyPatch, *, asked: bool) -> Mock:
     config.load()
     protocol, transport = Protocol(config, ServerState(), {}), Mock()
     transport.is_closing.return_value = False
+    transport.get_extra_info.return_value = None
     protocol.connection_made(transport)
     if asked:
         protocol.data_received(REQUEST)
