@@ -119,7 +119,7 @@ async def _keep_alive() -> float:
     config = uvicorn.Config(lambda: None, timeout_keep_alive=5)
     config.load()
     protocol = Protocol(config, ServerState(), {})
-    protocol.connection_made(Mock())
+    protocol.connection_made(Mock(**{"get_extra_info.return_value": None}))
     return protocol.timeout_keep_alive
 
 
