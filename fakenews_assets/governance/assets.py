@@ -31,7 +31,7 @@ def audit_report(
 
     try:
         with storage.afresh() as store:
-            audit = audit_champion(store)
+            audit = audit_champion(store, storage.log_backend(store))
     except NothingToAudit as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with suppress(dg.Failure, ValueError):  # what is wrong with it, the audit says

@@ -60,6 +60,7 @@ _EVERY_NIGHT: Final = dg.FreshnessPolicy.cron(
 def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Artifact]:
     """Requests, answers and true labels of one day, from the service's log."""
     from fakenews_assets.monitoring.log.folding import fold_sent_lines
+    from fakenews_assets.monitoring.log.sealing import seal_and_publish
     from fakenews_assets.monitoring.page.history import count_traffic
 
     day, backend = _day(context), storage.log_backend(storage.store)
@@ -67,6 +68,7 @@ def prediction_log(context: dg.AssetExecutionContext, storage: Storage) -> dg.Ma
     folded = fold_sent_lines(backend) if backend.is_bucket else 0
     if folded:
         context.log.info(f"{folded} files of days that are over became tables.")
+    seal_and_publish(storage.store.backend, backend)
     log = log_at(backend, [day])
     draft = storage.draft()
     log.read(day, "predictions").sink_parquet(draft.path / "predictions.parquet", compression="zstd")

@@ -16,6 +16,7 @@ from fakenews_assets.selection.settings import Rollback, SelectionSettings
 from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.io_manager import Storage, checked
 from fakenews_resources.storage.reported import materialization, tags_of_inputs
+from fakenews_resources.storage.sealing import seal_records
 from fakenews_resources.tracking.resource import Tracker
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def champion(context: dg.AssetExecutionContext, storage: Storage) -> dg.Material
     from fakenews_assets.registry.champion import RegistryError
 
     storage.read(context, "selected_model")
+    seal_records(storage.store.backend)
     try:
         draft, record = _champion_in_force(storage)
     except (RegistryError, BundleError) as error:

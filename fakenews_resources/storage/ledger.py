@@ -62,6 +62,11 @@ class Erasure(_Tombstone):
         description="By version of article_clusters: articles whose cluster does not follow any more from what"
         " is left, because the erased article linked them.",
     )
+    lines: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="By file of lines of the service's log, or by day of a table: SHA-256 of each sealed line that it"
+        " blanks, as the line was.",
+    )
     bundles: tuple[str, ...] = Field(
         description="Bundles whose models were trained on it or chosen with it. Their weights keep what they "
         "learnt."
@@ -157,6 +162,11 @@ class Ledger:
     def is_out_of_raw(self, erasure: Erasure) -> bool:
         """Whether no record of an article is left in the raw bytes."""
         return all(set(rows) <= self.blanked_rows(key) for key, rows in erasure.raw_rows.items())
+
+    @property
+    def blanked_lines(self) -> frozenset[str]:
+        """SHA-256 of the lines of the service's log that were blanked, as they were."""
+        return frozenset(one for entry in self.erasures for lines in entry.lines.values() for one in lines)
 
     def removal_of(self, key: str, version: str) -> Removal | None:
         """The tombstone of a removed version, or None."""

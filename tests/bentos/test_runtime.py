@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bentos.fakenews import settings
-from bentos.fakenews.model import loading
+from bentos.fakenews.model import loading, upkeep
 from bentos.fakenews.model import runtime as module
 from bentos.fakenews.model.loading import Served
 from bentos.fakenews.model.runtime import Answered, Runtime
@@ -166,8 +166,8 @@ def test_the_log_is_rotated_after_a_rotation_that_failed(
             raise ValueError("a line that no version of this program wrote")
         return []
 
-    monkeypatch.setattr(module, "_ROTATE_SECONDS", 0.02)
-    monkeypatch.setattr(PredictionLog, "rotate", rotate)
+    monkeypatch.setattr(upkeep, "_ROTATE_SECONDS", 0.02)
+    monkeypatch.setattr(upkeep, "rotate_sealed", rotate)
 
     async def live() -> None:
         runtime = Runtime(ServiceSettings(models=models, log=tmp_path / "log"))

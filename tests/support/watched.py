@@ -71,7 +71,7 @@ class Watched:
         model_id: str | None = None,
         together: bool = False,
     ) -> list[str]:
-        """Log what the champion says of articles, from noon on, as the service does.
+        """Log what the champion says of articles, from noon on or now, as the service does.
 
         Args:
             articles: with the columns `title` and `text`.
@@ -90,7 +90,7 @@ class Watched:
         asked = articles_of(articles)
         scores = Scorer.open(self.store.bundles.root / self.champion).score(asked)
         ids = [new_request_id()] * len(asked) if together else [new_request_id() for _ in asked]
-        noon = datetime.combine(day, time(12), UTC)
+        noon = min(datetime.combine(day, time(12), UTC), datetime.now(UTC))
         log = PredictionLog(self.store.root / "service_log", now=lambda: noon)
         predictions = prediction_records(scores.article_ids, scores.predictions)
         log.append(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -16,6 +16,7 @@ from bentos.fakenews.model import loading
 from bentos.fakenews.model.batching import Batcher
 from bentos.fakenews.model.jobs import Job, Piece
 from bentos.fakenews.model.loading import NoModel, Served
+from bentos.fakenews.model.upkeep import LogUpkeep, repeat
 from bentos.fakenews.settings import ServiceSettings
 from fakenews_assets.models.classifier import Article, Predictions
 from fakenews_assets.models.predictions import prediction_records
@@ -32,11 +33,8 @@ _START_SECONDS: Final = 60
 """Seconds that the start waits for the champion: shorter than any startup probe, and than a client of a bucket tries."""
 _RETRY_SECONDS: Final = 30
 """Seconds between attempts to load a champion after a failure."""
-_ROTATE_SECONDS: Final = 60
 _TELL_SECONDS: Final = 60
 """Seconds between two messages of answers that the log has lost."""
-_INDEX_SECONDS: Final = 5
-"""Seconds between updates of the log's index; who looks for an answer scans the lines since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,7 @@ class Runtime:
         backend = settings.log_backend()
         self._sender = LogSender(backend) if backend.is_bucket else None
         self.log = self._sender.log if self._sender else PredictionLog(backend.root)
+        self._upkeep = LogUpkeep(self.log, self._sender, settings.log_send_seconds)
         self.served: Served | None = None
         self.batcher: Batcher[Answered] = Batcher(
             self._answer,
@@ -91,13 +90,7 @@ class Runtime:
             logger.warning("Still loading from %s: answering 503 until then.", self._models.address)
         elif self.served is None:
             logger.warning("No champion in %s: answering 503 until one is selected.", self._models.address)
-        watched = [self._watch(first)]
-        if self._sender:
-            watched.append(_repeat(self._send_log, self.settings.log_send_seconds))
-        else:
-            watched.append(_repeat(self._rotate, _ROTATE_SECONDS))
-            # At once as well: a process before this one may have left a day of lines without an index.
-            watched.append(_repeat(self._index, _INDEX_SECONDS, first=0))
+        watched = [self._watch(first), *self._upkeep.tasks()]
         self._tasks += [asyncio.create_task(one) for one in watched]
 
     async def stop(self) -> None:
@@ -106,8 +99,7 @@ class Runtime:
             task.cancel()
         await self.batcher.stop()
         self.log.close()
-        if self._sender:
-            await asyncio.to_thread(self._sender.close)
+        await self._upkeep.close()
 
     async def answer(self, request_id: str, row: int) -> Mapping[str, Any] | None:
         """The log's line of one row of a request; None: it has none.
@@ -268,23 +260,7 @@ class Runtime:
     async def _watch(self, first: "asyncio.Task[None]") -> None:
         """Look for a new champion for ever, once the first look is over."""
         await asyncio.wait([first])
-        await _repeat(self._take_over, self.settings.watch_seconds)
-
-    async def _rotate(self) -> None:
-        try:
-            await asyncio.to_thread(self.log.rotate)
-        except OSError as error:
-            logger.error("Could not turn a past day of the prediction log into a table: %s", error)
-
-    async def _index(self) -> None:
-        await asyncio.to_thread(self.log.index)
-
-    async def _send_log(self) -> None:
-        assert self._sender is not None
-        try:
-            await asyncio.to_thread(self._sender.send)
-        except (StoreError, OSError) as error:
-            logger.error("Could not upload the prediction log yet: %s", error)
+        await repeat(self._take_over, self.settings.watch_seconds)
 
 
 def _prepared(scorer: Scorer, pieces: Sequence[Piece[Answered]]) -> list[Article]:
@@ -296,17 +272,3 @@ def _prepared(scorer: Scorer, pieces: Sequence[Piece[Answered]]) -> list[Article
         piece.take_prepared(list(islice(found, len(own)))) for piece, own in zip(pieces, asked, strict=True)
     )
     return list(chain.from_iterable(parts))
-
-
-async def _repeat(
-    action: Callable[[], Awaitable[None]], seconds: float, *, first: float | None = None
-) -> None:
-    """Call a function at intervals, forever; the first time after `first` seconds, by default after one interval."""
-    await asyncio.sleep(seconds if first is None else first)
-    while True:
-        try:
-            await action()
-        except Exception:
-            # One failure must not end the watch for ever; nobody waits for this task to tell them.
-            logger.exception("Failed; will be tried again")
-        await asyncio.sleep(seconds)

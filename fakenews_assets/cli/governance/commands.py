@@ -31,6 +31,13 @@ def audit(
             help="Which article of the request, counted from 1; needed where it has several.", min=1
         ),
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Empty folder that gets the evidence, for `fakenews verify` on another machine.",
+            file_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Trace a prediction or a bundle back to its raw data and recompute each step; exit 1 on mismatch.
 
@@ -38,12 +45,46 @@ def audit(
 
         fakenews audit
 
-        fakenews audit REQUEST_ID --row 2
+        fakenews audit REQUEST_ID --row 2 --export evidence
     """
     from fakenews_assets.cli.governance import auditing
 
-    if not auditing.audit(subject, row):
+    if not auditing.audit(subject, row, export):
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=_AUDIT)
+@abort_on_failure()
+def verify(
+    export: Annotated[Path, typer.Argument(help="Folder that `fakenews audit --export` wrote.", exists=True)],
+    heads: Annotated[
+        str, typer.Option(help="Heads that were published elsewhere: a folder, or gs://bucket/prefix.")
+    ] = "",
+) -> None:
+    """Verify exported evidence, without the store that it came from; exit 1 on mismatch.
+
+    Example:
+
+        fakenews verify evidence --heads published
+    """
+    from fakenews_assets.cli.governance import auditing
+
+    if not auditing.verify(export, heads):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=_AUDIT)
+@abort_on_failure()
+def seal() -> None:
+    """Seal the records and the service's log, and publish the heads of both chains; audits find later changes.
+
+    Example:
+
+        fakenews seal
+    """
+    from fakenews_assets.cli.governance import sealing
+
+    sealing.seal()
 
 
 @app.command(rich_help_panel=_AUDIT)

@@ -24,6 +24,7 @@ from fakenews_assets.governance.erasure.finding import UnknownArticle, articles_
 from fakenews_assets.governance.erasure.quoting import TELLING_CHARS
 from fakenews_assets.governance.pruning.pruning import MODELS, plan_pruning, prune
 from fakenews_assets.governance.pruning.retiring import BatchInUse, retire_batch, trained_on
+from fakenews_assets.monitoring.log.sealing import seal_and_publish
 from fakenews_assets.registry.bundle import BundleError
 from fakenews_assets.registry.champion import RegistryError
 from fakenews_resources.storage.backend import Backend
@@ -63,6 +64,7 @@ def prune_store(keep_bundles: int, older_than: float, *, dry_run: bool, yes: boo
         reason = f"not needed by the champion, the {keep_bundles} before it and the current values"
         with shown_step(console, "deleting"):
             prune(store, gone, by=by or current_user(), reason=reason)
+            seal_and_publish(store.backend, storage_from_environment().log_backend(store))
         console.print(
             f"Deleted {_size(gone)}; recorded in {Tombstones(store).backend.address}.", soft_wrap=True
         )
@@ -96,6 +98,7 @@ def erase_article(article_id: str, title: str, reason: str, *, raw: bool, yes: b
                 reason=reason,
                 raw=raw,
             )
+            seal_and_publish(fresh.backend, log)
             report(note="looking for its title elsewhere")
             ledger = Tombstones(fresh).read()
             elsewhere = _elsewhere(fresh, log, erased)
@@ -138,6 +141,7 @@ def retire(batch: str, reason: str, *, yes: bool, by: str) -> None:
         _require_rest(runner)
         tombstone = retire_batch(store, batch, by=by or current_user(), reason=reason)
         runner.instance.delete_dynamic_partition("news_batches", batch)
+        seal_and_publish(store.backend, storage_from_environment().log_backend(store))
         runner.console.print(_removed_table(tombstone.removed))
         runner.console.print(
             f"Deleted batch {batch}. Next: materialize article_clusters and everything downstream.",

@@ -7,7 +7,7 @@ Some parts are only hashed, and the report says so: see `HASHED_ONLY`.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,13 +27,18 @@ from fakenews_assets.governance.audit.champion import audit_champion_history, re
 from fakenews_assets.governance.audit.data import audit_data
 from fakenews_assets.governance.audit.evaluation import audit_evaluation
 from fakenews_assets.governance.audit.ratings import audit_ratings
+from fakenews_assets.governance.audit.sealed_lines import audit_lines
+from fakenews_assets.governance.audit.seals import audit_chains, audit_records
 from fakenews_assets.governance.audit.versions import Versions, audit_versions, read_tombstones, tell_removal
 from fakenews_assets.governance.pruning.pruning import MODELS
+from fakenews_assets.monitoring.log.prediction_log import days_of
 from fakenews_assets.registry.bundle import Bundle, Manifest
 from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, RegistryError
 from fakenews_assets.selection.bundling import git_commit
 from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.backend import Backend, as_backend
+from fakenews_resources.storage.ledger import Ledger
+from fakenews_resources.storage.seals import head_places, published_heads
 from fakenews_resources.storage.store import Store
 
 HASHED_ONLY: Final = (
@@ -51,8 +56,12 @@ class NothingToAudit(LookupError):
     """There is no champion, or no such bundle; the message says what to do."""
 
 
-def audit_champion(store: Store) -> Audit:
+def audit_champion(store: Store, log: Backend | None = None) -> Audit:
     """Audit the champion. A damaged pointer, or one that is missing in the history, is a finding.
+
+    Args:
+        store: the graph's values.
+        log: where the service's log is; None: its seals are not looked at.
 
     Raises:
         NothingToAudit: there is none.
@@ -61,7 +70,7 @@ def audit_champion(store: Store) -> Audit:
     with suppress(RegistryError):
         pointer = ChampionRegistry(store.bundles).champion()
     if pointer is not None:
-        return audit_bundle(store, pointer.bundle)
+        return audit_bundle(store, pointer.bundle, log)
     audit_log = AuditLog()
     read_history(audit_log, store)
     if all(check.ok for check in audit_log.checks):
@@ -72,9 +81,9 @@ def audit_champion(store: Store) -> Audit:
     return _audit(audit_log, POINTER_FILE, "")
 
 
-def audit_bundle(store: Store, sha: str) -> Audit:
-    """Audit any bundle. Missing or damaged files are findings and raise no errors."""
-    return _audit_chain(AuditLog(), store, sha, f"bundle {sha}", None)
+def audit_bundle(store: Store, sha: str, log: Backend | None = None) -> Audit:
+    """Audit any bundle. Missing or damaged files are findings and raise no errors. Arguments as of `audit_champion`."""
+    return _audit_chain(AuditLog(), store, log, sha, f"bundle {sha}", None)
 
 
 def audit_request(store: Store, log: Backend | Path, request_id: str, row: int | None = None) -> Audit:
@@ -90,16 +99,20 @@ def audit_request(store: Store, log: Backend | Path, request_id: str, row: int |
         UnknownRequest: no log holds it, or it has several articles and no row is given.
     """
     audit_log = AuditLog()
-    answer = find_answer(audit_log, store, as_backend(log), request_id, row)
+    log = as_backend(log)
+    answer = find_answer(audit_log, store, log, request_id, row)
     subject = f"request {answer.name}"
     if not answer.line:
         return _audit(audit_log, subject, "")
-    return _audit_chain(audit_log, store, str(answer.line["model_id"]), subject, answer)
+    return _audit_chain(audit_log, store, log, str(answer.line["model_id"]), subject, answer)
 
 
-def _audit_chain(audit_log: AuditLog, store: Store, sha: str, subject: str, answer: Answer | None) -> Audit:
+def _audit_chain(
+    audit_log: AuditLog, store: Store, log: Backend | None, sha: str, subject: str, answer: Answer | None
+) -> Audit:
     folder = store.bundle(sha)
     ledger = read_tombstones(audit_log, store)
+    _audit_seals(audit_log, store, log, ledger, days_of(str(answer.line["request_id"])) if answer else [])
     removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
     if removal is not None:
         tell_removal(audit_log, "bundle", MODELS, sha, removal)
@@ -125,6 +138,19 @@ def _audit_chain(audit_log: AuditLog, store: Store, sha: str, subject: str, answ
     audit_commit(audit_log, manifest.git_commit)
     audit_log.not_checked += HASHED_ONLY
     return _audit(audit_log, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
+
+
+def _audit_seals(
+    audit_log: AuditLog, store: Store, log: Backend | None, ledger: Ledger, days: list[date]
+) -> None:
+    """Audit the seals, and the lines of some days of the log."""
+    with audit_log.reading("head", "published heads"):
+        heads = published_heads(head_places(store.backend))
+        records, lines = audit_chains(audit_log, store.backend, log, heads)
+        audit_records(audit_log, store.backend, records, ledger)
+        if log is not None:
+            for day in days:
+                audit_lines(audit_log, log, lines, ledger, day.isoformat())
 
 
 def _audit(

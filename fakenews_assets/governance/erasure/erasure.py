@@ -18,13 +18,19 @@ import polars as pl
 from fakenews_assets.common.full_disk import telling_of_a_full_disk
 from fakenews_assets.common.progress import report
 from fakenews_assets.data.receiving.raw_files import read_mapping, rows_by_file
-from fakenews_assets.governance.erasure.blanking import blanked, log_tables, tables_of
+from fakenews_assets.governance.erasure.blanking import blanked, holds_text, log_tables, tables_of
 from fakenews_assets.governance.erasure.consequences import bundles_taught, cluster_heirs, unsettled_clusters
 from fakenews_assets.governance.erasure.finding import Content, content_of, rows_in_raw
-from fakenews_assets.governance.erasure.log_lines import blank_lines, blank_unreadable_lines, log_segments
+from fakenews_assets.governance.erasure.log_lines import (
+    blank_lines,
+    blank_unreadable_lines,
+    digests_of_lines_to_blank,
+    log_segments,
+)
 from fakenews_assets.governance.erasure.quoting import Wording
 from fakenews_assets.governance.erasure.raw_rows import blank_rows
 from fakenews_assets.monitoring.log.prediction_log import log_at_rest
+from fakenews_assets.monitoring.log.sealing import seal_at_rest, table_digests
 from fakenews_resources.storage.backend import Backend, as_backend
 from fakenews_resources.storage.durable import replace_file
 from fakenews_resources.storage.hashing import FileEntry, hash_file
@@ -95,6 +101,7 @@ def erase(
     tombstones, log = Tombstones(store), as_backend(log)
     service_log = log.fetch()
     with tombstones.locked(), log_at_rest(service_log), _scratch(store.root, service_log):
+        seal_at_rest(log)  # so that the tombstone can say which lines the erasure changed
         ledger = tombstones.taken_up()
         earlier = [entry for entry in ledger.erasures if entry.article_id == article_id]
         unfinished = [entry for entry in ledger.unfinished if entry.article_id == article_id]
@@ -119,6 +126,7 @@ def erase(
             raw=raw,
             raw_rows=_rows(earlier, received),
             heirs=cluster_heirs(store, ids),
+            lines=_lines_to_blank(service_log, content),
             bundles=tuple(sorted(bundles)),
         )
         if anew:
@@ -179,6 +187,18 @@ def _write_anew(
         for path, mine in rows_by_file(artifact, rows).items():
             keep(key, artifact.version, path, partial(blank_rows, path, mine, mapping))
     return staged
+
+
+def _lines_to_blank(service_log: Path, content: Content) -> dict[str, tuple[str, ...]]:
+    """Digests of the lines that will change, by file; of a table, those of its rows by day."""
+    found = {
+        f"{path.parent.name}/{path.name}": digests_of_lines_to_blank(path, content.ids, content.wording)
+        for path in log_segments(service_log)
+    }
+    for day, path in log_tables(service_log):
+        table = pl.scan_parquet(path).filter(holds_text(content.ids)).collect()
+        found[day] = list(table_digests(table))
+    return {name: tuple(digests) for name, digests in found.items() if digests}
 
 
 def _path(store: Store, service_log: Path, entry: Rewritten) -> Path:

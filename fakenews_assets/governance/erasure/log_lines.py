@@ -4,11 +4,15 @@ It works in place and keeps the length, because a service may be appending. A ki
 line anywhere. If the end of a line is lost, its two records are separate pieces. Readers skip blanks.
 """
 
+import io
 import json
 import os
 import re
 import time
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
+from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,13 +53,7 @@ def blank_lines(segment: Path, article_ids: Collection[str]) -> int:
     Returns:
         How many lines were changed.
     """
-    changes = {
-        start: new
-        for start, piece in _pieces(segment)
-        if any(one.encode() in piece for one in article_ids)
-        and (new := _blanked(piece, article_ids)) is not None
-    }
-    return _overwrite(segment, changes)
+    return _overwrite(segment, _of_readable_lines(segment, article_ids))
 
 
 def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording: Wording) -> int:
@@ -67,6 +65,30 @@ def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording:
     Returns:
         How many were blanked.
     """
+    return _overwrite(segment, _of_unreadable_lines(segment, article_ids, wording))
+
+
+def digests_of_lines_to_blank(segment: Path, article_ids: Collection[str], wording: Wording) -> list[str]:
+    """SHA-256 of each whole line, with its line feed, that one of the two functions would change."""
+    changes = _of_unreadable_lines(segment, article_ids, wording) | _of_readable_lines(segment, article_ids)
+    if not changes:
+        return []
+    lines = list(io.BytesIO(segment.read_bytes()))
+    ends = list(accumulate(map(len, lines)))
+    return [sha256(lines[at]).hexdigest() for at in sorted({bisect_right(ends, start) for start in changes})]
+
+
+def _of_readable_lines(segment: Path, article_ids: Collection[str]) -> dict[int, bytes]:
+    """What is to be written where."""
+    return {
+        start: new
+        for start, piece in _pieces(segment)
+        if any(one.encode() in piece for one in article_ids)
+        and (new := _blanked(piece, article_ids)) is not None
+    }
+
+
+def _of_unreadable_lines(segment: Path, article_ids: Collection[str], wording: Wording) -> dict[int, bytes]:
     forms = [form.encode() for form in wording.forms]
     changes: dict[int, bytes] = {}
     for start, piece in _pieces(segment):
@@ -82,7 +104,7 @@ def blank_unreadable_lines(segment: Path, article_ids: Collection[str], wording:
             or (_FROM_THE_TEXTS_ON.search(piece) and not _NAMED.search(piece))
         ):
             changes[start] = b" " * len(piece)
-    return _overwrite(segment, changes)
+    return changes
 
 
 def _pieces(segment: Path) -> Iterator[tuple[int, bytes]]:

@@ -10,7 +10,7 @@ from fakenews_resources.storage.ledger import Removal, Removed
 from fakenews_resources.storage.store import Store, StoreError
 from fakenews_resources.storage.tombstones import Tombstones
 
-_ASSETS: Final = ("batch_predictions", "clean_news", "publisher_labels", "admission", "raw_news")
+ASSETS_OF_BATCH: Final = ("batch_predictions", "clean_news", "publisher_labels", "admission", "raw_news")
 
 
 class BatchInUse(ValueError):
@@ -48,7 +48,7 @@ def retire_batch(store: Store, batch: str, *, by: str, reason: str) -> Removal:
             f"Batch {batch!r} went into {len(bundles)} bundles that are kept: {', '.join(bundles)}. Prune those that"
             " are no longer needed (`fakenews prune`), then retire it."
         )
-    keys = [f"{asset}/{batch}" for asset in _ASSETS]
+    keys = [f"{asset}/{batch}" for asset in ASSETS_OF_BATCH]
     tombstones = Tombstones(store)
     with tombstones.locked():
         tombstones.taken_up()

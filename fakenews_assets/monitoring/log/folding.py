@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
+from fakenews_assets.monitoring.log.records import SCHEMAS
+from fakenews_assets.monitoring.log.sealing import digests_file, merge_digests, seal_lines
 from fakenews_resources.storage.backend import Backend
 
 
@@ -28,7 +30,8 @@ def fold_sent_lines(backend: Backend) -> int:
     with TemporaryDirectory(prefix="fakenews-") as work:
         fresh = backend.afresh(Path(work))
         log = PredictionLog(fresh.root)
-        days = {date.fromisoformat(name.partition("/")[0]) for name in fresh.glob("*/*.jsonl")}
+        seal_lines(fresh)
+        days = {date.fromisoformat(name.partition("/")[0]) for name in fresh.glob("????-??-??/*.jsonl")}
         return sum(_fold(fresh, log, day.isoformat()) for day in sorted(days) if log.is_over(day))
 
 
@@ -36,6 +39,10 @@ def _fold(backend: Backend, log: PredictionLog, day: str) -> int:
     lines = [path.name for path in backend.fetch(day).glob("*.jsonl")]
     for table in log.rotate():
         backend.send_again(day, table.name)
-    for name in lines:
+    if gone := merge_digests(backend.root / day):
+        for kind in SCHEMAS:
+            if (backend.root / day / digests_file(kind)).is_file():
+                backend.send_again(day, digests_file(kind))
+    for name in [*lines, *gone]:
         backend.delete(f"{day}/{name}")
     return len(lines)

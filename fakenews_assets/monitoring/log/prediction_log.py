@@ -3,6 +3,7 @@
     <root>/<day>/predictions-<id>.jsonl    one line per answered article; a file per process and day, in a bucket one
                                            for each time that it was sent
     <root>/<day>/feedback-<id>.jsonl       labels that came later, on the day that they came
+    <root>/<day>/predictions-<id>.sha256   digests of the lines, which stay: see `sealing`
     <root>/<day>/predictions.index         which line answers which row; made from the lines, and gone with them
     <root>/<day>/predictions.parquet       the same once the day is over; the lines are then gone
     <root>/<day>/feedback.parquet
@@ -207,23 +208,23 @@ class PredictionLog:
         """Whether nothing is written any more of what was answered on a day."""
         return day < (self._now() - _STILL_WRITTEN).date()
 
+    def due(self) -> list[tuple[date, Kind]]:
+        """Days that are over and still have lines, with their kind."""
+        over: list[tuple[date, Kind]] = [
+            (day, kind) for day in self.days() if self.is_over(day) for kind in SCHEMAS
+        ]
+        return [(day, kind) for day, kind in over if self._segments(day, kind)]
+
     def rotate(self) -> list[Path]:
         """Turn the lines of days that are over into tables, and remove them. Harmless when nothing is due.
 
         Returns:
             The tables written.
         """
-        over: list[tuple[date, Kind]] = [
-            (day, kind) for day in self.days() if self.is_over(day) for kind in SCHEMAS
-        ]
-        if not any(self._segments(day, kind) for day, kind in over):
+        if not self.due():
             return []
         with log_at_rest(self.root):
-            return [
-                self._fold(day, kind, segments)
-                for day, kind in over
-                if (segments := self._segments(day, kind))
-            ]
+            return [self._fold(day, kind, self._segments(day, kind)) for day, kind in self.due()]
 
     def _find(
         self, day: date, request_id: str, row: int | None, covered: Mapping[str, int] | None = None

@@ -14,6 +14,7 @@ import pytest
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.chain import audit_request
 from fakenews_assets.monitoring.assets import prediction_log
+from fakenews_assets.monitoring.log.sealing import seal_and_publish
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest, write_bundle
 from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.hashing import hash_files
@@ -49,7 +50,7 @@ class Project:
 
     @property
     def day(self) -> str:
-        (folder,) = self.service_log.iterdir()
+        (folder,) = self.service_log.glob("????-??-??")
         return folder.name
 
     @property
@@ -104,6 +105,7 @@ def answered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
     (draft / MANIFEST_FILE).unlink()
     (draft / "model_card.md").write_text("# Another card\n")
     other = write_bundle(draft, models, manifest.model_copy(update={"files": {}}))
+    seal_and_publish(watched.store.backend, storage.log_backend(watched.store))
     return Project(root, request_id, other)
 
 

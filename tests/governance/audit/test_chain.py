@@ -22,6 +22,7 @@ from fakenews_assets.registry.champion import HISTORY_FILE, POINTER_FILE, Champi
 from fakenews_resources.request_ids import new_request_id, time_of
 from fakenews_resources.storage.hashing import digest
 from fakenews_resources.storage.ledger import Ledger
+from fakenews_resources.storage.sealing import seal_records
 from fakenews_resources.storage.store import Store
 from tests.governance.audit.conftest import Project, edit_json
 from tests.support.watched import Watched, sample_articles
@@ -60,8 +61,8 @@ def test_an_answer_whose_title_was_not_logged_is_audited_as_far_as_it_goes(proje
 
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     edit_json(project.record(f"prediction_log/{project.day}"), created_at=later)
-    (fault,) = audit_request(project.store, project.service_log, request_id).faults
-    assert (fault.what, fault.found) == ("prediction log", "missing")
+    faults = audit_request(project.store, project.service_log, request_id).faults
+    assert ("prediction log", "missing") in [(fault.what, fault.found) for fault in faults]
 
 
 def test_an_answer_of_a_model_that_had_been_replaced_says_so(project: Project) -> None:
@@ -97,9 +98,10 @@ def test_a_bundle_that_was_never_promoted_can_be_audited(project: Project) -> No
 def test_a_record_written_again_by_a_later_run_is_no_fault(project: Project) -> None:
     edit_json(
         project.record("splits"),
-        created_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+        created_at=datetime.now(UTC).isoformat(),
         upstream={"article_clusters": "0" * 32, "clean_news/b1": "1" * 32},
     )
+    seal_records(project.store.backend)
     audit = audit_champion(project.store)
     assert audit.faults == ()
     assert any("record of splits is younger" in note for note in audit.not_checked)

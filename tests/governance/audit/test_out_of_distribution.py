@@ -19,8 +19,9 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def asked(project: Project, *, strange: bool) -> str:
-    """Ask one thing, in a log without a materialized day."""
-    shutil.rmtree(project.store.root / "prediction_log")
+    """Ask one thing, in a log without a materialized day, and in a store that was never sealed."""
+    for folder in ("prediction_log", "seals", "heads"):
+        shutil.rmtree(project.store.root / folder)
     one = sample_articles(1, seed=9)
     if strange:
         one = one.with_columns(title=pl.lit(foreign_titles()[0]), text=pl.lit(""))

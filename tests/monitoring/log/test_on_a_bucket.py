@@ -42,7 +42,8 @@ def now(log: PredictionLog, request: str) -> None:
 
 
 def sent(gate: Gate) -> list[str]:
-    return [name.split("/", 2)[2] for name in sorted(objects(gate))]
+    names = [name.split("/", 2)[2] for name in sorted(objects(gate))]
+    return [name for name in names if name.endswith((".jsonl", ".parquet")) and not name.startswith("seals/")]
 
 
 def put_lines(backend: Backend, folder: Path, *requests: str) -> None:
