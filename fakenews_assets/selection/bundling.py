@@ -26,6 +26,7 @@ from fakenews_assets.registry.bundle import (
     write_bundle,
 )
 from fakenews_assets.registry.lineage import preparation_of
+from fakenews_assets.registry.signing import sign_bundle, signature_file, signing_key
 from fakenews_assets.selection.candidates import EligibleCandidate
 from fakenews_assets.selection.card.corpus import describe_corpus
 from fakenews_assets.selection.card.header import About
@@ -68,6 +69,9 @@ def bundle_winner(
 
     Returns:
         The sha that names the bundle.
+
+    Raises:
+        UnusableKey: the key in FAKENEWS_SIGNING_KEY.
     """
     winner = eligible[choice.winner]
     shutil.copytree(winner.model.path, draft / MODEL_FOLDER)
@@ -95,7 +99,10 @@ def bundle_winner(
     text = model_card(manifest, winner.candidate.evaluation, choice, corpus, note, about)
     (draft / MODEL_CARD_FILE).write_text(text, encoding="utf-8")
     (draft / MODEL_CARD_PAGE).write_text(to_html(text, _pictures(eligible, winner)), encoding="utf-8")
-    return write_bundle(draft, store.bundles, manifest, run_id=run_id)
+    sha = write_bundle(draft, store.bundles, manifest, run_id=run_id)
+    if (key := signing_key()) and not store.bundles.exists(signature_file(sha)):
+        sign_bundle(store.bundles, sha, key)
+    return sha
 
 
 def git_commit() -> str | None:

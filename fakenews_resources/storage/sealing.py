@@ -10,14 +10,14 @@ from fakenews_resources.storage.backend import Backend, Conflict
 from fakenews_resources.storage.seals import Seal, Sealed, Seals
 
 _RECORD: Final = re.compile(
-    r"(?!\.)(?:.+/[0-9a-f]{32}\.json|models/[0-9a-f]{64}\.json|tombstones/\d+\.json|models/\w+\.jsonl)"
+    r"(?!\.)(?:.+/[0-9a-f]{32}\.json|models/[0-9a-f]{64}\.(?:json|sig)|tombstones/\d+\.json|models/\w+\.jsonl)"
 )
-"""Names of records, bundles' records, tombstones, and of the history, which only grows."""
+"""Names of records, bundles' records and signatures, tombstones, and of the history, which only grows."""
 
 
 def record_names(backend: Backend) -> list[str]:
     """Names of everything that `seal_records` seals."""
-    found = [*backend.glob("**/*.json"), *backend.glob("models/*.jsonl")]
+    found = [*backend.glob("**/*.json"), *backend.glob("models/*.jsonl"), *backend.glob("models/*.sig")]
     return [name for name in found if _RECORD.fullmatch(name)]
 
 

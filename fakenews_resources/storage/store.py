@@ -280,7 +280,8 @@ class Store:
         remove_version(self.backend, f"{folder_of(key)}/{version}")
 
     def remove_bundle(self, sha: str) -> None:
-        """Remove a bundle, if it exists."""
+        """Remove a bundle and its signature, if it exists."""
+        self.bundles.delete(f"{sha}.sig")
         remove_version(self.bundles, sha)
 
     def remove_key(self, key: str) -> None:

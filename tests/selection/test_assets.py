@@ -35,6 +35,7 @@ def store(watched: Watched) -> Store:
         (watched.store.bundles.root / name).unlink()
     for asset in ("selected_model", "champion"):
         shutil.rmtree(watched.store.root / asset)
+    shutil.rmtree(watched.store.root / "seals")  # they know the champion that was
     return watched.store
 
 

@@ -20,6 +20,7 @@ from fakenews_assets.governance.export.verifying import NoExport, verify_export
 from fakenews_assets.monitoring.log.prediction_log import days_of
 from fakenews_assets.registry.bundle import BundleMissing
 from fakenews_assets.registry.bundles import find_bundle, is_sha_beginning
+from fakenews_assets.registry.signing import UnusableKey, verifying_key
 from fakenews_resources.storage.address import backend_of
 from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.io_manager import storage_from_environment
@@ -50,34 +51,35 @@ def audit(subject: str, row: int | None, export: Path | None = None) -> bool:
             if export:
                 answered = str(found.answer["request_id"]) if found.answer else ""
                 export_evidence(store, log, found, days_of(answered) if answered else [], export)
-    except (UnknownRequest, NothingToAudit, BundleMissing) as error:
+    except (UnknownRequest, NothingToAudit, BundleMissing, UnusableKey) as error:
         raise CommandFailed(str(error)) from error
     console.print(to_terminal(found))
     return found.intact
 
 
-def verify(export: Path, heads: str) -> bool:
+def verify(export: Path, heads: str, key: Path | None = None) -> bool:
     """Print what the verification of an export found.
 
     Args:
         export: its folder.
         heads: address of published heads; empty: there are none but the export's own.
+        key: public key that each bundle has to be signed with.
 
     Returns:
         Whether every check passed.
 
     Raises:
-        CommandFailed: the folder is no export.
+        CommandFailed: the folder is no export, or the key is none.
         StoreError: the heads cannot be read.
     """
     console = Console()
     try:
         with shown_step(console, "verifying"):
+            address = heads if "://" in heads else str(Path(heads).resolve())
             found = verify_export(
-                export.resolve(),
-                backend_of(Path(heads).resolve() if "://" not in heads else heads) if heads else None,
+                export.resolve(), backend_of(address) if heads else None, key or verifying_key()
             )
-    except NoExport as error:
+    except (NoExport, UnusableKey) as error:
         raise CommandFailed(str(error)) from error
     console.print(to_terminal(found))
     return found.intact

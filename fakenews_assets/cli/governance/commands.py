@@ -60,16 +60,20 @@ def verify(
     heads: Annotated[
         str, typer.Option(help="Heads that were published elsewhere: a folder, or gs://bucket/prefix.")
     ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Public key that each bundle has to be signed with.", exists=True, dir_okay=False),
+    ] = None,
 ) -> None:
     """Verify exported evidence, without the store that it came from; exit 1 on mismatch.
 
     Example:
 
-        fakenews verify evidence --heads published
+        fakenews verify evidence --heads published --key public.pem
     """
     from fakenews_assets.cli.governance import auditing
 
-    if not auditing.verify(export, heads):
+    if not auditing.verify(export, heads, key):
         raise typer.Exit(1)
 
 
@@ -85,6 +89,26 @@ def seal() -> None:
     from fakenews_assets.cli.governance import sealing
 
     sealing.seal()
+
+
+@app.command(rich_help_panel=_AUDIT)
+@abort_on_failure()
+def sign(
+    bundle: Annotated[str, typer.Argument(help="A bundle's SHA or its first eight digits.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Private key; default: FAKENEWS_SIGNING_KEY.", exists=True, dir_okay=False),
+    ] = None,
+) -> None:
+    """Sign a bundle in OpenSSF's model-signing format, in place of a signature that it has.
+
+    Example:
+
+        fakenews sign 1a2b3c4d --key private.pem
+    """
+    from fakenews_assets.cli.governance import sealing
+
+    sealing.sign(bundle, key)
 
 
 @app.command(rich_help_panel=_AUDIT)

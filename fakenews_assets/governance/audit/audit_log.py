@@ -105,6 +105,10 @@ class Audit(BaseModel):
     code: str | None = Field(description="Commit of the code that ran the audit.")
     checks: tuple[AuditCheck, ...]
     not_checked: tuple[str, ...] = Field(description="What could not be recomputed, and why.")
+    values_not_checked: int = Field(
+        default=0,
+        description="Rows, lines, records and versions among these that were erased, removed or are not sealed yet.",
+    )
     taken_out: tuple[str, ...] = Field(
         default=(), description="What was erased or removed on purpose, by whom and why."
     )
@@ -133,6 +137,7 @@ class AuditLog:
     def __init__(self) -> None:
         self.checks: list[AuditCheck] = []
         self.not_checked: list[str] = []
+        self.values_not_checked = 0
         self.taken_out: list[str] = []
         self.admitted: list[str] = []
 
@@ -142,6 +147,11 @@ class AuditLog:
             AuditCheck(what=what, name=name, recorded=str(recorded), found=str(found), fault=fault)
         )
         report(len(self.checks), unit="checks", note=f"the last one: {what} {name}")
+
+    def skip(self, note: str, values: int) -> None:
+        """Add to what is not checked, and count the values: rows, lines, records or versions."""
+        self.not_checked.append(note)
+        self.values_not_checked += values
 
     def compare(self, what: str, name: str, recorded: object, found: object, fault: str) -> None:
         """Add a check that passes if the two values are equal; `fault` says what is wrong if they are not."""

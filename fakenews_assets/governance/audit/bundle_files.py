@@ -21,6 +21,7 @@ from fakenews_assets.registry.bundle import (
     missing_parts,
 )
 from fakenews_assets.registry.bundles import read_record
+from fakenews_assets.registry.signing import signature_fault
 from fakenews_assets.selection.sbom import read_sbom
 from fakenews_resources.storage.backend import Backend
 from fakenews_resources.storage.hashing import compare_files, hash_file, hash_files, version_of
@@ -72,6 +73,12 @@ def audit_record(audit_log: AuditLog, bundles: Backend, sha: str) -> datetime | 
         audit_log.compare("bundle", f"{sha}.json", sha, record.sha, "the record of another bundle")
         return record.created_at
     return None
+
+
+def audit_signature(audit_log: AuditLog, bundles: Backend, sha: str, key: Path) -> None:
+    """Verify the signature of a bundle's manifest and files with a public key."""
+    with audit_log.reading("signature", sha, recorded=key.name):
+        audit_log.agree("signature", sha, key.name, signature_fault(bundles, sha, key))
 
 
 def audit_copies(audit_log: AuditLog, folder: Path, manifest: Manifest, versions: Versions) -> None:

@@ -15,12 +15,14 @@ import polars as pl
 
 from fakenews_assets.governance.audit.answer import Answer, audit_answer, find_answer
 from fakenews_assets.governance.audit.audit_log import Audit, AuditLog, Batch, Facts, Promotion
+from fakenews_assets.governance.audit.bounds import audit_bounds
 from fakenews_assets.governance.audit.bundle_files import (
     audit_commit,
     audit_copies,
     audit_files,
     audit_record,
     audit_sbom,
+    audit_signature,
     read_manifest,
 )
 from fakenews_assets.governance.audit.champion import audit_champion_history, read_history
@@ -33,7 +35,8 @@ from fakenews_assets.governance.audit.versions import Versions, audit_versions, 
 from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.monitoring.log.prediction_log import days_of
 from fakenews_assets.registry.bundle import Bundle, Manifest
-from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, RegistryError
+from fakenews_assets.registry.champion import POINTER_FILE, ChampionRegistry, Pointer, RegistryError
+from fakenews_assets.registry.signing import verifying_key
 from fakenews_assets.selection.bundling import git_commit
 from fakenews_resources.storage.artifact import Artifact
 from fakenews_resources.storage.backend import Backend, as_backend
@@ -113,6 +116,7 @@ def _audit_chain(
     folder = store.bundle(sha)
     ledger = read_tombstones(audit_log, store)
     _audit_seals(audit_log, store, log, ledger, days_of(str(answer.line["request_id"])) if answer else [])
+    audit_bounds(audit_log, store, ledger, _history(store))
     removal = None if folder.exists() else ledger.removal_of(MODELS, sha)
     if removal is not None:
         tell_removal(audit_log, "bundle", MODELS, sha, removal)
@@ -127,6 +131,8 @@ def _audit_chain(
     )
     bundle = Bundle(folder, sha, manifest) if intact else None
     made_at = audit_record(audit_log, store.bundles, sha)
+    if key := verifying_key():
+        audit_signature(audit_log, store.bundles, sha, key)
     if answer is not None:
         audit_answer(audit_log, answer, manifest, bundle, ledger)
     versions = audit_versions(audit_log, store, ledger, manifest, made_at)
@@ -138,6 +144,13 @@ def _audit_chain(
     audit_commit(audit_log, manifest.git_commit)
     audit_log.not_checked += HASHED_ONLY
     return _audit(audit_log, subject, sha, answer, _facts(manifest, versions, made_at), promotion)
+
+
+def _history(store: Store) -> list[Pointer]:
+    """The champion's history; empty if it is damaged, which another check finds."""
+    with suppress(RegistryError):
+        return ChampionRegistry(store.bundles).history()
+    return []
 
 
 def _audit_seals(
@@ -168,6 +181,7 @@ def _audit(
         code=git_commit(),
         checks=tuple(audit_log.checks),
         not_checked=tuple(audit_log.not_checked),
+        values_not_checked=audit_log.values_not_checked,
         taken_out=tuple(audit_log.taken_out),
         admitted=tuple(audit_log.admitted),
         answer=dict(answer.line) if answer else {},

@@ -136,6 +136,7 @@ def _audit_ids(audit_log: AuditLog, key: str, clean: Artifact, ledger: Ledger) -
             f"not the hash of its text: {shown(wrong)}" if wrong else "",
         )
         tell_erasures(audit_log, ledger, blank)
+        audit_log.values_not_checked += len(blank)
 
 
 def _audit_cleaning(
@@ -235,12 +236,11 @@ def _audit_corpus(audit_log: AuditLog, versions: Versions) -> None:
             computed = computed.with_columns(
                 computed[name].zip_with(~of_them, clusters[name]) for name in CLUSTER_SCHEMA
             )
-            audit_log.not_checked.append(
-                f"The clusters of {len(lost)} articles that an erased article linked."
-            )
-        if kept := clusters["article_id"].is_in(list(ledger.kept_articles)).sum():
-            audit_log.not_checked.append(
-                f"The splits in which {kept} articles were before others left the corpus or came back; tombstones name them."
+            audit_log.skip(f"The clusters of {len(lost)} articles that an erased article linked.", len(lost))
+        if kept := int(clusters["article_id"].is_in(list(ledger.kept_articles)).sum()):
+            audit_log.skip(
+                f"The splits in which {kept} articles were before others left the corpus or came back; tombstones name them.",
+                kept,
             )
         audit_log.agree("clusters", CLUSTERS, f"{clusters.height:,} articles", difference(clusters, computed))
     if clusters.is_empty():

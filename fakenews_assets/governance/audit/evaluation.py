@@ -127,7 +127,7 @@ def _audit_unseen(
     ids = pl.concat([held_out["article_id"], selection.filter(is_unseen)["article_id"]])
     if lost := int(ids.is_in(list(erased)).sum()):
         # Only articles with a text count, and an erased one has none.
-        audit_log.not_checked.append(f"The scores on unseen publishers, {lost} of whose articles are erased.")
+        audit_log.skip(f"The scores on unseen publishers, {lost} of whose articles are erased.", lost)
         return
     of_selection = chosen_on.filter(is_unseen)["probability"]
     reported = evaluation.unseen.roc_auc if evaluation.unseen else None

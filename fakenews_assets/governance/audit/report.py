@@ -24,7 +24,10 @@ def verdict(audit: Audit) -> str:
     """One sentence."""
     checks, faults = len(audit.checks), len(audit.faults)
     if audit.intact:
-        return f"The chain is intact: all {checks} checks passed."
+        skipped = (
+            f" {audit.values_not_checked:,} values were not checked." if audit.values_not_checked else ""
+        )
+        return f"The chain is intact: all {checks} checks passed.{skipped}"
     return f"The chain is broken: {faults} of {checks} checks failed."
 
 

@@ -1,6 +1,7 @@
 """Audits the lines of the service's log against their seals: none was changed, removed, moved or added later."""
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from fakenews_resources.storage.ledger import Ledger
 from fakenews_resources.storage.seals import Chain, Sealed
 
 _LINES: Final = ".jsonl"
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _TEXTS: Final = ("title", "text")
 
 
@@ -87,9 +89,10 @@ def has_lines(log: Backend, day: str) -> bool:
     return any(name.endswith((_LINES, ".parquet")) for name in log.children(day))
 
 
-def sealed_days(chain: Chain) -> list[str]:
-    """Days of the log that have a seal."""
-    return sorted({name.partition("/")[0] for name in chain.of})
+def days_of_log(log: Backend, chain: Chain) -> list[str]:
+    """Days that have a seal, and those that are there without one."""
+    sealed = {name.partition("/")[0] for name in chain.of}
+    return sorted(sealed | {name for name in log.children() if _DAY.fullmatch(name)})
 
 
 def _sealed_files(log: Backend, chain: Chain, day: str, kind: Kind) -> list[_File]:
@@ -129,7 +132,7 @@ def _segment_faults(
                 yield f"{file.name} line {at + 1:,} is not the line that was sealed"
         size = written.tell()
     if blanked:
-        audit_log.not_checked.append(f"{blanked:,} lines of {file.name}: an article was erased from them.")
+        audit_log.skip(f"{blanked:,} lines of {file.name}: an article was erased from them.", blanked)
     yield from _unsealed(audit_log, segment, size, chain)
 
 
@@ -166,8 +169,8 @@ def _table_faults(
     if added := len(more) - min(len(erased), len(blanked)):
         yield f"{added:,} rows of {table.parent.name}/{table.name} are no sealed lines"
     if blanked:
-        audit_log.not_checked.append(
-            f"{len(blanked):,} lines of {table.parent.name}: an article was erased from them."
+        audit_log.skip(
+            f"{len(blanked):,} lines of {table.parent.name}: an article was erased from them.", len(blanked)
         )
 
 
@@ -182,8 +185,9 @@ def _unsealed(audit_log: AuditLog, segment: Path, begin: int, chain: Chain) -> I
     old = [moment for moment in map(_time, rest) if moment and moment < earliest]
     if old:
         yield f"{segment.parent.name}/{segment.name} has {len(old):,} lines that are older than a seal that lacks them"
-    audit_log.not_checked.append(
-        f"When {len(rest):,} lines of {segment.parent.name}/{segment.name} were written, which are not sealed yet."
+    audit_log.skip(
+        f"When {len(rest):,} lines of {segment.parent.name}/{segment.name} were written, which are not sealed yet.",
+        len(rest),
     )
 
 

@@ -206,4 +206,4 @@ def tell_removal(audit_log: AuditLog, what: str, name: str, recorded: str, remov
     told = f"removed on {removal.at:%Y-%m-%d %H:%M} UTC by {removal.by}: {removal.reason}"
     audit_log.add(what, name, recorded, told, "")
     audit_log.taken_out.append(f"{name} {recorded}: {told}.")
-    audit_log.not_checked.append(f"{name}: {told}.")
+    audit_log.skip(f"{name}: {told}.", 1)

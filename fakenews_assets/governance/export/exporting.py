@@ -9,9 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.audit.report import AUDIT_FILE, REPORT_FILE, to_markdown
-from fakenews_assets.governance.audit.sealed_lines import sealed_days
+from fakenews_assets.governance.audit.sealed_lines import days_of_log
 from fakenews_assets.monitoring.log.records import SCHEMAS
 from fakenews_assets.monitoring.log.sealing import digests_of_day, file_of_digests
 from fakenews_assets.registry.bundle import MANIFEST_FILE
@@ -23,6 +25,7 @@ from fakenews_resources.storage.seals import HEADS_FOLDER, SEALS_FOLDER, Seals
 from fakenews_resources.storage.store import LOG_FOLDER, Store
 from fakenews_resources.storage.tombstones import HEAD_FILE
 
+CONTENTS_FILE: Final = "contents.json"
 README_FILE: Final = "README.md"
 _README: Final = """# Evidence of a fakenews store
 
@@ -31,6 +34,14 @@ _README: Final = """# Evidence of a fakenews store
 
 `audit.md` is what the audit found beside the store itself. An export has no articles but those of log lines, and no weights.
 """
+
+
+class Contents(BaseModel):
+    """What an export has to hold besides what its seals name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    days: tuple[str, ...] = Field(description="Days of the log whose lines it holds.")
 
 
 def export_evidence(store: Store, log: Backend, audit: Audit, days: Sequence[date], target: Path) -> None:
@@ -48,6 +59,7 @@ def export_evidence(store: Store, log: Backend, audit: Audit, days: Sequence[dat
         *record_names(backend),
         *backend.glob(f"{SEALS_FOLDER}/*.jsonl"),
         *backend.glob(f"{HEADS_FOLDER}/*.json"),
+        *backend.glob("**/CURRENT"),
         f"tombstones/{HEAD_FILE}",
         f"models/{POINTER_FILE}",
     ]
@@ -55,7 +67,7 @@ def export_evidence(store: Store, log: Backend, audit: Audit, days: Sequence[dat
     for sha in bundles_in(store.bundles):
         _copy(store.bundles, [f"{sha}/{MANIFEST_FILE}"], target / "models")
     _copy(log, log.glob(f"{SEALS_FOLDER}/*.jsonl"), target / LOG_FOLDER)
-    for day in sealed_days(Seals(log).read()):
+    for day in days_of_log(log, Seals(log).read()):
         folder = log.fetch(day)
         for kind in SCHEMAS:
             for name, digests in digests_of_day(folder, kind).items():
@@ -64,6 +76,8 @@ def export_evidence(store: Store, log: Backend, audit: Audit, days: Sequence[dat
         for path in sorted(folder.iterdir()) if date.fromisoformat(day) in days else ():
             if path.suffix in (".jsonl", ".parquet"):
                 _write(target / LOG_FOLDER / day / path.name, path.read_bytes())
+    told = Contents(days=tuple(sorted(day.isoformat() for day in days)))
+    _write(target / CONTENTS_FILE, f"{told.model_dump_json(indent=2)}\n".encode())
     _write(target / AUDIT_FILE, f"{audit.model_dump_json(indent=2)}\n".encode())
     _write(target / REPORT_FILE, to_markdown(audit).encode())
     _write(target / README_FILE, _README.encode())

@@ -1,15 +1,19 @@
 """Verifies an export without the store that it came from."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from fakenews_assets.governance.audit.audit_log import Audit, AuditLog, shown
+from fakenews_assets.governance.audit.bounds import audit_bounds
+from fakenews_assets.governance.audit.bundle_files import audit_signature
 from fakenews_assets.governance.audit.champion import read_history
-from fakenews_assets.governance.audit.sealed_lines import audit_digests, audit_lines, has_lines, sealed_days
+from fakenews_assets.governance.audit.sealed_lines import audit_digests, audit_lines, days_of_log, has_lines
 from fakenews_assets.governance.audit.seals import audit_chains, audit_records
 from fakenews_assets.governance.audit.versions import read_tombstones
+from fakenews_assets.governance.export.exporting import CONTENTS_FILE, Contents
 from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.bundle import MANIFEST_FILE, Manifest
 from fakenews_assets.registry.bundles import bundles_in
@@ -28,12 +32,13 @@ class NoExport(ValueError):
     """A folder is no export; the message says what to do."""
 
 
-def verify_export(folder: Path, heads: Backend | None = None) -> Audit:
+def verify_export(folder: Path, heads: Backend | None = None, key: Path | None = None) -> Audit:
     """Verify an export. Faults are findings and raise no errors.
 
     Args:
         folder: of the export.
         heads: published heads that somebody else has kept; those in the export count too.
+        key: public key that each bundle has to be signed with; None: signatures are not verified.
 
     Raises:
         NoExport: the folder is none.
@@ -49,9 +54,11 @@ def verify_export(folder: Path, heads: Backend | None = None) -> Audit:
         audit_log.agree("seals", "records", "a chain of seals", "missing: nothing says what belongs here")
     audit_records(audit_log, store.backend, records, ledger)
     _verify_versions(audit_log, store)
-    _verify_bundles(audit_log, store, ledger)
-    read_history(audit_log, store)
-    _verify_log(audit_log, log, lines, ledger)
+    _verify_bundles(audit_log, store, ledger, key)
+    audit_bounds(audit_log, store, ledger, read_history(audit_log, store))
+    with audit_log.reading("export", CONTENTS_FILE):
+        told = Contents.model_validate_json((folder / CONTENTS_FILE).read_bytes())
+        _verify_log(audit_log, log, lines, ledger, told.days)
     audit_log.not_checked.append(
         "The values themselves: articles, splits and weights are no part of an export. Its audit.md tells what was recomputed"
         " beside them."
@@ -63,6 +70,7 @@ def verify_export(folder: Path, heads: Backend | None = None) -> Audit:
         code=git_commit(),
         checks=tuple(audit_log.checks),
         not_checked=tuple(audit_log.not_checked),
+        values_not_checked=audit_log.values_not_checked,
         taken_out=tuple(audit_log.taken_out),
     )
 
@@ -86,7 +94,7 @@ def _verify_versions(audit_log: AuditLog, store: Store) -> None:
     audit_log.agree("version", f"{len(names)} records", "named by their files", shown(wrong))
 
 
-def _verify_bundles(audit_log: AuditLog, store: Store, ledger: Ledger) -> None:
+def _verify_bundles(audit_log: AuditLog, store: Store, ledger: Ledger, key: Path | None) -> None:
     """Check that each manifest is the one that its bundle is named after, and that the values that it names have records."""
     for sha in bundles_in(store.bundles):
         if ledger.removal_of(MODELS, sha):
@@ -95,6 +103,8 @@ def _verify_bundles(audit_log: AuditLog, store: Store, ledger: Ledger) -> None:
             file = store.bundle(sha) / MANIFEST_FILE
             found = hash_file(file).sha256
             audit_log.compare("bundle", sha, sha, found, "its manifest is not the one that it is named after")
+            if key:
+                audit_signature(audit_log, store.bundles, sha, key)
             manifest = Manifest.model_validate_json(file.read_bytes())
             lost = [
                 key
@@ -108,10 +118,12 @@ def _lacks(keys: list[str]) -> str:
     return f"no record of {shown(keys)}" if keys else ""
 
 
-def _verify_log(audit_log: AuditLog, log: Backend, lines: Chain, ledger: Ledger) -> None:
+def _verify_log(
+    audit_log: AuditLog, log: Backend, lines: Chain, ledger: Ledger, with_lines: Collection[str]
+) -> None:
     """Check the digests of all days, and the lines where the export has them."""
-    for day in sealed_days(lines):
-        if has_lines(log, day):
+    for day in days_of_log(log, lines):
+        if day in with_lines or has_lines(log, day):
             audit_lines(audit_log, log, lines, ledger, day)
         else:
             audit_digests(audit_log, log, lines, day)

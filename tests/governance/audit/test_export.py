@@ -13,8 +13,10 @@ import pytest
 from fakenews_assets.governance.audit.audit_log import Audit
 from fakenews_assets.governance.export.exporting import export_evidence
 from fakenews_assets.governance.export.verifying import NoExport, verify_export
+from fakenews_assets.registry.signing import sign_bundle
 from fakenews_resources.storage.backend import FolderBackend
 from tests.governance.audit.conftest import Project, edit_json, flip_byte
+from tests.support.sealed import make_keys
 from tests.support.watched import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "how-to" / "verify.md").read_text()
@@ -32,12 +34,19 @@ def exported(answered: Project, untouched: Audit, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def export(exported: Path, tmp_path: Path) -> Path:
-    """With the last published head beside it."""
+    """Signed, with the last published head and the public key beside it."""
     shutil.copytree(exported, tmp_path / "evidence")
+    private, _ = make_keys(tmp_path)
+    for file in tmp_path.glob("evidence/models/*/manifest.json"):
+        sign_bundle(FolderBackend(tmp_path / "evidence" / "models"), file.parent.name, private)
     last = sorted((exported / "heads").iterdir())[-1]
     (tmp_path / "published").mkdir()
     shutil.copy(last, tmp_path / "published")
     return tmp_path / "evidence"
+
+
+def verified(export: Path) -> Audit:
+    return verify_export(export, FolderBackend(export.parent / "published"), export.parent / "public.pem")
 
 
 def checked_without_our_code(export: Path) -> str:
@@ -69,6 +78,11 @@ def cut_chain(export: Path) -> None:
         head.unlink()
 
 
+def swap_signatures(export: Path) -> None:
+    one, other, *_ = sorted(export.glob("models/*.sig"))
+    shutil.copy(one, other)
+
+
 TAMPERED: dict[str, Callable[[Path], None]] = {
     "record edited": lambda export: edit_json(record(export), run_id="another"),
     "record removed": lambda export: record(export).unlink(),
@@ -78,13 +92,14 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
     "chain and heads cut": cut_chain,
     "digests edited": lambda export: flip_byte(next(export.glob("service_log/*/*.sha256"))),
     "line edited": edit_line,
+    "signatures swapped": swap_signatures,
 }
 
 
 def test_an_untouched_export_is_verified_by_both_ways(export: Path) -> None:
-    audit = verify_export(export, FolderBackend(export.parent / "published"))
+    audit = verified(export)
     assert audit.faults == ()
-    assert {"seals", "head", "sealed record", "version", "bundle", "lineage", "log lines"} <= {
+    assert {"seals", "head", "sealed record", "version", "bundle", "signature", "lineage", "log lines"} <= {
         check.what for check in audit.checks
     }
     assert checked_without_our_code(export) == ""
@@ -93,7 +108,7 @@ def test_an_untouched_export_is_verified_by_both_ways(export: Path) -> None:
 @pytest.mark.parametrize("plant", TAMPERED.values(), ids=TAMPERED)
 def test_tampering_with_an_export_is_found_by_both_ways(plant: Callable[[Path], None], export: Path) -> None:
     plant(export)
-    assert verify_export(export, FolderBackend(export.parent / "published")).faults
+    assert verified(export).faults
     assert checked_without_our_code(export)
 
 
