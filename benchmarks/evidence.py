@@ -21,7 +21,7 @@ from benchmarks.common import ROOT, describe_machine, write_results
 from benchmarks.log_lines import line_cost
 from fakenews_assets.data.schema import article_id
 from fakenews_assets.governance.audit.chain import audit_champion
-from fakenews_assets.governance.erasure.erasure import erase
+from fakenews_assets.governance.erasure.erasure import Erased, erase
 from fakenews_assets.governance.erasure.finding import holders
 from fakenews_assets.governance.pruning.pruning import prune
 from fakenews_assets.models.classifier import Article
@@ -143,15 +143,18 @@ def leftovers(store: Store, count: int) -> dict[str, Any]:
     for row in chosen.iter_rows(named=True):
         erased = erase(store, log, row["article_id"], by="me", reason="asked", raw=True)
         named = {str(path) for path in holders(store.root, erased.titles)}
-        pieces = {
-            row["title"][:_PIECE].casefold(),
-            *([row["text"][:_PIECE].casefold()] if len(row["text"]) >= _PIECE else []),
-        }
-        held = {
-            str(path) for path in sorted(store.root.rglob("*")) if path.is_file() and _holds(path, pieces)
-        }
+        pieces = {one[:_PIECE].casefold() for one in (row["title"], row["text"]) if len(one) >= _PIECE}
+        pieces -= {piece for piece in pieces if any(piece in one for one in _texts_of(told, erased))}
+        files = sorted(path for path in store.root.rglob("*") if path.is_file()) if pieces else []
+        held = {str(path) for path in files if _holds(path, pieces)}
         found[row["article_id"]] = sorted(held - named)
     return {"articles": count, "unnamed": found}
+
+
+def _texts_of(articles: pl.DataFrame, erased: Erased) -> list[str]:
+    """What the near-duplicates say that the command names."""
+    named = articles.filter(pl.col("article_id").is_in(sorted(erased.tombstone.heirs)))
+    return [text.casefold() for row in named.select("title", "text").iter_rows() for text in row]
 
 
 def _ask(log: FolderBackend, row: dict[str, Any]) -> None:

@@ -254,6 +254,8 @@ def _still_held(
     for key in erasure.raw_rows:
         if store.exists(key):
             yield f"the source of the batch, {store.current(key).meta['source_uri']}, which is outside the store."
+    if erasure.heirs:
+        yield f"near-duplicates, articles of their own: {', '.join(sorted(erasure.heirs))}. Erase each by its id."
     if elsewhere:
         yield f"files with another article of this title, or that quote it: {', '.join(elsewhere)}."
     if any(len(title) < TELLING_CHARS for title in titles):

@@ -46,11 +46,10 @@ def audit_chains(
         lost += ["the service's log"] if log and lines.lacks(told.log) else []
         fault = f"no seal of {shown(lost)} is the one that was published: cut, replaced or made anew"
         audit_log.agree("head", name, f"{told.at:%Y-%m-%d %H:%M:%S}", fault if lost else "")
-    for what, chain in (("records", records), *([("the service's log", lines)] if log else [])):
+    has_log = log is not None and bool(log.children())
+    for what, chain in (("the records", records), *([("the service's log", lines)] if has_log else [])):
         if not chain.seals and not chain.fault:
-            audit_log.not_checked.append(
-                f"When {what} were written: nothing seals them. `fakenews seal` does."
-            )
+            audit_log.not_checked.append(f"The times of {what}: nothing seals them. `fakenews seal` does.")
     return records, lines
 
 

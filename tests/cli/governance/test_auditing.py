@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -7,6 +8,7 @@ from typer.testing import CliRunner, Result
 from fakenews_assets.cli import app
 from fakenews_assets.common import progress
 from tests.governance.erasure.conftest import subject_of
+from tests.support.sealed import make_keys
 from tests.support.watched import Watched, sample_articles
 
 
@@ -21,6 +23,29 @@ def test_a_sound_chain_ends_with_status_0(watched: Watched) -> None:
         assert result.exit_code == 0, result.output
         assert "recomputing the chain: done in" in result.output
         assert "The chain is intact" in result.output
+
+
+def test_exported_evidence_is_verified_and_tampering_ends_with_status_1(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = make_keys(tmp_path)
+    monkeypatch.setenv("FAKENEWS_HEADS", str(tmp_path / "heads"))
+    (request_id,) = watched.answer(sample_articles(1), datetime.now(UTC).date())
+    for command in (["sign", watched.champion[:8], "--key", str(private)], ["seal"]):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    monkeypatch.setenv("FAKENEWS_VERIFYING_KEY", str(public))
+    export = tmp_path / "evidence"
+    assert run(request_id, "--export", export).exit_code == 0
+    assert "is not empty" in run(request_id, "--export", export).output
+
+    verify = ["verify", str(export), "--heads", str(tmp_path / "heads")]
+    result = CliRunner().invoke(app, verify)
+    assert result.exit_code == 0, result.output
+    assert "signature" in result.output
+    (lines,) = export.glob("service_log/*/predictions-*.jsonl")
+    lines.write_text(lines.read_text().replace('"row": 1', '"row": 2'))
+    assert CliRunner().invoke(app, verify).exit_code == 1
 
 
 def test_a_request_of_several_rows_asks_for_one_of_them(watched: Watched) -> None:

@@ -131,15 +131,16 @@ def test_erasing_says_what_still_holds_it(watched: Watched) -> None:
     assert run("audit").exit_code == 0
 
 
-def test_erasing_names_the_file_of_a_cut_line(watched: Watched) -> None:
-    subject = subject_of(watched.store, "train")
+def test_erasing_names_the_file_of_a_cut_line_and_near_duplicates(watched: Watched) -> None:
+    subject = subject_of(watched.store, "train", clustered=True)
     watched.answer(subject.frame())
     (segment,) = watched.store.root.rglob("predictions-*.jsonl")
     segment.write_bytes(segment.read_bytes()[:-20])
     result = run("erase", subject.article_id, "--reason", "order 17", "--yes", "--raw")
     assert result.exit_code == 0, result.output
     assert f"Blanked as a whole: 1 lines of {segment}" in result.output
-    assert held_by(watched.store, subject.title) == []
+    assert "Not erased: near-duplicates, articles of their own: " in result.output
+    assert subject.title.encode() not in segment.read_bytes()
 
 
 @pytest.mark.usefixtures("watched")
