@@ -20,14 +20,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from typing_extensions import override
 
 from fakenews_assets.common import progress
-from fakenews_assets.common.hardware import limit_torch_threads
+from fakenews_assets.common.hardware import bf16_pays, limit_torch_threads
 from fakenews_assets.compression.settings import StaticSettings
 from fakenews_assets.compression.teacher import score_rows
-from fakenews_assets.models.classifier import Article, Embedder
+from fakenews_assets.models.classifier import Article
 from fakenews_assets.models.metrics import Metrics
 from fakenews_assets.models.predictions import articles_of, with_headlines
 from fakenews_assets.models.ragged import Ragged
-from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.runtimes.static import (
     StaticClassifier,
     StaticWeights,
@@ -35,11 +34,13 @@ from fakenews_assets.models.runtimes.static import (
     bags_of,
     read_words,
 )
+from fakenews_assets.models.runtimes.torch import TorchClassifier
 from fakenews_assets.models.settings import StaticInputs
 from fakenews_assets.training.finetuning.result import read_result
 from fakenews_resources.engine.in_process import OrderedMap, in_process
 
 _ROWS_AT_ONCE: Final = 1024
+_WORDS_AT_ONCE: Final = 1024
 _WARMUP: Final = 0.06
 _SCALE: Final = 0.1
 """Root mean square of the first embeddings."""
@@ -131,8 +132,8 @@ def embed_terms(teacher: Path, terms: pl.DataFrame, settings: StaticSettings) ->
     Returns:
         Shape [1 + terms, dimensions], the dimensions no more than the teacher's or the number of words.
     """
-    encoder = load_classifier(teacher)
-    assert isinstance(encoder, Embedder)
+    encoder = TorchClassifier.load(teacher, precision="bf16" if bf16_pays() else "fp32")
+    encoder.batch_rows = _WORDS_AT_ONCE
     words = terms["word"].is_not_null().to_numpy()
     progress.report(0, int(words.sum()), "words", "embedding words with the teacher")
     outputs = encoder.embed([Article(word) for word in terms["word"].drop_nulls()])
