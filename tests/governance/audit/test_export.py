@@ -20,7 +20,9 @@ from tests.support.sealed import make_keys
 from tests.support.watched import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "how-to" / "verify.md").read_text()
-WITHOUT_OUR_CODE = "\n".join(re.findall(r"^```bash\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+WITHOUT_OUR_CODE = "\n".join(
+    re.findall(r"^```bash\n(.*?)^```", PAGE.partition("## Without our code")[2], re.MULTILINE | re.DOTALL)
+)
 
 
 @pytest.fixture(scope="module")
