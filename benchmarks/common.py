@@ -168,6 +168,6 @@ def write_results(
 
 def logged_ids(log: Path) -> Iterator[str]:
     """Request ids of a prediction log."""
-    for file in log.rglob("*.jsonl"):
+    for file in log.rglob("predictions-*.jsonl"):
         with file.open(encoding="utf-8") as lines:
             yield from (json.loads(line)["request_id"] for line in lines)
