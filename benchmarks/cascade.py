@@ -19,21 +19,12 @@ import typer
 from rich.console import Console
 from sklearn.metrics import f1_score
 
+from benchmarks.cheaper import HALF, timed_articles, titles_then_articles
 from benchmarks.common import (
     NewsSplits,
-    default_news_path,
     describe_machine,
-    finetuned,
     stored_results,
     write_results,
-)
-from benchmarks.publishers import (
-    default_publishers_path,
-    divide,
-    load_publishers,
-    report,
-    train_on_few_publishers,
-    with_other,
 )
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings
@@ -46,13 +37,10 @@ from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import BaselineTuning, Inputs
 from fakenews_assets.selection.timing import compare_speeds
 from fakenews_assets.training.baseline import tune_baseline
-from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()
 
 KINDS: Final = ("cascade", "ensemble", "encoder", "linear")
-_TIMED: Final = 512
-"""Articles whose scoring is timed."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +95,7 @@ def measure(models: Models, pairs: list[tuple[pl.DataFrame, pl.DataFrame]], fold
                 deferred.append(predictions.deferred)
     true = np.concatenate(labels)
     found = {kind: np.concatenate(parts) for kind, parts in answers.items()}
-    timed = pairs[-1][1].sample(min(_TIMED, len(pairs[-1][1])), seed=0)
-    speeds = compare_speeds(loaded, articles_of(timed))
+    speeds = compare_speeds(loaded, timed_articles(pairs[-1][1]))
     return {
         "rows": len(true),
         "deferred_share": float(np.concatenate(deferred).mean()),
@@ -125,23 +112,20 @@ def main(
     other: Annotated[Path | None, typer.Option(help="Rows of another corpus, in WELFake's columns.")] = None,
 ) -> None:
     """Measure, and write the keys of the cascade into results/throughput.json."""
-    path = other or default_news_path()
-    settings = FinetuneSettings(max_tokens=128, epochs=2, evaluations_per_epoch=1)
+    made = titles_then_articles(news, other)
     parts: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        titles, encoder = train_on_few_publishers(path, settings)
+        titles, encoder = next(made)
         models = make_models(titles, encoder, "title", folder / "titles")
         parts["titles"] = measure(models, [(titles.val, titles.test)], folder / "titles")
         console.print(parts["titles"])
-        fold = next(divide(*with_other(*load_publishers(news or default_publishers_path()), path), 4))
-        _, encoder = finetuned(fold.news, settings.model_copy(update={"seed": fold.number}), report)
-        models = make_models(fold.news, encoder, "title_and_text", folder / "articles")
-        half = pl.col("cluster_id").hash(seed=0) % 2 == 0
-        one, two = fold.news.val.filter(half), fold.news.val.filter(~half)
+        articles, encoder = next(made)
+        models = make_models(articles, encoder, "title_and_text", folder / "articles")
+        one, two = articles.val.filter(HALF), articles.val.filter(~HALF)
         parts["articles"] = measure(models, [(one, two), (two, one)], folder / "articles")
         parts["articles of unseen publishers"] = measure(
-            models, [(fold.news.val, fold.news.test)], folder / "unseen"
+            models, [(articles.val, articles.test)], folder / "unseen"
         )
     write(parts)
 

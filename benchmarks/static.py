@@ -23,23 +23,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from sklearn.metrics import f1_score, roc_auc_score
 
+from benchmarks.cheaper import HALF, timed_articles, titles_then_articles
 from benchmarks.common import (
     CACHE,
     ROOT,
     NewsSplits,
-    default_news_path,
     describe_machine,
-    finetuned,
     stored_results,
     write_results,
-)
-from benchmarks.publishers import (
-    default_publishers_path,
-    divide,
-    load_publishers,
-    report,
-    train_on_few_publishers,
-    with_other,
 )
 from fakenews_assets.compression.quantization import make_variant
 from fakenews_assets.compression.settings import QuantizationSettings, StaticSettings
@@ -50,15 +41,12 @@ from fakenews_assets.models.runtimes.loading import load_classifier
 from fakenews_assets.models.settings import BaselineTuning, EncoderSpec, Inputs
 from fakenews_assets.selection.timing import compare_speeds
 from fakenews_assets.training.baseline import tune_baseline
-from fakenews_assets.training.settings import FinetuneSettings
 
 console = Console()
 
 MODEL2VEC_VARIABLE: Final = "FAKENEWS_BENCH_MODEL2VEC"
 STATIC, PEER = "static", "model2vec"
 KINDS: Final = (STATIC, PEER, "encoder", "linear")
-_TIMED: Final = 512
-"""Articles whose scoring is timed."""
 _CORPORA: Final = ("abp", "recovery")
 """Corpora with both labels and texts: ROC AUC on unseen publishers is within each."""
 
@@ -99,10 +87,9 @@ def measure(
             for kind in paths if seed == 0 else (STATIC,):
                 predicted = load_classifier(paths[kind]).predict(articles_of(table)).probability
                 found[name][kind].append(scores(table, predicted))
-    first = next(iter(tests.values()))
-    timed = first.sample(min(_TIMED, len(first)), seed=0)
+    timed = timed_articles(next(iter(tests.values())))
     loaded = {kind: load_classifier(path) for kind, path in paths.items()}
-    speeds = compare_speeds(loaded, articles_of(timed), seconds=60)
+    speeds = compare_speeds(loaded, timed, seconds=60)
     return {
         "rows": {name: len(table) for name, table in tests.items()},
         "scores": found,
@@ -147,23 +134,20 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of the students of titles.")] = 3,
 ) -> None:
     """Measure, and write the keys of the static student into results/throughput.json."""
-    path = other or default_news_path()
-    settings = FinetuneSettings(max_tokens=128, epochs=2, evaluations_per_epoch=1)
+    made = titles_then_articles(news, other)
     parts: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
-        titles, teacher = train_on_few_publishers(path, settings)
+        titles, teacher = next(made)
         folder = Path(name) / "titles"
         folder.mkdir()
         parts["titles"] = measure(teacher, titles, {"titles": titles.test}, "title", seeds, folder)
         console.print(parts["titles"])
         write(parts)  # articles take long
-        fold = next(divide(*with_other(*load_publishers(news or default_publishers_path()), path), 4))
-        _, teacher = finetuned(fold.news, settings.model_copy(update={"seed": fold.number}), report)
-        half = pl.col("cluster_id").hash(seed=0) % 2 == 0
-        rows = NewsSplits(fold.news.train.gather_every(3), fold.news.val.filter(half), fold.news.test)
+        articles, teacher = next(made)
+        rows = NewsSplits(articles.train.gather_every(3), articles.val.filter(HALF), articles.test)
         # `buzzfeed_top` has no texts and is all fake: a missing text would tell.
-        with_text = fold.news.test.filter(pl.col("text") != "")
-        tests = {"articles": fold.news.val.filter(~half), "articles of unseen publishers": with_text}
+        with_text = articles.test.filter(pl.col("text") != "")
+        tests = {"articles": articles.val.filter(~HALF), "articles of unseen publishers": with_text}
         folder = Path(name) / "articles"
         folder.mkdir()
         parts["articles"] = measure(teacher, rows, tests, "title_and_text", 1, folder)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -122,7 +123,7 @@ class Ledger:
             if entry.state == "planned" and ends.get(entry.article_id, 0) < entry.sequence
         )
 
-    @property
+    @cached_property  # asked for each line and row
     def erased(self) -> frozenset[str]:
         """Ids of all articles whose erasure was planned or done."""
         return frozenset(one for entry in self.erasures for one in entry.article_ids)
@@ -163,7 +164,7 @@ class Ledger:
         """Whether no record of an article is left in the raw bytes."""
         return all(set(rows) <= self.blanked_rows(key) for key, rows in erasure.raw_rows.items())
 
-    @property
+    @cached_property  # asked for each line and row
     def blanked_lines(self) -> frozenset[str]:
         """SHA-256 of the lines of the service's log that were blanked, as they were."""
         return frozenset(one for entry in self.erasures for lines in entry.lines.values() for one in lines)

@@ -23,7 +23,7 @@ from fakenews_assets.governance.audit.seals import audit_chains, audit_records
 from fakenews_assets.governance.audit.versions import read_tombstones
 from fakenews_assets.governance.export.exporting import export_evidence
 from fakenews_assets.governance.export.verifying import verify_export
-from fakenews_assets.models.calibration import Calibration, write_calibration
+from fakenews_assets.models.calibration import write_calibration
 from fakenews_assets.models.classifier import Article
 from fakenews_assets.monitoring.log.prediction_log import PredictionLog
 from fakenews_assets.monitoring.log.records import log_line
@@ -34,21 +34,10 @@ from fakenews_assets.registry.signing import sign_bundle
 from fakenews_resources.request_ids import new_request_id
 from fakenews_resources.storage.backend import FolderBackend
 from fakenews_resources.storage.seals import head_places, published_heads
-from fakenews_resources.storage.store import Store
+from fakenews_resources.storage.store import LOG_FOLDER, Store
+from tests.support.champions import CALIBRATION
 
 NOW = datetime.now(UTC)
-CALIBRATION = Calibration(
-    temperature=1.0,
-    threshold=0.5,
-    abstain_low=0.45,
-    abstain_high=0.55,
-    target_precision=0.98,
-    answered_share=0.8,
-    confidence=0.95,
-    promised_real=0.98,
-    promised_fake=0.98,
-    rows=100,
-)
 
 
 def commit(store: Store, key: str, text: str) -> str:
@@ -97,7 +86,7 @@ class Sealed:
         """Args: root: an empty folder. table: whether the lines have become a table."""
         self.root = root
         self.store = Store(root / "store")
-        self.log = FolderBackend(self.store.root / "service_log")
+        self.log = FolderBackend(self.store.root / LOG_FOLDER)
         self.writer = PredictionLog(self.log.root)
         self.private, self.public = make_keys(root / "keys")
         self.raw = commit(self.store, "raw_news/b1", "raw")
@@ -119,7 +108,7 @@ class Sealed:
         shutil.copytree(self.root, root)
         copied = object.__new__(Sealed)
         copied.__dict__ |= self.__dict__ | {"root": root, "store": Store(root / "store")}
-        copied.log = FolderBackend(copied.store.root / "service_log")
+        copied.log = FolderBackend(copied.store.root / LOG_FOLDER)
         copied.writer = PredictionLog(copied.log.root)
         copied.private, copied.public = root / "keys" / "private.pem", root / "keys" / "public.pem"
         return copied

@@ -1,9 +1,10 @@
 """Audits the champion's history against the stored decisions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from fakenews_assets.governance.audit.audit_log import AuditLog, Promotion
+from fakenews_assets.governance.audit.seals import CLOCKS
 from fakenews_assets.governance.audit.versions import audit_version, tell_removal
 from fakenews_assets.governance.pruning.pruning import MODELS
 from fakenews_assets.registry.bundle import BundleRecord
@@ -21,9 +22,6 @@ from fakenews_resources.storage.ledger import Ledger, Removal
 from fakenews_resources.storage.store import Store
 
 SELECTION: Final = "selected_model"
-
-_CLOCKS: Final = timedelta(minutes=5)
-"""By which the clocks of two machines may differ."""
 
 
 def audit_champion_history(
@@ -114,7 +112,7 @@ def _audit_times(audit_log: AuditLog, store: Store, history: list[Pointer]) -> N
         with audit_log.reading("time", name):
             if made is not None:  # else its bundle was removed, which other checks look into
                 earliest.append(BundleRecord.model_validate_json(made.data).created_at)
-            late = [one for one in earliest if entry.promoted_at < one - _CLOCKS]
+            late = [one for one in earliest if entry.promoted_at < one - CLOCKS]
             fault = "older than its bundle or than the move before it" if late else ""
             expected = f"after {max(earliest):%Y-%m-%d %H:%M:%S}" if earliest else "any"
             audit_log.add("time", name, expected, f"{entry.promoted_at:%Y-%m-%d %H:%M:%S}", fault)

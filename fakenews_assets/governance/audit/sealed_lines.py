@@ -35,8 +35,8 @@ class _File(NamedTuple):
 
     def seal_of(self, line: int) -> int:
         """Position of the first seal that holds a line, counted from 0."""
-        held = [one.lines or 0 for _, one in self.sealed]
-        return self.sealed[bisect_right(held, line)][0]
+        at = bisect_right(self.sealed, line, key=lambda one: one[1].lines or 0)
+        return self.sealed[at][0]
 
 
 def audit_lines(audit_log: AuditLog, log: Backend, chain: Chain, ledger: Ledger, day: str) -> None:
